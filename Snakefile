@@ -1,0 +1,28 @@
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+# --configfile stands alone: Snakemake would merge it into a configuration that is already loaded.
+if not workflow.config_settings.configfiles:
+
+    configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/check.smk"
+include: "workflow/rules/networks.smk"
+include: "workflow/rules/samples.smk"
+include: "workflow/rules/activations.smk"
+include: "workflow/rules/metrics.smk"
+include: "workflow/rules/results.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RUN}/report.html",
+
+
+onsuccess:
+    print(f"\nReport: {RUN}/report.html\nClaims: {RUN}/claims.tsv\nFigures: {RUN}/figures/")

@@ -1,0 +1,139 @@
+"""The activate stage: every perturbed image through a network. The only expensive one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from torch import Tensor
+
+from epsball import scores, store
+from epsball.config import Ball, Compute
+from epsball.datasets import Pool
+from epsball.families import family
+from epsball.forward import Forward
+from epsball.perturbation import coordinates, perturbed_images, sample_images
+from epsball.progress import Progress
+
+_DIMS = ("sample", "radius", "draw")
+
+
+def activate(
+    name: str,
+    forward: Forward,
+    samples: pd.DataFrame,
+    pool: Pool,
+    spec: Ball,
+    compute: Compute,
+    path: Path,
+    attributes: Mapping[str, str],
+) -> None:
+    """Pass the perturbed images of a family through a network and store what comes out.
+
+    Writes a store of, for each sample, radius and draw: `logit`, `other`, `lse` and `prediction` (see
+    `epsball.scores.Summary`), `features` where the family keeps them; the same of the clean image as `clean_...`;
+    and of the first draws, computed again in float64, `exact_logit`, `exact_other`, `exact_lse` and `exact_d_out`, the
+    distance of their features from the clean image's.
+
+    At radius 0 all draws are one image: one batch of it is computed, and repeated.
+
+    Args:
+        name: of the family.
+        forward: the network.
+        samples: rows of the shard.
+        pool: where the images are.
+        spec: radii, draws, norm, clipping.
+        compute: size of a batch, draws for the floor.
+        path: of the store.
+        attributes: what made it.
+    """
+    keeps = family(name).KEEPS_FEATURES
+    passes = len(samples) * (_passes(spec, compute) + 1)
+    with store.StoreWriter(path) as writer, Progress(f"activate {path.parts[-3]} {name}", passes, "images") as progress:
+        for row, image in sample_images(samples, pool):
+            sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
+            variables = sample.clean(keeps)
+            per_radius = [sample.at(radius, keeps) for radius in spec.radii]
+            for key in per_radius[0]:
+                dims = (*_DIMS[:2], "floor_draw") if key.startswith("exact") else _DIMS
+                values = np.stack([at[key] for at in per_radius])[None]
+                variables[key] = ((*dims, "unit") if values.ndim == 4 else dims, values)
+            writer.append(xr.Dataset(variables, coordinates(row, spec), {"family": name, **attributes}))
+
+
+def _passes(spec: Ball, compute: Compute) -> int:
+    """Images through the network for a sample in float32."""
+    return (len(spec.radii) - 1) * spec.draws + min(compute.batch, spec.draws)
+
+
+class _Sample:
+    """One sample on its way through the network."""
+
+    def __init__(
+        self,
+        name: str,
+        forward: Forward,
+        image: Tensor,
+        seed: int,
+        label: int,
+        spec: Ball,
+        compute: Compute,
+        progress: Progress,
+    ) -> None:
+        self._name, self._forward, self._seed, self._label = name, forward, seed, label
+        self._spec, self._compute, self._progress = spec, compute, progress
+        self._image = image.to(forward.device)
+        self._clean_exact = forward.exact(self._plain())[1]
+
+    def _plain(self) -> Tensor:
+        return self._image.permute(2, 0, 1)[None]
+
+    def _images(self, radius: float, draws: range) -> Tensor:
+        return perturbed_images(
+            self._name, self._image, self._seed, radius, draws, self._spec, device=self._forward.device
+        )
+
+    def _summary(self, logits: Tensor, prefix: str = "") -> dict[str, Any]:
+        summary = scores.summarise(logits, torch.full((len(logits),), self._label))
+        return {prefix + key: value for key, value in summary._asdict().items()}
+
+    def clean(self, keeps: bool) -> dict[str, Any]:
+        """Variables of the clean image."""
+        logits, features = self._forward(self._plain())
+        self._progress.advance(1)
+        variables: dict[str, Any] = {key: ("sample", v) for key, v in self._summary(logits, "clean_").items()}
+        if keeps:
+            variables["clean_features"] = (("sample", "unit"), features.numpy())
+        return variables
+
+    def at(self, radius: float, keeps: bool) -> dict[str, Any]:
+        """Arrays over the draws at a radius."""
+        draws, batch = self._spec.draws, self._compute.batch
+        computed = draws if radius > 0 else min(batch, draws)
+        exact_draws = self._compute.floor_draws
+        logits, features = [], []
+        exact: tuple[Tensor, Tensor] | None = None
+        for start in range(0, computed, batch):
+            images = self._images(radius, range(start, min(start + batch, computed)))
+            if exact is None:
+                exact = self._forward.exact(images[: exact_draws if radius > 0 else 1])
+            some_logits, some_features = self._forward(images)
+            logits.append(some_logits)
+            features.append(some_features)
+            self._progress.advance(len(images))
+        assert exact is not None
+        arrays = self._summary(torch.cat(logits))
+        arrays |= self._summary(exact[0], "exact_")
+        del arrays["exact_prediction"]
+        arrays["exact_d_out"] = (exact[1] - self._clean_exact).square().sum(dim=1).sqrt().numpy()
+        if keeps:
+            arrays["features"] = torch.cat(features).numpy()
+        if radius == 0:
+            sizes = {key: exact_draws if key.startswith("exact") else draws for key in arrays}
+            arrays = {key: np.resize(values, (sizes[key], *values.shape[1:])) for key, values in arrays.items()}
+        return arrays

@@ -1,0 +1,83 @@
+"""Perturbations of known norm: from the noise's integers to what a network sees.
+
+The norm of a draw is taken exactly, in integers, so that a perturbation is the same bit for bit anywhere; what the
+network sees is ``(x + v) - x`` in float32, and norms and distances are of that one, in float64.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from epsball.config import Norm
+
+
+def scale(integers: Tensor, radius: float, norm: Norm) -> Tensor:
+    """Scale draws to a norm: r · v / ‖v‖ of Eq. 4.
+
+    Args:
+        integers: int32 (draw, element), in (-2**24, 2**24); their common unit does not matter.
+        radius: for l2 on the [0, 1] scale, for linf in 8-bit levels (radius/255).
+        norm: which norm.
+
+    Returns:
+        float32 (draw, element): each number one rounding of an integer times one float32 factor.
+    """
+    wide = integers.long()
+    if norm == "l2":
+        # The halves of the squares add up exactly in int64, whatever the order; one rounding joins them.
+        squares = wide * wide
+        high = (squares >> 24).sum(dim=1).double()
+        low = (squares & (2**24 - 1)).sum(dim=1).double()
+        lengths = (high * 2.0**24 + low).sqrt()
+    else:
+        lengths = wide.abs().amax(dim=1).double() * 255
+    factors = (radius / lengths).float()
+    return integers.float() * factors[:, None]
+
+
+def perturbed(image: Tensor, perturbations: Tensor, clip: bool) -> Tensor:
+    """X + v in float32, as the network sees it.
+
+    Args:
+        image: float32 (height, width, 3) in [0, 1].
+        perturbations: float32 (draw, element), elements in the image's order.
+        clip: whether to clip to [0, 1].
+
+    Returns:
+        float32 (draw, 3, height, width), channels last in memory.
+    """
+    images = image + perturbations.view(-1, *image.shape)
+    if clip:
+        images = images.clamp_(0, 1)
+    return images.permute(0, 3, 1, 2)
+
+
+def effective(image: Tensor, images: Tensor) -> Tensor:
+    """(x + v) - x as the network saw it.
+
+    Args:
+        image: float32 (height, width, 3).
+        images: float32 (draw, 3, height, width), of `perturbed`.
+
+    Returns:
+        float64 (draw, element): exact, since the difference of two float32 numbers this close is.
+    """
+    return (images.permute(0, 2, 3, 1).double() - image.double()).flatten(start_dim=1)
+
+
+def distances(points: Tensor) -> Tensor:
+    """Euclidean distances between the rows, by the Gram matrix in float64.
+
+    Meant for perturbations, whose lengths are of the order of their distances: nothing cancels.
+
+    Args:
+        points: float64 (draw, element).
+
+    Returns:
+        float64 (pair,): the upper triangle, row by row, as `scipy.spatial.distance.pdist` orders it.
+    """
+    gram = points @ points.T
+    squares = gram.diagonal()
+    rows, columns = torch.triu_indices(len(points), len(points), offset=1, device=points.device)
+    return (squares[rows] + squares[columns] - 2 * gram[rows, columns]).clamp_min(0).sqrt()

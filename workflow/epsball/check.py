@@ -1,0 +1,84 @@
+"""Before any computing: does every dataset open, every network build, and does the one fit the other?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from epsball import networks
+from epsball.config import Config, NetworkSpec
+from epsball.datasets import Pool, open_pool
+from epsball.errors import EpsballError
+from epsball.forward import device
+
+
+def check(config: Config, folder: Path) -> pd.DataFrame:
+    """Open every dataset and build every network, with one image.
+
+    Args:
+        config: of the run.
+        folder: where the run keeps what it made for its datasets, a folder each.
+
+    Returns:
+        A row a network: network, dataset, images, parameters, classes, units, height, width.
+
+    Raises:
+        EpsballError: naming every mistake that was found, one a line.
+    """
+    mistakes: list[str] = []
+    pools: dict[str, Pool] = {}
+    rows = []
+    try:
+        device(config.compute.device)
+    except EpsballError as error:
+        mistakes.append(str(error))
+    for spec in config.datasets.values():
+        try:
+            pool = open_pool(spec, folder / spec.name)
+            pool.verify()
+            pools[spec.name] = pool
+        except EpsballError as error:
+            mistakes.append(str(error))
+    for network in config.networks.values():
+        try:
+            if network.dataset in pools:
+                rows.append(_fit(network, pools[network.dataset]))
+            else:
+                networks.open_network(network)
+        except EpsballError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise EpsballError("\n".join(mistakes))
+    return pd.DataFrame(rows)
+
+
+def _fit(spec: NetworkSpec, pool: Pool) -> dict[str, object]:
+    network = networks.open_network(spec)
+    picture = pool.read(0)
+    image = torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
+    try:
+        classes, units = networks.probe_shape(network, image)
+    except EpsballError as error:
+        raise EpsballError(f"networks.{spec.name}: {error}") from None
+    if pool.classes is not None and pool.classes != classes:
+        raise EpsballError(
+            f"networks.{spec.name}: has {classes} outputs, but the class list of dataset '{spec.dataset}' has "
+            f"{pool.classes} entries; list one class an output"
+        )
+    if (worst := int(pool.labels.max())) >= classes or int(pool.labels.min()) < 0:
+        raise EpsballError(
+            f"networks.{spec.name}: has {classes} outputs, but dataset '{spec.dataset}' has labels from "
+            f"{int(pool.labels.min())} to {worst}; labels count from 0 in the order of the outputs"
+        )
+    return {
+        "network": spec.name,
+        "dataset": spec.dataset,
+        "images": len(pool),
+        "parameters": networks.parameters(network),
+        "classes": classes,
+        "units": units,
+        "height": picture.shape[0],
+        "width": picture.shape[1],
+    }

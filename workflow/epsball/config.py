@@ -1,0 +1,262 @@
+"""The configuration of a run: read once, checked whole, handed on as frozen dataclasses. Nobody else reads raw keys."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, Literal
+
+import jsonschema
+
+from epsball.errors import EpsballError, nearest
+
+Norm = Literal["l2", "linf"]
+
+
+@dataclass(frozen=True)
+class Ball:
+    """Which perturbations: Eq. 4 and 6.
+
+    Attributes:
+        radii: 0, epsilon and the configured radii, rising.
+        epsilon: the small radius.
+        draws: T, for each sample, radius and family.
+        norm: what the radius measures.
+        clip: whether perturbed images are clipped to [0, 1].
+    """
+
+    radii: tuple[float, ...]
+    epsilon: float
+    draws: int
+    norm: Norm = "l2"
+    clip: bool = False
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How forward passes run; each of these can change float rounding."""
+
+    batch: int = 20
+    threads: int = 1
+    device: str = "auto"
+    floor_draws: int = 4
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A source of images. `options` are the keys that its kind has of its own."""
+
+    name: str
+    kind: str
+    samples: int
+    threshold: float
+    limit: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """How a network is trained: AdamW under a one-cycle schedule."""
+
+    epochs: int = 1
+    batch: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network under study, as configured."""
+
+    name: str
+    dataset: str
+    factory: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    layer: str | None = None
+    training: TrainingSpec | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """A run, whole and valid."""
+
+    run: str
+    seed: int
+    ball: Ball
+    compute: Compute
+    shard_size: int
+    mantel_permutations: int
+    bootstrap: int
+    illustration_grid: int
+    datasets: Mapping[str, DatasetSpec]
+    networks: Mapping[str, NetworkSpec]
+
+    def networks_of(self, dataset: str) -> list[NetworkSpec]:
+        """The networks of a dataset, in the configuration's order."""
+        return [network for network in self.networks.values() if network.dataset == dataset]
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """The JSON schema of the configuration."""
+    text = resources.files("epsball").joinpath("config.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def load_config(raw: Mapping[str, Any]) -> Config:
+    """Check a configuration and fill in its defaults.
+
+    Args:
+        raw: what the YAML file held.
+
+    Returns:
+        The valid configuration.
+
+    Raises:
+        EpsballError: naming every mistake that was found, one a line.
+    """
+    mistakes = list(_mistakes(raw))
+    if mistakes:
+        raise EpsballError("\n".join(f"configuration: {mistake}" for mistake in mistakes))
+    top = {**_defaults(schema()["properties"]), **raw}
+    datasets = {name: _dataset(name, entry, top) for name, entry in raw["datasets"].items()}
+    networks = {name: _network(name, entry) for name, entry in raw["networks"].items()}
+    return Config(
+        run=top["run"],
+        seed=top["seed"],
+        ball=Ball(
+            radii=tuple(float(r) for r in (0, top["epsilon"], *top["radii"])),
+            epsilon=float(top["epsilon"]),
+            draws=top["draws"],
+            norm=top["norm"],
+            clip=top["clip"],
+        ),
+        compute=Compute(top["batch"], top["threads"], top["device"], min(top["floor_draws"], top["draws"])),
+        shard_size=top["shard_size"],
+        mantel_permutations=top["mantel_permutations"],
+        bootstrap=top["bootstrap"],
+        illustration_grid=top["illustration_grid"],
+        datasets=datasets,
+        networks=networks,
+    )
+
+
+def _defaults(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: entry["default"] for key, entry in properties.items() if "default" in entry}
+
+
+def _dataset(name: str, entry: Mapping[str, Any], top: Mapping[str, Any]) -> DatasetSpec:
+    common = schema()["$defs"]["dataset"]["properties"]
+    kind = schema()["$defs"]["kinds"][entry["kind"]]
+    options = {**_defaults(kind["properties"]), **{key: entry[key] for key in entry if key not in common}}
+    return DatasetSpec(
+        name=name,
+        kind=entry["kind"],
+        samples=entry.get("samples", top["samples"]),
+        threshold=entry.get("threshold", top["threshold"]),
+        limit=entry.get("limit"),
+        options=dict(sorted(options.items())),
+    )
+
+
+def _network(name: str, entry: Mapping[str, Any]) -> NetworkSpec:
+    training = entry.get("training")
+    if training is None and entry["factory"].startswith("sign:") and "weights" not in entry:
+        training = {}  # there are no weights of these to be had: they are trained
+    return NetworkSpec(
+        name=name,
+        dataset=entry["dataset"],
+        factory=entry["factory"],
+        args=dict(sorted(entry.get("args", {}).items())),
+        weights=entry.get("weights"),
+        layer=entry.get("layer"),
+        training=None if training is None else TrainingSpec(**training),
+    )
+
+
+def _mistakes(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Every mistake, as a phrase: where, what was found, what is expected."""
+    yield from _violations(schema(), raw, "")
+    datasets, networks = raw.get("datasets"), raw.get("networks")
+    kinds = schema()["$defs"]["kinds"]
+    if isinstance(datasets, Mapping):
+        for name, entry in datasets.items():
+            if not isinstance(entry, Mapping) or "kind" not in entry:
+                continue
+            if entry["kind"] not in kinds:
+                yield f"datasets.{name}.kind is '{entry['kind']}', no such kind; {nearest(str(entry['kind']), kinds)}"
+                continue
+            kind = kinds[entry["kind"]]
+            properties = {**schema()["$defs"]["dataset"]["properties"], **kind["properties"]}
+            required = kind.get("required", [])
+            yield from _violations(
+                {"properties": properties, "required": required, "additionalProperties": False},
+                entry,
+                f"datasets.{name}",
+            )
+    if isinstance(datasets, Mapping) and isinstance(networks, Mapping):
+        used = set()
+        for name, entry in networks.items():
+            if not isinstance(entry, Mapping) or not isinstance(entry.get("dataset"), str):
+                continue
+            used.add(entry["dataset"])
+            if entry["dataset"] not in datasets:
+                hint = nearest(entry["dataset"], datasets)
+                yield f"networks.{name}.dataset is '{entry['dataset']}', no dataset of this configuration; {hint}"
+            elif "training" in entry and datasets[entry["dataset"]].get("kind") != "signs":
+                yield f"networks.{name}.training is set, but dataset '{entry['dataset']}' has no training split"
+        for name in datasets:
+            if name not in used:
+                yield f"datasets.{name} has no network; add one under networks or remove the dataset"
+    batch, floor_draws = (raw.get(key, schema()["properties"][key]["default"]) for key in ("batch", "floor_draws"))
+    if isinstance(batch, int) and isinstance(floor_draws, int) and floor_draws > batch:
+        yield f"floor_draws is {floor_draws}; it must be at most batch ({batch})"
+    radii, epsilon = raw.get("radii"), raw.get("epsilon", schema()["properties"]["epsilon"]["default"])
+    if isinstance(radii, list) and all(isinstance(r, int | float) for r in [epsilon, *radii]):
+        steps = [epsilon, *radii]
+        if any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
+            yield f"radii are {radii}; they must rise, and start above epsilon ({epsilon})"
+
+
+def _violations(part: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
+    """What JSON Schema finds wrong with `value`, in words."""
+    validator = jsonschema.Draft202012Validator({"$defs": schema()["$defs"], **part})
+    for error in sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]):
+        path = ".".join([where, *(str(p) for p in error.absolute_path)]).strip(".")
+        place = path or "the file"
+        match error.validator:
+            case "additionalProperties":
+                known = error.schema["properties"]
+                for key in error.instance:
+                    if key not in known:
+                        yield f"unknown key '{key}' in {place}; {nearest(str(key), known)}"
+            case "required":
+                for key in error.validator_value:
+                    if key not in error.instance:
+                        yield f"{place} has no key '{key}'; it is needed"
+            case "type":
+                yield f"{place} is {error.instance!r}; expected: {error.validator_value}"
+            case "enum":
+                yield f"{place} is {error.instance!r}; expected one of: {', '.join(map(str, error.validator_value))}"
+            case "exclusiveMinimum":
+                yield f"{place} is {error.instance}; it must be above {error.validator_value}"
+            case "exclusiveMaximum":
+                yield f"{place} is {error.instance}; it must be below {error.validator_value}"
+            case "minimum":
+                yield f"{place} is {error.instance}; it must be at least {error.validator_value}"
+            case "maximum":
+                yield f"{place} is {error.instance}; it must be at most {error.validator_value}"
+            case "minItems" | "minProperties":
+                yield f"{place} is empty; give at least one"
+            case "pattern":
+                example = (
+                    "kind:name, such as sign:ciresan2012" if path.endswith("factory") else "letters, digits, . _ -"
+                )
+                yield f"{place} is {error.instance!r}; expected: {example}"
+            case _:
+                yield f"{place}: {error.message}"

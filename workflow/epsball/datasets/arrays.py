@@ -1,0 +1,54 @@
+"""Images and labels in one .npz."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from epsball.config import DatasetSpec
+from epsball.datasets import Pool
+from epsball.errors import EpsballError
+
+
+def load(path: Path) -> Pool:
+    """The pool in an .npz of `images`, uint8 (n, height, width, 3), and `labels`, integers (n,).
+
+    Raises:
+        EpsballError: the file is missing, is no .npz, or its arrays are not as said above.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise EpsballError(f"{path}: no such file; it should be an .npz of images and labels") from None
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise EpsballError(f"{path}: not readable as an .npz of plain arrays ({error})") from None
+    for name in ("images", "labels"):
+        if name not in found:
+            raise EpsballError(f"{path}: holds {sorted(found)}, expected the arrays 'images' and 'labels'")
+    pictures, labels = found["images"], found["labels"]
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
+        raise EpsballError(
+            f"{path}: images are {pictures.dtype} {pictures.shape}, expected uint8 (n, height, width, 3), RGB"
+        )
+    if labels.shape != (len(pictures),) or labels.dtype.kind not in "iu":
+        raise EpsballError(
+            f"{path}: labels are {labels.dtype} {labels.shape}, expected {len(pictures)} integers, one an image"
+        )
+    return Pool(
+        names=names(len(pictures)),
+        labels=labels.astype(np.int64),
+        read=lambda number: pictures[number],
+    )
+
+
+def names(count: int) -> list[str]:
+    """Names of images that have only a number."""
+    return [f"{number:0{len(str(count - 1))}d}" for number in range(count)]
+
+
+def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
+    """See `epsball.datasets.open_pool`."""
+    return load(Path(spec.options["root"]))

@@ -1,0 +1,43 @@
+"""A folder of images for each class, as torchvision's ImageFolder and every ImageNet tree have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from epsball import images
+from epsball.config import DatasetSpec
+from epsball.datasets import Pool
+from epsball.errors import EpsballError, nearest
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
+    """See `epsball.datasets.open_pool`; a class is its folder's place in the list of classes, or in sorted order."""
+    root = Path(spec.options["root"])
+    if not root.is_dir():
+        raise EpsballError(f"datasets.{spec.name}.root is '{root}', no such folder; expected one folder a class in it")
+    present = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    classes = present
+    if "classes" in spec.options:
+        path = Path(spec.options["classes"])
+        if not path.is_file():
+            raise EpsballError(f"datasets.{spec.name}.classes is '{path}', no such file; expected one class a line")
+        classes = path.read_text(encoding="utf-8").split()
+        if len(set(classes)) != len(classes):
+            repeated = next(name for name in classes if classes.count(name) > 1)
+            raise EpsballError(f"{path}: class '{repeated}' is listed more than once")
+        for name in present:
+            if name not in classes:
+                raise EpsballError(f"{path}: does not list '{name}', a folder of {root}; {nearest(name, classes)}")
+    outputs = {name: number for number, name in enumerate(classes)}
+    files = [file for name in present for file in sorted((root / name).iterdir()) if file.suffix.lower() in _SUFFIXES]
+    return Pool(
+        names=[str(file.relative_to(root)) for file in files],
+        labels=np.array([outputs[file.parent.name] for file in files], dtype=np.int64),
+        read=lambda number: images.read(files[number], spec.options.get("resize"), spec.options.get("crop")),
+        classes=len(classes) if "classes" in spec.options else None,
+        files=files,
+    )

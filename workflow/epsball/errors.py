@@ -1,0 +1,19 @@
+"""The one exception that users are meant to read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EpsballError(Exception):
+    """Bad input or an impossible request, said in one sentence: where, what was found, what to do."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The hint that ends a sentence about an unknown name: the closest known one, or all of them."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(names)}." if names else "none is known."

@@ -1,0 +1,16 @@
+"""Eq. 4: v ~ U(-1, 1) element by element, fresh for each draw and radius, scaled to norm r."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from epsball import noise
+from epsball.ball import scale
+from epsball.config import Norm
+
+KEEPS_FEATURES = True
+
+
+def perturbations(*, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str) -> Tensor:
+    """See `epsball.families.Family`."""
+    return scale(noise.uniform(seed, noise.Stream.UNIFORM, radius, draws, elements, device), radius, norm)

@@ -1,0 +1,57 @@
+"""Figures: tables in, picture out. One module each, registered here by file name."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Protocol, cast
+
+from matplotlib.figure import Figure
+
+from epsball import store
+from epsball.config import Config
+from epsball.figures import style
+from epsball.results import Results
+
+FIGURES = {
+    "fig1_isotropy": "epsball.figures.fig1_isotropy",
+    "fig1_isotropy_margin": "epsball.figures.fig1_isotropy_margin",
+    "fig2_illustration": "epsball.figures.fig2_illustration",
+    "fig3_symmetry": "epsball.figures.fig3_symmetry",
+    "fig3_symmetry_margin": "epsball.figures.fig3_symmetry_margin",
+    "fig4_topology": "epsball.figures.fig4_topology",
+    "fig5_functions": "epsball.figures.fig5_functions",
+    "fig6_lipschitz": "epsball.figures.fig6_lipschitz",
+}
+
+
+class FigureModule(Protocol):
+    """What a figure's module offers."""
+
+    PROBES: tuple[str, ...]  # whose tables it reads
+    ILLUSTRATED: bool  # whether it reads the illustrations
+
+    def draw(self, results: Results) -> Figure:
+        """The figure."""
+        ...
+
+
+def figure(name: str) -> FigureModule:
+    """The module of a registered figure."""
+    return cast(FigureModule, importlib.import_module(FIGURES[name]))
+
+
+def draw(name: str, config: Config, folder: Path, path: Path) -> None:
+    """Draw a figure as PDF, SVG and PNG.
+
+    Args:
+        name: of the figure.
+        config: of the run.
+        folder: of the run.
+        path: of one of the files; the others stand beside it.
+    """
+    with style.paper():
+        drawn = figure(name).draw(Results(config, folder))
+        for suffix in (".pdf", ".svg", ".png"):
+            with store.whole(path.with_suffix(suffix)) as beside:
+                drawn.savefig(beside, format=suffix[1:], dpi=style.DPI, metadata=style.METADATA[suffix])

@@ -1,0 +1,16 @@
+"""Fig. 3: symmetry. Its margin twin, free of the saturation of scores."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from epsball.figures.ranges import MARGIN, draw_ranges
+from epsball.results import Results
+
+PROBES = ("symmetry",)
+ILLUSTRATED = False
+
+
+def draw(results: Results) -> Figure:
+    """See `epsball.figures.ranges.draw_ranges`."""
+    return draw_ranges(results, "symmetry", MARGIN)

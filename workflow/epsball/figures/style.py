@@ -1,0 +1,87 @@
+"""One style for all figures: legible at the width of a page of two columns, safe for colour-blind readers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from epsball.config import Config
+
+WIDTH = 7.0  # inches, both columns
+DPI = 200
+SEQUENTIAL = "viridis"
+GREY = "0.55"
+FLOOR = "0.88"
+
+# No dates inside: the same tables give the same files.
+METADATA: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {}}
+
+
+@contextlib.contextmanager
+def paper() -> Iterator[None]:
+    """Settings of all figures, while the block lasts."""
+    settings: dict[str, Any] = {
+        **sns.axes_style("ticks"),
+        **sns.plotting_context("paper", font_scale=0.85),
+        "svg.hashsalt": "epsball",
+        "pdf.fonttype": 42,
+        "axes.grid": True,
+        "grid.color": "0.93",
+        "grid.linewidth": 0.5,
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "figure.constrained_layout.use": True,
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def panels(config: Config, height: float = 2.3, sharey: bool = True) -> tuple[Figure, dict[str, Axes]]:
+    """A panel for each network, two or three in a row."""
+    count = len(config.networks)
+    columns = min(count, 2 if count in {1, 2, 4} else 3)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(WIDTH, height * rows + 0.35))
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+    axes = dict(zip(config.networks, grid.flat, strict=False))
+    for unused in list(grid.flat)[count:]:
+        unused.remove()
+    for ax in axes.values():
+        ax.tick_params(labelleft=True)
+    return figure, axes
+
+
+def title(ax: Axes, config: Config, network: str, samples: int) -> None:
+    """Name of the network, and what its samples are: also a threshold that is not the paper's."""
+    dataset = config.datasets[config.networks[network].dataset]
+    ax.set_title(f"{network}\n", fontweight="bold")
+    facts = f"{dataset.name}, {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
+    ax.text(0, 1.02, facts, transform=ax.transAxes, color="0.35", fontsize="small")
+
+
+def radius_axis(ax: Axes, config: Config) -> dict[float, int]:
+    """Evenly spaced places for the radii beyond 0, labelled; returns the place of each."""
+    radii = [radius for radius in config.ball.radii if radius > 0]
+    every = 1 if len(radii) <= 8 else 3
+    labels = ["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in radii]
+    places = list(range(len(radii)))
+    shown = [place for place in places if place % every == 0 or place == 1]
+    ax.set_xticks([place for place in shown if every == 1 or place != 0 or True], [labels[p] for p in shown])
+    ax.set_xlim(-0.6, len(radii) - 0.4)
+    ax.grid(False, axis="x")
+    unit = "L2" if config.ball.norm == "l2" else "L∞, 8-bit levels"
+    ax.set_xlabel(f"radius r ({unit}; ε = {config.ball.epsilon:g})")
+    return dict(zip(radii, places, strict=True))
+
+
+def spread(count: int) -> np.ndarray:
+    """Sidewards offsets of samples at one radius, so that they do not hide each other."""
+    return np.linspace(-0.32, 0.32, count) if count > 1 else np.zeros(count)

@@ -1,0 +1,93 @@
+"""Forward passes: device, precision, batches of one size, and the allocator. From images to scores and features."""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+import ctypes.util
+import sys
+
+import torch
+from torch import Tensor
+
+from epsball.config import Compute
+from epsball.errors import EpsballError
+from epsball.networks import Network
+
+# glibc's names for what mallopt sets (malloc.h).
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+
+def configure(compute: Compute) -> None:
+    """Set this process up: threads, determinism, full float32 precision, and memory that is kept between passes."""
+    torch.set_num_threads(compute.threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        # By default every large activation is mapped, faulted in and unmapped on every pass.
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def device(name: str) -> str:
+    """The device to use for a configured name.
+
+    Raises:
+        EpsballError: the device that was asked for is not there.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(kind for kind in ("cuda", "mps", "cpu") if present[kind])
+    if not present[name]:
+        raise EpsballError(f"configuration: device is {name}, which this machine does not have; use auto or cpu")
+    return name
+
+
+class Forward:
+    """A network on a device, fed with batches of one size.
+
+    Args:
+        network: to run.
+        compute: how.
+    """
+
+    def __init__(self, network: Network, compute: Compute) -> None:
+        self.device = device(compute.device)
+        self._batch = compute.batch
+        self._network = network.to(self.device, memory_format=torch.channels_last)
+        self._exact: Network | None = None
+        self._exact_device = "cpu" if self.device == "mps" else self.device
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (n, classes) and features (n, units), float32 on the CPU.
+
+        A short batch is filled up with copies of its last image: the size of a batch can change float rounding.
+
+        Args:
+            images: float32 (n, 3, height, width) in [0, 1], n at most the batch size.
+
+        Raises:
+            EpsballError: logits are not finite.
+        """
+        count = len(images)
+        images = images.to(self.device)
+        if count < self._batch:
+            images = torch.cat([images, images[-1:].expand(self._batch - count, -1, -1, -1)])
+        logits, features = self._network(images.contiguous(memory_format=torch.channels_last))
+        logits, features = logits[:count].cpu(), features[:count].cpu()
+        if not logits.isfinite().all():
+            raise EpsballError("the network's logits are not finite; check its weights and normalisation")
+        return logits, features
+
+    @torch.inference_mode()
+    def exact(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and features computed in float64, for the noise floor; on the CPU where the device has none."""
+        if self._exact is None:
+            # Plain layout: CPU convolutions in float64 are more than twice as fast in it.
+            self._exact = copy.deepcopy(self._network).to(self._exact_device, torch.float64)
+            self._exact = self._exact.to(memory_format=torch.contiguous_format)
+        logits, features = self._exact(images.to(self._exact_device, torch.float64).contiguous())
+        return logits.cpu(), features.cpu()

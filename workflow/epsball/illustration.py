@@ -1,0 +1,159 @@
+"""Fig. 2: an image, two perturbations that are permutations of each other, and the score over the plane they span."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from epsball import scores, store
+from epsball.config import Ball, Compute, NetworkSpec
+from epsball.datasets import Pool
+from epsball.forward import Forward
+from epsball.perturbation import perturbed_images, sample_images
+from epsball.preparation import open_prepared
+from epsball.progress import Progress
+
+_FAMILY = "permuted"
+_EXTENT = 1.3  # of the plane, in radii
+
+
+class Pair(NamedTuple):
+    """Two draws of one sample and radius.
+
+    Attributes:
+        flips: whether the network is right on the first and wrong on the second.
+        radius: of the ball.
+        difference: of their scores, the first less the second.
+        network: its name.
+        sample: number of the sample in its store.
+        store: number of the store.
+        first: draw with the higher score.
+        second: draw with the lower score.
+    """
+
+    flips: bool
+    radius: float
+    difference: float
+    network: str
+    store: int
+    sample: int
+    first: int
+    second: int
+
+
+def illustrate(
+    networks: Sequence[NetworkSpec],
+    weights: Mapping[str, Path],
+    stores: Mapping[str, Sequence[Path]],
+    samples: pd.DataFrame,
+    pool: Pool,
+    spec: Ball,
+    compute: Compute,
+    grid: int,
+    path: Path,
+) -> None:
+    """Choose a pair of permuted perturbations and write what Fig. 2 shows of it.
+
+    The pair with one right and one wrong at the smallest radius, of those the one furthest apart in score; where there
+    is none, the pair furthest apart in score. Writes an .npz: images (3, height, width, 3) of the clean image and the two
+    perturbed; scores and predictions (3,) of these; points (2, 2), the perturbations in the plane; axis (grid,), score and
+    right (grid, grid) over the plane, second coordinate first; flips, radius, label, network and sample.
+
+    Args:
+        networks: of the dataset.
+        weights: file of each network.
+        stores: of each network, its permuted activations.
+        samples: of the dataset.
+        pool: where the images are.
+        spec: of the perturbations.
+        compute: how forward passes run.
+        grid: points a side of the plane.
+        path: of the .npz.
+    """
+    pair = choose([candidate for name in stores for candidate in _candidates(name, stores[name])])
+    with store.open_store(stores[pair.network][pair.store]) as held:
+        name = str(held["sample"].values[pair.sample])
+    row, image = next(sample_images(samples[samples["sample"] == name], pool))
+    draws = [
+        perturbed_images(_FAMILY, image, int(row.seed), pair.radius, range(draw, draw + 1), spec)
+        for draw in (pair.first, pair.second)
+    ]
+    clean = image.permute(2, 0, 1)[None]
+    network = next(network for network in networks if network.name == pair.network)
+    forward = Forward(open_prepared(network, weights[pair.network]), compute)
+    label = int(row.label)
+
+    first, second = ((images - clean).double().flatten() for images in draws)
+    across = first / first.norm()
+    up = second - (second @ across) * across
+    up = up / up.norm()
+    length = max(float(first.norm()), float(second.norm()))
+    axis = np.linspace(-_EXTENT * length, _EXTENT * length, grid)
+    plane_score, plane_right = np.empty((grid, grid)), np.empty((grid, grid), dtype=bool)
+    with Progress(f"illustrate {pair.network}", grid * grid, "images") as progress:
+        for i, height in enumerate(axis):
+            shifts = torch.from_numpy(axis)[:, None] * across + height * up
+            plane = clean + shifts.float().view(grid, *clean.shape[1:])
+            plane = plane.clamp(0, 1) if spec.clip else plane
+            plane_score[i], prediction = _scores(forward, plane, label, compute.batch)
+            plane_right[i] = prediction == label
+            progress.advance(grid)
+    shown = torch.cat([clean, *draws])
+    shown_scores, predictions = _scores(forward, shown, label, compute.batch)
+    with store.whole(path) as beside, beside.open("wb") as file:
+        np.savez(
+            file,
+            images=shown.permute(0, 2, 3, 1).numpy(),
+            scores=shown_scores,
+            predictions=predictions,
+            points=np.array([[first @ across, first @ up], [second @ across, second @ up]]),
+            axis=axis,
+            score=plane_score,
+            right=plane_right,
+            flips=np.array(pair.flips),
+            radius=np.array(pair.radius),
+            label=np.array(label),
+            network=np.array(pair.network),
+            sample=np.array(name),
+        )
+
+
+def choose(candidates: Sequence[Pair]) -> Pair:
+    """The candidate to show: see `illustrate`."""
+    flipping = [pair for pair in candidates if pair.flips]
+    if flipping:
+        smallest = min(pair.radius for pair in flipping)
+        candidates = [pair for pair in flipping if pair.radius == smallest]
+    return max(candidates, key=lambda pair: pair.difference)
+
+
+def _candidates(network: str, paths: Sequence[Path]) -> list[Pair]:
+    """For each sample and radius of a network, its draws of the highest and the lowest score."""
+    found = []
+    for number, path in enumerate(paths):
+        with store.open_store(path) as held:
+            wrong = held["prediction"].values != held["label"].values[:, None, None]
+            score = scores.score(held["logit"].values, held["lse"].values)
+            radii = held["radius"].values
+        for sample, radius in np.ndindex(score.shape[:2]):
+            if radii[radius] == 0:
+                continue
+            values, mistaken = score[sample, radius], wrong[sample, radius]
+            flips = bool(mistaken.any() and not mistaken.all())
+            first = int(np.argmax(np.where(mistaken, -1, values))) if flips else int(values.argmax())
+            second = int(np.argmin(np.where(mistaken, values, 2))) if flips else int(values.argmin())
+            difference = float(values[first] - values[second])
+            found.append(Pair(flips, float(radii[radius]), difference, network, number, sample, first, second))
+    return found
+
+
+def _scores(forward: Forward, images: Tensor, label: int, batch: int) -> tuple[scores.Array, np.ndarray]:
+    parts = [scores.summarise(forward(part)[0], torch.full((len(part),), label)) for part in images.split(batch)]
+    score = np.concatenate([scores.score(part.logit, part.lse) for part in parts])
+    return score, np.concatenate([part.prediction for part in parts])

@@ -1,0 +1,68 @@
+"""From files to arrays: decoding, resizing, cropping, and an image's digest."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from epsball.errors import EpsballError
+
+
+def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDArray[np.uint8]:
+    """Read an RGB image, scale its short side (bicubic) and cut out the central square.
+
+    Args:
+        path: of the image.
+        resize: length of the short side, in pixels; None leaves the size.
+        crop: side of the square, in pixels; None keeps the whole image.
+
+    Returns:
+        uint8 (height, width, 3).
+
+    Raises:
+        EpsballError: the file is no image, is not RGB, or is smaller than the square.
+    """
+    image = _open(path, load=True)
+    if resize is not None:
+        ratio = resize / min(image.size)
+        width, height = (max(resize, round(side * ratio)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    if crop is not None:
+        width, height = image.size
+        if min(width, height) < crop:
+            raise EpsballError(
+                f"{path}: {width} × {height} pixels, expected at least {crop}; set resize: {crop} or more"
+            )
+        left, top = (width - crop) // 2, (height - crop) // 2
+        image = image.crop((left, top, left + crop, top + crop))
+    return np.asarray(image)
+
+
+def verify(path: Path) -> None:
+    """Look at an image's header.
+
+    Raises:
+        EpsballError: the file is no image or is not RGB.
+    """
+    _open(path, load=False)
+
+
+def _open(path: Path, load: bool) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            if load:
+                image.load()
+    except (UnidentifiedImageError, OSError) as error:
+        raise EpsballError(f"{path}: not readable as an image ({error}); replace or remove it") from None
+    if image.mode != "RGB":
+        raise EpsballError(f"{path}: mode is {image.mode}, expected RGB; convert or remove it")
+    return image
+
+
+def digest(image: NDArray[np.uint8]) -> str:
+    """SHA-256 of an image's shape and pixels, in hexadecimal."""
+    return hashlib.sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()

@@ -1,0 +1,55 @@
+"""A network of the user's: a factory in a file or a package. The one place where foreign code runs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from torch import nn
+
+from epsball.config import NetworkSpec
+from epsball.errors import EpsballError, nearest
+
+
+def _module(place: str) -> ModuleType:
+    if place.endswith(".py"):
+        path = Path(place)
+        if not path.is_file():
+            raise EpsballError(f"factory's file '{place}' does not exist")
+        name = f"epsball_factory_{path.stem}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise EpsballError(f"factory's file '{place}' cannot be loaded")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise EpsballError(f"factory's file '{place}' fails: {type(error).__name__}: {error}") from error
+        return module
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        raise EpsballError(f"factory's module '{place}' does not exist (no module named '{error.name}')") from None
+
+
+def build(spec: NetworkSpec) -> nn.Module:
+    """See `epsball.networks.build`. The factory gets `args`, and `weights` where the configuration has them."""
+    place, name = spec.factory.rsplit(":", 1)
+    module = _module(place)
+    if not callable(factory := getattr(module, name, None)):
+        known = [key for key, value in vars(module).items() if callable(value)]
+        raise EpsballError(f"factory '{name}' does not exist in {place}; {nearest(name, known)}")
+    if spec.weights is not None and not Path(spec.weights).is_file():
+        raise EpsballError(f"weights '{spec.weights}' do not exist; expected a file")
+    arguments = dict(spec.args) if spec.weights is None else {**spec.args, "weights": spec.weights}
+    try:
+        network = factory(**arguments)
+    except Exception as error:
+        raise EpsballError(f"factory '{spec.factory}' fails: {type(error).__name__}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise EpsballError(f"factory '{spec.factory}' returned {type(network).__name__}, expected a torch.nn.Module")
+    return network

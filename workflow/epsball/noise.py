@@ -1,0 +1,121 @@
+"""Counter-based random bits: the same for a seed, a stream, a radius, a draw and an element, wherever they are made.
+
+The generator is Philox-4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011)
+in integer arithmetic, so batch, shard, order, cores and device cannot change a bit. The key is a sample's 64-bit
+seed; the counter is (element // 4, draw, radius, stream), the radius by the bits of its float32 value.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+
+import torch
+from torch import Tensor
+
+_MASK = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+
+# Counters worked on at a time: the temporaries of a block stay in a core's cache.
+_BLOCK = 16384
+
+
+class Stream(enum.IntEnum):
+    """What bits are for; two streams never share a counter."""
+
+    UNIFORM = 0
+    PERMUTED_BASE = 1
+    PERMUTATION = 2
+
+
+def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:
+    """Philox-4x32-10 of four 32-bit counter words under a key of two.
+
+    Args:
+        counter: four int64 tensors of one shape, values in [0, 2**32). Overwritten.
+        key: two 32-bit words.
+
+    Returns:
+        Four int64 tensors of that shape, values in [0, 2**32).
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        # int64 products of two 32-bit words wrap, but their bits are those of the unsigned product.
+        p0 = c0.mul_(_MULTIPLIERS[0])
+        p1 = c2.mul_(_MULTIPLIERS[1])
+        high0 = (p0 >> 32).bitwise_and_(_MASK)
+        high1 = (p1 >> 32).bitwise_and_(_MASK)
+        c0, c1 = high1.bitwise_xor_(c1).bitwise_xor_(k0), p1.bitwise_and_(_MASK)
+        c2, c3 = high0.bitwise_xor_(c3).bitwise_xor_(k1), p0.bitwise_and_(_MASK)
+        k0 = (k0 + _WEYL[0]) & _MASK
+        k1 = (k1 + _WEYL[1]) & _MASK
+    return c0, c1, c2, c3
+
+
+def words(
+    seed: int, stream: Stream, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Random 32-bit words, one an element of each draw.
+
+    Args:
+        seed: of the sample, 64 bits.
+        stream: what the words are for.
+        radius: of the ball; its float32 bits enter the counter.
+        draws: numbers of the draws; step 1.
+        elements: how many words a draw.
+        device: where to compute; it does not change a bit.
+
+    Returns:
+        int64 tensor (draw, element), values in [0, 2**32).
+    """
+    key = (seed & _MASK, (seed >> 32) & _MASK)
+    radius_bits = struct.unpack("<I", struct.pack("<f", radius))[0]
+    blocks = -(-elements // 4)
+    out = torch.empty(len(draws), blocks, 4, dtype=torch.int64, device=device)
+    step = _BLOCK if out.device.type == "cpu" else blocks
+    for row, draw in enumerate(draws):
+        for start in range(0, blocks, step):
+            c0 = torch.arange(start, min(start + step, blocks), device=device)
+            counter = (
+                c0,
+                torch.full_like(c0, draw),
+                torch.full_like(c0, radius_bits),
+                torch.full_like(c0, int(stream)),
+            )
+            for lane, word in enumerate(philox(counter, key)):
+                out[row, start : start + step, lane] = word
+    return out.view(len(draws), -1)[:, :elements]
+
+
+def uniform(
+    seed: int, stream: Stream, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Uniform numbers on (-1, 1) as odd integers in units of 2**-23, so that sums of their squares are exact.
+
+    Arguments as for `words`.
+
+    Returns:
+        int32 tensor (draw, element), odd, in (-2**23, 2**23).
+    """
+    return ((words(seed, stream, radius, draws, elements, device) >> 9) * 2 - (2**23 - 1)).int()
+
+
+def permutations(seed: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu") -> Tensor:
+    """Random permutations: each element's number under 32 random high bits, sorted.
+
+    The keys of a draw are distinct, so every sorting algorithm gives the same permutation.
+
+    Returns:
+        int64 tensor (draw, element): each row a permutation of ``range(elements)``.
+    """
+    bits = max(elements - 1, 1).bit_length()
+    keys = words(seed, Stream.PERMUTATION, radius, draws, elements, device)
+    keys = (keys << bits) | torch.arange(elements, device=device)
+    if keys.device.type == "cpu":
+        keys.numpy().sort(axis=1)  # several times faster here than torch.sort
+    else:
+        keys = keys.sort(dim=1).values
+    return keys & ((1 << bits) - 1)

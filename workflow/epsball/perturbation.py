@@ -1,0 +1,106 @@
+"""The perturb stage: what is common to all networks of a dataset. Perturbations themselves are never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from torch import Tensor
+
+from epsball import ball, store
+from epsball.config import Ball
+from epsball.datasets import Pool
+from epsball.families import family
+from epsball.progress import Progress
+
+
+def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tensor]]:
+    """Each row of a sample table with its image, float32 (height, width, 3) in [0, 1]."""
+    numbers = {name: number for number, name in enumerate(pool.names)}
+    for row in samples.itertuples():
+        yield row, torch.from_numpy(pool.read(numbers[str(row.image)]).copy()).float() / 255
+
+
+def perturbed_images(
+    name: str, image: Tensor, seed: int, radius: float, draws: range, spec: Ball, device: str = "cpu"
+) -> Tensor:
+    """The perturbed images of a family, as every network of the dataset sees them.
+
+    Args:
+        name: of the family.
+        image: float32 (height, width, 3) in [0, 1], on `device`.
+        seed: of the sample.
+        radius: of the ball.
+        draws: which.
+        spec: norm and clipping.
+        device: where to compute; it does not change a bit.
+
+    Returns:
+        float32 (draw, 3, height, width).
+    """
+    vectors = family(name).perturbations(
+        seed=seed, radius=radius, draws=draws, elements=image.numel(), norm=spec.norm, device=device
+    )
+    return ball.perturbed(image, vectors, spec.clip)
+
+
+def coordinates(row: Any, spec: Ball) -> dict[str, Any]:
+    """Coordinates that say which sample and radii an array is of."""
+    return {
+        "sample": ("sample", np.array([row.sample], dtype=object)),
+        "image": ("sample", np.array([str(row.image)], dtype=object)),
+        "label": ("sample", np.array([row.label], dtype=np.int64)),
+        "seed": ("sample", np.array([row.seed], dtype=np.uint64)),
+        "radius": (
+            "radius",
+            np.array(spec.radii),
+            {"units": "L2 norm, [0, 1] scale" if spec.norm == "l2" else "1/255"},
+        ),
+    }
+
+
+def perturb(
+    name: str, samples: pd.DataFrame, pool: Pool, spec: Ball, path: Path, attributes: Mapping[str, str]
+) -> None:
+    """Measure the perturbations of a family on the samples of a shard and store what they are.
+
+    Writes a store of, for each sample, radius and draw: `norm`, the L2 norm of the effective perturbation
+    ``(x + v) - x``; `rms`, its root mean square; `outside`, the share of values of the image outside of [0, 1]; and for
+    a family whose features are kept `distance`, between the perturbed images, a pair of draws each, in the order of
+    `scipy.spatial.distance.pdist`. All in float64.
+
+    Args:
+        name: of the family.
+        samples: rows of the shard.
+        pool: where the images are.
+        spec: radii, draws, norm, clipping.
+        path: of the store.
+        attributes: what made it.
+    """
+    pairs = family(name).KEEPS_FEATURES
+    with store.StoreWriter(path) as writer, Progress(f"perturb {path.stem}", len(samples), "samples") as progress:
+        for row, image in sample_images(samples, pool):
+            norms, outside, distances = [], [], []
+            for radius in spec.radii:
+                images = perturbed_images(name, image, int(row.seed), radius, range(spec.draws), spec)
+                vectors = ball.effective(image, images)
+                norms.append(vectors.square().sum(dim=1).sqrt().numpy())
+                outside.append(((images < 0) | (images > 1)).flatten(start_dim=1).double().mean(dim=1).numpy())
+                if pairs:
+                    distances.append(ball.distances(vectors).numpy())
+            dims = ("sample", "radius", "draw")
+            variables: dict[str, Any] = {
+                "norm": (dims, np.stack(norms)[None], {"units": "L2 norm, [0, 1] scale"}),
+                "rms": (dims, np.stack(norms)[None] / np.sqrt(image.numel()), {"units": "[0, 1] scale"}),
+                "outside": (dims, np.stack(outside)[None], {"units": "share of values"}),
+            }
+            if pairs:
+                distance = np.stack(distances)[None]
+                variables["distance"] = (("sample", "radius", "pair"), distance, {"units": "L2 norm, [0, 1] scale"})
+            writer.append(xr.Dataset(variables, coordinates(row, spec), {"family": name, **attributes}))
+            progress.advance(1)

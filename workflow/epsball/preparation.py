@@ -1,0 +1,106 @@
+"""The networks stage: weights as safetensors and a card that says what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from epsball import networks, provenance, store
+from epsball.config import Compute, NetworkSpec
+from epsball.datasets import Pool
+from epsball.forward import Forward
+from epsball.training import train
+
+# Held-out images behind the accuracy in the card; the survey passes over the whole pool.
+_ACCURACY_IMAGES = 1000
+
+
+def prepare(
+    spec: NetworkSpec, pool: Pool, training: Pool | None, compute: Compute, seed: int, weights: Path, card: Path
+) -> None:
+    """Build a network, train it where its specification says so, and write its weights and card.
+
+    Args:
+        spec: the network.
+        pool: held-out images, for the accuracy and the forward rate.
+        training: the training split, for a network that is trained.
+        compute: how forward passes run.
+        seed: of the training.
+        weights: file to write, .safetensors.
+        card: file to write, JSON.
+    """
+    module = networks.build(spec)
+    losses = None
+    if spec.training is not None and training is not None:
+        losses = train(module, training, spec.training, seed, spec.name)
+    network = networks.Network(module, spec.layer)
+    state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+    parameters = networks.parameters(module)
+    accuracy, images, rate, units, classes = _measure(Forward(network, compute), pool, compute.batch)
+    facts: dict[str, Any] = {
+        "network": spec.name,
+        "dataset": spec.dataset,
+        "factory": spec.factory,
+        "layer": spec.layer or "input of the last Linear module",
+        "parameters": parameters,
+        "classes": classes,
+        "units": units,
+        "accuracy": accuracy,
+        "accuracy_images": images,
+        "images_per_second": rate,
+        "digest": digest(state),
+        "training": None if spec.training is None else {**vars(spec.training), "losses": losses},
+        "compute": vars(compute),
+        "versions": provenance.versions(),
+    }
+    with store.whole(weights) as beside:
+        safetensors.torch.save_file(state, beside)
+    store.write_text(card, json.dumps(facts, indent=2) + "\n")
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """A network's card."""
+    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return facts
+
+
+def open_prepared(spec: NetworkSpec, weights: Path) -> networks.Network:
+    """A network with the weights that `prepare` wrote."""
+    return networks.open_network(spec, safetensors.torch.load_file(weights))
+
+
+def weights_digest(weights: Path) -> str:
+    """Digest of the weights in a file."""
+    return digest(safetensors.torch.load_file(weights))
+
+
+def digest(state: dict[str, Tensor]) -> str:
+    """SHA-256 of names, shapes and values, in hexadecimal."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.numpy().tobytes())
+    return total.hexdigest()
+
+
+def _measure(forward: Forward, pool: Pool, batch: int) -> tuple[float, int, float, int, int]:
+    right = seen = units = classes = 0
+    seconds = 0.0
+    for numbers, pictures in pool.first(_ACCURACY_IMAGES).batches(batch):
+        images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+        start = time.perf_counter()
+        logits, features = forward(images)
+        seconds += time.perf_counter() - start
+        right += int(np.sum(logits.argmax(1).numpy() == pool.labels[numbers.start : numbers.stop]))
+        seen += len(numbers)
+        classes, units = logits.shape[1], features.shape[1]
+    passes = -(-seen // batch) * batch
+    return right / seen, seen, passes / seconds, units, classes

@@ -1,0 +1,73 @@
+"""Probes: pure measurements on what the stages stored. One module each, registered here by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import pandas as pd
+import xarray as xr
+
+PROBES = {
+    "isotropy": "epsball.probes.isotropy",
+    "symmetry": "epsball.probes.symmetry",
+    "topology": "epsball.probes.topology",
+    "lipschitz": "epsball.probes.lipschitz",
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a probe may need beside the stores.
+
+    Attributes:
+        scale_g: factor of g of Eq. 9, for features.
+        scale_h: factor of h of Eq. 9, for images.
+        mantel_permutations: permutations of the Mantel test.
+    """
+
+    scale_g: float
+    scale_h: float
+    mantel_permutations: int
+
+
+class Probe(Protocol):
+    """What a probe's module offers."""
+
+    FAMILY: str  # whose perturbations it reads
+
+    def measure(self, activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
+        """A table of the samples in both stores."""
+        ...
+
+
+def probe(name: str) -> Probe:
+    """The module of a registered probe."""
+    return cast(Probe, importlib.import_module(PROBES[name]))
+
+
+def families() -> list[str]:
+    """The families that the probes read."""
+    return sorted({probe(name).FAMILY for name in PROBES})
+
+
+def probes_of(family: str) -> list[str]:
+    """The probes that read a family."""
+    return [name for name in PROBES if family == probe(name).FAMILY]
+
+
+def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) -> pd.DataFrame:
+    """A table with a row for each sample, radius and, if asked for, draw.
+
+    Args:
+        columns: arrays (sample, radius[, draw]) by name.
+        activations: gives the coordinates.
+        *dims: the dimensions, "sample" first.
+    """
+    variables = {name: (dims, values) for name, values in columns.items()}
+    coordinates = {dim: activations[dim].values for dim in dims if dim in activations.coords}
+    frame = xr.Dataset(variables, coordinates).to_dataframe(dim_order=list(dims)).reset_index()
+    frame["sample"] = frame["sample"].astype(str)
+    return frame

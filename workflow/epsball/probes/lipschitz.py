@@ -1,0 +1,58 @@
+"""The local Lipschitz ratio (Eq. 9, Fig. 6), sampled in random directions.
+
+Such a ratio estimates the Frobenius norm of the Jacobian over the square root of the input's dimension; it is no
+Lipschitz constant, which is the largest ratio over all directions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from epsball.probes import Context, table
+from epsball.scores import Array
+
+FAMILY = "uniform"
+
+
+def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
+    """Distances from the clean image, before and after Φ_L.
+
+    Returns:
+        A row a draw, columns sample, radius, draw; d_in = ‖h(x+v) - h(x)‖ and d_out = ‖g(Φ_L(x+v)) - g(Φ_L(x))‖; ratio
+        d_out / d_in; ratio_raw, the same without g and h; scale_g and scale_h, the factors that they are; and floor, the
+        range of (float32 d_out - float64 d_out) over the draws that were computed twice, normalised as d_out. Ratios
+        are not a number at radius 0.
+    """
+    raw_in = perturbations["norm"].values
+    raw_out = distances(activations["features"].values, activations["clean_features"].values)
+    exact = activations["exact_d_out"].values
+    floor = np.ptp(raw_out[:, :, : exact.shape[2]] - exact, axis=2)
+    d_in, d_out = raw_in * context.scale_h, raw_out * context.scale_g
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio, ratio_raw = d_out / d_in, raw_out / raw_in
+    return table(
+        {
+            "d_in": d_in,
+            "d_out": d_out,
+            "ratio": ratio,
+            "ratio_raw": ratio_raw,
+            "scale_g": np.full(d_in.shape, context.scale_g),
+            "scale_h": np.full(d_in.shape, context.scale_h),
+            "floor": np.repeat(floor[:, :, None] * context.scale_g, d_in.shape[2], axis=2),
+        },
+        activations,
+        "sample",
+        "radius",
+        "draw",
+    )
+
+
+def distances(features: np.ndarray, clean: np.ndarray) -> Array:
+    """‖Φ_L(x+v) - Φ_L(x)‖ in float64: features (sample, radius, draw, unit), clean (sample, unit)."""
+    out = np.empty(features.shape[:3])
+    for sample, reference in enumerate(clean.astype(np.float64)):
+        for radius, drawn in enumerate(features[sample]):
+            out[sample, radius] = np.sqrt(np.square(drawn - reference).sum(axis=1))
+    return out

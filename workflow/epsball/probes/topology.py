@@ -1,0 +1,47 @@
+"""Topology preservation (section 2.3, Fig. 4): Mantel's correlation of distances before and after Φ_L."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.spatial.distance import pdist, squareform
+
+from epsball.probes import Context, table
+from epsball.scores import Array
+
+FAMILY = "uniform"
+
+
+def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
+    """Mantel's ρ (Pearson) of the distance matrices of the perturbed images and of their features.
+
+    Returns:
+        Columns sample, radius, rho, p_value (two-sided, by permutation; the seed of a test is its sample's seed). Not a
+        number where all distances on one side are equal, as at radius 0: a correlation is not defined there.
+    """
+    shape = (activations.sizes["sample"], activations.sizes["radius"])
+    rho, p_value = np.full(shape, np.nan), np.full(shape, np.nan)
+    for sample, seed in enumerate(activations["seed"].values):
+        inputs = perturbations["distance"].values[sample]
+        for radius in range(shape[1]):
+            features = activations["features"][sample, radius].values.astype(np.float64)
+            rho[sample, radius], p_value[sample, radius] = correlation(
+                inputs[radius], pdist(features), context.mantel_permutations, int(seed)
+            )
+    return table({"rho": rho, "p_value": p_value}, activations, "sample", "radius")
+
+
+def correlation(before: Array, after: Array, permutations: int, seed: int) -> tuple[float, float]:
+    """Mantel's test of two condensed distance matrices.
+
+    Returns:
+        ρ and its two-sided p value; both not a number where one side is constant.
+    """
+    from skbio.stats.distance import mantel  # takes seconds to import: not before it is needed
+
+    if np.ptp(before) == 0 or np.ptp(after) == 0:
+        return np.nan, np.nan
+    generator = np.random.default_rng(seed)
+    rho, p_value, _ = mantel(squareform(before), squareform(after), permutations=permutations, seed=generator)
+    return float(rho), float(p_value)

@@ -1,0 +1,101 @@
+"""What made a file: digests of code and configuration, versions, device."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+_LIBRARY = Path(__file__).parent
+
+_PACKAGES = ("epsball", "torch", "numpy", "xarray", "zarr", "scikit-bio", "pandas", "Pillow")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def digest(*values: Any) -> str:
+    """Short digest of values by their repr: dataclasses, strings, numbers and containers of them."""
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
+
+
+def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
+    """Short digest of the code behind a stage, without comments and docstrings.
+
+    Args:
+        script: where the stage starts; what it imports of this library counts, and what that imports.
+        modules: dotted names of further modules, such as the entries of a registry that the stage will load.
+    """
+    files = {script}
+    for name in modules:
+        if (path := _file(name)) is not None:
+            files.add(path)
+    waiting = list(files)
+    while waiting:
+        for path in _imports(waiting.pop()):
+            if path not in files:
+                files.add(path)
+                waiting.append(path)
+    return digest(*(sorted((path.name, _essence(path)) for path in files)))
+
+
+def _file(name: str) -> Path | None:
+    """File of a module of this library; None for any other."""
+    first, *rest = name.split(".")
+    if first != "epsball":
+        return None
+    path = _LIBRARY.joinpath(*rest)
+    if path.is_dir():
+        return path / "__init__.py"
+    path = path.with_suffix(".py")
+    return path if path.is_file() else None
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _imports(path: Path) -> frozenset[Path]:
+    """Files of this library that a file imports."""
+    return frozenset(found for name in _imported_names(_tree(path)) if (found := _file(name)) is not None)
+
+
+def _imported_names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@functools.cache
+def _essence(path: Path) -> str:
+    """Digest of a file's syntax tree without docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def attributes(**parts: Any) -> dict[str, str]:
+    """What a store says of its making: a digest of each part of the configuration, and versions."""
+    digests = {f"{name}_configuration": digest(part) for name, part in parts.items()}
+    return {**digests, **{f"version_{name}": version for name, version in versions().items()}}

@@ -1,0 +1,85 @@
+"""Selection: the samples that every network of a dataset is sure of, in an order that no run can bend."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import pandas as pd
+
+from epsball.config import DatasetSpec
+from epsball.errors import EpsballError
+
+
+def sample_seed(seed: int, image_digest: str) -> int:
+    """A sample's own 64-bit seed: a hash of the run's seed and the image's digest."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {image_digest}".encode()).digest()[:8], "big")
+
+
+def select(surveys: Mapping[str, pd.DataFrame], spec: DatasetSpec, seed: int, shard_size: int) -> pd.DataFrame:
+    """The first samples, by seed, that all networks classify correctly above the threshold.
+
+    Where tracks are known, at most one frame of a track is taken; of equal images, one.
+
+    Args:
+        surveys: table of each network over the same pool.
+        spec: the dataset; its threshold and number of samples.
+        seed: of the run.
+        shard_size: samples in a shard.
+
+    Returns:
+        A row a sample: sample (name), image, label, seed, shard, and score_<network> for each network. Fewer rows than
+        asked for where the pool has no more.
+
+    Raises:
+        EpsballError: there is none; says how far each network gets.
+    """
+    first = next(iter(surveys.values()))
+    table = first[["image", "label", "digest", "track"]].copy()
+    sure = pd.Series(True, index=table.index)
+    for network, survey in surveys.items():
+        table[f"score_{network}"] = survey["score"]
+        sure &= eligible(survey, spec.threshold)
+    if not sure.any():
+        reached = "; ".join(_reach(network, survey, spec.threshold) for network, survey in surveys.items())
+        raise EpsballError(
+            f"datasets.{spec.name}: none of {len(table)} images is classified correctly above {spec.threshold} by "
+            f"all of its networks ({reached}); lower its threshold or check labels and normalisation"
+        )
+    table = table[sure]
+    table["seed"] = pd.Series([sample_seed(seed, d) for d in table["digest"]], index=table.index, dtype="uint64")
+    table = table.drop_duplicates("digest").sort_values("seed")
+    known = table["track"] != ""
+    table = table[~(known & table["track"].duplicated())]
+    table = table.head(spec.samples).reset_index(drop=True)
+    table["sample"] = [f"{seed:016x}"[:10] for seed in table["seed"]]
+    table["shard"] = table.index // shard_size
+    columns = ["sample", "image", "label", "seed", "shard"]
+    return table[columns + [f"score_{network}" for network in surveys]]
+
+
+def eligible(survey: pd.DataFrame, threshold: float) -> pd.Series:
+    """Whether each image is classified correctly with a score above the threshold."""
+    return (survey["prediction"] == survey["label"]) & (survey["score"] > threshold)
+
+
+def _reach(network: str, survey: pd.DataFrame, threshold: float) -> str:
+    right = int((survey["prediction"] == survey["label"]).sum())
+    above = int(eligible(survey, threshold).sum())
+    return f"{network}: {right} right, {above} above the threshold, best score {survey['score'].max():.4f}"
+
+
+def shards(samples: pd.DataFrame) -> list[int]:
+    """Numbers of the shards of a sample table."""
+    return [int(shard) for shard in samples["shard"].unique()]
+
+
+def shard_rows(samples: pd.DataFrame, shard: int) -> pd.DataFrame:
+    """What identifies the samples of a shard: nothing that other networks or a larger selection could change."""
+    rows = samples.loc[samples["shard"] == shard, ["sample", "image", "label", "seed"]]
+    return rows.reset_index(drop=True)
+
+
+def read_samples(path: str) -> pd.DataFrame:
+    """A sample table, as `select` made it."""
+    return pd.read_csv(path, dtype={"sample": str, "image": str, "seed": "uint64"})

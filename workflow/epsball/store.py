@@ -1,0 +1,121 @@
+"""Stores: one-file Zarr 3 archives, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+import zarr
+import zarr.codecs
+import zarr.storage
+
+from epsball.errors import EpsballError
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; renamed to `path` when the block ends well, removed when not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table, whole or not at all: Parquet, or what the suffix says (.csv, .tsv)."""
+    with whole(path) as beside:
+        if path.suffix == ".parquet":
+            table.to_parquet(beside, index=False)
+        else:
+            table.to_csv(beside, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+
+
+class StoreWriter:
+    """Writes a store sample by sample: a folder beside, zipped once without compression, renamed.
+
+    Use as a context manager; what is left behind when the block fails is removed.
+
+    Args:
+        path: of the finished .zarr.zip.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._folder = path.with_name(f".{path.name}.{os.getpid()}.folder")
+        self._samples = 0
+
+    def __enter__(self) -> StoreWriter:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def append(self, sample: xr.Dataset) -> None:
+        """Add samples along the dimension `sample`; attributes are those of the first."""
+        if self._samples:
+            sample.drop_attrs().drop_vars([n for n in sample.variables if "sample" not in sample[n].dims]).to_zarr(
+                self._folder, append_dim="sample", consolidated=False
+            )
+        else:
+            sample.to_zarr(self._folder, mode="w", zarr_format=3, consolidated=False, encoding=_encoding(sample))
+        self._samples += sample.sizes["sample"]
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                zarr.consolidate_metadata(str(self._folder), zarr_format=3)
+                with whole(self._path) as beside:
+                    with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
+                        for file in sorted(self._folder.rglob("*")):
+                            if file.is_file():
+                                archive.write(file, file.relative_to(self._folder))
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """One chunk a sample and radius; Blosc zstd with bit shuffle."""
+    codec = zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, variable in dataset.data_vars.items():
+        sizes = {"sample": 1, "radius": 1} if variable.nbytes > 2**20 else {"sample": 1}
+        chunks = tuple(sizes.get(str(dim), size) for dim, size in variable.sizes.items())
+        encoding[str(name)] = {"compressors": [codec], "chunks": chunks}
+    return encoding
+
+
+def open_store(path: str | Path) -> xr.Dataset:
+    """Open a .zarr.zip store of a run, lazily.
+
+    Args:
+        path: of the store.
+
+    Returns:
+        Its variables with named dimensions, coordinates and attributes.
+
+    Raises:
+        EpsballError: there is no such store, or it is not whole.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise EpsballError(f"{path}: no such store")
+    try:
+        return xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
+        raise EpsballError(f"{path}: not a whole store ({error}); remove it and run again to make it anew") from None

@@ -1,0 +1,69 @@
+"""The survey: one pass of a network over a dataset's pool."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from epsball import images, scores
+from epsball.datasets import Pool
+from epsball.forward import Forward
+from epsball.progress import Progress
+
+
+def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
+    """Predictions, scores and extremes over a pool.
+
+    Args:
+        forward: the network.
+        pool: labelled images.
+        batch: images in a pass.
+        name: for the progress.
+
+    Returns:
+        A row an image: image, label, prediction, score (softmax of the label's class), digest (of the pixels), track, and the
+        minimum and maximum of its input and of its features, from which g and h of Eq. 9 are made.
+
+    Raises:
+        EpsballError: a label is no output of the network.
+    """
+    rows = []
+    with Progress(f"survey {name}", len(pool), "images") as progress:
+        for numbers, pictures in pool.batches(batch):
+            inputs = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+            logits, features = forward(inputs)
+            labels = torch.from_numpy(pool.labels[numbers.start : numbers.stop])
+            summary = scores.summarise(logits, labels)
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "image": [pool.names[number] for number in numbers],
+                        "label": labels.numpy(),
+                        "prediction": summary.prediction,
+                        "score": scores.score(summary.logit, summary.lse),
+                        "digest": [images.digest(picture) for picture in pictures],
+                        "track": [pool.tracks[number] if pool.tracks else "" for number in numbers],
+                        "input_min": inputs.amin(dim=(1, 2, 3)).double().numpy(),
+                        "input_max": inputs.amax(dim=(1, 2, 3)).double().numpy(),
+                        "feature_min": features.amin(dim=1).double().numpy(),
+                        "feature_max": features.amax(dim=1).double().numpy(),
+                    }
+                )
+            )
+            progress.advance(len(numbers))
+    return pd.concat(rows, ignore_index=True)
+
+
+def scales(table: pd.DataFrame) -> tuple[float, float]:
+    """Factors of the min-max normalisers g and h of Eq. 9: 1 / (maximum - minimum) of features and of input.
+
+    Returns:
+        scale of g, scale of h; not a number where all values are equal.
+    """
+    spans = (
+        table["feature_max"].max() - table["feature_min"].min(),
+        table["input_max"].max() - table["input_min"].min(),
+    )
+    scale_g, scale_h = (1 / float(span) if span > 0 else np.nan for span in spans)
+    return scale_g, scale_h

@@ -1,0 +1,89 @@
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from epsball import figures, networks, plan, probes, provenance, selection
+from epsball.config import Compute, load_config
+from epsball.families import FAMILIES
+from epsball.datasets import KINDS
+from epsball.errors import EpsballError
+
+CONFIG = load_config(config)
+RUN = f"results/{CONFIG.run}"
+DATASETS = list(CONFIG.datasets)
+NETWORKS = list(CONFIG.networks)
+SHARD = "{shard}"
+
+# What forward passes depend on, and no more: a change of anything else must not redo them.
+FORWARD = replace(CONFIG.compute, floor_draws=0)
+TRAINING = Compute(threads=CONFIG.compute.threads, device=CONFIG.compute.device)
+
+
+wildcard_constraints:
+    dataset="|".join(map(re.escape, DATASETS)),
+    network="|".join(map(re.escape, NETWORKS)),
+    family="|".join(FAMILIES),
+    probe="|".join(probes.PROBES),
+    figure="|".join(figures.FIGURES),
+    split="train|test",
+    shard=r"\d+",
+
+
+def code(script, *modules):
+    """Digest of a stage's code: its script, what that imports of the library, and modules that it loads by name."""
+    return provenance.code_digest(Path(workflow.basedir) / "workflow" / "scripts" / script, modules)
+
+
+def network_of(wildcards):
+    return CONFIG.networks[wildcards.network]
+
+
+def dataset_name(wildcards):
+    return wildcards.dataset if "dataset" in wildcards.keys() else network_of(wildcards).dataset
+
+
+def dataset_of(wildcards):
+    return CONFIG.datasets[dataset_name(wildcards)]
+
+
+def source_of(wildcards):
+    """A dataset as a source of images: how many are asked for and how sure networks must be is not part of it."""
+    return replace(dataset_of(wildcards), samples=0, threshold=0.0, limit=None)
+
+
+def dataset_code(script, wildcards, *modules):
+    return code(script, KINDS[dataset_of(wildcards).kind], *modules)
+
+
+def network_code(script, wildcards, *modules):
+    return dataset_code(script, wildcards, *networks.modules(network_of(wildcards)), *modules)
+
+
+def rendered(wildcards, *splits):
+    """Files that the workflow makes for a dataset."""
+    spec = dataset_of(wildcards)
+    return [f"{RUN}/datasets/{spec.name}/{split}.npz" for split in splits] if spec.kind == "signs" else []
+
+
+def samples_path(dataset):
+    return f"{RUN}/samples/{dataset}.csv"
+
+
+def shards_of(dataset):
+    """Shards of the selected samples; asking makes Snakemake select first."""
+    path = checkpoints.select.get(dataset=dataset).output.samples
+    return selection.shards(selection.read_samples(path))
+
+
+def rows_digest(wildcards):
+    """Digest of a shard's samples: what other networks or a larger selection cannot change."""
+    path = samples_path(dataset_name(wildcards))
+    if not Path(path).is_file():
+        return ""
+    rows = selection.shard_rows(selection.read_samples(path), int(wildcards.shard))
+    return provenance.digest(*rows.itertuples(index=False, name=None))
+
+
+if workflow.is_main_process:
+    plan.require_writable(Path(RUN))
+    print(plan.describe(CONFIG, workflow.cores or 1), file=sys.stderr)

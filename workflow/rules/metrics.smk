@@ -1,0 +1,43 @@
+def store_of(kind, place):
+    """Store that a probe reads, of the family that it names."""
+    return lambda wildcards: (
+        f"{RUN}/{kind}/{place(wildcards)}/{probes.probe(wildcards.probe).FAMILY}/{wildcards.shard}.zarr.zip"
+    )
+
+
+rule measure:
+    input:
+        samples=lambda wildcards: samples_path(dataset_name(wildcards)),
+        survey=lambda wildcards: f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}.parquet",
+        activations=store_of("activations", lambda wildcards: wildcards.network),
+        perturbations=store_of("perturbations", dataset_name),
+    output:
+        table=f"{RUN}/metrics/{{network}}/{{probe}}/{{shard}}.parquet",
+    log:
+        f"{RUN}/logs/measure/{{network}}.{{probe}}.{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/measure.{{network}}.{{probe}}.{{shard}}.tsv"
+    params:
+        mantel_permutations=CONFIG.mantel_permutations,
+        code=lambda wildcards: code("measure.py", probes.PROBES[wildcards.probe]),
+    priority: 40
+    script:
+        "../scripts/measure.py"
+
+
+rule gather:
+    input:
+        lambda wildcards: [
+            f"{RUN}/metrics/{wildcards.network}/{probe}/{shard}.parquet"
+            for probe in probes.PROBES
+            for shard in shards_of(dataset_name(wildcards))
+        ],
+    output:
+        [f"{RUN}/metrics/{{network}}/{probe}.parquet" for probe in probes.PROBES],
+    log:
+        f"{RUN}/logs/gather/{{network}}.log",
+    params:
+        code=code("gather.py"),
+    priority: 40
+    script:
+        "../scripts/gather.py"

@@ -1,0 +1,97 @@
+def tables(*names):
+    return [f"{RUN}/metrics/{network}/{probe}.parquet" for network in NETWORKS for probe in names]
+
+
+def figure_inputs(wildcards):
+    """Tables and illustrations that a figure is drawn from."""
+    module = figures.figure(wildcards.figure)
+    illustrations = [f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS] if module.ILLUSTRATED else []
+    return tables(*module.PROBES) + illustrations
+
+
+rule illustrate:
+    input:
+        samples=f"{RUN}/samples/{{dataset}}.csv",
+        images=lambda wildcards: rendered(wildcards, "test"),
+        weights=lambda wildcards: [
+            f"{RUN}/networks/{network.name}/weights.safetensors" for network in CONFIG.networks_of(wildcards.dataset)
+        ],
+        activations=lambda wildcards: [
+            f"{RUN}/activations/{network.name}/permuted/{shard}.zarr.zip"
+            for network in CONFIG.networks_of(wildcards.dataset)
+            for shard in shards_of(wildcards.dataset)
+        ],
+    output:
+        picture=f"{RUN}/illustrations/{{dataset}}.npz",
+    log:
+        f"{RUN}/logs/illustrate/{{dataset}}.log",
+    params:
+        networks=lambda wildcards: CONFIG.networks_of(wildcards.dataset),
+        dataset=source_of,
+        folder=f"{RUN}/datasets",
+        ball=CONFIG.ball,
+        compute=FORWARD,
+        grid=CONFIG.illustration_grid,
+        code=lambda wildcards: dataset_code(
+            "illustrate.py",
+            wildcards,
+            FAMILIES["permuted"],
+            *(name for network in CONFIG.networks_of(wildcards.dataset) for name in networks.modules(network)),
+        ),
+    threads: CONFIG.compute.threads
+    priority: 60
+    script:
+        "../scripts/illustrate.py"
+
+
+rule figure:
+    input:
+        figure_inputs,
+    output:
+        multiext(f"{RUN}/figures/{{figure}}", ".pdf", ".svg", ".png"),
+    log:
+        f"{RUN}/logs/figures/{{figure}}.log",
+    params:
+        config=CONFIG,
+        run=RUN,
+        code=lambda wildcards: code("figure.py", figures.FIGURES[wildcards.figure]),
+    priority: 30
+    script:
+        "../scripts/figure.py"
+
+
+rule claims:
+    input:
+        tables("isotropy", "symmetry", "topology", "lipschitz"),
+    output:
+        table=f"{RUN}/claims.tsv",
+    log:
+        f"{RUN}/logs/claims.log",
+    params:
+        config=CONFIG,
+        run=RUN,
+        code=code("claims.py"),
+    priority: 30
+    script:
+        "../scripts/claims.py"
+
+
+rule report:
+    input:
+        claims=f"{RUN}/claims.tsv",
+        cards=expand(f"{RUN}/networks/{{network}}/card.json", network=NETWORKS),
+        surveys=[f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network in CONFIG.networks.values()],
+        samples=expand(f"{RUN}/samples/{{dataset}}.csv", dataset=DATASETS),
+        images=[path for dataset in DATASETS for path in rendered(Wildcards(fromdict={"dataset": dataset}), "test")],
+        figures=expand(f"{RUN}/figures/{{figure}}.png", figure=figures.FIGURES),
+        captions=expand(f"{workflow.basedir}/workflow/report/{{figure}}.rst", figure=figures.FIGURES),
+    output:
+        page=report(f"{RUN}/report.html", category="Report"),
+    log:
+        f"{RUN}/logs/report.log",
+    params:
+        config=CONFIG,
+        run=RUN,
+        code=code("report.py", *KINDS.values()),
+    script:
+        "../scripts/report.py"

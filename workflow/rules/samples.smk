@@ -1,0 +1,64 @@
+rule survey:
+    input:
+        weights=f"{RUN}/networks/{{network}}/weights.safetensors",
+        images=lambda wildcards: rendered(wildcards, "test"),
+    output:
+        table=f"{RUN}/survey/{{dataset}}/{{network}}.parquet",
+    log:
+        f"{RUN}/logs/survey/{{dataset}}.{{network}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/survey.{{dataset}}.{{network}}.tsv"
+    params:
+        network=network_of,
+        dataset=lambda wildcards: replace(source_of(wildcards), limit=dataset_of(wildcards).limit),
+        folder=f"{RUN}/datasets",
+        compute=FORWARD,
+        code=lambda wildcards: network_code("survey.py", wildcards),
+    threads: CONFIG.compute.threads
+    priority: 70
+    script:
+        "../scripts/survey.py"
+
+
+checkpoint select:
+    input:
+        surveys=lambda wildcards: [
+            f"{RUN}/survey/{wildcards.dataset}/{network.name}.parquet"
+            for network in CONFIG.networks_of(wildcards.dataset)
+        ],
+    output:
+        samples=f"{RUN}/samples/{{dataset}}.csv",
+    log:
+        f"{RUN}/logs/select/{{dataset}}.log",
+    params:
+        dataset=dataset_of,
+        networks=lambda wildcards: [network.name for network in CONFIG.networks_of(wildcards.dataset)],
+        seed=CONFIG.seed,
+        shard_size=CONFIG.shard_size,
+        code=code("select.py"),
+    priority: 70
+    script:
+        "../scripts/select.py"
+
+
+rule perturb:
+    input:
+        samples=lambda wildcards: ancient(samples_path(wildcards.dataset)),
+        images=lambda wildcards: rendered(wildcards, "test"),
+    output:
+        store=f"{RUN}/perturbations/{{dataset}}/{{family}}/{{shard}}.zarr.zip",
+    log:
+        f"{RUN}/logs/perturb/{{dataset}}.{{family}}.{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/perturb.{{dataset}}.{{family}}.{{shard}}.tsv"
+    params:
+        dataset=source_of,
+        folder=f"{RUN}/datasets",
+        ball=CONFIG.ball,
+        rows=rows_digest,
+        threads=CONFIG.compute.threads,
+        code=lambda wildcards: dataset_code("perturb.py", wildcards, FAMILIES[wildcards.family]),
+    threads: CONFIG.compute.threads
+    priority: 50
+    script:
+        "../scripts/perturb.py"

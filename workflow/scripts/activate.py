@@ -1,0 +1,33 @@
+"""Pass the perturbed images of a shard through a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from epsball import forward, provenance
+from epsball.activation import activate
+from epsball.datasets import open_pool
+from epsball.job import job
+from epsball.preparation import open_prepared, weights_digest
+from epsball.selection import read_samples, shard_rows
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]):
+    params, wildcards = snakemake.params, snakemake.wildcards
+    forward.configure(params.compute)
+    weights = Path(snakemake.input.weights)
+    passes = forward.Forward(open_prepared(params.network, weights), params.compute)
+    activate(
+        wildcards.family,
+        passes,
+        shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard)),
+        open_pool(params.dataset, Path(params.folder) / params.dataset.name),
+        params.ball,
+        params.compute,
+        Path(snakemake.output.store),
+        provenance.attributes(dataset=params.dataset, ball=params.ball, network=params.network, compute=params.compute)
+        | {"network": wildcards.network, "network_digest": weights_digest(weights), "device": passes.device},
+    )

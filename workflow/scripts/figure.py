@@ -1,0 +1,15 @@
+"""Draw a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from epsball.figures import draw
+from epsball.job import job
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]):
+    draw(snakemake.wildcards.figure, snakemake.params.config, Path(snakemake.params.run), Path(snakemake.output[0]))

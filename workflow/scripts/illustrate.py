@@ -1,0 +1,32 @@
+"""Find the pair of perturbations of Fig. 2 and the score over the plane that they span."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from epsball import forward
+from epsball.datasets import open_pool
+from epsball.illustration import illustrate
+from epsball.job import job
+from epsball.selection import read_samples
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]):
+    params = snakemake.params
+    forward.configure(params.compute)
+    names = [network.name for network in params.networks]
+    stores = {name: [path for path in snakemake.input.activations if f"/{name}/permuted/" in path] for name in names}
+    illustrate(
+        params.networks,
+        dict(zip(names, map(Path, snakemake.input.weights), strict=True)),
+        {name: [Path(path) for path in paths] for name, paths in stores.items()},
+        read_samples(snakemake.input.samples),
+        open_pool(params.dataset, Path(params.folder) / params.dataset.name),
+        params.ball,
+        params.compute,
+        params.grid,
+        Path(snakemake.output.picture),
+    )

@@ -1,0 +1,28 @@
+"""Measure a probe on a shard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from epsball import store
+from epsball.job import job
+from epsball.measurement import measure
+from epsball.probes import Context
+from epsball.selection import read_samples, shard_rows
+from epsball.survey import scales
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]):
+    paths, wildcards = snakemake.input, snakemake.wildcards
+    table = measure(
+        wildcards.probe,
+        shard_rows(read_samples(paths.samples), int(wildcards.shard)),
+        Path(paths.activations),
+        Path(paths.perturbations),
+        Context(*scales(pd.read_parquet(paths.survey)), snakemake.params.mantel_permutations),
+    )
+    store.write_table(Path(snakemake.output.table), table)

@@ -1,0 +1,28 @@
+"""Measure the perturbations of a shard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from epsball import provenance
+from epsball.datasets import open_pool
+from epsball.job import job
+from epsball.perturbation import perturb
+from epsball.selection import read_samples, shard_rows
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]):
+    params, wildcards = snakemake.params, snakemake.wildcards
+    torch.set_num_threads(params.threads)
+    perturb(
+        wildcards.family,
+        shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard)),
+        open_pool(params.dataset, Path(params.folder) / params.dataset.name),
+        params.ball,
+        Path(snakemake.output.store),
+        provenance.attributes(dataset=params.dataset, ball=params.ball),
+    )

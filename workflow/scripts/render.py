@@ -1,0 +1,15 @@
+"""Render a split of a dataset of signs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from epsball.datasets.rendered import render
+from epsball.job import job
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]):
+    render(snakemake.params.dataset, snakemake.wildcards.split, Path(snakemake.output.images))

@@ -1,0 +1,18 @@
+"""Write the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from epsball import store
+from epsball.job import job
+from epsball.report import report
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]):
+    captions = {Path(path).stem: Path(path).read_text(encoding="utf-8") for path in snakemake.input.captions}
+    page = report(snakemake.params.config, Path(snakemake.params.run), captions)
+    store.write_text(Path(snakemake.output.page), page)
