@@ -193,8 +193,8 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
 
     Returns:
         A row a claim and network: claim, statement, network, dataset, threshold, estimate, ci_low, ci_high, bound,
-        samples, verdict. After them one row of "strongly anisotropic" over the networks, for the paper's "most", and for
-        each network, without a bound of the paper's, how permuting compares with drawing anew.
+        samples, verdict. After them one row of "strongly anisotropic" over the networks, for the paper's "most", and
+        for each network, without a bound of the paper's, how permuting compares with drawing anew.
     """
     results = Results(config, folder)
     rows = [_row(results, claim, network) for claim in CLAIMS for network in config.networks]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -219,7 +220,7 @@ def _mistakes(raw: Mapping[str, Any]) -> Iterator[str]:
     radii, epsilon = raw.get("radii"), raw.get("epsilon", schema()["properties"]["epsilon"]["default"])
     if isinstance(radii, list) and all(isinstance(r, int | float) for r in [epsilon, *radii]):
         steps = [epsilon, *radii]
-        if any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
+        if any(later <= earlier for earlier, later in itertools.pairwise(steps)):
             yield f"radii are {radii}; they must rise, and start above epsilon ({epsilon})"
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball import scores, store
+from epsball import files, scores, store
 from epsball.config import Ball, Compute, NetworkSpec
 from epsball.datasets import Pool
 from epsball.forward import Forward
@@ -61,9 +61,9 @@ def illustrate(
     """Choose a pair of permuted perturbations and write what Fig. 2 shows of it.
 
     The pair with one right and one wrong at the smallest radius, of those the one furthest apart in score; where there
-    is none, the pair furthest apart in score. Writes an .npz: images (3, height, width, 3) of the clean image and the two
-    perturbed; scores and predictions (3,) of these; points (2, 2), the perturbations in the plane; axis (grid,), score and
-    right (grid, grid) over the plane, second coordinate first; flips, radius, label, network and sample.
+    is none, the pair furthest apart in score. Writes an .npz: images (3, height, width, 3) of the clean image and the
+    two perturbed; scores and predictions (3,) of these; points (2, 2), the perturbations in the plane; axis (grid,),
+    score and right (grid, grid) over the plane, second coordinate first; flips, radius, label, network and sample.
 
     Args:
         networks: of the dataset.
@@ -106,7 +106,7 @@ def illustrate(
             progress.advance(grid)
     shown = torch.cat([clean, *draws])
     shown_scores, predictions = _scores(forward, shown, label, compute.batch)
-    with store.whole(path) as beside, beside.open("wb") as file:
+    with files.whole(path) as beside, beside.open("wb") as file:
         np.savez(
             file,
             images=shown.permute(0, 2, 3, 1).numpy(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from epsball.errors import EpsballError
@@ -28,9 +27,9 @@ def measure(name: str, samples: pd.DataFrame, activations: Path, perturbations: 
     stores = []
     for path in (activations, perturbations):
         held = open_store(path)
-        names = held["sample"].values.astype(str)
-        missing = np.setdiff1d(samples["sample"], names)
-        if missing.size:
+        places = {str(sample): place for place, sample in enumerate(held["sample"].values)}
+        missing = [sample for sample in samples["sample"] if sample not in places]
+        if missing:
             raise EpsballError(f"{path}: lacks sample {missing[0]}; remove it and run again to make it anew")
-        stores.append(held.isel(sample=[int(np.flatnonzero(names == sample)[0]) for sample in samples["sample"]]))
+        stores.append(held.isel(sample=[places[sample] for sample in samples["sample"]]))
     return probe(name).measure(*stores, context)

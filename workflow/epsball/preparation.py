@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from epsball import networks, provenance, store
+from epsball import files, networks, provenance
 from epsball.config import Compute, NetworkSpec
 from epsball.datasets import Pool
 from epsball.forward import Forward
@@ -61,9 +61,9 @@ def prepare(
         "compute": vars(compute),
         "versions": provenance.versions(),
     }
-    with store.whole(weights) as beside:
+    with files.whole(weights) as beside:
         safetensors.torch.save_file(state, beside)
-    store.write_text(card, json.dumps(facts, indent=2) + "\n")
+    files.write_text(card, json.dumps(facts, indent=2) + "\n")
 
 
 def read_card(path: Path) -> dict[str, Any]:

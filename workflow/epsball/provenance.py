@@ -13,6 +13,9 @@ from typing import Any
 
 _LIBRARY = Path(__file__).parent
 
+# Modules that cannot change a result: their edits redo nothing.
+_INERT = frozenset({"errors.py", "files.py", "job.py", "progress.py"})
+
 _PACKAGES = ("epsball", "torch", "numpy", "xarray", "zarr", "scikit-bio", "pandas", "Pillow")
 
 
@@ -49,7 +52,7 @@ def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
             if path not in files:
                 files.add(path)
                 waiting.append(path)
-    return digest(*(sorted((path.name, _essence(path)) for path in files)))
+    return digest(*sorted((path.name, _essence(path)) for path in files if path.name not in _INERT))
 
 
 def _file(name: str) -> Path | None:

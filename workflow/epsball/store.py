@@ -1,51 +1,22 @@
-"""Stores: one-file Zarr 3 archives, and files that appear whole or not at all."""
+"""Stores: one-file Zarr 3 archives, checksummed by their zip."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
+import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import xarray as xr
 import zarr
 import zarr.codecs
+import zarr.errors
 import zarr.storage
 
+from epsball import files
 from epsball.errors import EpsballError
-
-
-@contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; renamed to `path` when the block ends well, removed when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield beside
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with whole(path) as beside:
-        beside.write_text(text, encoding="utf-8")
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table, whole or not at all: Parquet, or what the suffix says (.csv, .tsv)."""
-    with whole(path) as beside:
-        if path.suffix == ".parquet":
-            table.to_parquet(beside, index=False)
-        else:
-            table.to_csv(beside, index=False, sep="\t" if path.suffix == ".tsv" else ",")
 
 
 class StoreWriter:
@@ -79,8 +50,11 @@ class StoreWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
-                zarr.consolidate_metadata(str(self._folder), zarr_format=3)
-                with whole(self._path) as beside:
+                with warnings.catch_warnings():
+                    # "Not part of the specification yet": readers that do not know it pass over it.
+                    warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
+                    zarr.consolidate_metadata(str(self._folder), zarr_format=3)
+                with files.whole(self._path) as beside:
                     with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
                         for file in sorted(self._folder.rglob("*")):
                             if file.is_file():

@@ -59,10 +59,10 @@ def network_code(script, wildcards, *modules):
     return dataset_code(script, wildcards, *networks.modules(network_of(wildcards)), *modules)
 
 
-def rendered(wildcards, *splits):
+def rendered(dataset, *splits):
     """Files that the workflow makes for a dataset."""
-    spec = dataset_of(wildcards)
-    return [f"{RUN}/datasets/{spec.name}/{split}.npz" for split in splits] if spec.kind == "signs" else []
+    made = CONFIG.datasets[dataset].kind == "signs"
+    return [f"{RUN}/datasets/{dataset}/{split}.npz" for split in splits] if made else []
 
 
 def samples_path(dataset):

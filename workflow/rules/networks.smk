@@ -1,5 +1,5 @@
 def training_images(wildcards):
-    return rendered(wildcards, "train") if network_of(wildcards).training else []
+    return rendered(dataset_name(wildcards), "train") if network_of(wildcards).training else []
 
 
 def own_files(wildcards):
@@ -12,7 +12,7 @@ def own_files(wildcards):
 rule network:
     input:
         checked=ancient(f"{RUN}/checked.tsv"),
-        images=lambda wildcards: rendered(wildcards, "test"),
+        images=lambda wildcards: rendered(dataset_name(wildcards), "test"),
         training=training_images,
         own=own_files,
     output:

@@ -4,15 +4,15 @@ def tables(*names):
 
 def figure_inputs(wildcards):
     """Tables and illustrations that a figure is drawn from."""
-    module = figures.figure(wildcards.figure)
-    illustrations = [f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS] if module.ILLUSTRATED else []
-    return tables(*module.PROBES) + illustrations
+    drawn = figures.figure(wildcards.figure)
+    illustrations = [f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS] if drawn.ILLUSTRATED else []
+    return tables(*drawn.PROBES) + illustrations
 
 
 rule illustrate:
     input:
         samples=f"{RUN}/samples/{{dataset}}.csv",
-        images=lambda wildcards: rendered(wildcards, "test"),
+        images=lambda wildcards: rendered(dataset_name(wildcards), "test"),
         weights=lambda wildcards: [
             f"{RUN}/networks/{network.name}/weights.safetensors" for network in CONFIG.networks_of(wildcards.dataset)
         ],
@@ -82,7 +82,7 @@ rule report:
         cards=expand(f"{RUN}/networks/{{network}}/card.json", network=NETWORKS),
         surveys=[f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network in CONFIG.networks.values()],
         samples=expand(f"{RUN}/samples/{{dataset}}.csv", dataset=DATASETS),
-        images=[path for dataset in DATASETS for path in rendered(Wildcards(fromdict={"dataset": dataset}), "test")],
+        images=[path for dataset in DATASETS for path in rendered(dataset, "test")],
         figures=expand(f"{RUN}/figures/{{figure}}.png", figure=figures.FIGURES),
         captions=expand(f"{workflow.basedir}/workflow/report/{{figure}}.rst", figure=figures.FIGURES),
     output:

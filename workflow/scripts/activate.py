@@ -1,7 +1,5 @@
 """Pass the perturbed images of a shard through a network."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 

@@ -1,11 +1,9 @@
 """Check configuration, datasets and networks before any computing."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import store
+from epsball import files
 from epsball.check import check
 from epsball.job import job
 
@@ -14,4 +12,4 @@ if TYPE_CHECKING:
 
 with job(snakemake.log[0]):
     table = check(snakemake.params.config, Path(snakemake.params.folder))
-    store.write_table(Path(snakemake.output.table), table)
+    files.write_table(Path(snakemake.output.table), table)

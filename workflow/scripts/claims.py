@@ -1,11 +1,9 @@
 """Judge the paper's claims."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import store
+from epsball import files
 from epsball.claims import judge
 from epsball.job import job
 
@@ -13,4 +11,4 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
-    store.write_table(Path(snakemake.output.table), judge(snakemake.params.config, Path(snakemake.params.run)))
+    files.write_table(Path(snakemake.output.table), judge(snakemake.params.config, Path(snakemake.params.run)))

@@ -1,7 +1,5 @@
 """Draw a figure."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 

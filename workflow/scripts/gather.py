@@ -1,12 +1,10 @@
 """Join the parts of a network's tables."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from epsball import store
+from epsball import files
 from epsball.job import job
 
 if TYPE_CHECKING:
@@ -15,4 +13,4 @@ if TYPE_CHECKING:
 with job(snakemake.log[0]):
     for output in map(Path, snakemake.output):
         parts = [path for path in snakemake.input if Path(path).parent == output.with_suffix("")]
-        store.write_table(output, pd.concat(map(pd.read_parquet, parts), ignore_index=True))
+        files.write_table(output, pd.concat(map(pd.read_parquet, parts), ignore_index=True))

@@ -1,7 +1,5 @@
 """Find the pair of perturbations of Fig. 2 and the score over the plane that they span."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 

@@ -1,12 +1,10 @@
 """Measure a probe on a shard."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from epsball import store
+from epsball import files
 from epsball.job import job
 from epsball.measurement import measure
 from epsball.probes import Context
@@ -25,4 +23,4 @@ with job(snakemake.log[0]):
         Path(paths.perturbations),
         Context(*scales(pd.read_parquet(paths.survey)), snakemake.params.mantel_permutations),
     )
-    store.write_table(Path(snakemake.output.table), table)
+    files.write_table(Path(snakemake.output.table), table)

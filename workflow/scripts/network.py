@@ -1,7 +1,5 @@
 """Build a network, train it where it is to be trained, and write its weights and card."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 

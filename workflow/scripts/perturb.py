@@ -1,7 +1,5 @@
 """Measure the perturbations of a shard."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,5 @@
 """Render a split of a dataset of signs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 

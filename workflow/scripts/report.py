@@ -1,11 +1,9 @@
 """Write the report."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import store
+from epsball import files
 from epsball.job import job
 from epsball.report import report
 
@@ -15,4 +13,4 @@ if TYPE_CHECKING:
 with job(snakemake.log[0]):
     captions = {Path(path).stem: Path(path).read_text(encoding="utf-8") for path in snakemake.input.captions}
     page = report(snakemake.params.config, Path(snakemake.params.run), captions)
-    store.write_text(Path(snakemake.output.page), page)
+    files.write_text(Path(snakemake.output.page), page)

@@ -1,12 +1,10 @@
 """Select the samples that all networks of a dataset are sure of."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from epsball import store
+from epsball import files
 from epsball.job import job
 from epsball.selection import select
 
@@ -17,4 +15,4 @@ with job(snakemake.log[0]):
     names, paths = snakemake.params.networks, snakemake.input.surveys
     surveys = {name: pd.read_parquet(path) for name, path in zip(names, paths, strict=True)}
     samples = select(surveys, snakemake.params.dataset, snakemake.params.seed, snakemake.params.shard_size)
-    store.write_table(Path(snakemake.output.samples), samples)
+    files.write_table(Path(snakemake.output.samples), samples)

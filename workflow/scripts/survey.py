@@ -1,11 +1,9 @@
 """Pass a network over its dataset's pool."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import forward, store
+from epsball import files, forward
 from epsball.datasets import open_pool
 from epsball.job import job
 from epsball.preparation import open_prepared
@@ -20,4 +18,4 @@ with job(snakemake.log[0]):
     network = open_prepared(snakemake.params.network, Path(snakemake.input.weights))
     pool = open_pool(dataset, Path(snakemake.params.folder) / dataset.name)
     table = survey(forward.Forward(network, compute), pool, compute.batch, snakemake.wildcards.network)
-    store.write_table(Path(snakemake.output.table), table)
+    files.write_table(Path(snakemake.output.table), table)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from epsball import store
+from epsball import files
 from epsball.config import DatasetSpec
 from epsball.datasets import Pool, arrays, signs
 from epsball.progress import Progress
@@ -21,7 +21,7 @@ def render(spec: DatasetSpec, split: str, path: Path) -> None:
         for number in range(count):
             pictures[number] = signs.image(split, spec.options["seed"], number)
             progress.advance(1)
-    with store.whole(path) as beside, beside.open("wb") as file:
+    with files.whole(path) as beside, beside.open("wb") as file:
         np.savez(file, images=pictures, labels=labels)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 from matplotlib.figure import Figure
 
-from epsball import store
+from epsball import files
 from epsball.config import Config
 from epsball.figures import style
 from epsball.results import Results
@@ -53,5 +53,5 @@ def draw(name: str, config: Config, folder: Path, path: Path) -> None:
     with style.paper():
         drawn = figure(name).draw(Results(config, folder))
         for suffix in (".pdf", ".svg", ".png"):
-            with store.whole(path.with_suffix(suffix)) as beside:
+            with files.whole(path.with_suffix(suffix)) as beside:
                 drawn.savefig(beside, format=suffix[1:], dpi=style.DPI, metadata=style.METADATA[suffix])

@@ -37,8 +37,9 @@ def _row(part: Any, results: Results, dataset: str, shown: dict[str, Any]) -> No
         else "no pair with one wrong: the two permutations furthest apart in score"
     )
     threshold = results.config.datasets[dataset].threshold
+    length = "ε" if radius == epsilon else f"{radius:g}"
     part.suptitle(
-        f"{shown['network']}, {dataset} (score > {threshold:g}), r = {'ε' if radius == epsilon else f'{radius:g}'}: {found}",
+        f"{shown['network']}, {dataset} (score > {threshold:g}), r = {length}: {found}",
         fontsize="medium",
         x=0.01,
         ha="left",

@@ -70,11 +70,11 @@ def title(ax: Axes, config: Config, network: str, samples: int) -> None:
 def radius_axis(ax: Axes, config: Config) -> dict[float, int]:
     """Evenly spaced places for the radii beyond 0, labelled; returns the place of each."""
     radii = [radius for radius in config.ball.radii if radius > 0]
-    every = 1 if len(radii) <= 8 else 3
     labels = ["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in radii]
     places = list(range(len(radii)))
-    shown = [place for place in places if place % every == 0 or place == 1]
-    ax.set_xticks([place for place in shown if every == 1 or place != 0 or True], [labels[p] for p in shown])
+    # Of many radii: ε, 1, and every fifth from there.
+    shown = [place for place in places if len(radii) <= 8 or place <= 1 or place % 5 == 0]
+    ax.set_xticks(shown, [labels[place] for place in shown])
     ax.set_xlim(-0.6, len(radii) - 0.4)
     ax.grid(False, axis="x")
     unit = "L2" if config.ball.norm == "l2" else "L∞, 8-bit levels"

@@ -15,6 +15,7 @@ class ChannelAffine(nn.Module):
         self.shift = nn.Parameter(torch.full((channels, 1, 1), -1.0))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map images (n, channels, height, width)."""
         return x * self.scale + self.shift
 
 

@@ -9,6 +9,7 @@ class Centre(nn.Module):
     """[0, 1] to [-1, 1]: tanh units train slowly on inputs of one sign."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map images (n, channels, height, width)."""
         return 2 * x - 1
 
 

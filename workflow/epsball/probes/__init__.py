@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -67,7 +68,10 @@ def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) ->
         *dims: the dimensions, "sample" first.
     """
     variables = {name: (dims, values) for name, values in columns.items()}
-    coordinates = {dim: activations[dim].values for dim in dims if dim in activations.coords}
-    frame = xr.Dataset(variables, coordinates).to_dataframe(dim_order=list(dims)).reset_index()
-    frame["sample"] = frame["sample"].astype(str)
-    return frame
+    coordinates = {
+        "sample": [str(name) for name in activations["sample"].values],
+        "radius": activations["radius"].values,
+    }
+    if "draw" in dims:
+        coordinates["draw"] = np.arange(activations.sizes["draw"])
+    return xr.Dataset(variables, coordinates).to_dataframe(dim_order=list(dims)).reset_index()

@@ -1,0 +1,122 @@
+"""Small datasets and networks with known answers, and the real stages over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+from epsball import store
+from epsball.activation import activate
+from epsball.config import Ball, Compute, DatasetSpec
+from epsball.datasets import Pool, arrays
+from epsball.forward import Forward, configure
+from epsball.measurement import measure
+from epsball.networks import Network
+from epsball.perturbation import perturb
+from epsball.probes import Context, probe
+from torch import nn
+
+ROOT = Path(__file__).parent.parent
+SIZE = 6
+BALL = Ball(radii=(0.0, 0.1, 1.0, 3.0), epsilon=0.1, draws=12)
+COMPUTE = Compute(batch=5, threads=1, device="cpu", floor_draws=3)
+
+
+def pictures(count: int, size: int = SIZE, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Random images whose label, 0 to 2, is the channel that is brightest."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = generator.integers(60, 130, (count, size, size, 3))
+    images[np.arange(count), :, :, labels] += 90
+    return images.astype(np.uint8), labels
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Pool:
+    """Four small images."""
+    images, labels = pictures(4)
+    np.savez(tmp_path / "pool.npz", images=images, labels=labels)
+    return arrays.load(tmp_path / "pool.npz")
+
+
+@pytest.fixture
+def samples(pool: Pool) -> pd.DataFrame:
+    """All of them as a sample table."""
+    return pd.DataFrame(
+        {
+            "sample": [f"s{number}" for number in range(len(pool))],
+            "image": list(pool.names),
+            "label": pool.labels,
+            "seed": np.array([11, 2**63 + 5, 13, 14], dtype=np.uint64),
+            "shard": 0,
+        }
+    )
+
+
+class Stages:
+    """The real perturb, activate and measure stages over one small shard."""
+
+    def __init__(self, folder: Path, samples: pd.DataFrame, pool: Pool) -> None:
+        self.folder, self.samples, self.pool = folder, samples, pool
+
+    def run(
+        self,
+        module: nn.Module,
+        name: str,
+        ball: Ball = BALL,
+        compute: Compute = COMPUTE,
+        layer: str | None = None,
+        context: Context = Context(1.0, 1.0, 199),
+    ) -> pd.DataFrame:
+        """A probe's table of a network."""
+        family = probe(name).FAMILY
+        activations, perturbations = self.folder / "a.zarr.zip", self.folder / "p.zarr.zip"
+        self.activate(module, family, activations, ball, compute, layer)
+        perturb(family, self.samples, self.pool, ball, perturbations, {})
+        return measure(name, self.samples, activations, perturbations, context)
+
+    def activate(
+        self, module: nn.Module, family: str, path: Path, ball: Ball, compute: Compute, layer: str | None = None
+    ) -> xr.Dataset:
+        """The store of a network."""
+        configure(compute)
+        forward = Forward(Network(module.eval().requires_grad_(False), layer), compute)
+        place = path.parent / "network" / family / path.name
+        activate(family, forward, self.samples, self.pool, ball, compute, place, {})
+        place.replace(path)
+        return store.open_store(path)
+
+
+@pytest.fixture
+def stages(tmp_path: Path, samples: pd.DataFrame, pool: Pool) -> Stages:
+    return Stages(tmp_path, samples, pool)
+
+
+@pytest.fixture
+def dataset_spec() -> Callable[..., DatasetSpec]:
+    """Makes a dataset's specification."""
+
+    def make(kind: str = "arrays", **options: Any) -> DatasetSpec:
+        return DatasetSpec(name="mine", kind=kind, samples=10, threshold=0.99, options=options)
+
+    return make
+
+
+def conv_net(classes: int = 3, seed: int = 0) -> nn.Module:
+    """A small convolutional network for images of SIZE."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(3, 5, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(5 * 2 * 2, 7),
+        nn.Tanh(),
+        nn.Linear(7, classes),
+    )

@@ -1,0 +1,97 @@
+"""Scaling against exact arithmetic; the effective perturbation; families."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isqrt
+
+import numpy as np
+import pytest
+import torch
+from epsball import ball, noise
+from epsball.config import Norm
+from epsball.families import family
+from epsball.noise import Stream
+from scipy.spatial.distance import pdist
+
+
+def exact_root(value: int) -> Fraction:
+    """Square root of an integer to about 60 digits."""
+    return Fraction(isqrt(value * 10**80), 10**40)
+
+
+@pytest.mark.parametrize("radius", [0.1, 1.0, 20.0])
+def test_l2_factor_is_the_exact_one_rounded(radius: float) -> None:
+    integers = noise.uniform(1, Stream.UNIFORM, radius, range(2), 30_000)
+    scaled = ball.scale(integers, radius, "l2")
+    for row, vector in zip(integers.tolist(), scaled.numpy(), strict=True):
+        exact = Fraction(radius) / exact_root(sum(number**2 for number in row))
+        factor = np.float32(float(exact))
+        assert (vector == np.array(row, dtype=np.float32) * factor).all()
+        assert np.linalg.norm(vector.astype(np.float64)) == pytest.approx(radius, rel=1e-6)
+
+
+def test_squares_do_not_overflow() -> None:
+    integers = torch.full((1, 3_000_000), 2**24 - 1, dtype=torch.int32)
+    scaled = ball.scale(integers, 5.0, "l2").double()
+    assert float(scaled.norm()) == pytest.approx(5.0, rel=1e-6)
+
+
+def test_linf_is_in_8_bit_levels() -> None:
+    scaled = ball.scale(noise.uniform(1, Stream.UNIFORM, 20.0, range(3), 1000), 20.0, "linf")
+    assert scaled.abs().amax(dim=1).tolist() == pytest.approx([20 / 255] * 3, rel=1e-6)
+
+
+def test_radius_0_moves_nothing() -> None:
+    image = torch.rand(4, 4, 3)
+    vectors = ball.scale(noise.uniform(1, Stream.UNIFORM, 0.0, range(3), 48), 0.0, "l2")
+    images = ball.perturbed(image, vectors, clip=False)
+    assert torch.equal(images, image.permute(2, 0, 1).expand(3, -1, -1, -1))
+    assert ball.effective(image, images).abs().max() == 0
+
+
+def test_effective_perturbation_is_what_the_network_saw() -> None:
+    image = torch.rand(5, 4, 3)
+    vectors = ball.scale(noise.uniform(1, Stream.UNIFORM, 0.1, range(3), 60), 0.1, "l2")
+    images = ball.perturbed(image, vectors, clip=False)
+    for draw in range(3):
+        for row, column, channel in np.ndindex(5, 4, 3):
+            seen = images[draw, channel, row, column].item()
+            assert seen == np.float32(image[row, column, channel].item()) + np.float32(
+                vectors[draw, (row * 4 + column) * 3 + channel].item()
+            )
+    effective = ball.effective(image, images)
+    assert effective.dtype == torch.float64
+    assert not torch.equal(effective, vectors.double())  # rounding is real
+    assert float(effective[0, 0]) == float(images[0, 0, 0, 0]) - float(image[0, 0, 0])
+
+
+def test_clipping_keeps_images_in_range() -> None:
+    image = torch.rand(5, 4, 3)
+    vectors = ball.scale(noise.uniform(1, Stream.UNIFORM, 20.0, range(3), 60), 20.0, "l2")
+    assert ball.perturbed(image, vectors, clip=False).max() > 1
+    clipped = ball.perturbed(image, vectors, clip=True)
+    assert clipped.min() == 0
+    assert clipped.max() == 1
+
+
+def test_distances_are_scipys() -> None:
+    points = torch.randn(9, 500, dtype=torch.float64)
+    assert ball.distances(points).numpy() == pytest.approx(pdist(points.numpy()), rel=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_permuted_draws_are_permutations_of_one(norm: Norm) -> None:
+    arguments = {"seed": 3, "radius": 2.0, "elements": 300, "norm": norm, "device": "cpu"}
+    drawn = family("permuted").perturbations(draws=range(5), **arguments)  # type: ignore[arg-type]
+    ordered = drawn.sort(dim=1).values
+    assert (ordered == ordered[0]).all()
+    assert not torch.equal(drawn[0], drawn[1])
+    later = family("permuted").perturbations(draws=range(3, 5), **arguments)  # type: ignore[arg-type]
+    assert torch.equal(later, drawn[3:])
+
+
+def test_uniform_draws_are_fresh_for_each_radius() -> None:
+    arguments = {"seed": 3, "draws": range(2), "elements": 300, "norm": "l2", "device": "cpu"}
+    one, two = (family("uniform").perturbations(radius=r, **arguments) for r in (1.0, 2.0))  # type: ignore[arg-type]
+    assert abs(float(torch.corrcoef(torch.stack([one[0], two[0]]))[0, 1])) < 0.3

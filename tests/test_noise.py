@@ -1,0 +1,119 @@
+"""The generator against published answers and against a naive one in Python's own integers."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+import torch
+from epsball import noise
+from epsball.noise import Stream
+from scipy import stats
+
+# Known answers of Philox-4x32-10, published with Random123 (Salmon et al. 2011).
+KNOWN = [
+    ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    (
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+        (0xA4093822, 0x299F31D0),
+        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+    ),
+]
+
+
+def naive_philox(counter: tuple[int, ...], key: tuple[int, int]) -> tuple[int, ...]:
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        high0, low0 = divmod(c0 * 0xD2511F53, 2**32)
+        high1, low1 = divmod(c2 * 0xCD9E8D57, 2**32)
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
+        k0, k1 = (k0 + 0x9E3779B9) % 2**32, (k1 + 0xBB67AE85) % 2**32
+    return c0, c1, c2, c3
+
+
+def naive_word(seed: int, stream: Stream, radius: float, draw: int, element: int) -> int:
+    bits = struct.unpack("<I", struct.pack("<f", radius))[0]
+    return naive_philox((element // 4, draw, bits, int(stream)), (seed % 2**32, seed // 2**32))[element % 4]
+
+
+@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
+def test_published_answers(counter: tuple[int, ...], key: tuple[int, int], expected: tuple[int, ...]) -> None:
+    words = noise.philox(tuple(torch.tensor([word]) for word in counter), key)  # type: ignore[arg-type]
+    assert tuple(int(word) for word in words) == expected
+    assert naive_philox(counter, key) == expected
+
+
+@pytest.mark.parametrize("elements", [1, 3, 4, 17, 100])
+def test_words_are_the_naive_ones(elements: int) -> None:
+    seed = 2**63 + 12345678901
+    words = noise.words(seed, Stream.PERMUTED_BASE, 0.1, range(2, 4), elements)
+    expected = [[naive_word(seed, Stream.PERMUTED_BASE, 0.1, draw, e) for e in range(elements)] for draw in (2, 3)]
+    assert words.tolist() == expected
+
+
+def test_draws_do_not_depend_on_company_or_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = noise.uniform(7, Stream.UNIFORM, 2.0, range(10), 5000)
+    apart = torch.cat([noise.uniform(7, Stream.UNIFORM, 2.0, range(d, d + 1), 5000) for d in range(10)])
+    monkeypatch.setattr(noise, "_BLOCK", 97)
+    in_blocks = noise.uniform(7, Stream.UNIFORM, 2.0, range(10), 5000)
+    assert torch.equal(together, apart)
+    assert torch.equal(together, in_blocks)
+
+
+def test_threads_change_no_bit() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    one = noise.permutations(3, 1.0, range(3), 60_000)
+    torch.set_num_threads(2)
+    two = noise.permutations(3, 1.0, range(3), 60_000)
+    torch.set_num_threads(before)
+    assert torch.equal(one, two)
+
+
+def test_seeds_streams_radii_and_draws_differ() -> None:
+    reference = noise.words(1, Stream.UNIFORM, 1.0, range(1), 64)
+    others = [
+        noise.words(2, Stream.UNIFORM, 1.0, range(1), 64),
+        noise.words(1 + 2**32, Stream.UNIFORM, 1.0, range(1), 64),
+        noise.words(1, Stream.PERMUTATION, 1.0, range(1), 64),
+        noise.words(1, Stream.UNIFORM, 2.0, range(1), 64),
+        noise.words(1, Stream.UNIFORM, 1.0, range(1, 2), 64),
+    ]
+    for other in others:
+        assert (reference == other).sum() <= 1
+
+
+def test_uniform_is_uniform_odd_and_centred() -> None:
+    drawn = noise.uniform(5, Stream.UNIFORM, 1.0, range(4), 50_000).numpy()
+    assert (drawn % 2 == 1).all()
+    assert np.abs(drawn).max() < 2**23
+    assert stats.kstest(drawn.ravel() / 2**23, stats.uniform(-1, 2).cdf).pvalue > 1e-3
+    assert abs(drawn.mean() / 2**23) < 4 / np.sqrt(3 * drawn.size)
+
+
+def test_permutations_are_permutations_and_uniform() -> None:
+    drawn = noise.permutations(9, 1.0, range(4000), 5).numpy()
+    assert (np.sort(drawn, axis=1) == np.arange(5)).all()
+    counts = np.array([(drawn[:, 0] == place).sum() for place in range(5)])
+    assert stats.chisquare(counts).pvalue > 1e-3
+    pairs = drawn[:, 0] * 5 + drawn[:, 1]
+    counts = np.bincount(pairs, minlength=25)[[i for i in range(25) if i // 5 != i % 5]]
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_permutations_sort_the_naive_keys() -> None:
+    words = [naive_word(4, Stream.PERMUTATION, 3.0, 1, element) for element in range(50)]
+    expected = sorted(range(50), key=lambda element: (words[element], element))
+    assert noise.permutations(4, 3.0, range(1, 2), 50)[0].tolist() == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_same_bits() -> None:
+    for make in (noise.uniform, noise.words):
+        here = make(7, Stream.UNIFORM, 2.0, range(3), 10_000)
+        assert torch.equal(here, make(7, Stream.UNIFORM, 2.0, range(3), 10_000, "cuda").cpu())
+    there = noise.permutations(7, 2.0, range(3), 10_000, "cuda").cpu()
+    assert torch.equal(noise.permutations(7, 2.0, range(3), 10_000), there)

@@ -1,0 +1,39 @@
+"""Files that appear whole or not at all: written beside, renamed into place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; renamed to `path` when the block ends well, removed when not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table, whole or not at all: Parquet, or what the suffix says (.csv, .tsv)."""
+    with whole(path) as beside:
+        if path.suffix == ".parquet":
+            table.to_parquet(beside, index=False)
+        else:
+            table.to_csv(beside, index=False, sep="\t" if path.suffix == ".tsv" else ",")
