@@ -13,8 +13,9 @@ import torch
 import xarray as xr
 from epsball import store
 from epsball.activation import activate
-from epsball.config import Ball, Compute, DatasetSpec
+from epsball.config import Ball, Compute, DatasetSpec, load_config
 from epsball.datasets import Pool, arrays
+from epsball.files import write_table
 from epsball.forward import Forward, configure
 from epsball.measurement import measure
 from epsball.networks import Network
@@ -25,6 +26,7 @@ from torch import nn
 ROOT = Path(__file__).parent.parent
 SIZE = 6
 BALL = Ball(radii=(0.0, 0.1, 1.0, 3.0), epsilon=0.1, draws=12)
+CONTEXT = Context(1.0, 1.0, 199)
 COMPUTE = Compute(batch=5, threads=1, device="cpu", floor_draws=3)
 
 
@@ -72,7 +74,7 @@ class Stages:
         ball: Ball = BALL,
         compute: Compute = COMPUTE,
         layer: str | None = None,
-        context: Context = Context(1.0, 1.0, 199),
+        context: Context = CONTEXT,
     ) -> pd.DataFrame:
         """A probe's table of a network."""
         family = probe(name).FAMILY
@@ -119,4 +121,47 @@ def conv_net(classes: int = 3, seed: int = 0) -> nn.Module:
         nn.Linear(5 * 2 * 2, 7),
         nn.Tanh(),
         nn.Linear(7, classes),
+    )
+
+
+MINIMAL_RUN = load_config(
+    {
+        "radii": [1, 10],
+        "draws": 10,
+        "bootstrap": 200,
+        "datasets": {"mine": {"kind": "arrays", "root": "unused.npz"}},
+        "networks": {"net": {"dataset": "mine", "factory": "a.b:c"}},
+    }
+)
+
+
+def write_run(
+    folder: Path,
+    *,
+    samples: int,
+    growth: float,
+    floor: float,
+    radii: tuple[float, ...] = (0.0, 0.1, 1.0, 10.0),
+    topology: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
+) -> None:
+    """Tables of a run of one network: ranges 0, 0.001, then growing with each radius; permuted, twice that."""
+    names = [f"s{number}" for number in range(samples)]
+    frame = pd.DataFrame({"sample": names, "image": names, "label": 0, "seed": 1, "shard": 0, "score_net": 0.995})
+    write_table(folder / "samples" / "mine.csv", frame)
+    rows = pd.DataFrame(
+        [(name, radius, place) for name in names for place, radius in enumerate(radii)],
+        columns=["sample", "radius", "place"],
+    )
+    size = np.where(rows["place"] == 0, 0, 0.001 * growth ** (rows["place"] - 1.0))
+    for probe_name, factor in (("isotropy", 1), ("symmetry", 2)):
+        table = rows.assign(range=factor * size, margin_range=factor * size, floor=floor, margin_floor=floor)
+        table = table.assign(score_mean=0.99 - 0.01 * rows["place"], misclassified=np.where(rows["place"] > 2, 0.1, 0))
+        write_table(folder / "metrics" / "net" / f"{probe_name}.parquet", table)
+    rho = np.where(rows["place"] == 0, np.nan, 0.05)
+    write_table(folder / "metrics" / "net" / "topology.parquet", topology(rows.assign(rho=rho, p_value=0.5)))
+    d_in = rows["radius"] / 2
+    ratio = np.where(rows["radius"] == 0, np.nan, 1.5)
+    write_table(
+        folder / "metrics" / "net" / "lipschitz.parquet",
+        rows.assign(draw=0, d_in=d_in, d_out=1.5 * d_in, ratio=ratio, ratio_raw=ratio),
     )

@@ -99,7 +99,7 @@ class _Sample:
         )
 
     def _summary(self, logits: Tensor, prefix: str = "") -> dict[str, Any]:
-        summary = scores.summarise(logits, torch.full((len(logits),), self._label))
+        summary = scores.summarise(logits.numpy(), np.full(len(logits), self._label))
         return {prefix + key: value for key, value in summary._asdict().items()}
 
     def clean(self, keeps: bool) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def _contraction(results: Results, network: str) -> Estimate | None:
 
 def _permuted_against_redrawn(results: Results, network: str) -> Estimate | None:
     ranges = {probe: _wide(results.metrics(network, probe), "range") for probe in ("symmetry", "isotropy")}
-    radii = [radius for radius in ranges["isotropy"] if radius >= 1]
+    radii = [radius for radius in results.config.ball.radii if radius >= 1]
     if not radii:
         return None
     ratios = [log_ratio(ranges["symmetry"][radius], ranges["isotropy"][radius]) / np.log(2) for radius in radii]

@@ -212,7 +212,7 @@ def _mistakes(raw: Mapping[str, Any]) -> Iterator[str]:
             elif "training" in entry and datasets[entry["dataset"]].get("kind") != "signs":
                 yield f"networks.{name}.training is set, but dataset '{entry['dataset']}' has no training split"
         for name in datasets:
-            if name not in used:
+            if name not in used and used <= set(datasets):
                 yield f"datasets.{name} has no network; add one under networks or remove the dataset"
     batch, floor_draws = (raw.get(key, schema()["properties"][key]["default"]) for key in ("batch", "floor_draws"))
     if isinstance(batch, int) and isinstance(floor_draws, int) and floor_draws > batch:

@@ -95,17 +95,18 @@ def illustrate(
     up = up / up.norm()
     length = max(float(first.norm()), float(second.norm()))
     axis = np.linspace(-_EXTENT * length, _EXTENT * length, grid)
-    plane_score, plane_right = np.empty((grid, grid)), np.empty((grid, grid), dtype=bool)
-    with Progress(f"illustrate {pair.network}", grid * grid, "images") as progress:
-        for i, height in enumerate(axis):
-            shifts = torch.from_numpy(axis)[:, None] * across + height * up
-            plane = clean + shifts.float().view(grid, *clean.shape[1:])
-            plane = plane.clamp(0, 1) if spec.clip else plane
-            plane_score[i], prediction = _scores(forward, plane, label, compute.batch)
-            plane_right[i] = prediction == label
-            progress.advance(grid)
+    places = [(height, width) for height in axis for width in axis]
+    values, predicted = [], []
+    with Progress(f"illustrate {pair.network}", len(places), "images") as progress:
+        for start in range(0, len(places), compute.batch):
+            heights, widths = torch.tensor(places[start : start + compute.batch]).T[:, :, None]
+            plane = clean + (widths * across + heights * up).float().view(-1, *clean.shape[1:])
+            score, prediction = _scores(forward, plane.clamp(0, 1) if spec.clip else plane, label)
+            values.append(score)
+            predicted.append(prediction)
+            progress.advance(len(plane))
     shown = torch.cat([clean, *draws])
-    shown_scores, predictions = _scores(forward, shown, label, compute.batch)
+    shown_scores, predictions = _scores(forward, shown, label)
     with files.whole(path) as beside, beside.open("wb") as file:
         np.savez(
             file,
@@ -114,8 +115,8 @@ def illustrate(
             predictions=predictions,
             points=np.array([[first @ across, first @ up], [second @ across, second @ up]]),
             axis=axis,
-            score=plane_score,
-            right=plane_right,
+            score=np.concatenate(values).reshape(grid, grid),
+            right=np.concatenate(predicted).reshape(grid, grid) == label,
             flips=np.array(pair.flips),
             radius=np.array(pair.radius),
             label=np.array(label),
@@ -153,7 +154,7 @@ def _candidates(network: str, paths: Sequence[Path]) -> list[Pair]:
     return found
 
 
-def _scores(forward: Forward, images: Tensor, label: int, batch: int) -> tuple[scores.Array, np.ndarray]:
-    parts = [scores.summarise(forward(part)[0], torch.full((len(part),), label)) for part in images.split(batch)]
-    score = np.concatenate([scores.score(part.logit, part.lse) for part in parts])
-    return score, np.concatenate([part.prediction for part in parts])
+def _scores(forward: Forward, images: Tensor, label: int) -> tuple[scores.Array, np.ndarray]:
+    """Scores and predictions of one batch."""
+    summary = scores.summarise(forward(images)[0].numpy(), np.full(len(images), label))
+    return scores.score(summary.logit, summary.lse), summary.prediction

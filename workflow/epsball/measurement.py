@@ -32,4 +32,4 @@ def measure(name: str, samples: pd.DataFrame, activations: Path, perturbations: 
         if missing:
             raise EpsballError(f"{path}: lacks sample {missing[0]}; remove it and run again to make it anew")
         stores.append(held.isel(sample=[places[sample] for sample in samples["sample"]]))
-    return probe(name).measure(*stores, context)
+    return probe(name).measure(stores[0], stores[1], context)

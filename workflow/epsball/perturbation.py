@@ -89,8 +89,9 @@ def perturb(
             for radius in spec.radii:
                 images = perturbed_images(name, image, int(row.seed), radius, range(spec.draws), spec)
                 vectors = ball.effective(image, images)
-                norms.append(vectors.square().sum(dim=1).sqrt().numpy())
-                outside.append(((images < 0) | (images > 1)).flatten(start_dim=1).double().mean(dim=1).numpy())
+                norms.append(torch.linalg.vector_norm(vectors, dim=1).numpy())
+                beyond = torch.count_nonzero((images < 0) | (images > 1), dim=(1, 2, 3))
+                outside.append(beyond.double().numpy() / image.numel())
                 if pairs:
                     distances.append(ball.distances(vectors).numpy())
             dims = ("sample", "radius", "draw")

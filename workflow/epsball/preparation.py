@@ -66,12 +66,6 @@ def prepare(
     files.write_text(card, json.dumps(facts, indent=2) + "\n")
 
 
-def read_card(path: Path) -> dict[str, Any]:
-    """A network's card."""
-    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return facts
-
-
 def open_prepared(spec: NetworkSpec, weights: Path) -> networks.Network:
     """A network with the weights that `prepare` wrote."""
     return networks.open_network(spec, safetensors.torch.load_file(weights))

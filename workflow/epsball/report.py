@@ -21,7 +21,6 @@ from epsball.claims import ENOUGH_SAMPLES
 from epsball.config import Config
 from epsball.datasets import open_pool
 from epsball.figures import FIGURES
-from epsball.preparation import read_card
 from epsball.results import Results
 from epsball.selection import eligible
 
@@ -68,7 +67,7 @@ def _dataset(results: Results, name: str) -> dict[str, Any]:
     samples = results.samples(name)
     pool = open_pool(spec, results.folder / "datasets" / name)
     numbers = {image: number for number, image in enumerate(pool.names)}
-    scores = [column for column in samples if column.startswith("score_")]
+    scores = [column for column in map(str, samples.columns) if column.startswith("score_")]
     shown = [
         {
             "picture": _thumbnail(pool.read(numbers[row["image"]])),
@@ -91,7 +90,7 @@ def _thumbnail(pixels: Any) -> str:
 
 
 def _network(results: Results, name: str) -> dict[str, Any]:
-    card = read_card(results.folder / "networks" / name / "card.json")
+    card = results.card(name)
     survey = results.survey(name)
     threshold = results.config.datasets[card["dataset"]].threshold
     right = survey["prediction"] == survey["label"]

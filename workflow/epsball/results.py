@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ class Results:
         """A network's survey of its dataset's pool."""
         dataset = self.config.networks[network].dataset
         return pd.read_parquet(self.folder / "survey" / dataset / f"{network}.parquet")
+
+    def card(self, network: str) -> dict[str, Any]:
+        """A network's card; see `epsball.preparation.prepare`."""
+        path = self.folder / "networks" / network / "card.json"
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return facts
 
     def illustration(self, dataset: str) -> dict[str, NDArray[Any]]:
         """What Fig. 2 shows of a dataset; see `epsball.illustration.illustrate`."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from scipy.special import logsumexp
 
 Array = NDArray[np.float64]
 
@@ -32,13 +31,13 @@ class Summary(NamedTuple):
     prediction: NDArray[np.int64]
 
 
-def summarise(logits: Tensor, labels: Tensor) -> Summary:
+def summarise(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> Summary:
     """Summarise logits (n, classes) for the right classes (n,)."""
-    wide = logits.double()
-    right = wide.gather(1, labels[:, None])[:, 0]
-    others = wide.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
-    arrays = (right, others, wide.logsumexp(dim=1), wide.argmax(dim=1))
-    return Summary(*(array.numpy() for array in arrays))
+    wide = logits.astype(np.float64)
+    rows = np.arange(len(wide))
+    others = wide.copy()
+    others[rows, labels] = -np.inf
+    return Summary(wide[rows, labels], others.max(axis=1), logsumexp(wide, axis=1), wide.argmax(axis=1))
 
 
 def score(logit: Array, lse: Array) -> Array:

@@ -38,11 +38,11 @@ class StoreWriter:
         return self
 
     def append(self, sample: xr.Dataset) -> None:
-        """Add samples along the dimension `sample`; attributes are those of the first."""
+        """Add samples along the dimension `sample`; attributes must be the same for all."""
         if self._samples:
-            sample.drop_attrs().drop_vars([n for n in sample.variables if "sample" not in sample[n].dims]).to_zarr(
-                self._folder, append_dim="sample", consolidated=False
-            )
+            # Appending writes the attributes of the group again: they must be there each time.
+            rest = sample.drop_vars([name for name in sample.variables if "sample" not in sample[name].dims])
+            rest.to_zarr(self._folder, append_dim="sample", consolidated=False)
         else:
             sample.to_zarr(self._folder, mode="w", zarr_format=3, consolidated=False, encoding=_encoding(sample))
         self._samples += sample.sizes["sample"]
@@ -54,11 +54,10 @@ class StoreWriter:
                     # "Not part of the specification yet": readers that do not know it pass over it.
                     warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
                     zarr.consolidate_metadata(str(self._folder), zarr_format=3)
-                with files.whole(self._path) as beside:
-                    with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
-                        for file in sorted(self._folder.rglob("*")):
-                            if file.is_file():
-                                archive.write(file, file.relative_to(self._folder))
+                with files.whole(self._path) as beside, zipfile.ZipFile(beside, "w") as archive:
+                    for file in sorted(self._folder.rglob("*")):
+                        if file.is_file():
+                            archive.write(file, file.relative_to(self._folder))
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -22,8 +22,8 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
         name: for the progress.
 
     Returns:
-        A row an image: image, label, prediction, score (softmax of the label's class), digest (of the pixels), track, and the
-        minimum and maximum of its input and of its features, from which g and h of Eq. 9 are made.
+        A row an image: image, label, prediction, score (softmax of the label's class), digest (of the pixels), track,
+        and the minimum and maximum of its input and of its features, from which g and h of Eq. 9 are made.
 
     Raises:
         EpsballError: a label is no output of the network.
@@ -33,13 +33,13 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
         for numbers, pictures in pool.batches(batch):
             inputs = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
             logits, features = forward(inputs)
-            labels = torch.from_numpy(pool.labels[numbers.start : numbers.stop])
-            summary = scores.summarise(logits, labels)
+            labels = pool.labels[numbers.start : numbers.stop]
+            summary = scores.summarise(logits.numpy(), labels)
             rows.append(
                 pd.DataFrame(
                     {
                         "image": [pool.names[number] for number in numbers],
-                        "label": labels.numpy(),
+                        "label": labels,
                         "prediction": summary.prediction,
                         "score": scores.score(summary.logit, summary.lse),
                         "digest": [images.digest(picture) for picture in pictures],

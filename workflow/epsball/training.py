@@ -40,7 +40,7 @@ def train(module: nn.Module, pool: Pool, spec: TrainingSpec, seed: int, name: st
                 images, labels = _batch(pool, order[step * spec.batch : (step + 1) * spec.batch])
                 loss = nn.functional.cross_entropy(module(images), labels)
                 optimiser.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimiser.step()
                 schedule.step()
                 total += loss.item()

@@ -16,7 +16,7 @@ SHARD = "{shard}"
 
 # What forward passes depend on, and no more: a change of anything else must not redo them.
 FORWARD = replace(CONFIG.compute, floor_draws=0)
-TRAINING = Compute(threads=CONFIG.compute.threads, device=CONFIG.compute.device)
+PROCESS = Compute(threads=CONFIG.compute.threads, device=CONFIG.compute.device)
 
 
 wildcard_constraints:

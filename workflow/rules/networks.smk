@@ -26,7 +26,7 @@ rule network:
         network=network_of,
         dataset=source_of,
         folder=f"{RUN}/datasets",
-        compute=TRAINING,
+        compute=PROCESS,
         seed=CONFIG.seed,
         code=lambda wildcards: network_code("network.py", wildcards),
     threads: CONFIG.compute.threads

@@ -56,7 +56,7 @@ rule perturb:
         folder=f"{RUN}/datasets",
         ball=CONFIG.ball,
         rows=rows_digest,
-        threads=CONFIG.compute.threads,
+        compute=PROCESS,
         code=lambda wildcards: dataset_code("perturb.py", wildcards, FAMILIES[wildcards.family]),
     threads: CONFIG.compute.threads
     priority: 50

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from epsball import provenance
+from epsball import forward, provenance
 from epsball.datasets import open_pool
 from epsball.job import job
 from epsball.perturbation import perturb
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 with job(snakemake.log[0]):
     params, wildcards = snakemake.params, snakemake.wildcards
-    torch.set_num_threads(params.threads)
+    forward.configure(params.compute)
     perturb(
         wildcards.family,
         shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard)),

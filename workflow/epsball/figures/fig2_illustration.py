@@ -24,18 +24,14 @@ def draw(results: Results) -> Figure:
     """A row a dataset: the plane through the image that the perturbations span, and the three images."""
     names = list(results.config.datasets)
     figure = Figure(figsize=(style.WIDTH, 2.45 * len(names)))
-    for name, part in zip(names, np.atleast_1d(figure.subfigures(len(names), 1)), strict=True):
+    for name, part in zip(names, figure.subfigures(len(names), 1, squeeze=False)[:, 0], strict=True):
         _row(part, results, name, results.illustration(name))
     return figure
 
 
 def _row(part: Any, results: Results, dataset: str, shown: dict[str, Any]) -> None:
     radius, epsilon = float(shown["radius"]), results.config.ball.epsilon
-    found = (
-        "one permutation classified right, one wrong"
-        if shown["flips"]
-        else "no pair with one wrong: the two permutations furthest apart in score"
-    )
+    found = "one permutation right, one wrong" if shown["flips"] else "none wrong; the two furthest apart in score"
     threshold = results.config.datasets[dataset].threshold
     length = "ε" if radius == epsilon else f"{radius:g}"
     part.suptitle(
@@ -50,6 +46,7 @@ def _row(part: Any, results: Results, dataset: str, shown: dict[str, Any]) -> No
         ax.imshow(np.clip(shown["images"][number], 0, 1), interpolation="nearest")
         ax.set_xticks([])
         ax.set_yticks([])
+        ax.set_anchor("N")
         right = shown["predictions"][number] == shown["label"]
         verdict = "right" if right else f"wrong: class {shown['predictions'][number]}"
         ax.set_title(f"{_NAMES[number]}: score {_score(shown['scores'][number])}\n{verdict}", fontsize="small")
@@ -69,8 +66,8 @@ def _plane(part: Any, ax: Axes, shown: dict[str, Any]) -> None:
         ax.contour(axis, axis, shown["right"].astype(float), levels=[0.5], colors="white", linewidths=1.2)
     ax.add_patch(Circle((0, 0), float(np.linalg.norm(shown["points"][0])), fill=False, ec="white", lw=0.8, ls="--"))
     for point, name, marker, colour in zip([np.zeros(2), *shown["points"]], _NAMES, _MARKERS, _COLOURS, strict=True):
-        ax.scatter(*point, marker=marker, s=28, color=colour, ec="black", lw=0.8, zorder=3)
-        ax.annotate(name, point, (5, 4), textcoords="offset points", color="white", fontsize="small")
+        ax.scatter(point[0], point[1], marker=marker, s=28, color=colour, ec="black", lw=0.8, zorder=3)
+        ax.annotate(name, point, (-6, -11), textcoords="offset points", ha="right", color="white", fontsize="small")
     ax.set_aspect("equal")
     ax.grid(False)
     ax.set_xlabel("along v₁")

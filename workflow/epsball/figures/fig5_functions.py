@@ -31,7 +31,7 @@ def draw(results: Results) -> Figure:
     """Functions on the left, derivatives on the right."""
     x = np.linspace(-15, 15, 3001)
     slopes = derivatives(x)
-    figure = Figure(figsize=(style.WIDTH, 2.2))
+    figure = Figure(figsize=(style.WIDTH, 2.4))
     left, right = figure.subplots(1, 2)
     labels = {"f": "f: as steep everywhere", "g": "g: flat beyond |x| = 5"}
     for (name, slope), dashes in zip(slopes.items(), ("-", (0, (4, 2))), strict=True):
@@ -40,8 +40,7 @@ def draw(results: Results) -> Figure:
         left.plot(x, values, color=_COLOURS[name], ls=dashes, label=labels[name])
         right.plot(x, slope, color=_COLOURS[name], ls=dashes)
     left.set_title("functions")
-    left.set_ylim(-1.3, 1.75)
-    left.legend(frameon=False, ncols=2, loc="upper center")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     right.set_title("derivatives: both reach 1, the Lipschitz constant")
     right.axhline(1, color=style.GREY, lw=0.7, ls=":")
     right.axhline(-1, color=style.GREY, lw=0.7, ls=":")

@@ -52,7 +52,7 @@ def _panel(ax: Axes, results: Results, network: str, colours: ScalarMappable) ->
     ax.scatter(table["d_in"], table["d_out"], c=shade, s=2.5, lw=0, alpha=0.6, rasterized=True, zorder=2)
     known = table.dropna(subset=["d_in", "d_out"])
     ax.set_xlabel("‖h(x + v) − h(x)‖")
-    ax.set_ylabel("‖g(Φ_L(x + v)) − g(Φ_L(x))‖")
+    ax.set_ylabel("‖g(Φ$_L$(x + v))\n− g(Φ$_L$(x))‖")
     if known.empty:
         ax.text(0.5, 0.5, "not defined: all features are equal", transform=ax.transAxes, ha="center")
         return

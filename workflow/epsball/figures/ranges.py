@@ -11,7 +11,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from epsball.claims import FLOORS
 from epsball.figures import style
@@ -29,6 +28,8 @@ class Quantity(NamedTuple):
 SCORE = Quantity("score", "range", "floor")
 MARGIN = Quantity("margin (logits)", "margin_range", "margin_floor")
 
+_FLOOR = "0.65"
+
 
 def draw_ranges(results: Results, probe: str, quantity: Quantity) -> Figure:
     """A panel a network: range on a log axis against radius, colour the mean score, the noise floor shaded."""
@@ -36,7 +37,7 @@ def draw_ranges(results: Results, probe: str, quantity: Quantity) -> Figure:
     tables = {network: results.metrics(network, probe) for network in config.networks}
     lowest = min(float(table["score_mean"].min()) for table in tables.values())
     colours = ScalarMappable(Normalize(min(lowest, 0.9), 1), style.SEQUENTIAL)
-    figure, axes = style.panels(config)
+    figure, axes = style.panels(config, sharey=False)
     for network, ax in axes.items():
         _panel(ax, results, network, tables[network], quantity, colours)
     figure.colorbar(colours, ax=list(axes.values()), label="mean score of the right class", aspect=40, pad=0.01)
@@ -46,14 +47,14 @@ def draw_ranges(results: Results, probe: str, quantity: Quantity) -> Figure:
             Line2D([], [], marker="o", ls="", color=style.GREY, label="all draws classified right"),
             Line2D([], [], marker="s", ls="", color=style.GREY, label="at least one misclassified"),
             Line2D([], [], marker="v", ls="", mfc="none", color=style.GREY, label="at the floor"),
-            Patch(color=style.FLOOR, label=f"below {FLOORS} rounding floors (median)"),
+            Line2D([], [], marker="_", ls="", color=_FLOOR, mew=1.2, label=f"{FLOORS} rounding floors of the sample"),
             Line2D([], [], ls="", label=f"T = {config.ball.draws} {kind}"),
         ],
         loc="outside lower center",
-        ncols=5,
+        ncols=3,
         frameon=False,
-        columnspacing=1.2,
-        handletextpad=0.3,
+        columnspacing=1.5,
+        handletextpad=0.4,
     )
     return figure
 
@@ -70,24 +71,24 @@ def _panel(
     beyond = table[table["radius"] > 0]
     at_floor = beyond[quantity.range] <= FLOORS * beyond[quantity.floor]
     bottom = _bottom(beyond, quantity)
+    ax.set_ylim(bottom / 3, max(float(beyond[quantity.range].max()), bottom) * 3)
     for radius, rows in beyond.groupby("radius"):
         x = places[float(str(radius))] + style.spread(len(rows))
         y = rows[quantity.range].clip(lower=bottom).to_numpy()
-        level = max(FLOORS * float(rows[quantity.floor].median()), bottom)
-        place = places[float(str(radius))]
-        ax.fill_between([place - 0.45, place + 0.45], bottom / 2, level, color=style.FLOOR, lw=0, zorder=0)
+        floors = (FLOORS * rows[quantity.floor]).clip(lower=bottom).to_numpy()
+        ax.scatter(x, floors, c=_FLOOR, marker="_", s=8, lw=0.8, zorder=1)
         noise, wrong = at_floor[rows.index].to_numpy(), (rows["misclassified"] > 0).to_numpy()
         shade = colours.to_rgba(rows["score_mean"].to_numpy())
         for chosen, marker in ((~noise & ~wrong, "o"), (~noise & wrong, "s")):
             ax.scatter(x[chosen], y[chosen], c=shade[chosen], marker=marker, s=13, lw=0.3, ec="white", zorder=2)
         ax.scatter(x[noise], y[noise], fc="none", ec=style.GREY, marker="v", s=13, lw=0.6, zorder=2)
-    ax.set_ylim(bottom=bottom / 2)
     at_zero = table.loc[table["radius"] == 0, quantity.range]
     check = "0 for all samples" if (at_zero == 0).all() else f"up to {at_zero.max():.1e}: not 0"
-    ax.text(0.98, 0.04, f"range at r = 0: {check}", transform=ax.transAxes, ha="right", fontsize="small", color="0.35")
+    ax.text(0.98, 0.04, f"range at r = 0: {check}", transform=ax.transAxes, ha="right", fontsize="small", color="0.2")
 
 
 def _bottom(table: pd.DataFrame, quantity: Quantity) -> float:
-    """Where the log axis starts: below the smallest positive range."""
-    positive = table.loc[table[quantity.range] > 0, quantity.range]
-    return float(positive.min()) / 2 if len(positive) else float(np.finfo(np.float64).eps)
+    """The smallest positive range or level of ten floors: anything below is drawn there."""
+    values = np.concatenate([table[quantity.range], FLOORS * table[quantity.floor]])
+    positive = values[values > 0]
+    return float(positive.min()) if positive.size else float(np.finfo(np.float64).eps)

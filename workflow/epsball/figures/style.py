@@ -62,7 +62,7 @@ def panels(config: Config, height: float = 2.3, sharey: bool = True) -> tuple[Fi
 def title(ax: Axes, config: Config, network: str, samples: int) -> None:
     """Name of the network, and what its samples are: also a threshold that is not the paper's."""
     dataset = config.datasets[config.networks[network].dataset]
-    ax.set_title(f"{network}\n", fontweight="bold")
+    ax.set_title(network, fontweight="bold", pad=14)
     facts = f"{dataset.name}, {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
     ax.text(0, 1.02, facts, transform=ax.transAxes, color="0.35", fontsize="small")
 

@@ -21,9 +21,9 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
 
     Returns:
         A row a draw, columns sample, radius, draw; d_in = ‖h(x+v) - h(x)‖ and d_out = ‖g(Φ_L(x+v)) - g(Φ_L(x))‖; ratio
-        d_out / d_in; ratio_raw, the same without g and h; scale_g and scale_h, the factors that they are; and floor, the
-        range of (float32 d_out - float64 d_out) over the draws that were computed twice, normalised as d_out. Ratios
-        are not a number at radius 0.
+        d_out / d_in; ratio_raw, the same without g and h; scale_g and scale_h, the factors that they are; and floor,
+        the range of (float32 d_out - float64 d_out) over the draws that were computed twice, normalised as d_out.
+        Ratios are not a number at radius 0.
     """
     raw_in = perturbations["norm"].values
     raw_out = distances(activations["features"].values, activations["clean_features"].values)

@@ -1,0 +1,39 @@
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+BIN := .venv/bin
+READY := .venv/.installed
+
+.PHONY: help reproduce test check lint bench clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+reproduce: $(READY) ## environment, install, the default run, where to look
+	$(BIN)/snakemake --cores $(CORES)
+
+test: $(READY) lint ## environment, install, everything checked
+	$(BIN)/pytest -n $(CORES) --dist worksteal
+
+check: $(READY) lint ## what can be checked in under two minutes, for use while working
+	$(BIN)/pytest -n $(CORES) -m "not slow"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+bench: $(READY) ## forward rate inside the activate stage against the bare one
+	$(BIN)/python benchmarks/activate.py
+
+clean: ## remove environment, caches and results
+	rm -rf .venv .snakemake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache results/*/
+
+$(READY): envs/requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "epsball needs Python 3.11 or newer, found " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@

@@ -1,0 +1,142 @@
+"""Datasets of every kind, and what is said of files that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import pictures
+from epsball import images
+from epsball.config import DatasetSpec
+from epsball.datasets import open_pool, rendered, signs
+from epsball.errors import EpsballError
+from PIL import Image
+
+Make = Callable[..., DatasetSpec]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Two classes of two images each."""
+    for name in ("bee", "ant"):
+        (tmp_path / "val" / name).mkdir(parents=True)
+        for number, picture in enumerate(pictures(2, 20)[0]):
+            Image.fromarray(picture).save(tmp_path / "val" / name / f"{number}.png")
+    return tmp_path / "val"
+
+
+def test_imagefolder_sorts_classes(tree: Path, dataset_spec: Make) -> None:
+    pool = open_pool(dataset_spec("imagefolder", root=str(tree)), tree)
+    assert list(pool.names) == ["ant/0.png", "ant/1.png", "bee/0.png", "bee/1.png"]
+    assert pool.labels.tolist() == [0, 0, 1, 1]
+    assert (pool.read(1) == pictures(2, 20)[0][1]).all()
+
+
+def test_class_list_gives_the_order_of_outputs(tree: Path, dataset_spec: Make) -> None:
+    listed = tree.parent / "classes.txt"
+    listed.write_text("cat\nbee\ndog\nant\n")
+    pool = open_pool(dataset_spec("imagefolder", root=str(tree), classes=str(listed)), tree)
+    assert pool.labels.tolist() == [3, 3, 1, 1]
+    assert pool.classes == 4
+    listed.write_text("be\nant\n")
+    with pytest.raises(EpsballError, match=r"classes.txt: does not list 'bee', a folder of .*; did you mean 'be'"):
+        open_pool(dataset_spec("imagefolder", root=str(tree), classes=str(listed)), tree)
+    listed.write_text("ant\nbee\nant\n")
+    with pytest.raises(EpsballError, match="class 'ant' is listed more than once"):
+        open_pool(dataset_spec("imagefolder", root=str(tree), classes=str(listed)), tree)
+
+
+def test_resize_and_crop(tmp_path: Path) -> None:
+    gradient = np.zeros((40, 80, 3), dtype=np.uint8)
+    gradient[:, :, 0] = np.arange(80)
+    Image.fromarray(gradient).save(tmp_path / "wide.png")
+    assert images.read(tmp_path / "wide.png", resize=20).shape == (20, 40, 3)
+    assert (images.read(tmp_path / "wide.png", crop=30) == gradient[5:35, 25:55]).all()
+    with pytest.raises(EpsballError, match=r"wide.png: 80 × 40 pixels, expected at least 50; set resize"):
+        images.read(tmp_path / "wide.png", crop=50)
+
+
+def test_images_that_are_none(tree: Path, dataset_spec: Make) -> None:
+    pool = open_pool(dataset_spec("imagefolder", root=str(tree)), tree)
+    pool.verify()
+    Image.new("L", (20, 20)).save(tree / "ant" / "1.png")
+    with pytest.raises(EpsballError, match=r"ant/1.png: mode is L, expected RGB; convert or remove it"):
+        pool.verify()
+    (tree / "ant" / "1.png").write_bytes(b"nothing")
+    with pytest.raises(EpsballError, match=r"ant/1.png: not readable as an image"):
+        pool.verify()
+
+
+def test_images_of_several_sizes(tree: Path, dataset_spec: Make) -> None:
+    Image.new("RGB", (21, 20)).save(tree / "bee" / "0.png")
+    pool = open_pool(dataset_spec("imagefolder", root=str(tree)), tree)
+    with pytest.raises(EpsballError, match=r"bee/0.png: 21 × 20 pixels, expected 20 × 20 as the first"):
+        list(pool.batches(2))
+
+
+def test_folders_that_hold_nothing(tmp_path: Path, dataset_spec: Make) -> None:
+    with pytest.raises(EpsballError, match=r"datasets.mine.root is 'gone', no such folder"):
+        open_pool(dataset_spec("imagefolder", root="gone"), tmp_path)
+    with pytest.raises(EpsballError, match=r"datasets.mine: no image was found"):
+        open_pool(dataset_spec("imagefolder", root=str(tmp_path)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        (
+            {"images": np.zeros((2, 4, 4, 3), np.uint8)},
+            r"holds \['images'\], expected the arrays",
+        ),
+        ({"images": np.zeros((2, 3, 4, 4), np.uint8), "labels": np.zeros(2, int)}, r"images are uint8 \(2, 3, 4, 4\)"),
+        ({"images": np.zeros((2, 4, 4, 3)), "labels": np.zeros(2, int)}, "images are float64"),
+        (
+            {"images": np.zeros((2, 4, 4, 3), np.uint8), "labels": np.zeros(3, int)},
+            r"labels are int64 \(3,\), exp",
+        ),
+    ],
+)
+def test_arrays_that_do_not_fit(
+    tmp_path: Path, dataset_spec: Make, arrays: dict[str, np.ndarray], sentence: str
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    with pytest.raises(EpsballError, match=sentence):
+        open_pool(dataset_spec(root=str(path)), tmp_path)
+
+
+def test_no_npz_at_all(tmp_path: Path, dataset_spec: Make) -> None:
+    (tmp_path / "a.npz").write_text("nothing")
+    with pytest.raises(EpsballError, match="not readable as an .npz"):
+        open_pool(dataset_spec(root=str(tmp_path / "a.npz")), tmp_path)
+
+
+def test_photographs_have_labels_and_one_size(tmp_path: Path, dataset_spec: Make) -> None:
+    pool = open_pool(dataset_spec("photographs", resize=256, crop=224), tmp_path)
+    assert len(pool) == 20
+    assert pool.labels.min() >= 0
+    assert pool.labels.max() < 1000
+    assert {images.shape[1:] for _, images in pool.batches(5)} == {(224, 224, 3)}
+
+
+def test_signs_are_the_same_rendered_or_read(tmp_path: Path, dataset_spec: Make) -> None:
+    spec = dataset_spec("signs", train=50, test=45, seed=3)
+    fresh = open_pool(spec, tmp_path)
+    rendered.render(spec, "test", tmp_path / "test.npz")
+    read = open_pool(spec, tmp_path)
+    assert list(fresh.names) == list(read.names)
+    assert fresh.labels.tolist() == read.labels.tolist()
+    assert all((fresh.read(number) == read.read(number)).all() for number in (0, 7, 44))
+
+
+def test_splits_and_seeds_of_signs_share_no_image() -> None:
+    drawn = [signs.image(split, seed, number) for split in ("train", "test") for seed in (1, 2) for number in range(43)]
+    assert len({images.digest(picture) for picture in drawn}) == len(drawn)
+
+
+def test_templates_of_signs_all_differ() -> None:
+    shapes = [np.asarray(signs.template(label), dtype=float) for label in range(signs.CLASSES)]
+    closest = min(np.abs(a - b).mean() for i, a in enumerate(shapes) for b in shapes[:i])
+    assert closest > 1  # of 255, over the whole template

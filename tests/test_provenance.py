@@ -1,0 +1,59 @@
+"""What counts as a change of code."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from epsball import provenance
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the library and the scripts that digests are taken of."""
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+    monkeypatch.setattr(provenance, "_LIBRARY", tmp_path / "workflow" / "epsball")
+    return tmp_path / "workflow"
+
+
+def digest(library: Path, script: str, *modules: str) -> str:
+    for cached in (provenance._tree, provenance._imports, provenance._essence):
+        cached.cache_clear()
+    return provenance.code_digest(library / "scripts" / script, modules)
+
+
+def edit(library: Path, module: str, old: str, new: str) -> None:
+    path = library / "epsball" / module
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_comments_and_docstrings_do_not_count(library: Path) -> None:
+    before = digest(library, "activate.py")
+    edit(library, "noise.py", '"""Counter-based', '"""Counter-dependent')
+    edit(library, "noise.py", "_BLOCK = 16384", "_BLOCK = 16384  # large")
+    assert digest(library, "activate.py") == before
+
+
+def test_code_counts_through_imports(library: Path) -> None:
+    activate, figure = digest(library, "activate.py"), digest(library, "figure.py", "epsball.figures.fig5_functions")
+    edit(library, "noise.py", "_ROUNDS = 10", "_ROUNDS = 7")
+    assert digest(library, "activate.py", "epsball.families.uniform") != activate
+    assert digest(library, "figure.py", "epsball.figures.fig5_functions") == figure
+
+
+def test_only_what_a_stage_loads_counts(library: Path) -> None:
+    uniform = digest(library, "activate.py", "epsball.families.uniform")
+    permuted = digest(library, "activate.py", "epsball.families.permuted")
+    edit(library, "families/permuted.py", "range(1)", "range(2)")
+    assert digest(library, "activate.py", "epsball.families.uniform") == uniform
+    assert digest(library, "activate.py", "epsball.families.permuted") != permuted
+
+
+def test_progress_cannot_change_a_number(library: Path) -> None:
+    before = digest(library, "activate.py")
+    edit(library, "progress.py", "= 5.0", "= 6.0")
+    assert digest(library, "activate.py") == before

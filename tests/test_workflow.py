@@ -1,0 +1,263 @@
+"""The workflow itself, through Snakemake, on a small study: what runs, what runs again, and what it says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import yaml
+import zarr.storage
+from conftest import ROOT, pictures
+from epsball.figures import FIGURES
+from epsball.probes import PROBES
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+
+FACTORY = """
+import torch
+from torch import nn
+
+def make(seed, sharpness):
+    generator = torch.Generator().manual_seed(seed)
+    net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+    weight = 0.05 * torch.randn(6, 3, 3, 3, generator=generator)
+    for unit in range(6):
+        weight[unit, unit % 3] += 1 / 9
+    net[0].weight.data, net[0].bias.data = weight, torch.zeros(6)
+    net[4].weight.data = sharpness * torch.eye(3).repeat(1, 2)
+    net[4].bias.data = torch.zeros(3)
+    return net
+"""
+
+BASE: dict[str, Any] = {
+    "run": "small",
+    "radii": [1],
+    "draws": 6,
+    "batch": 4,
+    "floor_draws": 2,
+    "samples": 4,
+    "shard_size": 2,
+    "bootstrap": 100,
+    "mantel_permutations": 99,
+    "illustration_grid": 5,
+    "datasets": {"squares": {"kind": "arrays", "root": "squares.npz"}},
+    "networks": {
+        "one": {"dataset": "squares", "factory": "factory.py:make", "args": {"seed": 1, "sharpness": 20}},
+        "two": {"dataset": "squares", "factory": "factory.py:make", "args": {"seed": 2, "sharpness": 25}},
+    },
+}
+
+
+class Study:
+    """A copy of the repository with small data in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("workflow", "config", "profiles"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "Snakefile", folder)
+        (folder / "factory.py").write_text(FACTORY)
+        images, labels = pictures(24, size=10, seed=8)
+        np.savez(folder / "squares.npz", images=images, labels=labels)
+
+    def snakemake(self, config: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake on a configuration."""
+        (self.folder / "mine.yaml").write_text(yaml.safe_dump(config))
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "mine.yaml", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(self.folder / "workflow")}
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900, check=False
+        )
+
+    def run(self, config: dict[str, Any], *arguments: str) -> set[str]:
+        """Run to the end; the files of the run that were made or made again, logs aside."""
+        before = self._times(config["run"])
+        done = self.snakemake(config, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        after = self._times(config["run"])
+        return {name for name, time in after.items() if before.get(name) != time}
+
+    def _times(self, run: str) -> dict[str, int]:
+        root = self.folder / "results" / run
+        return {
+            str(path.relative_to(root)): path.stat().st_mtime_ns
+            for path in root.rglob("*")
+            if path.is_file() and path.relative_to(root).parts[0] not in {"logs", "benchmarks"}
+        }
+
+    def table(self, run: str, network: str, probe: str) -> pd.DataFrame:
+        """A gathered table."""
+        return pd.read_parquet(self.folder / "results" / run / "metrics" / network / f"{probe}.parquet")
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Change a file of the copy."""
+        text = (self.folder / path).read_text()
+        assert old in text
+        (self.folder / path).write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    made = Study(tmp_path_factory.mktemp("study"))
+    made.run(BASE)
+    yield made
+
+
+def kinds(files: set[str]) -> set[str]:
+    """First folders of files."""
+    return {Path(name).parts[0] for name in files}
+
+
+def test_everything_of_the_contract_is_there(study: Study) -> None:
+    root = study.folder / "results" / "small"
+    for network in ("one", "two"):
+        assert (root / "networks" / network / "weights.safetensors").is_file()
+        assert (root / "survey" / "squares" / f"{network}.parquet").is_file()
+        for probe in PROBES:
+            assert (root / "metrics" / network / f"{probe}.parquet").is_file()
+        for family in ("uniform", "permuted"):
+            for shard in (0, 1):
+                path = root / "activations" / network / family / f"{shard}.zarr.zip"
+                opened = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
+                assert opened.sizes["sample"] == 2
+                assert {"family", "network", "network_digest", "device", "version_torch"} <= set(opened.attrs)
+                assert {"ball_configuration", "compute_configuration", "network_configuration"} <= set(opened.attrs)
+                assert (root / "perturbations" / "squares" / family / f"{shard}.zarr.zip").is_file()
+    for figure in FIGURES:
+        assert all((root / "figures" / f"{figure}.{kind}").stat().st_size > 5000 for kind in ("pdf", "svg", "png"))
+    samples = pd.read_csv(root / "samples" / "squares.csv")
+    assert {"sample", "image", "label", "seed", "shard", "score_one", "score_two"} <= set(samples)
+    assert len(samples) == 4
+    claims = pd.read_csv(root / "claims.tsv", sep="\t")
+    expected = {"claim", "statement", "network", "estimate", "ci_low", "ci_high", "samples", "verdict"}
+    assert expected <= set(claims)
+    page = (root / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(FIGURES) + 4
+    assert "http" not in page.replace("http-equiv", "")
+
+
+COLUMNS = {
+    "isotropy": "sample radius draws score_min score_max score_mean score_sd range floor margin_min margin_max "
+    "margin_sd rms outside misclassified",
+    "topology": "sample radius rho p_value",
+    "lipschitz": "sample radius draw d_in d_out ratio ratio_raw scale_g scale_h",
+}
+COLUMNS["symmetry"] = COLUMNS["isotropy"]
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_tables_have_their_columns_and_rows(study: Study, probe: str) -> None:
+    table = study.table("small", "one", probe)
+    assert set(COLUMNS[probe].split()) <= set(table)
+    assert len(table) == 4 * 3 * (6 if probe == "lipschitz" else 1)
+    if "range" in table:
+        assert (table.loc[table["radius"] == 0, "range"] == 0).all()
+
+
+def test_a_second_run_does_nothing(study: Study) -> None:
+    assert study.run(BASE) == set()
+
+
+def test_other_shards_and_other_company_give_the_same_tables(study: Study) -> None:
+    alone = {**BASE, "run": "alone", "shard_size": 3, "networks": {"one": BASE["networks"]["one"]}}
+    study.run(alone)
+    for probe in PROBES:
+        pd.testing.assert_frame_equal(
+            study.table("small", "one", probe), study.table("alone", "one", probe), check_exact=True
+        )
+
+
+def test_more_samples_compute_new_shards_only(study: Study) -> None:
+    made = study.run({**BASE, "samples": 6})
+    activations = {name for name in made if name.startswith(("activations", "perturbations"))}
+    assert {Path(name).name for name in activations} == {"2.zarr.zip"}
+    assert not kinds(made) & {"networks", "survey"}
+    assert study.table("small", "one", "topology")["sample"].nunique() == 6
+    made = study.run(BASE)
+    assert not kinds(made) & {"networks", "survey", "activations", "perturbations"}
+    assert study.table("small", "one", "topology")["sample"].nunique() == 4
+
+
+def test_another_network_computes_itself_only(study: Study) -> None:
+    three = {"dataset": "squares", "factory": "factory.py:make", "args": {"seed": 3, "sharpness": 30}}
+    networks = {**BASE["networks"], "three": three}
+    made = study.run({**BASE, "networks": networks})
+    names = {Path(name).parts[1] for name in made if name.startswith(("networks", "activations"))}
+    assert names == {"three"}
+    study.run(BASE)
+
+
+def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
+    study.edit("workflow/report/fig4_topology.rst", "black bars", "the black bars")
+    assert study.run(BASE) == {"report.html"}
+    study.edit("workflow/epsball/figures/fig4_topology.py", "#0072b2", "#0072b3")
+    figures = {f"figures/fig4_topology.{kind}" for kind in ("pdf", "svg", "png")}
+    assert study.run(BASE) == {"report.html", *figures}
+    study.edit("workflow/epsball/probes/topology.py", "np.nan, np.nan", "float('nan'), np.nan")
+    made = study.run(BASE)
+    measured = {name for name in made if name.startswith("metrics")}
+    assert any("topology/" in name for name in measured)
+    assert not any(f"{probe}/" in name for name in measured for probe in ("isotropy", "symmetry", "lipschitz"))
+    assert not kinds(made) & {"networks", "survey", "activations", "perturbations", "samples"}
+    study.edit("workflow/epsball/families/permuted.py", "base[0][", "(base[0])[")
+    study.edit("workflow/epsball/families/permuted.py", "base = scale", "base = 1 * scale")
+    made = study.run(BASE)
+    assert {Path(name).parts[2] for name in made if name.startswith("activations")} == {"permuted"}
+    assert not kinds(made) & {"networks", "survey"}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"networks": {"one": {**BASE["networks"]["one"], "dataset": "sqares"}}}, "did you mean 'squares'"),
+        ({"networks": {"one": {**BASE["networks"]["one"], "layer": "5"}}}, "networks.one: layer '5' does not exist"),
+        ({"networks": {"one": {**BASE["networks"]["one"], "factory": "factory.py:mak"}}}, "did you mean 'make'"),
+        ({"datasets": {"squares": {"kind": "arrays", "root": "gone.npz"}}}, "gone.npz: no such file"),
+        ({"threshold": 1.5}, "configuration: threshold is 1.5; it must be below 1"),
+        ({"device": "cuda"}, "device is cuda, which this machine does not have"),
+        ({"run": "blocked"}, "'results/blocked' is not a folder that can be written"),
+    ],
+)
+def test_mistakes_end_a_run_before_any_computing(study: Study, change: dict[str, Any], sentence: str) -> None:
+    if change.get("device") == "cuda":
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            pytest.skip("this machine has a GPU")
+    (study.folder / "results" / "blocked").write_text("in the way")
+    done = study.snakemake({**BASE, "run": "wrong", **change})
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert sentence in output
+    assert "Traceback" not in output
+    made = study.folder / "results" / "wrong"
+    assert not list(made.rglob("*.parquet")) + list(made.rglob("*.safetensors"))
+
+
+def test_no_sample_says_why_and_few_are_reported(study: Study) -> None:
+    done = study.snakemake({**BASE, "run": "none", "threshold": 0.999999})
+    assert done.returncode != 0
+    assert "none of 24 images is classified correctly above 0.999999" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    study.run({**BASE, "run": "few", "samples": 100, "networks": {"one": BASE["networks"]["one"]}})
+    page = (study.folder / "results" / "few" / "report.html").read_text()
+    found = len(pd.read_csv(study.folder / "results" / "few" / "samples" / "squares.csv"))
+    assert 1 <= found < 100
+    assert f"squares: {found} samples were found of 100 asked for" in page
+
+
+def test_the_plan_comes_first(study: Study) -> None:
+    done = study.snakemake(BASE, "-n")
+    assert done.returncode == 0
+    plan = done.stderr.index("Plan of run 'small'")
+    assert plan < (done.stderr + "Building DAG").index("Building DAG")
+    for word in ("forward passes", "disk", "minutes"):
+        assert word in done.stderr
