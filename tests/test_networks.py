@@ -10,7 +10,7 @@ from conftest import conv_net
 from epsball import networks
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import Network
+from epsball.networks import Network, efficientnet_lite
 from torch import nn
 
 
@@ -146,3 +146,17 @@ def test_images_that_a_network_does_not_take(factory: Path) -> None:
     network = networks.open_network(spec(f"{factory}:make"))
     with pytest.raises(EpsballError, match=r"does not take an image of shape \(3, 9, 9\)"):
         networks.probe_shape(network, torch.rand(3, 9, 9))
+
+
+def test_folding_changes_nothing_but_rounding() -> None:
+    module = efficientnet_lite._EfficientNetLite("0", 64).eval()
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.uniform_(part.running_mean, -1, 1)  # type: ignore[arg-type]
+            nn.init.uniform_(part.running_var, 0.5, 2)  # type: ignore[arg-type]
+            nn.init.uniform_(part.bias, -1, 1)
+    images = torch.rand(2, 3, 64, 64, dtype=torch.float64)
+    before = module.double()(images)
+    after = efficientnet_lite.fold(module)(images)
+    assert float((after - before).abs().max()) < 1e-9 * float(before.abs().max())
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in module.modules())

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import COMPUTE, conv_net, pictures
-from epsball import preparation
+from epsball import preparation, weights
 from epsball.config import NetworkSpec, TrainingSpec
 from epsball.datasets import Pool, arrays
 from epsball.forward import Forward, configure
 from epsball.networks import Network
-from epsball.survey import scales, survey
+from epsball.normalisers import scales
+from epsball.survey import survey
 from epsball.training import train
 
 SPEC = TrainingSpec(epochs=15, batch=8, learning_rate=0.02)
@@ -49,7 +50,7 @@ def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> N
     card_path = tmp_path / "card.json"
     preparation.prepare(spec, easy, easy, COMPUTE, 3, tmp_path / "w.safetensors", card_path)
     card = json.loads(card_path.read_text())
-    network = preparation.open_prepared(spec, tmp_path / "w.safetensors")
+    network = weights.restore(spec, tmp_path / "w.safetensors")
     expected = conv_net()
     train(expected, easy, SPEC, 3, "again")
     for one, two in zip(network.module.parameters(), expected.parameters(), strict=True):
@@ -58,7 +59,7 @@ def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> N
     assert card["accuracy"] == pytest.approx((table["prediction"] == table["label"]).mean())
     assert card["accuracy"] > 0.9
     assert (card["parameters"], card["classes"], card["units"]) == (5 * 27 + 5 + 20 * 7 + 7 + 7 * 3 + 3, 3, 7)
-    assert card["digest"] == preparation.weights_digest(tmp_path / "w.safetensors")
+    assert card["digest"] == weights.digest(tmp_path / "w.safetensors")
 
 
 def test_survey_gives_the_extremes_of_g_and_h(easy: Pool) -> None:

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from epsball import files, scores, store
+from epsball import weights as kept
 from epsball.config import Ball, Compute, NetworkSpec
 from epsball.datasets import Pool
 from epsball.forward import Forward
 from epsball.perturbation import perturbed_images, sample_images
-from epsball.preparation import open_prepared
 from epsball.progress import Progress
 
 _FAMILY = "permuted"
@@ -86,7 +86,7 @@ def illustrate(
     ]
     clean = image.permute(2, 0, 1)[None]
     network = next(network for network in networks if network.name == pair.network)
-    forward = Forward(open_prepared(network, weights[pair.network]), compute)
+    forward = Forward(kept.restore(network, weights[pair.network]), compute)
     label = int(row.label)
 
     first, second = ((images - clean).double().flatten() for images in draws)

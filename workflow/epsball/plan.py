@@ -22,7 +22,7 @@ class _Nominal:
 
 
 # Measured on one core of a 2.6 GHz server; other machines differ by a factor of a few.
-_NOMINAL = {"efficientnet-lite": _Nominal(45, 1280), "sign": _Nominal(450, 300)}
+_NOMINAL = {"efficientnet-lite": _Nominal(55, 1280), "sign": _Nominal(350, 300)}
 _UNKNOWN = _Nominal(10, 2048)
 
 _EXACT_COST = 4  # a pass in float64 against one in float32

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
-from torch import Tensor
 
 from epsball import files, networks, provenance
 from epsball.config import Compute, NetworkSpec
 from epsball.datasets import Pool
 from epsball.forward import Forward
 from epsball.training import train
+from epsball.weights import save
 
 # Held-out images behind the accuracy in the card; the survey passes over the whole pool.
 _ACCURACY_IMAGES = 1000
@@ -42,7 +40,6 @@ def prepare(
     if spec.training is not None and training is not None:
         losses = train(module, training, spec.training, seed, spec.name)
     network = networks.Network(module, spec.layer)
-    state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
     parameters = networks.parameters(module)
     accuracy, images, rate, units, classes = _measure(Forward(network, compute), pool, compute.batch)
     facts: dict[str, Any] = {
@@ -56,33 +53,12 @@ def prepare(
         "accuracy": accuracy,
         "accuracy_images": images,
         "images_per_second": rate,
-        "digest": digest(state),
+        "digest": save(module, weights),
         "training": None if spec.training is None else {**vars(spec.training), "losses": losses},
         "compute": vars(compute),
         "versions": provenance.versions(),
     }
-    with files.whole(weights) as beside:
-        safetensors.torch.save_file(state, beside)
     files.write_text(card, json.dumps(facts, indent=2) + "\n")
-
-
-def open_prepared(spec: NetworkSpec, weights: Path) -> networks.Network:
-    """A network with the weights that `prepare` wrote."""
-    return networks.open_network(spec, safetensors.torch.load_file(weights))
-
-
-def weights_digest(weights: Path) -> str:
-    """Digest of the weights in a file."""
-    return digest(safetensors.torch.load_file(weights))
-
-
-def digest(state: dict[str, Tensor]) -> str:
-    """SHA-256 of names, shapes and values, in hexadecimal."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(state.items()):
-        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        total.update(tensor.numpy().tobytes())
-    return total.hexdigest()
 
 
 def _measure(forward: Forward, pool: Pool, batch: int) -> tuple[float, int, float, int, int]:

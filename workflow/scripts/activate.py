@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import forward, provenance
+from epsball import forward, provenance, weights
 from epsball.activation import activate
 from epsball.datasets import open_pool
 from epsball.job import job
-from epsball.preparation import open_prepared, weights_digest
 from epsball.selection import read_samples, shard_rows
 
 if TYPE_CHECKING:
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
 with job(snakemake.log[0]):
     params, wildcards = snakemake.params, snakemake.wildcards
     forward.configure(params.compute)
-    weights = Path(snakemake.input.weights)
-    passes = forward.Forward(open_prepared(params.network, weights), params.compute)
+    path = Path(snakemake.input.weights)
+    passes = forward.Forward(weights.restore(params.network, path), params.compute)
     activate(
         wildcards.family,
         passes,
@@ -27,5 +26,5 @@ with job(snakemake.log[0]):
         params.compute,
         Path(snakemake.output.store),
         provenance.attributes(dataset=params.dataset, ball=params.ball, network=params.network, compute=params.compute)
-        | {"network": wildcards.network, "network_digest": weights_digest(weights), "device": passes.device},
+        | {"network": wildcards.network, "network_digest": weights.digest(path), "device": passes.device},
     )

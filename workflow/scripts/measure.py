@@ -7,9 +7,9 @@ import pandas as pd
 from epsball import files
 from epsball.job import job
 from epsball.measurement import measure
+from epsball.normalisers import scales
 from epsball.probes import Context
 from epsball.selection import read_samples, shard_rows
-from epsball.survey import scales
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

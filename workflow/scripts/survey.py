@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import files, forward
+from epsball import files, forward, weights
 from epsball.datasets import open_pool
 from epsball.job import job
-from epsball.preparation import open_prepared
 from epsball.survey import survey
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 with job(snakemake.log[0]):
     compute, dataset = snakemake.params.compute, snakemake.params.dataset
     forward.configure(compute)
-    network = open_prepared(snakemake.params.network, Path(snakemake.input.weights))
+    network = weights.restore(snakemake.params.network, Path(snakemake.input.weights))
     pool = open_pool(dataset, Path(snakemake.params.folder) / dataset.name)
     table = survey(forward.Forward(network, compute), pool, compute.batch, snakemake.wildcards.network)
     files.write_table(Path(snakemake.output.table), table)

@@ -1,0 +1,50 @@
+"""The shape of the library: small modules, no cycles, nothing of Snakemake inside."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from epsball.config import schema
+from epsball.datasets import KINDS
+from epsball.families import FAMILIES, family
+from epsball.figures import FIGURES, figure
+from epsball.networks import SOURCES
+from epsball.probes import PROBES, probe
+
+LIBRARY = ROOT / "workflow" / "epsball"
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_the_library_knows_nothing_of_snakemake(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not any(name.startswith("snakemake") for name in names)
+    assert ast.get_docstring(tree)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "scripts").glob("*.py")), ids=lambda path: path.name)
+def test_scripts_are_thin(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 50
+    assert not any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(path.read_text())))
+
+
+def test_registries_are_whole() -> None:
+    assert {family(name).__name__ for name in FAMILIES} == set(FAMILIES.values())  # type: ignore[attr-defined]
+    assert {probe(name).FAMILY for name in PROBES} <= set(FAMILIES)
+    assert {name for entry in FIGURES for name in figure(entry).PROBES} <= set(PROBES)
+    assert set(KINDS) == set(schema()["$defs"]["kinds"])
+    assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in FIGURES)
+    assert set(SOURCES) == {"efficientnet-lite", "sign"}
+
+
+def test_every_key_of_the_configuration_is_explained() -> None:
+    text = (ROOT / "config" / "README.md").read_text()
+    defined = schema()["$defs"]
+    keys = set(schema()["properties"]) | set(defined["network"]["properties"]) | set(defined["training"]["properties"])
+    keys |= {key for kind in defined["kinds"].values() for key in kind["properties"]} | set(defined["kinds"])
+    missing = {key for key in keys if f"`{key}`" not in text}
+    assert not missing
