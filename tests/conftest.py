@@ -110,7 +110,7 @@ def dataset_spec() -> Callable[..., DatasetSpec]:
     return make
 
 
-def conv_net(classes: int = 3, seed: int = 0) -> nn.Module:
+def conv_net(classes: int = 3, seed: int = 0) -> nn.Sequential:
     """A small convolutional network for images of SIZE."""
     torch.manual_seed(seed)
     return nn.Sequential(

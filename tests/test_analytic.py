@@ -30,7 +30,7 @@ class RadialBasis(nn.Module):
 
     def __init__(self, centre: Tensor) -> None:
         super().__init__()
-        self.register_buffer("centre", centre)
+        self.centre = nn.Buffer(centre)
         self.layer = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ def test_floor_is_the_range_of_float32_errors(stages: Stages) -> None:
     module = Linear(matrix)
     store = stages.activate(module, "uniform", stages.folder / "f.zarr.zip", BALL, COMPUTE, "features")
     table = stages.run(module, "isotropy", layer="features")
-    exact = np.exp(store["exact_logit"] - store["exact_lse"]).values
-    single = np.exp(store["logit"] - store["lse"]).values[:, :, : COMPUTE.floor_draws]
+    exact = np.exp(store["exact_logit"].values - store["exact_lse"].values)
+    single = np.exp(store["logit"].values - store["lse"].values)[:, :, : COMPUTE.floor_draws]
     assert table["floor"].to_numpy() == pytest.approx(np.ptp(single - exact, axis=2).ravel(), abs=1e-15)
     assert 0 < table["floor"].max() < 1e-5

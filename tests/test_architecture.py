@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT
 from epsball.config import schema
 from epsball.datasets import KINDS
@@ -48,3 +49,11 @@ def test_every_key_of_the_configuration_is_explained() -> None:
     keys |= {key for kind in defined["kinds"].values() for key in kind["properties"]} | set(defined["kinds"])
     missing = {key for key in keys if f"`{key}`" not in text}
     assert not missing
+
+
+def test_both_environments_have_the_same_pins() -> None:
+    lines = (ROOT / "envs" / "requirements.txt").read_text().splitlines()
+    pins = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    conda = yaml.safe_load((ROOT / "envs" / "environment.yaml").read_text())
+    assert conda["dependencies"][-1]["pip"] == pins
+    assert all("==" in pin for pin in pins)

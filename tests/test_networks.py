@@ -37,7 +37,8 @@ def test_efficientnet_lite_has_its_shapes() -> None:
 
 
 def test_features_are_what_enters_the_last_linear_module() -> None:
-    module = conv_net().eval()
+    module = conv_net()
+    module.eval()
     images = torch.rand(4, 3, 6, 6)
     logits, features = Network(module)(images)
     assert torch.equal(features, module[:-1](images))

@@ -64,12 +64,13 @@ def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> N
 
 def test_survey_gives_the_extremes_of_g_and_h(easy: Pool) -> None:
     configure(COMPUTE)
-    network = Network(conv_net().eval())
+    module = conv_net()
+    network = Network(module.eval())
     table = survey(Forward(network, replace(COMPUTE, batch=4)), easy, 4, "mine")
     images = torch.from_numpy(np.stack([easy.read(n) for n in range(90)])).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        features = network.module[:-1](images)  # type: ignore[index]
-        score = torch.softmax(network.module(images).double(), 1)[torch.arange(90), torch.from_numpy(easy.labels)]
+        features = module[:-1](images)
+        score = torch.softmax(module(images).double(), 1)[torch.arange(90), torch.from_numpy(easy.labels)]
     scale_g, scale_h = scales(table)
     assert scale_g == pytest.approx(1 / float(features.max() - features.min()), rel=1e-5)
     assert scale_h == pytest.approx(1 / float(images.max() - images.min()), rel=1e-6)

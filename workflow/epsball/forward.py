@@ -22,7 +22,8 @@ def configure(compute: Compute) -> None:
     """Set this process up: threads, determinism, full float32 precision, and memory that is kept between passes."""
     torch.set_num_threads(compute.threads)
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs a write of every activation, changes nothing
+    # Costs a write of every activation and changes nothing.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -57,7 +58,7 @@ class Forward:
     def __init__(self, network: Network, compute: Compute) -> None:
         self.device = device(compute.device)
         self._batch = compute.batch
-        self._network = network.to(self.device, memory_format=torch.channels_last)
+        self._network = network.to(self.device).to(memory_format=torch.channels_last)
         self._exact: Network | None = None
         self._exact_device = "cpu" if self.device == "mps" else self.device
 

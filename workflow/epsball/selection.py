@@ -82,4 +82,4 @@ def shard_rows(samples: pd.DataFrame, shard: int) -> pd.DataFrame:
 
 def read_samples(path: str) -> pd.DataFrame:
     """A sample table, as `select` made it."""
-    return pd.read_csv(path, dtype={"sample": str, "image": str, "seed": "uint64"})
+    return pd.read_csv(path, dtype={"sample": "str", "image": "str", "seed": "uint64"})

@@ -89,6 +89,7 @@ def open_store(path: str | Path) -> xr.Dataset:
     if not path.is_file():
         raise EpsballError(f"{path}: no such store")
     try:
-        return xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
+        opened: xr.Dataset = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
+        return opened
     except (zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
         raise EpsballError(f"{path}: not a whole store ({error}); remove it and run again to make it anew") from None

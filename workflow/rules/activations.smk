@@ -9,15 +9,17 @@ rule activate:
         f"{RUN}/logs/activate/{{network}}.{{family}}.{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/activate.{{network}}.{{family}}.{{shard}}.tsv"
+    priority: 60
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
     params:
         network=network_of,
         dataset=source_of,
-        folder=f"{RUN}/datasets",
+        folder=FOLDER / "datasets",
         ball=CONFIG.ball,
         compute=CONFIG.compute,
         rows=rows_digest,
         code=lambda wildcards: network_code("activate.py", wildcards, FAMILIES[wildcards.family]),
-    threads: CONFIG.compute.threads
-    priority: 60
     script:
         "../scripts/activate.py"

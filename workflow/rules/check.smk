@@ -4,11 +4,13 @@ rule check:
         table=f"{RUN}/checked.tsv",
     log:
         f"{RUN}/logs/check.log",
+    priority: 100
+    conda:
+        "../../envs/environment.yaml"
     params:
         config=CONFIG,
-        folder=f"{RUN}/datasets",
+        folder=FOLDER / "datasets",
         code=code("check.py", *networks.SOURCES.values(), *KINDS.values()),
-    priority: 100
     script:
         "../scripts/check.py"
 
@@ -20,9 +22,11 @@ rule render:
         images=f"{RUN}/datasets/{{dataset}}/{{split}}.npz",
     log:
         f"{RUN}/logs/render/{{dataset}}.{{split}}.log",
+    priority: 90
+    conda:
+        "../../envs/environment.yaml"
     params:
         dataset=source_of,
         code=code("render.py"),
-    priority: 90
     script:
         "../scripts/render.py"

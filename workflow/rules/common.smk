@@ -10,9 +10,9 @@ from epsball.errors import EpsballError
 
 CONFIG = load_config(config)
 RUN = f"results/{CONFIG.run}"
+FOLDER = Path(RUN)
 DATASETS = list(CONFIG.datasets)
 NETWORKS = list(CONFIG.networks)
-SHARD = "{shard}"
 
 # What forward passes depend on, and no more: a change of anything else must not redo them.
 FORWARD = replace(CONFIG.compute, floor_draws=0)
@@ -84,6 +84,35 @@ def rows_digest(wildcards):
     return provenance.digest(*rows.itertuples(index=False, name=None))
 
 
+def training_images(wildcards):
+    return rendered(dataset_name(wildcards), "train") if network_of(wildcards).training else []
+
+
+def own_files(wildcards):
+    """Files of the user's that a network is made from."""
+    spec = network_of(wildcards)
+    factory = spec.factory.rsplit(":", 1)[0]
+    return [path for path in (factory, spec.weights) if path and Path(path).is_file()]
+
+
+def store_of(kind, place):
+    """Store that a probe reads, of the family that it names."""
+    return lambda wildcards: (
+        f"{RUN}/{kind}/{place(wildcards)}/{probes.probe(wildcards.probe).FAMILY}/{wildcards.shard}.zarr.zip"
+    )
+
+
+def tables(*names):
+    return [f"{RUN}/metrics/{network}/{probe}.parquet" for network in NETWORKS for probe in names]
+
+
+def figure_inputs(wildcards):
+    """Tables and illustrations that a figure is drawn from."""
+    drawn = figures.figure(wildcards.figure)
+    illustrations = [f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS] if drawn.ILLUSTRATED else []
+    return tables(*drawn.PROBES) + illustrations
+
+
 if workflow.is_main_process:
-    plan.require_writable(Path(RUN))
+    plan.require_writable(FOLDER)
     print(plan.describe(CONFIG, workflow.cores or 1), file=sys.stderr)

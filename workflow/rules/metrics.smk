@@ -1,10 +1,3 @@
-def store_of(kind, place):
-    """Store that a probe reads, of the family that it names."""
-    return lambda wildcards: (
-        f"{RUN}/{kind}/{place(wildcards)}/{probes.probe(wildcards.probe).FAMILY}/{wildcards.shard}.zarr.zip"
-    )
-
-
 rule measure:
     input:
         samples=lambda wildcards: samples_path(dataset_name(wildcards)),
@@ -17,10 +10,12 @@ rule measure:
         f"{RUN}/logs/measure/{{network}}.{{probe}}.{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/measure.{{network}}.{{probe}}.{{shard}}.tsv"
+    priority: 40
+    conda:
+        "../../envs/environment.yaml"
     params:
         mantel_permutations=CONFIG.mantel_permutations,
         code=lambda wildcards: code("measure.py", probes.PROBES[wildcards.probe]),
-    priority: 40
     script:
         "../scripts/measure.py"
 
@@ -36,8 +31,10 @@ rule gather:
         [f"{RUN}/metrics/{{network}}/{probe}.parquet" for probe in probes.PROBES],
     log:
         f"{RUN}/logs/gather/{{network}}.log",
+    priority: 40
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=code("gather.py"),
-    priority: 40
     script:
         "../scripts/gather.py"

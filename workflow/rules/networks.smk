@@ -1,14 +1,3 @@
-def training_images(wildcards):
-    return rendered(dataset_name(wildcards), "train") if network_of(wildcards).training else []
-
-
-def own_files(wildcards):
-    """Files of the user's that a network is made from."""
-    spec = network_of(wildcards)
-    factory = spec.factory.rsplit(":", 1)[0]
-    return [path for path in (factory, spec.weights) if path and Path(path).is_file()]
-
-
 rule network:
     input:
         checked=ancient(f"{RUN}/checked.tsv"),
@@ -22,14 +11,16 @@ rule network:
         f"{RUN}/logs/networks/{{network}}.log",
     benchmark:
         f"{RUN}/benchmarks/network.{{network}}.tsv"
+    priority: 80
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
     params:
         network=network_of,
         dataset=source_of,
-        folder=f"{RUN}/datasets",
+        folder=FOLDER / "datasets",
         compute=PROCESS,
         seed=CONFIG.seed,
         code=lambda wildcards: network_code("network.py", wildcards),
-    threads: CONFIG.compute.threads
-    priority: 80
     script:
         "../scripts/network.py"

@@ -1,14 +1,3 @@
-def tables(*names):
-    return [f"{RUN}/metrics/{network}/{probe}.parquet" for network in NETWORKS for probe in names]
-
-
-def figure_inputs(wildcards):
-    """Tables and illustrations that a figure is drawn from."""
-    drawn = figures.figure(wildcards.figure)
-    illustrations = [f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS] if drawn.ILLUSTRATED else []
-    return tables(*drawn.PROBES) + illustrations
-
-
 rule illustrate:
     input:
         samples=f"{RUN}/samples/{{dataset}}.csv",
@@ -25,10 +14,14 @@ rule illustrate:
         picture=f"{RUN}/illustrations/{{dataset}}.npz",
     log:
         f"{RUN}/logs/illustrate/{{dataset}}.log",
+    priority: 60
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
     params:
         networks=lambda wildcards: CONFIG.networks_of(wildcards.dataset),
         dataset=source_of,
-        folder=f"{RUN}/datasets",
+        folder=FOLDER / "datasets",
         ball=CONFIG.ball,
         compute=FORWARD,
         grid=CONFIG.illustration_grid,
@@ -38,8 +31,6 @@ rule illustrate:
             FAMILIES["permuted"],
             *(name for network in CONFIG.networks_of(wildcards.dataset) for name in networks.modules(network)),
         ),
-    threads: CONFIG.compute.threads
-    priority: 60
     script:
         "../scripts/illustrate.py"
 
@@ -51,11 +42,13 @@ rule figure:
         multiext(f"{RUN}/figures/{{figure}}", ".pdf", ".svg", ".png"),
     log:
         f"{RUN}/logs/figures/{{figure}}.log",
+    priority: 30
+    conda:
+        "../../envs/environment.yaml"
     params:
         config=CONFIG,
-        run=RUN,
+        run=FOLDER,
         code=lambda wildcards: code("figure.py", figures.FIGURES[wildcards.figure]),
-    priority: 30
     script:
         "../scripts/figure.py"
 
@@ -67,11 +60,13 @@ rule claims:
         table=f"{RUN}/claims.tsv",
     log:
         f"{RUN}/logs/claims.log",
+    priority: 30
+    conda:
+        "../../envs/environment.yaml"
     params:
         config=CONFIG,
-        run=RUN,
+        run=FOLDER,
         code=code("claims.py"),
-    priority: 30
     script:
         "../scripts/claims.py"
 
@@ -89,9 +84,11 @@ rule report:
         page=report(f"{RUN}/report.html", category="Report"),
     log:
         f"{RUN}/logs/report.log",
+    conda:
+        "../../envs/environment.yaml"
     params:
         config=CONFIG,
-        run=RUN,
+        run=FOLDER,
         code=code("report.py", *KINDS.values()),
     script:
         "../scripts/report.py"

@@ -8,14 +8,16 @@ rule survey:
         f"{RUN}/logs/survey/{{dataset}}.{{network}}.log",
     benchmark:
         f"{RUN}/benchmarks/survey.{{dataset}}.{{network}}.tsv"
+    priority: 70
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
     params:
         network=network_of,
         dataset=lambda wildcards: replace(source_of(wildcards), limit=dataset_of(wildcards).limit),
-        folder=f"{RUN}/datasets",
+        folder=FOLDER / "datasets",
         compute=FORWARD,
         code=lambda wildcards: network_code("survey.py", wildcards),
-    threads: CONFIG.compute.threads
-    priority: 70
     script:
         "../scripts/survey.py"
 
@@ -30,13 +32,15 @@ checkpoint select:
         samples=f"{RUN}/samples/{{dataset}}.csv",
     log:
         f"{RUN}/logs/select/{{dataset}}.log",
+    priority: 70
+    conda:
+        "../../envs/environment.yaml"
     params:
         dataset=dataset_of,
         networks=lambda wildcards: [network.name for network in CONFIG.networks_of(wildcards.dataset)],
         seed=CONFIG.seed,
         shard_size=CONFIG.shard_size,
         code=code("select.py"),
-    priority: 70
     script:
         "../scripts/select.py"
 
@@ -51,14 +55,16 @@ rule perturb:
         f"{RUN}/logs/perturb/{{dataset}}.{{family}}.{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/perturb.{{dataset}}.{{family}}.{{shard}}.tsv"
+    priority: 50
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
     params:
         dataset=source_of,
-        folder=f"{RUN}/datasets",
+        folder=FOLDER / "datasets",
         ball=CONFIG.ball,
         rows=rows_digest,
         compute=PROCESS,
         code=lambda wildcards: dataset_code("perturb.py", wildcards, FAMILIES[wildcards.family]),
-    threads: CONFIG.compute.threads
-    priority: 50
     script:
         "../scripts/perturb.py"

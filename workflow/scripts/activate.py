@@ -21,7 +21,7 @@ with job(snakemake.log[0]):
         wildcards.family,
         passes,
         shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard)),
-        open_pool(params.dataset, Path(params.folder) / params.dataset.name),
+        open_pool(params.dataset, params.folder / params.dataset.name),
         params.ball,
         params.compute,
         Path(snakemake.output.store),

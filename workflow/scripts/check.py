@@ -11,5 +11,5 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
-    table = check(snakemake.params.config, Path(snakemake.params.folder))
+    table = check(snakemake.params.config, snakemake.params.folder)
     files.write_table(Path(snakemake.output.table), table)

@@ -11,4 +11,4 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
-    files.write_table(Path(snakemake.output.table), judge(snakemake.params.config, Path(snakemake.params.run)))
+    files.write_table(Path(snakemake.output.table), judge(snakemake.params.config, snakemake.params.run))

@@ -10,4 +10,4 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
-    draw(snakemake.wildcards.figure, snakemake.params.config, Path(snakemake.params.run), Path(snakemake.output[0]))
+    draw(snakemake.wildcards.figure, snakemake.params.config, snakemake.params.run, Path(snakemake.output[0]))

@@ -22,7 +22,7 @@ with job(snakemake.log[0]):
         dict(zip(names, map(Path, snakemake.input.weights), strict=True)),
         {name: [Path(path) for path in paths] for name, paths in stores.items()},
         read_samples(snakemake.input.samples),
-        open_pool(params.dataset, Path(params.folder) / params.dataset.name),
+        open_pool(params.dataset, params.folder / params.dataset.name),
         params.ball,
         params.compute,
         params.grid,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 with job(snakemake.log[0]):
     forward.configure(snakemake.params.compute)
     spec, dataset = snakemake.params.network, snakemake.params.dataset
-    folder = Path(snakemake.params.folder) / dataset.name
+    folder = snakemake.params.folder / dataset.name
     prepare(
         spec,
         open_pool(dataset, folder),

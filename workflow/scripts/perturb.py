@@ -18,7 +18,7 @@ with job(snakemake.log[0]):
     perturb(
         wildcards.family,
         shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard)),
-        open_pool(params.dataset, Path(params.folder) / params.dataset.name),
+        open_pool(params.dataset, params.folder / params.dataset.name),
         params.ball,
         Path(snakemake.output.store),
         provenance.attributes(dataset=params.dataset, ball=params.ball),

@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 with job(snakemake.log[0]):
     captions = {Path(path).stem: Path(path).read_text(encoding="utf-8") for path in snakemake.input.captions}
-    page = report(snakemake.params.config, Path(snakemake.params.run), captions)
+    page = report(snakemake.params.config, snakemake.params.run, captions)
     files.write_text(Path(snakemake.output.page), page)

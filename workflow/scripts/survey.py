@@ -15,6 +15,6 @@ with job(snakemake.log[0]):
     compute, dataset = snakemake.params.compute, snakemake.params.dataset
     forward.configure(compute)
     network = weights.restore(snakemake.params.network, Path(snakemake.input.weights))
-    pool = open_pool(dataset, Path(snakemake.params.folder) / dataset.name)
+    pool = open_pool(dataset, snakemake.params.folder / dataset.name)
     table = survey(forward.Forward(network, compute), pool, compute.batch, snakemake.wildcards.network)
     files.write_table(Path(snakemake.output.table), table)

@@ -27,7 +27,7 @@ METADATA: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {
 @contextlib.contextmanager
 def paper() -> Iterator[None]:
     """Settings of all figures, while the block lasts."""
-    settings: dict[str, Any] = {
+    settings: Any = {
         **sns.axes_style("ticks"),
         **sns.plotting_context("paper", font_scale=0.85),
         "svg.hashsalt": "epsball",
