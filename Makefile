@@ -12,7 +12,7 @@ reproduce: $(READY) ## environment, install, the default run, where to look
 	$(BIN)/snakemake --cores $(CORES)
 
 test: $(READY) lint ## environment, install, everything checked
-	$(BIN)/pytest -n $(CORES) --dist worksteal
+	$(BIN)/pytest -n $(CORES) --dist loadgroup
 
 check: $(READY) lint ## what can be checked in under two minutes, for use while working
 	$(BIN)/pytest -n $(CORES) -m "not slow"

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 import yaml
 from epsball import networks
-from epsball.activation import activate
+from epsball.activation import activate, passes_per_sample
 from epsball.config import load_config
 from epsball.datasets import open_pool
 from epsball.forward import Forward, configure
@@ -72,7 +72,7 @@ def main(samples: int) -> None:
                 activate(family, forward, table, pool, ball, compute, path, {})
                 seconds = time.perf_counter() - start
                 bare = (before + bare_rate(forward, image, compute.batch)) / 2
-                images = samples * ((len(ball.radii) - 1) * ball.draws + min(compute.batch, ball.draws) + 1)
+                images = samples * passes_per_sample(ball, compute)
                 rows.append(
                     {
                         "network": spec.name,

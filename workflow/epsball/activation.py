@@ -53,12 +53,12 @@ def activate(
         attributes: what made it.
     """
     keeps = family(name).KEEPS_FEATURES
-    passes = len(samples) * (_passes(spec, compute) + 1)
+    passes = len(samples) * passes_per_sample(spec, compute)
     with store.StoreWriter(path) as writer, Progress(f"activate {path.parts[-3]} {name}", passes, "images") as progress:
         for row, image in sample_images(samples, pool):
             sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
-            variables = sample.clean(keeps)
             per_radius = [sample.at(radius, keeps) for radius in spec.radii]
+            variables = sample.clean(per_radius[0])
             for key in per_radius[0]:
                 dims = (*_DIMS[:2], "floor_draw") if key.startswith("exact") else _DIMS
                 values = np.stack([at[key] for at in per_radius])[None]
@@ -66,7 +66,7 @@ def activate(
             writer.append(xr.Dataset(variables, coordinates(row, spec), {"family": name, **attributes}))
 
 
-def _passes(spec: Ball, compute: Compute) -> int:
+def passes_per_sample(spec: Ball, compute: Compute) -> int:
     """Images through the network for a sample in float32."""
     return (len(spec.radii) - 1) * spec.draws + min(compute.batch, spec.draws)
 
@@ -88,10 +88,7 @@ class _Sample:
         self._name, self._forward, self._seed, self._label = name, forward, seed, label
         self._spec, self._compute, self._progress = spec, compute, progress
         self._image = image.to(forward.device)
-        self._clean_exact = forward.exact(self._plain())[1]
-
-    def _plain(self) -> Tensor:
-        return self._image.permute(2, 0, 1)[None]
+        self._clean_exact = forward.exact(self._image.permute(2, 0, 1)[None])
 
     def _images(self, radius: float, draws: range) -> Tensor:
         return perturbed_images(
@@ -102,14 +99,10 @@ class _Sample:
         summary = scores.summarise(logits.numpy(), np.full(len(logits), self._label))
         return {prefix + key: value for key, value in summary._asdict().items()}
 
-    def clean(self, keeps: bool) -> dict[str, Any]:
-        """Variables of the clean image."""
-        logits, features = self._forward(self._plain())
-        self._progress.advance(1)
-        variables: dict[str, Any] = {key: ("sample", v) for key, v in self._summary(logits, "clean_").items()}
-        if keeps:
-            variables["clean_features"] = (("sample", "unit"), features.numpy())
-        return variables
+    def clean(self, at_zero: dict[str, Any]) -> dict[str, Any]:
+        """Variables of the clean image, which is every draw at radius 0."""
+        first = {f"clean_{key}": values[:1] for key, values in at_zero.items() if not key.startswith("exact")}
+        return {key: (("sample", "unit")[: values.ndim], values) for key, values in first.items()}
 
     def at(self, radius: float, keeps: bool) -> dict[str, Any]:
         """Arrays over the draws at a radius."""
@@ -121,7 +114,7 @@ class _Sample:
         for start in range(0, computed, batch):
             images = self._images(radius, range(start, min(start + batch, computed)))
             if exact is None:
-                exact = self._forward.exact(images[: exact_draws if radius > 0 else 1])
+                exact = self._forward.exact(images[:exact_draws]) if radius > 0 else self._clean_exact
             some_logits, some_features = self._forward(images)
             logits.append(some_logits)
             features.append(some_features)
@@ -130,7 +123,7 @@ class _Sample:
         arrays = self._summary(torch.cat(logits))
         arrays |= self._summary(exact[0], "exact_")
         del arrays["exact_prediction"]
-        arrays["exact_d_out"] = (exact[1] - self._clean_exact).square().sum(dim=1).sqrt().numpy()
+        arrays["exact_d_out"] = (exact[1] - self._clean_exact[1]).square().sum(dim=1).sqrt().numpy()
         if keeps:
             arrays["features"] = torch.cat(features).numpy()
         if radius == 0:

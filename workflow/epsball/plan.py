@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from epsball.activation import passes_per_sample
 from epsball.config import Config, NetworkSpec
 from epsball.errors import EpsballError
 from epsball.families import FAMILIES, family
@@ -63,11 +64,10 @@ def cost(config: Config, spec: NetworkSpec) -> Cost:
     ball, compute, dataset = config.ball, config.compute, config.datasets[spec.dataset]
     nominal = _NOMINAL.get(spec.factory.split(":", 1)[0], _UNKNOWN)
     radii = len(ball.radii) - 1
-    first_batch = min(compute.batch, ball.draws)
     families = len(FAMILIES)
     pool = dataset.options.get("test", dataset.limit or _POOL.get(dataset.kind, 0))
-    passes = pool + families * dataset.samples * (radii * ball.draws + first_batch + 1)
-    exact = families * dataset.samples * (radii * compute.floor_draws + 2)
+    passes = pool + families * dataset.samples * passes_per_sample(ball, compute)
+    exact = families * dataset.samples * (radii * compute.floor_draws + 1)
     training = dataset.options["train"] * spec.training.epochs if spec.training else 0
     kept = sum(family(name).KEEPS_FEATURES for name in FAMILIES)
     numbers = dataset.samples * len(ball.radii) * ball.draws

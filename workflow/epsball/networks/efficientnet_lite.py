@@ -52,6 +52,8 @@ def build(spec: NetworkSpec) -> nn.Module:
 def fold(module: nn.Module) -> nn.Module:
     """Fold batch normalisation and symmetric padding into the convolutions, in place: the same function, faster."""
     for parent in list(module.modules()):
+        if isinstance(parent, nn.ReLU6):
+            parent.inplace = True  # only ever on a convolution's output
         for name, norm in _BATCH_NORM_AFTER.items():
             conv = getattr(parent, name, None)
             if conv is None:
