@@ -62,7 +62,7 @@ class Study:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("workflow", "config", "profiles"):
+        for name in ("workflow", "config", "envs", "profiles"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "Snakefile", folder)
         (folder / "factory.py").write_text(FACTORY)

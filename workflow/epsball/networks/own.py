@@ -49,7 +49,8 @@ def build(spec: NetworkSpec) -> nn.Module:
     try:
         network = factory(**arguments)
     except Exception as error:
-        raise EpsballError(f"factory '{spec.factory}' fails: {type(error).__name__}: {error}") from error
+        told = " ".join(str(error).split())
+        raise EpsballError(f"factory '{spec.factory}' fails: {type(error).__name__}: {told}") from error
     if not isinstance(network, nn.Module):
         raise EpsballError(f"factory '{spec.factory}' returned {type(network).__name__}, expected a torch.nn.Module")
     return network
