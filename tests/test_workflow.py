@@ -188,7 +188,7 @@ def test_more_samples_compute_new_shards_only(study: Study) -> None:
 
 
 def test_another_network_computes_itself_only(study: Study) -> None:
-    three = {"dataset": "squares", "factory": "factory.py:make", "args": {"seed": 3, "sharpness": 30}}
+    three = {"dataset": "squares", "factory": "factory.py:make", "args": {"seed": 1, "sharpness": 40}}
     networks = {**BASE["networks"], "three": three}
     made = study.run({**BASE, "networks": networks})
     names = {Path(name).parts[1] for name in made if name.startswith(("networks", "activations"))}

@@ -14,11 +14,11 @@ rule activate:
         "../../envs/environment.yaml"
     threads: CONFIG.compute.threads
     params:
-        network=network_of,
-        dataset=source_of,
+        network=tracked(network_of),
+        dataset=tracked(source_of),
         folder=FOLDER / "datasets",
-        ball=CONFIG.ball,
-        compute=CONFIG.compute,
+        ball=tracked(CONFIG.ball),
+        compute=tracked(CONFIG.compute),
         rows=rows_digest,
         code=lambda wildcards: network_code("activate.py", wildcards, FAMILIES[wildcards.family]),
     script:

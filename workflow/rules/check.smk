@@ -8,7 +8,7 @@ rule check:
     conda:
         "../../envs/environment.yaml"
     params:
-        config=CONFIG,
+        config=tracked(CONFIG),
         folder=FOLDER / "datasets",
         code=code("check.py", *networks.SOURCES.values(), *KINDS.values()),
     script:
@@ -26,7 +26,7 @@ rule render:
     conda:
         "../../envs/environment.yaml"
     params:
-        dataset=source_of,
+        dataset=tracked(source_of),
         code=code("render.py"),
     script:
         "../scripts/render.py"

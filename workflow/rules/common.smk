@@ -34,6 +34,13 @@ def code(script, *modules):
     return provenance.code_digest(Path(workflow.basedir) / "workflow" / "scripts" / script, modules)
 
 
+def tracked(value):
+    """A parameter as a list of one: Snakemake notices changes of built-in types only, by their repr."""
+    if callable(value):
+        return lambda wildcards: [value(wildcards)]
+    return [value]
+
+
 def network_of(wildcards):
     return CONFIG.networks[wildcards.network]
 

@@ -16,10 +16,10 @@ rule network:
         "../../envs/environment.yaml"
     threads: CONFIG.compute.threads
     params:
-        network=network_of,
-        dataset=source_of,
+        network=tracked(network_of),
+        dataset=tracked(source_of),
         folder=FOLDER / "datasets",
-        compute=PROCESS,
+        compute=tracked(PROCESS),
         seed=CONFIG.seed,
         code=lambda wildcards: network_code("network.py", wildcards),
     script:

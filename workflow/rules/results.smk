@@ -20,10 +20,10 @@ rule illustrate:
     threads: CONFIG.compute.threads
     params:
         networks=lambda wildcards: CONFIG.networks_of(wildcards.dataset),
-        dataset=source_of,
+        dataset=tracked(source_of),
         folder=FOLDER / "datasets",
-        ball=CONFIG.ball,
-        compute=FORWARD,
+        ball=tracked(CONFIG.ball),
+        compute=tracked(FORWARD),
         grid=CONFIG.illustration_grid,
         code=lambda wildcards: dataset_code(
             "illustrate.py",
@@ -46,7 +46,7 @@ rule figure:
     conda:
         "../../envs/environment.yaml"
     params:
-        config=CONFIG,
+        config=tracked(CONFIG),
         run=FOLDER,
         code=lambda wildcards: code("figure.py", figures.FIGURES[wildcards.figure]),
     script:
@@ -64,7 +64,7 @@ rule claims:
     conda:
         "../../envs/environment.yaml"
     params:
-        config=CONFIG,
+        config=tracked(CONFIG),
         run=FOLDER,
         code=code("claims.py"),
     script:
@@ -87,7 +87,7 @@ rule report:
     conda:
         "../../envs/environment.yaml"
     params:
-        config=CONFIG,
+        config=tracked(CONFIG),
         run=FOLDER,
         code=code("report.py", *KINDS.values()),
     script:

@@ -13,10 +13,10 @@ rule survey:
         "../../envs/environment.yaml"
     threads: CONFIG.compute.threads
     params:
-        network=network_of,
-        dataset=lambda wildcards: replace(source_of(wildcards), limit=dataset_of(wildcards).limit),
+        network=tracked(network_of),
+        dataset=tracked(lambda wildcards: replace(source_of(wildcards), limit=dataset_of(wildcards).limit)),
         folder=FOLDER / "datasets",
-        compute=FORWARD,
+        compute=tracked(FORWARD),
         code=lambda wildcards: network_code("survey.py", wildcards),
     script:
         "../scripts/survey.py"
@@ -36,7 +36,7 @@ checkpoint select:
     conda:
         "../../envs/environment.yaml"
     params:
-        dataset=dataset_of,
+        dataset=tracked(dataset_of),
         networks=lambda wildcards: [network.name for network in CONFIG.networks_of(wildcards.dataset)],
         seed=CONFIG.seed,
         shard_size=CONFIG.shard_size,
@@ -60,11 +60,11 @@ rule perturb:
         "../../envs/environment.yaml"
     threads: CONFIG.compute.threads
     params:
-        dataset=source_of,
+        dataset=tracked(source_of),
         folder=FOLDER / "datasets",
-        ball=CONFIG.ball,
+        ball=tracked(CONFIG.ball),
         rows=rows_digest,
-        compute=PROCESS,
+        compute=tracked(PROCESS),
         code=lambda wildcards: dataset_code("perturb.py", wildcards, FAMILIES[wildcards.family]),
     script:
         "../scripts/perturb.py"

@@ -13,18 +13,22 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
+    [network] = snakemake.params.network
+    [dataset] = snakemake.params.dataset
+    [ball] = snakemake.params.ball
+    [compute] = snakemake.params.compute
     params, wildcards = snakemake.params, snakemake.wildcards
-    forward.configure(params.compute)
+    forward.configure(compute)
     path = Path(snakemake.input.weights)
-    passes = forward.Forward(weights.restore(params.network, path), params.compute)
+    passes = forward.Forward(weights.restore(network, path), compute)
     activate(
         wildcards.family,
         passes,
         shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard)),
-        open_pool(params.dataset, params.folder / params.dataset.name),
-        params.ball,
-        params.compute,
+        open_pool(dataset, params.folder / dataset.name),
+        ball,
+        compute,
         Path(snakemake.output.store),
-        provenance.attributes(dataset=params.dataset, ball=params.ball, network=params.network, compute=params.compute)
+        provenance.attributes(dataset=dataset, ball=ball, network=network, compute=compute)
         | {"network": wildcards.network, "network_digest": weights.digest(path), "device": passes.device},
     )

@@ -11,5 +11,6 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
-    table = check(snakemake.params.config, snakemake.params.folder)
+    [config] = snakemake.params.config
+    table = check(config, snakemake.params.folder)
     files.write_table(Path(snakemake.output.table), table)

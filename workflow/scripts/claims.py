@@ -11,4 +11,5 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
-    files.write_table(Path(snakemake.output.table), judge(snakemake.params.config, snakemake.params.run))
+    [config] = snakemake.params.config
+    files.write_table(Path(snakemake.output.table), judge(config, snakemake.params.run))

@@ -10,4 +10,5 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
-    draw(snakemake.wildcards.figure, snakemake.params.config, snakemake.params.run, Path(snakemake.output[0]))
+    [config] = snakemake.params.config
+    draw(snakemake.wildcards.figure, config, snakemake.params.run, Path(snakemake.output[0]))

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
+    [dataset] = snakemake.params.dataset
+    [ball] = snakemake.params.ball
+    [compute] = snakemake.params.compute
     params = snakemake.params
-    forward.configure(params.compute)
+    forward.configure(compute)
     names = [network.name for network in params.networks]
     stores = {name: [path for path in snakemake.input.activations if f"/{name}/permuted/" in path] for name in names}
     illustrate(
@@ -22,9 +25,9 @@ with job(snakemake.log[0]):
         dict(zip(names, map(Path, snakemake.input.weights), strict=True)),
         {name: [Path(path) for path in paths] for name, paths in stores.items()},
         read_samples(snakemake.input.samples),
-        open_pool(params.dataset, params.folder / params.dataset.name),
-        params.ball,
-        params.compute,
+        open_pool(dataset, params.folder / dataset.name),
+        ball,
+        compute,
         params.grid,
         Path(snakemake.output.picture),
     )

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
-    forward.configure(snakemake.params.compute)
-    spec, dataset = snakemake.params.network, snakemake.params.dataset
+    [network] = snakemake.params.network
+    [dataset] = snakemake.params.dataset
+    [compute] = snakemake.params.compute
+    forward.configure(compute)
     folder = snakemake.params.folder / dataset.name
     prepare(
-        spec,
+        network,
         open_pool(dataset, folder),
-        open_pool(dataset, folder, "train") if spec.training else None,
-        snakemake.params.compute,
+        open_pool(dataset, folder, "train") if network.training else None,
+        compute,
         snakemake.params.seed,
         Path(snakemake.output.weights),
         Path(snakemake.output.card),

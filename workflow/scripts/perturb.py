@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
+    [dataset] = snakemake.params.dataset
+    [ball] = snakemake.params.ball
+    [compute] = snakemake.params.compute
     params, wildcards = snakemake.params, snakemake.wildcards
-    forward.configure(params.compute)
+    forward.configure(compute)
     perturb(
         wildcards.family,
         shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard)),
-        open_pool(params.dataset, params.folder / params.dataset.name),
-        params.ball,
+        open_pool(dataset, params.folder / dataset.name),
+        ball,
         Path(snakemake.output.store),
-        provenance.attributes(dataset=params.dataset, ball=params.ball),
+        provenance.attributes(dataset=dataset, ball=ball),
     )

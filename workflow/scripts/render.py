@@ -10,4 +10,5 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
-    render(snakemake.params.dataset, snakemake.wildcards.split, Path(snakemake.output.images))
+    [dataset] = snakemake.params.dataset
+    render(dataset, snakemake.wildcards.split, Path(snakemake.output.images))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
+    [config] = snakemake.params.config
     captions = {Path(path).stem: Path(path).read_text(encoding="utf-8") for path in snakemake.input.captions}
-    page = report(snakemake.params.config, snakemake.params.run, captions)
+    page = report(config, snakemake.params.run, captions)
     files.write_text(Path(snakemake.output.page), page)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
+    [dataset] = snakemake.params.dataset
     names, paths = snakemake.params.networks, snakemake.input.surveys
     surveys = {name: pd.read_parquet(path) for name, path in zip(names, paths, strict=True)}
-    samples = select(surveys, snakemake.params.dataset, snakemake.params.seed, snakemake.params.shard_size)
+    samples = select(surveys, dataset, snakemake.params.seed, snakemake.params.shard_size)
     files.write_table(Path(snakemake.output.samples), samples)

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
-    compute, dataset = snakemake.params.compute, snakemake.params.dataset
+    [network] = snakemake.params.network
+    [dataset] = snakemake.params.dataset
+    [compute] = snakemake.params.compute
     forward.configure(compute)
-    network = weights.restore(snakemake.params.network, Path(snakemake.input.weights))
+    restored = weights.restore(network, Path(snakemake.input.weights))
     pool = open_pool(dataset, snakemake.params.folder / dataset.name)
-    table = survey(forward.Forward(network, compute), pool, compute.batch, snakemake.wildcards.network)
+    table = survey(forward.Forward(restored, compute), pool, compute.batch, snakemake.wildcards.network)
     files.write_table(Path(snakemake.output.table), table)

@@ -33,8 +33,8 @@ def draw(results: Results) -> Figure:
     bar.ax.minorticks_off()
     figure.legend(
         handles=[
-            Line2D([], [], color="black", lw=1.2, label="linear fit"),
-            Line2D([], [], color="#2166ff", lw=1.2, label="quadratic fit"),
+            Line2D([], [], color="black", lw=1.0, label="linear fit"),
+            Line2D([], [], color="#2166ff", lw=2.4, label="quadratic fit"),
             Line2D([], [], color="#d55e00", lw=1, ls="--", label="L = 1"),
             Line2D([], [], ls="", label=f"T = {config.ball.draws} draws"),
         ],
@@ -57,9 +57,9 @@ def _panel(ax: Axes, results: Results, network: str, colours: ScalarMappable) ->
         ax.text(0.5, 0.5, "not defined: all features are equal", transform=ax.transAxes, ha="center")
         return
     x = np.linspace(0, known["d_in"].max(), 200)
-    for degree, colour in ((1, "black"), (2, "#2166ff")):
+    for degree, colour, width in ((2, "#2166ff", 2.4), (1, "black", 1.0)):
         fit = stats.polynomial(known["d_in"].to_numpy(), known["d_out"].to_numpy(), degree)
-        ax.plot(x, np.polyval(fit, x), color=colour, lw=1.2, zorder=3)
+        ax.plot(x, np.polyval(fit, x), color=colour, lw=width, zorder=3)
     top = float(known["d_out"].max()) * 1.05
     end = min(float(x[-1]), top)
     ax.plot([0, end], [0, end], color="#d55e00", lw=1, ls="--", zorder=3)
