@@ -10,7 +10,7 @@ if not workflow.config_settings.configfiles:
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/check.smk"
+include: "workflow/rules/render.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/samples.smk"
 include: "workflow/rules/activations.smk"
@@ -22,6 +22,11 @@ rule all:
     default_target: True
     input:
         f"{RUN}/report.html",
+
+
+# Not a rule: all else would depend on it, and Snakemake does not look at what is below a job that runs again.
+onstart:
+    print(check(CONFIG, FOLDER / "datasets").to_string(index=False) + "\n", file=sys.stderr)
 
 
 onsuccess:

@@ -222,6 +222,7 @@ def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
         ({"networks": {"one": {**BASE["networks"]["one"], "layer": "5"}}}, "networks.one: layer '5' does not exist"),
         ({"networks": {"one": {**BASE["networks"]["one"], "factory": "factory.py:mak"}}}, "did you mean 'make'"),
         ({"datasets": {"squares": {"kind": "arrays", "root": "gone.npz"}}}, "gone.npz: no such file"),
+        ({"radii": []}, "configuration: radii is empty; give at least one"),
         ({"threshold": 1.5}, "configuration: threshold is 1.5; it must be below 1"),
         ({"device": "cuda"}, "device is cuda, which this machine does not have"),
         ({"run": "blocked"}, "'results/blocked' is not a folder that can be written"),
@@ -243,9 +244,10 @@ def test_mistakes_end_a_run_before_any_computing(study: Study, change: dict[str,
 
 
 def test_no_sample_says_why_and_few_are_reported(study: Study) -> None:
-    done = study.snakemake({**BASE, "run": "none", "threshold": 0.999999})
+    unsure = {**BASE["networks"]["one"], "args": {"seed": 1, "sharpness": 2}}
+    done = study.snakemake({**BASE, "run": "none", "networks": {"one": unsure}})
     assert done.returncode != 0
-    assert "none of 24 images is classified correctly above 0.999999" in done.stdout + done.stderr
+    assert "none of 24 images is classified correctly above 0.99 by all" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     study.run({**BASE, "run": "few", "samples": 100, "networks": {"one": BASE["networks"]["one"]}})
     page = (study.folder / "results" / "few" / "report.html").read_text()

@@ -12,6 +12,7 @@ from epsball.activation import passes_per_sample
 from epsball.config import Config, NetworkSpec
 from epsball.errors import EpsballError
 from epsball.families import FAMILIES, family
+from epsball.probes import PROBES
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def describe(config: Config, cores: int) -> str:
 
 def _jobs(config: Config) -> int:
     shards = {name: -(-spec.samples // config.shard_size) for name, spec in config.datasets.items()}
-    networks = sum(2 + 1 + shards[spec.dataset] * (len(FAMILIES) + 4) for spec in config.networks.values())
+    networks = sum(2 + 1 + shards[spec.dataset] * (len(FAMILIES) + len(PROBES)) for spec in config.networks.values())
     datasets = sum(
         2 + shards[name] * len(FAMILIES) + 2 * (spec.kind == "signs") for name, spec in config.datasets.items()
     )

@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from epsball import figures, networks, plan, probes, provenance, selection
+from epsball.check import check
 from epsball.config import Compute, load_config
 from epsball.families import FAMILIES
 from epsball.datasets import KINDS

@@ -1,6 +1,5 @@
 rule network:
     input:
-        checked=ancient(f"{RUN}/checked.tsv"),
         images=lambda wildcards: rendered(dataset_name(wildcards), "test"),
         training=training_images,
         own=own_files,

@@ -1,0 +1,13 @@
+rule render:
+    output:
+        images=f"{RUN}/datasets/{{dataset}}/{{split}}.npz",
+    log:
+        f"{RUN}/logs/render/{{dataset}}.{{split}}.log",
+    priority: 90
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        dataset=tracked(source_of),
+        code=code("render.py"),
+    script:
+        "../scripts/render.py"
