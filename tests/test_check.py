@@ -48,6 +48,7 @@ def test_a_study_that_fits(raw: dict[str, Any], tmp_path: Path) -> None:
         "network": "net",
         "dataset": "mine",
         "images": 6,
+        "unusable": 0,
         "parameters": 3 * 108 + 3,
         "classes": 3,
         "units": 108,
@@ -78,7 +79,8 @@ def test_weights_of_the_wrong_shape(raw: dict[str, Any], tmp_path: Path) -> None
 
 
 def test_all_mistakes_at_once(raw: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "tree" / "bee" / "0.png").write_bytes(b"nothing")
+    for file in (tmp_path / "tree").rglob("*.png"):
+        file.write_bytes(b"nothing")
     raw["datasets"]["tree"] = {"kind": "imagefolder", "root": str(tmp_path / "tree")}
     raw["networks"]["other"] = {"dataset": "tree", "factory": f"{tmp_path}/net.py:make", "layer": "7"}
     raw["networks"]["net"]["layer"] = "2"
@@ -86,6 +88,6 @@ def test_all_mistakes_at_once(raw: dict[str, Any], tmp_path: Path) -> None:
         check(load_config(raw), tmp_path)
     lines = str(caught.value).splitlines()
     assert len(lines) == 3
-    assert "bee/0.png: not readable as an image" in lines[0]
+    assert "none of 2 images can be used" in lines[0]
     assert "networks.net: layer '2' does not exist" in lines[1]
     assert "networks.other: layer '7' does not exist" in lines[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,15 +59,47 @@ def test_resize_and_crop(tmp_path: Path) -> None:
         images.read(tmp_path / "wide.png", crop=50)
 
 
-def test_images_that_are_none(tree: Path, dataset_spec: Make) -> None:
+def test_images_that_cannot_be_used_are_named_and_skipped(
+    tree: Path, dataset_spec: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     pool = open_pool(dataset_spec("imagefolder", root=str(tree)), tree)
-    pool.verify()
-    Image.new("L", (20, 20)).save(tree / "ant" / "1.png")
-    with pytest.raises(EpsballError, match=r"ant/1.png: mode is L, expected RGB; convert or remove it"):
-        pool.verify()
+    whole = [number for numbers, _ in pool.batches(2) for number in numbers]
+    assert whole == list(range(len(pool)))
+    assert pool.verify() == []
+    Image.new("CMYK", (20, 20)).save(tree / "ant" / "0.jpg")
     (tree / "ant" / "1.png").write_bytes(b"nothing")
-    with pytest.raises(EpsballError, match=r"ant/1.png: not readable as an image"):
-        pool.verify()
+    pool = open_pool(dataset_spec("imagefolder", root=str(tree)), tree)
+    complaints = pool.verify()
+    assert "ant/0.jpg: mode is CMYK, expected RGB or L (grey); convert or remove it" in complaints[0]
+    assert "ant/1.png: not readable as an image" in complaints[1]
+    kept = [pool.names[number] for numbers, _ in pool.batches(2) for number in numbers]
+    assert kept == [name for name in pool.names if name not in ("ant/0.jpg", "ant/1.png")]
+    assert [record.getMessage() for record in caplog.records] == [f"skipped {complaint}" for complaint in complaints]
+
+
+def test_folders_of_nothing_but_broken_images(tree: Path, dataset_spec: Make) -> None:
+    pool = open_pool(dataset_spec("imagefolder", root=str(tree)), tree)
+    for file in pool.files:
+        file.write_bytes(b"nothing")
+    for look in (pool.verify, lambda: list(pool.batches(2))):
+        with pytest.raises(EpsballError, match=rf"none of {len(pool)} images can be used; the first: .*ant/0.png"):
+            look()
+
+
+def test_grey_images_have_three_equal_channels(tmp_path: Path) -> None:
+    Image.linear_gradient("L").save(tmp_path / "grey.png")
+    picture = images.read(tmp_path / "grey.png")
+    assert picture.shape == (256, 256, 3)
+    assert (picture == np.asarray(Image.linear_gradient("L"))[:, :, None]).all()
+
+
+def test_a_limit_takes_images_of_all_classes(tree: Path, dataset_spec: Make) -> None:
+    spec = dataset_spec("imagefolder", root=str(tree))
+    pool = open_pool(spec, tree)
+    some = open_pool(replace(spec, limit=2), tree)
+    assert some.names == [pool.names[0], pool.names[len(pool) // 2]]
+    assert {name.split("/")[0] for name in some.names} == {"ant", "bee"}
+    assert (some.read(1) == images.read(some.files[1])).all()
 
 
 def test_images_of_several_sizes(tree: Path, dataset_spec: Make) -> None:

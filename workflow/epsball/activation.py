@@ -54,7 +54,8 @@ def activate(
     """
     keeps = family(name).KEEPS_FEATURES
     passes = len(samples) * passes_per_sample(spec, compute)
-    with store.StoreWriter(path) as writer, Progress(f"activate {path.parts[-3]} {name}", passes, "images") as progress:
+    label = f"activate {attributes.get('network', '')} {name}"
+    with store.StoreWriter(path) as writer, Progress(label, passes, "images") as progress:
         for row, image in sample_images(samples, pool):
             sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
             per_radius = [sample.at(radius, keeps) for radius in spec.radii]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,8 @@ from epsball.datasets import Pool, open_pool
 from epsball.errors import EpsballError
 from epsball.forward import device
 
+_log = logging.getLogger(__name__)
+
 
 def check(config: Config, folder: Path) -> pd.DataFrame:
     """Open every dataset and build every network, with one image.
@@ -22,13 +25,15 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
         folder: where the run keeps what it made for its datasets, a folder each.
 
     Returns:
-        A row a network: network, dataset, images, parameters, classes, units, height, width.
+        A row a network: network, dataset, images, unusable (of them, skipped), parameters, classes, units,
+        height, width.
 
     Raises:
         EpsballError: naming every mistake that was found, one a line.
     """
     mistakes: list[str] = []
     pools: dict[str, Pool] = {}
+    unusable: dict[str, int] = {}
     rows = []
     try:
         device(config.compute.device)
@@ -37,14 +42,16 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     for spec in config.datasets.values():
         try:
             pool = open_pool(spec, folder / spec.name)
-            pool.verify()
-            pools[spec.name] = pool
+            complaints = pool.verify()
+            for complaint in complaints:
+                _log.warning("datasets.%s: will be skipped: %s", spec.name, complaint)
+            pools[spec.name], unusable[spec.name] = pool, len(complaints)
         except EpsballError as error:
             mistakes.append(str(error))
     for network in config.networks.values():
         try:
             if network.dataset in pools:
-                rows.append(_fit(network, pools[network.dataset]))
+                rows.append(_fit(network, pools[network.dataset], unusable[network.dataset]))
             else:
                 networks.open_network(network)
         except EpsballError as error:
@@ -54,10 +61,10 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _fit(spec: NetworkSpec, pool: Pool) -> dict[str, object]:
+def _fit(spec: NetworkSpec, pool: Pool, unusable: int) -> dict[str, object]:
     network = networks.open_network(spec)
-    picture = pool.read(0)
-    image = torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
+    picture = next(pool.batches(1))[1][0]
+    image = torch.from_numpy(picture).permute(2, 0, 1).float() / 255
     try:
         classes, units = networks.probe_shape(network, image)
     except EpsballError as error:
@@ -76,6 +83,7 @@ def _fit(spec: NetworkSpec, pool: Pool) -> dict[str, object]:
         "network": spec.name,
         "dataset": spec.dataset,
         "images": len(pool),
+        "unusable": unusable,
         "parameters": networks.parameters(network),
         "classes": classes,
         "units": units,

@@ -11,9 +11,15 @@ from PIL import Image, UnidentifiedImageError
 
 from epsball.errors import EpsballError
 
+_MODES = ("RGB", "L")  # one ImageNet photograph in a hundred is grey
+
+
+class UnusableImageError(EpsballError):
+    """A file that cannot be used as an RGB image: named, skipped and counted."""
+
 
 def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDArray[np.uint8]:
-    """Read an RGB image, scale its short side (bicubic) and cut out the central square.
+    """Read an image, scale its short side (bicubic) and cut out the central square. Grey gets three equal channels.
 
     Args:
         path: of the image.
@@ -24,7 +30,8 @@ def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDAr
         uint8 (height, width, 3).
 
     Raises:
-        EpsballError: the file is no image, is not RGB, or is smaller than the square.
+        UnusableImageError: the file is no image, or neither RGB nor grey.
+        EpsballError: it is smaller than the square.
     """
     image = _open(path, load=True)
     if resize is not None:
@@ -46,7 +53,7 @@ def verify(path: Path) -> None:
     """Look at an image's header.
 
     Raises:
-        EpsballError: the file is no image or is not RGB.
+        UnusableImageError: the file is no image, or neither RGB nor grey.
     """
     _open(path, load=False)
 
@@ -57,10 +64,10 @@ def _open(path: Path, load: bool) -> Image.Image:
             if load:
                 image.load()
     except (UnidentifiedImageError, OSError) as error:
-        raise EpsballError(f"{path}: not readable as an image ({error}); replace or remove it") from None
-    if image.mode != "RGB":
-        raise EpsballError(f"{path}: mode is {image.mode}, expected RGB; convert or remove it")
-    return image
+        raise UnusableImageError(f"{path}: not readable as an image ({error}); replace or remove it") from None
+    if image.mode not in _MODES:
+        raise UnusableImageError(f"{path}: mode is {image.mode}, expected RGB or L (grey); convert or remove it")
+    return image.convert("RGB") if load else image
 
 
 def digest(image: NDArray[np.uint8]) -> str:

@@ -78,7 +78,9 @@ def _dataset(results: Results, name: str) -> dict[str, Any]:
         }
         for row in samples.to_dict("records")
     ]
-    return {"spec": spec, "pool": len(pool), "found": len(samples), "samples": shown}
+    surveyed = set(results.survey(results.config.networks_of(name)[0].name)["image"])
+    skipped = [image for image in pool.names if image not in surveyed]
+    return {"spec": spec, "pool": len(pool), "skipped": skipped, "found": len(samples), "samples": shown}
 
 
 def _thumbnail(pixels: Any) -> str:

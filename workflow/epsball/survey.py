@@ -21,8 +21,8 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
         name: for the progress.
 
     Returns:
-        A row an image: image, label, prediction, score (softmax of the label's class), digest (of the pixels), track,
-        and the minimum and maximum of its input and of its features, from which g and h of Eq. 9 are made.
+        A row an image that can be used: image, label, prediction, score (softmax of the label's class), digest (of the
+        pixels), track, and the minimum and maximum of its input and of its features behind g and h of Eq. 9.
 
     Raises:
         EpsballError: a label is no output of the network.
@@ -32,7 +32,7 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
         for numbers, pictures in pool.batches(batch):
             inputs = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
             logits, features = forward(inputs)
-            labels = pool.labels[numbers.start : numbers.stop]
+            labels = pool.labels[numbers]
             summary = scores.summarise(logits.numpy(), labels)
             rows.append(
                 pd.DataFrame(

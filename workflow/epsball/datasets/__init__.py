@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from epsball import images
 from epsball.config import DatasetSpec
 from epsball.errors import EpsballError
+from epsball.images import UnusableImageError
 
 KINDS = {
     "photographs": "epsball.datasets.photographs",
@@ -20,6 +23,8 @@ KINDS = {
     "imagefolder": "epsball.datasets.imagefolder",
     "arrays": "epsball.datasets.arrays",
 }
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,42 +50,73 @@ class Pool:
     def __len__(self) -> int:
         return len(self.names)
 
-    def first(self, limit: int | None) -> Pool:
-        """The first `limit` images."""
-        if limit is None or limit >= len(self):
-            return self
-        tracks = self.tracks and self.tracks[:limit]
+    def take(self, numbers: Sequence[int]) -> Pool:
+        """The images of these numbers, in this order."""
+        read = self.read
         return replace(
-            self, names=self.names[:limit], labels=self.labels[:limit], tracks=tracks, files=self.files[:limit]
+            self,
+            names=[self.names[number] for number in numbers],
+            labels=self.labels[numbers],
+            read=lambda number: read(numbers[number]),
+            tracks=self.tracks and [self.tracks[number] for number in numbers],
+            files=self.files and [self.files[number] for number in numbers],
         )
 
-    def verify(self) -> None:
-        """Look at the header of every file.
+    def spread(self, limit: int | None) -> Pool:
+        """At most `limit` images, evenly spaced: the first ones of a folder would be of its first classes."""
+        if limit is None or limit >= len(self):
+            return self
+        return self.take([place * len(self) // limit for place in range(limit)])
+
+    def verify(self) -> list[str]:
+        """Look at the header of every file; a sentence about each that cannot be used.
 
         Raises:
-            EpsballError: one is not readable as an image, or not RGB.
+            EpsballError: none can.
         """
+        complaints = []
         for file in self.files:
-            images.verify(file)
+            try:
+                images.verify(file)
+            except UnusableImageError as error:
+                complaints.append(str(error))
+        if complaints and len(complaints) == len(self):
+            raise _none_usable(complaints)
+        return complaints
 
-    def batches(self, size: int) -> Iterator[tuple[range, NDArray[np.uint8]]]:
-        """Numbers and images (n, height, width, 3), `size` at a time.
+    def batches(self, size: int) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+        """Numbers and images (n, height, width, 3), `size` at a time. Images that cannot be used are named and skipped.
 
         Raises:
-            EpsballError: an image has another size than the first.
+            EpsballError: an image has another size than the first, or none can be used.
         """
+        complaints: list[str] = []
+        usable = self._usable(complaints)
+        while batch := list(itertools.islice(usable, size)):
+            yield [number for number, _ in batch], np.stack([picture for _, picture in batch])
+        if complaints and len(complaints) == len(self):
+            raise _none_usable(complaints)
+
+    def _usable(self, complaints: list[str]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         shape: tuple[int, ...] | None = None
-        for start in range(0, len(self), size):
-            numbers = range(start, min(start + size, len(self)))
-            pictures = [self.read(number) for number in numbers]
-            for number, picture in zip(numbers, pictures, strict=True):
-                shape = shape or picture.shape
-                if picture.shape != shape:
-                    raise EpsballError(
-                        f"{self.names[number]}: {picture.shape[1]} × {picture.shape[0]} pixels, "
-                        f"expected {shape[1]} × {shape[0]} as the first image; set resize and crop for the dataset"
-                    )
-            yield numbers, np.stack(pictures)
+        for number, name in enumerate(self.names):
+            try:
+                picture = self.read(number)
+            except UnusableImageError as error:
+                complaints.append(str(error))
+                _log.warning("skipped %s", error)
+                continue
+            shape = shape or picture.shape
+            if picture.shape != shape:
+                raise EpsballError(
+                    f"{name}: {picture.shape[1]} × {picture.shape[0]} pixels, expected {shape[1]} × {shape[0]} as the "
+                    "first image; set resize and crop for the dataset"
+                )
+            yield number, picture
+
+
+def _none_usable(complaints: list[str]) -> EpsballError:
+    return EpsballError(f"none of {len(complaints)} images can be used; the first: {complaints[0]}")
 
 
 def open_pool(spec: DatasetSpec, folder: Path, split: str = "test") -> Pool:
@@ -97,4 +133,4 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str = "test") -> Pool:
     pool: Pool = importlib.import_module(KINDS[spec.kind]).open_pool(spec, folder, split)
     if not len(pool):
         raise EpsballError(f"datasets.{spec.name}: no image was found; check its root")
-    return pool.first(spec.limit) if split == "test" else pool
+    return pool.spread(spec.limit) if split == "test" else pool
