@@ -11,7 +11,7 @@ from conftest import ROOT
 from epsball.config import schema
 from epsball.datasets import KINDS
 from epsball.families import FAMILIES, family
-from epsball.figures import FIGURES, figure
+from epsball.figures import FIGURES, TRAINING_FIGURES, figure
 from epsball.networks import SOURCES
 from epsball.probes import PROBES, probe
 
@@ -36,9 +36,10 @@ def test_scripts_are_thin(path: Path) -> None:
 def test_registries_are_whole() -> None:
     assert {family(name).__name__ for name in FAMILIES} == set(FAMILIES.values())  # type: ignore[attr-defined]
     assert {probe(name).FAMILY for name in PROBES} <= set(FAMILIES)
-    assert {name for entry in FIGURES for name in figure(entry).PROBES} <= set(PROBES)
+    drawn = [*FIGURES, *TRAINING_FIGURES]
+    assert {name for entry in drawn for name in figure(entry).READS} <= {*PROBES, "illustration", "card", "survey"}
     assert set(KINDS) == set(schema()["$defs"]["kinds"])
-    assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in FIGURES)
+    assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in drawn)
     assert set(SOURCES) == {"efficientnet-lite", "sign"}
 
 

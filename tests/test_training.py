@@ -11,13 +11,14 @@ import pytest
 import torch
 from conftest import COMPUTE, conv_net, pictures
 from epsball import preparation, weights
+from epsball.augmentation import augment
 from epsball.config import NetworkSpec, TrainingSpec
 from epsball.datasets import Pool, arrays
 from epsball.forward import Forward, configure
 from epsball.networks import Network
 from epsball.normalisers import scales
 from epsball.survey import survey
-from epsball.training import train
+from epsball.training import hold_out, train
 
 SPEC = TrainingSpec(epochs=15, batch=8, learning_rate=0.02)
 
@@ -33,8 +34,10 @@ def easy(tmp_path: Path) -> Pool:
 def test_training_learns_and_repeats_itself(easy: Pool) -> None:
     configure(COMPUTE)
     first, second = conv_net(seed=1), conv_net(seed=2)
-    losses = train(first, easy, SPEC, 3, "a")
-    assert losses[-1] < 0.5 * losses[0]
+    history = train(first, easy, SPEC, 3, "a")
+    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+    assert history[-1]["validation_accuracy"] > 0.8
+    assert [row["epoch"] for row in history if "validation_loss" in row] == list(range(1, SPEC.epochs + 1))
     train(second, easy, SPEC, 3, "b")
     for one, two in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, two)
@@ -75,3 +78,58 @@ def test_survey_gives_the_extremes_of_g_and_h(easy: Pool) -> None:
     assert scale_g == pytest.approx(1 / float(features.max() - features.min()), rel=1e-5)
     assert scale_h == pytest.approx(1 / float(images.max() - images.min()), rel=1e-6)
     assert table["score"].to_numpy() == pytest.approx(score.numpy(), abs=1e-6)
+
+
+def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Pool) -> None:
+    configure(COMPUTE)
+    spec = replace(SPEC, epochs=4, augment=True)
+    whole, stopped = conv_net(seed=1), conv_net(seed=1)
+    history = train(whole, easy, spec, 3, "whole")
+    reads = 0
+
+    def failing(number: int) -> np.ndarray:
+        nonlocal reads
+        reads += 1
+        if reads > 230:  # in the third epoch
+            raise KeyboardInterrupt
+        return easy.read(number)
+
+    checkpoint = tmp_path / "training.pt"
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, replace(easy, read=failing), spec, 3, "stopped", checkpoint)
+    resumed = conv_net(seed=5)
+    reads = 0
+    counting = replace(easy, read=lambda number: failing(number) if reads < 230 else easy.read(number))
+    assert train(resumed, counting, spec, 3, "resumed", checkpoint) == history
+    assert 170 <= reads <= 200, "two of four epochs"
+    for one, two in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, two)
+    other = train(conv_net(seed=1), easy, replace(spec, epochs=3), 3, "other", checkpoint)
+    assert len({row["epoch"] // 1 for row in other}) > 2, "a checkpoint of another training is left alone"
+
+
+def test_frames_of_a_track_are_on_one_side(easy: Pool) -> None:
+    tracks = [f"t{number // 6}" for number in range(len(easy))]
+    pool = replace(easy, tracks=tracks)
+    training, held = hold_out(pool, 0.2)
+    assert len(training) + len(held) == len(pool)
+    assert set(training.tracks or ()) & set(held.tracks or ()) == set()
+    assert len(set(held.tracks or ())) == 3
+    assert (held.read(0) == pool.read(list(pool.names).index(held.names[0]))).all()
+    assert hold_out(pool, 0.0)[0].names == list(pool.names)
+
+
+def test_augmentation_moves_what_it_should() -> None:
+    """A bright square stays within the allowed shift, and images differ from each other."""
+    images = torch.zeros(64, 3, 41, 41)
+    images[:, :, 18:23, 18:23] = 0.5
+    varied = augment(images, torch.Generator().manual_seed(1))
+    assert varied.shape == images.shape
+    assert float(varied.min()) >= 0
+    assert float(varied.max()) <= 1
+    weight = varied[:, 0] - varied[:, 0, :1, :1]
+    place = torch.arange(41.0)
+    row = (weight.sum(2) * place).sum(1) / weight.sum((1, 2))
+    assert float((row - 20).abs().max()) < 0.1 * 20.5 * 1.4 + 0.5
+    assert float(row.std()) > 0.5
+    assert torch.equal(varied, augment(images, torch.Generator().manual_seed(1)))

@@ -16,6 +16,8 @@ from epsball.errors import EpsballError, nearest
 
 Norm = Literal["l2", "linf"]
 
+TRAINABLE = ("signs", "gtsrb")  # kinds of dataset with a training split
+
 
 @dataclass(frozen=True)
 class Ball:
@@ -60,12 +62,25 @@ class DatasetSpec:
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """How a network is trained: AdamW under a one-cycle schedule."""
+    """How a network is trained: AdamW under a one-cycle schedule.
+
+    Attributes:
+        epochs: passes over the images.
+        batch: images in a step.
+        learning_rate: peak of the schedule.
+        weight_decay: of AdamW.
+        validation: share of the tracks (or images) that is held out, for the learning curve.
+        augment: whether images are varied, see `epsball.augmentation`.
+        threads: CPU threads; apart from those of the run, for another number trains another network.
+    """
 
     epochs: int = 1
     batch: int = 16
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
+    validation: float = 0.1
+    augment: bool = False
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -209,7 +224,7 @@ def _mistakes(raw: Mapping[str, Any]) -> Iterator[str]:
             if entry["dataset"] not in datasets:
                 hint = nearest(entry["dataset"], datasets)
                 yield f"networks.{name}.dataset is '{entry['dataset']}', no dataset of this configuration; {hint}"
-            elif "training" in entry and datasets[entry["dataset"]].get("kind") != "signs":
+            elif "training" in entry and datasets[entry["dataset"]].get("kind") not in TRAINABLE:
                 yield f"networks.{name}.training is set, but dataset '{entry['dataset']}' has no training split"
         for name in datasets:
             if name not in used and used <= set(datasets):

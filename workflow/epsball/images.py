@@ -49,6 +49,15 @@ def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDAr
     return np.asarray(image)
 
 
+def read_square(path: Path, side: int) -> NDArray[np.uint8]:
+    """Read an image and squeeze it to `side` × `side` pixels (bicubic), whatever its shape; uint8 (side, side, 3).
+
+    Raises:
+        UnusableImageError: the file is no image, or neither RGB nor grey.
+    """
+    return np.asarray(_open(path, load=True).resize((side, side), Image.Resampling.BICUBIC))
+
+
 def verify(path: Path) -> None:
     """Look at an image's header.
 

@@ -36,9 +36,10 @@ def prepare(
         card: file to write, JSON.
     """
     module = networks.build(spec)
-    losses = None
+    history = None
+    checkpoint = card.with_name("training.pt")
     if spec.training is not None and training is not None:
-        losses = train(module, training, spec.training, seed, spec.name)
+        history = train(module, training, spec.training, seed, spec.name, checkpoint)
     network = networks.Network(module, spec.layer)
     parameters = networks.parameters(module)
     accuracy, images, rate, units, classes = _measure(Forward(network, compute), pool, compute.batch)
@@ -54,11 +55,12 @@ def prepare(
         "accuracy_images": images,
         "images_per_second": rate,
         "digest": save(module, weights),
-        "training": None if spec.training is None else {**vars(spec.training), "losses": losses},
+        "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
         "versions": provenance.versions(),
     }
     files.write_text(card, json.dumps(facts, indent=2) + "\n")
+    checkpoint.unlink(missing_ok=True)
 
 
 def _measure(forward: Forward, pool: Pool, batch: int) -> tuple[float, int, float, int, int]:

@@ -20,7 +20,7 @@ from epsball import provenance
 from epsball.claims import ENOUGH_SAMPLES
 from epsball.config import Config
 from epsball.datasets import open_pool
-from epsball.figures import FIGURES
+from epsball.figures import names
 from epsball.results import Results
 from epsball.selection import eligible
 
@@ -47,7 +47,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     page: str = environment.get_template("report.html.j2").render(
         config=config,
         claims=[(name, rows.to_dict("records")) for name, rows in claims.groupby("claim", sort=False)],
-        figures=[_figure(folder, name, captions[name]) for name in FIGURES],
+        figures=[_figure(folder, name, captions[name]) for name in names(config)],
         datasets=[_dataset(results, name) for name in config.datasets],
         networks=[_network(results, name) for name in config.networks],
         enough=ENOUGH_SAMPLES,

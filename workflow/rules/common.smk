@@ -14,6 +14,8 @@ RUN = f"results/{CONFIG.run}"
 FOLDER = Path(RUN)
 DATASETS = list(CONFIG.datasets)
 NETWORKS = list(CONFIG.networks)
+CARDS = [f"{RUN}/networks/{network}/card.json" for network in NETWORKS]
+SURVEYS = [f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network in CONFIG.networks.values()]
 
 # What forward passes depend on, and no more: a change of anything else must not redo them.
 FORWARD = replace(CONFIG.compute, floor_draws=0)
@@ -25,7 +27,7 @@ wildcard_constraints:
     network="|".join(map(re.escape, NETWORKS)),
     family="|".join(FAMILIES),
     probe="|".join(probes.PROBES),
-    figure="|".join(figures.FIGURES),
+    figure="|".join(figures.names(CONFIG)),
     split="train|test",
     shard=r"\d+",
 
@@ -52,6 +54,12 @@ def dataset_name(wildcards):
 
 def dataset_of(wildcards):
     return CONFIG.datasets[dataset_name(wildcards)]
+
+
+def network_threads(wildcards):
+    """Threads of a network's making: a training has its own, so that a run with others has the same networks."""
+    training = network_of(wildcards).training
+    return training.threads if training else CONFIG.compute.threads
 
 
 def source_of(wildcards):
@@ -115,10 +123,14 @@ def tables(*names):
 
 
 def figure_inputs(wildcards):
-    """Tables and illustrations that a figure is drawn from."""
-    drawn = figures.figure(wildcards.figure)
-    illustrations = [f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS] if drawn.ILLUSTRATED else []
-    return tables(*drawn.PROBES) + illustrations
+    """What a figure is drawn from."""
+    reads = figures.figure(wildcards.figure).READS
+    files = {
+        "illustration": [f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS],
+        "card": CARDS,
+        "survey": SURVEYS,
+    }
+    return [path for name in reads for path in files.get(name) or tables(name)]
 
 
 if workflow.is_main_process:

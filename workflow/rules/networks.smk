@@ -13,12 +13,12 @@ rule network:
     priority: 80
     conda:
         "../../envs/environment.yaml"
-    threads: CONFIG.compute.threads
+    threads: network_threads
     params:
         network=tracked(network_of),
         dataset=tracked(source_of),
         folder=FOLDER / "datasets",
-        compute=tracked(PROCESS),
+        compute=tracked(lambda wildcards: replace(PROCESS, threads=network_threads(wildcards))),
         seed=CONFIG.seed,
         code=lambda wildcards: network_code("network.py", wildcards),
     script:

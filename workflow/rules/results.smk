@@ -48,7 +48,7 @@ rule figure:
     params:
         config=tracked(CONFIG),
         run=FOLDER,
-        code=lambda wildcards: code("figure.py", figures.FIGURES[wildcards.figure]),
+        code=lambda wildcards: code("figure.py", figures.module_name(wildcards.figure)),
     script:
         "../scripts/figure.py"
 
@@ -74,12 +74,12 @@ rule claims:
 rule report:
     input:
         claims=f"{RUN}/claims.tsv",
-        cards=expand(f"{RUN}/networks/{{network}}/card.json", network=NETWORKS),
-        surveys=[f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network in CONFIG.networks.values()],
+        cards=CARDS,
+        surveys=SURVEYS,
         samples=expand(f"{RUN}/samples/{{dataset}}.csv", dataset=DATASETS),
         images=[path for dataset in DATASETS for path in rendered(dataset, "test")],
-        figures=expand(f"{RUN}/figures/{{figure}}.png", figure=figures.FIGURES),
-        captions=expand(f"{workflow.basedir}/workflow/report/{{figure}}.rst", figure=figures.FIGURES),
+        figures=expand(f"{RUN}/figures/{{figure}}.png", figure=figures.names(CONFIG)),
+        captions=expand(f"{workflow.basedir}/workflow/report/{{figure}}.rst", figure=figures.names(CONFIG)),
     output:
         page=report(f"{RUN}/report.html", category="Report"),
     log:

@@ -20,6 +20,8 @@ from epsball.images import UnusableImageError
 KINDS = {
     "photographs": "epsball.datasets.photographs",
     "signs": "epsball.datasets.rendered",
+    "gtsrb": "epsball.datasets.gtsrb",
+    "imagenette": "epsball.datasets.imagenette",
     "imagefolder": "epsball.datasets.imagefolder",
     "arrays": "epsball.datasets.arrays",
 }

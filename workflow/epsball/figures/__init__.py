@@ -24,21 +24,37 @@ FIGURES = {
     "fig6_lipschitz": "epsball.figures.fig6_lipschitz",
 }
 
+# Of networks that the run trains.
+TRAINING_FIGURES = {
+    "training_curves": "epsball.figures.training_curves",
+    "training_confusion": "epsball.figures.training_confusion",
+}
+
 
 class FigureModule(Protocol):
     """What a figure's module offers."""
 
-    PROBES: tuple[str, ...]  # whose tables it reads
-    ILLUSTRATED: bool  # whether it reads the illustrations
+    READS: tuple[str, ...]  # probes' names for their tables, "illustration", "card", "survey"
 
     def draw(self, results: Results) -> Figure:
         """The figure."""
         ...
 
 
+def names(config: Config) -> list[str]:
+    """The figures of a run."""
+    trains = any(network.training for network in config.networks.values())
+    return [*FIGURES, *(TRAINING_FIGURES if trains else ())]
+
+
+def module_name(name: str) -> str:
+    """Where a registered figure is drawn."""
+    return {**FIGURES, **TRAINING_FIGURES}[name]
+
+
 def figure(name: str) -> FigureModule:
     """The module of a registered figure."""
-    return cast(FigureModule, importlib.import_module(FIGURES[name]))
+    return cast(FigureModule, importlib.import_module(module_name(name)))
 
 
 def draw(name: str, config: Config, folder: Path, path: Path) -> None:

@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 from epsball.figures.ranges import MARGIN, draw_ranges
 from epsball.results import Results
 
-PROBES = ("isotropy",)
-ILLUSTRATED = False
+READS = ("isotropy",)
 
 
 def draw(results: Results) -> Figure:

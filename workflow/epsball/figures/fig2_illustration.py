@@ -12,8 +12,7 @@ from matplotlib.patches import Circle
 from epsball.figures import style
 from epsball.results import Results
 
-PROBES = ()
-ILLUSTRATED = True
+READS = ("illustration",)
 
 _NAMES = ("x", "x + v₁", "x + v₂")
 _COLOURS = ("white", "#56b4e9", "#d55e00")

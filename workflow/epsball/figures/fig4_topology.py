@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from epsball.figures import style
 from epsball.results import Results
 
-PROBES = ("topology",)
-ILLUSTRATED = False
+READS = ("topology",)
 
 _BAND = 0.1  # of the paper
 _COLOUR = "#0072b2"

@@ -14,8 +14,7 @@ from epsball.figures import style
 from epsball.results import Results
 from epsball.scores import Array
 
-PROBES = ()
-ILLUSTRATED = False
+READS = ()
 
 _EDGE = 5.0
 _COLOURS = {"f": "#7b3294", "g": "#e69f00"}

@@ -13,8 +13,7 @@ from epsball import stats
 from epsball.figures import style
 from epsball.results import Results
 
-PROBES = ("lipschitz",)
-ILLUSTRATED = False
+READS = ("lipschitz",)
 
 
 def draw(results: Results) -> Figure:
