@@ -43,7 +43,7 @@ def test_the_default_configuration_is_as_the_readme_says() -> None:
     assert config.ball.draws == 40
     assert config.datasets["photographs"].threshold == 0.9
     assert config.datasets["signs"].threshold == 0.99
-    assert config.networks["ciresan2012"].training == TrainingSpec()
+    assert config.networks["ciresan2012"].training == TrainingSpec(validation=0.02)
 
 
 MISTAKES = [

@@ -110,7 +110,7 @@ def test_images_of_several_sizes(tree: Path, dataset_spec: Make) -> None:
 
 
 def test_folders_that_hold_nothing(tmp_path: Path, dataset_spec: Make) -> None:
-    with pytest.raises(EpsballError, match=r"datasets.mine.root is 'gone', no such folder"):
+    with pytest.raises(EpsballError, match=r"datasets.mine: root is 'gone', no such folder"):
         open_pool(dataset_spec("imagefolder", root="gone"), tmp_path)
     with pytest.raises(EpsballError, match=r"datasets.mine: no image was found"):
         open_pool(dataset_spec("imagefolder", root=str(tmp_path)), tmp_path)

@@ -221,7 +221,7 @@ def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
         ({"networks": {"one": {**BASE["networks"]["one"], "dataset": "sqares"}}}, "did you mean 'squares'"),
         ({"networks": {"one": {**BASE["networks"]["one"], "layer": "5"}}}, "networks.one: layer '5' does not exist"),
         ({"networks": {"one": {**BASE["networks"]["one"], "factory": "factory.py:mak"}}}, "did you mean 'make'"),
-        ({"datasets": {"squares": {"kind": "arrays", "root": "gone.npz"}}}, "gone.npz: no such file"),
+        ({"datasets": {"squares": {"kind": "arrays", "root": "gone.npz"}}}, "root is 'gone.npz', no such file"),
         ({"radii": []}, "configuration: radii is empty; give at least one"),
         ({"threshold": 1.5}, "configuration: threshold is 1.5; it must be below 1"),
         ({"device": "cuda"}, "device is cuda, which this machine does not have"),

@@ -108,6 +108,7 @@ class Config:
     mantel_permutations: int
     bootstrap: int
     illustration_grid: int
+    keep_activations: bool
     datasets: Mapping[str, DatasetSpec]
     networks: Mapping[str, NetworkSpec]
 
@@ -157,6 +158,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         mantel_permutations=top["mantel_permutations"],
         bootstrap=top["bootstrap"],
         illustration_grid=top["illustration_grid"],
+        keep_activations=top["keep_activations"],
         datasets=datasets,
         networks=networks,
     )

@@ -1,4 +1,4 @@
-"""The cost of a run before it starts, from its configuration, and from the networks' cards where there are some."""
+"""The cost of a run before it starts, from its configuration alone."""
 
 from __future__ import annotations
 
@@ -10,28 +10,41 @@ import pandas as pd
 
 from epsball.activation import passes_per_sample
 from epsball.config import Config, NetworkSpec
+from epsball.datasets import missing, pool_size, training_size
 from epsball.errors import EpsballError
 from epsball.families import FAMILIES, family
+from epsball.figures import names
 from epsball.probes import PROBES
 
 
 @dataclass(frozen=True)
 class _Nominal:
-    """What is assumed of a source's networks: images a second on one core, width of the features."""
+    """What is assumed of a network: images a second on one core and on one GPU, width of the features."""
 
-    rate: float
+    core: float
+    gpu: float
     units: int
 
 
-# Measured on one core of a 2.6 GHz server; other machines differ by a factor of a few.
-_NOMINAL = {"efficientnet-lite": _Nominal(55, 1280), "sign": _Nominal(350, 300)}
-_UNKNOWN = _Nominal(10, 2048)
+# Cores: measured on one of a 2.6 GHz server, or from the count of operations. GPUs: 5 TFLOP/s of plain float32, which
+# a data centre's card of 2020 keeps up. Other machines differ by a factor of a few.
+_NOMINAL = {
+    "efficientnet-lite": _Nominal(55, 3000, 1280),
+    "sign": _Nominal(350, 20_000, 300),
+    "torchvision:alexnet": _Nominal(75, 3500, 4096),
+    "torchvision:googlenet": _Nominal(28, 1650, 1024),
+    "torchvision:vgg16": _Nominal(3.5, 160, 4096),
+    "torchvision:resnet50": _Nominal(13, 610, 2048),
+}
+_UNKNOWN = _Nominal(10, 600, 2048)
 
-_EXACT_COST = 4  # a pass in float64 against one in float32
+_EXACT_COST = 5  # a pass in float64 against one in float32
 _TRAINING_COST = 4  # a training step against a pass
 _JOB_SECONDS = 3.5  # start-up of a job: mostly importing
-_KEPT = 0.9  # of the features' size, after compression
-_POOL = {"photographs": 20, "signs": 3000}
+_KEPT = 0.88  # of the features' size, after compression; radius 0 takes next to nothing
+_SUMMARY_BYTES = 24  # of a draw's logits, after compression
+_LIPSCHITZ_BYTES = 45  # of a draw's row in the tables
+_SURVEY_BYTES = 100  # of an image's row
 
 
 @dataclass(frozen=True)
@@ -43,37 +56,61 @@ class Cost:
         passes: images forward in float32.
         exact: images forward in float64.
         training: images forward and backward.
-        rate: images a second on one core.
-        bytes: on disk.
+        core_seconds: of computing, on one core.
+        gpu_seconds: the same on one GPU. Training runs on the CPU and is not in it.
     """
 
     samples: int
     passes: int
     exact: int
     training: int
-    rate: float
-    bytes: int
+    core_seconds: float
+    gpu_seconds: float
 
-    @property
-    def core_seconds(self) -> float:
-        """Of computing, on one core."""
-        return (self.passes + self.exact * _EXACT_COST + self.training * _TRAINING_COST) / self.rate
+
+def _nominal(spec: NetworkSpec) -> _Nominal:
+    return _NOMINAL.get(spec.factory) or _NOMINAL.get(spec.factory.split(":", 1)[0], _UNKNOWN)
 
 
 def cost(config: Config, spec: NetworkSpec) -> Cost:
     """The cost of a network, if every sample that is asked for is found."""
     ball, compute, dataset = config.ball, config.compute, config.datasets[spec.dataset]
-    nominal = _NOMINAL.get(spec.factory.split(":", 1)[0], _UNKNOWN)
-    radii = len(ball.radii) - 1
-    families = len(FAMILIES)
-    pool = dataset.options.get("test", dataset.limit or _POOL.get(dataset.kind, 0))
-    passes = pool + families * dataset.samples * passes_per_sample(ball, compute)
-    exact = families * dataset.samples * (radii * compute.floor_draws + 1)
-    training = dataset.options["train"] * spec.training.epochs if spec.training else 0
-    kept = sum(family(name).KEEPS_FEATURES for name in FAMILIES)
-    numbers = dataset.samples * len(ball.radii) * ball.draws
-    size = int(numbers * (families * 4 * 8 + kept * nominal.units * 4 * _KEPT + kept * (ball.draws - 1) / 2 * 8))
-    return Cost(dataset.samples, passes, exact, training, nominal.rate, size)
+    nominal = _nominal(spec)
+    pool = pool_size(dataset)
+    passes = pool + len(FAMILIES) * dataset.samples * passes_per_sample(ball, compute)
+    exact = len(FAMILIES) * dataset.samples * ((len(ball.radii) - 1) * compute.floor_draws + 1)
+    training = 0
+    if spec.training is not None:
+        training = round(training_size(dataset) * (1 - spec.training.validation)) * spec.training.epochs
+    work = passes + exact * _EXACT_COST
+    return Cost(
+        samples=dataset.samples,
+        passes=passes,
+        exact=exact,
+        training=training,
+        core_seconds=(work + training * _TRAINING_COST) / nominal.core,
+        gpu_seconds=work / nominal.gpu,
+    )
+
+
+def disk(config: Config) -> dict[str, float]:
+    """Bytes that each stage leaves, if every sample that is asked for is found."""
+    ball = config.ball
+    radii, kept = len(ball.radii) - 1, sum(family(name).KEEPS_FEATURES for name in FAMILIES)
+    draws = {name: spec.samples * radii * ball.draws for name, spec in config.datasets.items()}
+    networks = list(config.networks.values())
+    return {
+        "survey": sum(_SURVEY_BYTES * pool_size(config.datasets[network.dataset]) for network in networks),
+        "perturbations": sum(
+            count * (kept * (ball.draws - 1) / 2 * 8 + len(FAMILIES) * 16) for count in draws.values()
+        ),
+        "activations": sum(
+            draws[network.dataset] * (kept * _nominal(network).units * 4 * _KEPT + len(FAMILIES) * _SUMMARY_BYTES)
+            for network in networks
+        ),
+        # Each shard's part, and all of them gathered.
+        "metrics": 2 * sum(draws[network.dataset] * _LIPSCHITZ_BYTES for network in networks),
+    }
 
 
 def describe(config: Config, cores: int) -> str:
@@ -83,23 +120,32 @@ def describe(config: Config, cores: int) -> str:
         {
             "network": list(costs),
             "samples": [c.samples for c in costs.values()],
-            "forward passes": [c.passes for c in costs.values()],
-            "in float64": [c.exact for c in costs.values()],
-            "training images": [c.training for c in costs.values()],
-            "images/s a core": [round(c.rate) for c in costs.values()],
-            "disk, MB": [round(c.bytes / 1e6) for c in costs.values()],
-            "core minutes": [round(c.core_seconds / 60, 1) for c in costs.values()],
+            "forward passes": [f"{c.passes:,}" for c in costs.values()],
+            "in float64": [f"{c.exact:,}" for c in costs.values()],
+            "training images": [f"{c.training:,}" for c in costs.values()],
+            "at images/s": [f"{_nominal(spec).core:g}" for spec in config.networks.values()],
+            "core hours": [f"{c.core_seconds / 3600:.2f}" for c in costs.values()],
+            "GPU images/s": [f"{_nominal(spec).gpu:g}" for spec in config.networks.values()],
+            "GPU hours": [f"{c.gpu_seconds / 3600:.2f}" for c in costs.values()],
         }
     )
-    jobs = _jobs(config)
-    minutes = (sum(c.core_seconds for c in costs.values()) + jobs * _JOB_SECONDS) / 60 / cores
+    jobs, bytes_of = _jobs(config), disk(config)
+    if not config.keep_activations:
+        bytes_of["activations, each dropped once measured"] = bytes_of.pop("activations")
+    seconds = sum(c.core_seconds for c in costs.values()) + jobs * _JOB_SECONDS
     lines = [
         f"Plan of run '{config.run}' (if all samples that are asked for are found; rates are nominal):",
         frame.to_string(index=False),
-        f"About {jobs} jobs, {sum(c.bytes for c in costs.values()) / 1e6:.0f} MB on disk, "
-        f"{minutes:.0f} minutes on {cores} {'core' if cores == 1 else 'cores'}, from nothing.",
+        "Disk: " + ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in bytes_of.items()) + ".",
+        f"About {jobs} jobs, {_duration(seconds / cores)} on {cores} {'core' if cores == 1 else 'cores'}, or "
+        f"{_duration(sum(c.gpu_seconds for c in costs.values()))} on one GPU, from nothing.",
     ]
+    lines += [f"Not there yet: {lack}" for spec in config.datasets.values() if (lack := missing(spec)) is not None]
     return "\n".join(lines) + "\n"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} hours"
 
 
 def _jobs(config: Config) -> int:
@@ -108,7 +154,7 @@ def _jobs(config: Config) -> int:
     datasets = sum(
         2 + shards[name] * len(FAMILIES) + 2 * (spec.kind == "signs") for name, spec in config.datasets.items()
     )
-    return networks + datasets + 11
+    return networks + datasets + len(names(config)) + 3
 
 
 def require_writable(folder: Path) -> None:

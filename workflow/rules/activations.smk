@@ -4,7 +4,7 @@ rule activate:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         images=lambda wildcards: rendered(dataset_name(wildcards), "test"),
     output:
-        store=f"{RUN}/activations/{{network}}/{{family}}/{{shard}}.zarr.zip",
+        store=kept_or_temp(f"{RUN}/activations/{{network}}/{{family}}/{{shard}}.zarr.zip"),
     log:
         f"{RUN}/logs/activate/{{network}}.{{family}}.{{shard}}.log",
     benchmark:

@@ -111,6 +111,11 @@ def own_files(wildcards):
     return [path for path in (factory, spec.weights) if path and Path(path).is_file()]
 
 
+def kept_or_temp(path):
+    """An output that is dropped once its readers are done, unless the configuration keeps it."""
+    return path if CONFIG.keep_activations else temp(path)
+
+
 def store_of(kind, place):
     """Store that a probe reads, of the family that it names."""
     return lambda wildcards: (

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +122,41 @@ def _none_usable(complaints: list[str]) -> EpsballError:
     return EpsballError(f"none of {len(complaints)} images can be used; the first: {complaints[0]}")
 
 
+def missing(spec: DatasetSpec) -> str | None:
+    """What is not there of a dataset's files, in a sentence; None where nothing is missing or needed."""
+    look = getattr(_kind(spec), "missing", None)
+    return None if look is None or (lack := look(spec)) is None else f"datasets.{spec.name}: {lack}"
+
+
+def download(spec: DatasetSpec) -> None:
+    """Download what is missing of a dataset.
+
+    Raises:
+        EpsballError: it cannot be had.
+    """
+    if (lack := missing(spec)) is None:
+        return
+    try:
+        _kind(spec).download(spec)
+    except (OSError, RuntimeError) as error:
+        raise EpsballError(f"{lack}; downloading it failed ({error}); put it there yourself") from None
+
+
+def pool_size(spec: DatasetSpec) -> int:
+    """Images in a dataset's pool, as its configuration and kind have it; those on disk are not counted."""
+    size = int(spec.options.get("test") or getattr(_kind(spec), "POOL", 1000))
+    return size if spec.limit is None else min(size, spec.limit)
+
+
+def training_size(spec: DatasetSpec) -> int:
+    """Images in a dataset's training split, by its configuration and kind; 0 where it has none."""
+    return int(spec.options.get("train", getattr(_kind(spec), "TRAINING", 0)))
+
+
+def _kind(spec: DatasetSpec) -> Any:
+    return importlib.import_module(KINDS[spec.kind])
+
+
 def open_pool(spec: DatasetSpec, folder: Path, split: str = "test") -> Pool:
     """Open a dataset.
 
@@ -132,7 +168,9 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str = "test") -> Pool:
     Raises:
         EpsballError: files are missing or do not fit the configuration.
     """
-    pool: Pool = importlib.import_module(KINDS[spec.kind]).open_pool(spec, folder, split)
+    if (lack := missing(spec)) is not None:
+        raise EpsballError(lack)
+    pool: Pool = _kind(spec).open_pool(spec, folder, split)
     if not len(pool):
         raise EpsballError(f"datasets.{spec.name}: no image was found; check its root")
     return pool.spread(spec.limit) if split == "test" else pool

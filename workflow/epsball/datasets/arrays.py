@@ -21,8 +21,6 @@ def load(path: Path) -> Pool:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except FileNotFoundError:
-        raise EpsballError(f"{path}: no such file; it should be an .npz of images and labels") from None
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise EpsballError(f"{path}: not readable as an .npz of plain arrays ({error})") from None
     for name in ("images", "labels"):
@@ -42,6 +40,13 @@ def load(path: Path) -> Pool:
         labels=labels.astype(np.int64),
         read=lambda number: pictures[number],
     )
+
+
+def missing(spec: DatasetSpec) -> str | None:
+    """What is not there of the data, in words."""
+    if Path(root := spec.options["root"]).is_file():
+        return None
+    return f"root is '{root}', no such file; expected an .npz of images and labels"
 
 
 def names(count: int) -> list[str]:

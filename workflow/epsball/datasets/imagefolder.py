@@ -13,18 +13,25 @@ from epsball.errors import EpsballError, nearest
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".tif", ".tiff"}
 
+POOL = 50_000  # of ImageNet's validation tree; nothing is known of others before they are read
+
+
+def missing(spec: DatasetSpec) -> str | None:
+    """What is not there of the data, in words."""
+    if not Path(root := spec.options["root"]).is_dir():
+        return f"root is '{root}', no such folder; expected one folder a class in it"
+    if "classes" in spec.options and not Path(classes := spec.options["classes"]).is_file():
+        return f"classes is '{classes}', no such file; expected one class a line"
+    return None
+
 
 def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     """See `epsball.datasets.open_pool`; a class is its folder's place in the list of classes, or in sorted order."""
     root = Path(spec.options["root"])
-    if not root.is_dir():
-        raise EpsballError(f"datasets.{spec.name}.root is '{root}', no such folder; expected one folder a class in it")
     present = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
     classes = present
     if "classes" in spec.options:
         path = Path(spec.options["classes"])
-        if not path.is_file():
-            raise EpsballError(f"datasets.{spec.name}.classes is '{path}', no such file; expected one class a line")
         classes = path.read_text(encoding="utf-8").split()
         if len(set(classes)) != len(classes):
             repeated = next(name for name in classes if classes.count(name) > 1)

@@ -12,6 +12,8 @@ from epsball.config import DatasetSpec
 from epsball.datasets import Pool
 from epsball.errors import EpsballError
 
+POOL = 20
+
 
 def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     """See `epsball.datasets.open_pool`; the class is the last number of a file's name."""
