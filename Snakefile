@@ -10,7 +10,7 @@ if not workflow.config_settings.configfiles:
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/render.smk"
+include: "workflow/rules/datasets.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/samples.smk"
 include: "workflow/rules/activations.smk"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +13,11 @@ import pytest
 from conftest import pictures
 from epsball import images
 from epsball.config import DatasetSpec
-from epsball.datasets import open_pool, rendered, signs
+from epsball.datasets import download, imagenette, missing, open_pool, rendered, signs
 from epsball.errors import EpsballError
 from PIL import Image
+from torchvision.datasets import GTSRB, Imagenette
+from torchvision.models import AlexNet_Weights
 
 Make = Callable[..., DatasetSpec]
 
@@ -173,3 +177,68 @@ def test_templates_of_signs_all_differ() -> None:
     shapes = [np.asarray(signs.template(label), dtype=float) for label in range(signs.CLASSES)]
     closest = min(np.abs(a - b).mean() for i, a in enumerate(shapes) for b in shapes[:i])
     assert closest > 1  # of 255, over the whole template
+
+
+def test_gtsrb_as_torchvision_lays_it_out(tmp_path: Path, dataset_spec: Make) -> None:
+    """Against torchvision's own reader, on a tree of its layout."""
+    base = tmp_path / "gtsrb" / "GTSRB"
+    rng = np.random.default_rng(2)
+    for name in ("00000/00000_00000", "00000/00000_00001", "00001/00003_00000"):
+        path = base / "Training" / f"{name}.ppm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (30, 40, 3)).astype(np.uint8)).save(path)
+    (base / "Final_Test" / "Images").mkdir(parents=True)
+    Image.fromarray(rng.integers(0, 255, (52, 50, 3)).astype(np.uint8)).save(base / "Final_Test/Images/00002.ppm")
+    table = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId\n00002.ppm;50;52;6;6;43;47;38\n"
+    (tmp_path / "gtsrb" / "GT-final_test.csv").write_text(table)
+    spec = dataset_spec("gtsrb", root=str(tmp_path), size=48)
+    for split in ("train", "test"):
+        pool = open_pool(spec, tmp_path, split)
+        theirs = GTSRB(tmp_path, split=split)
+        assert pool.labels.tolist() == [label for _, label in theirs]
+        for number, (image, _) in enumerate(theirs):
+            assert (pool.read(number) == np.asarray(image.resize((48, 48), Image.Resampling.BICUBIC))).all()
+        assert pool.tracks == (["00000/00000", "00000/00000", "00001/00003"] if split == "train" else None)
+
+
+def test_gtsrb_that_is_not_there(tmp_path: Path, dataset_spec: Make) -> None:
+    spec = dataset_spec("gtsrb", root=str(tmp_path), size=48)
+    with pytest.raises(EpsballError, match=r"datasets.mine: '.*/gtsrb/GTSRB/Training' does not exist; expected GTSRB"):
+        open_pool(spec, tmp_path)
+
+
+def test_imagenette_has_the_labels_of_imagenet(tmp_path: Path, dataset_spec: Make) -> None:
+    """Against the names that torchvision has for both."""
+    spec = dataset_spec("imagenette", root=str(tmp_path), size="160px", resize=20, crop=16)
+    assert missing(spec) is not None
+    for wnid in imagenette.OUTPUTS:
+        path = tmp_path / "imagenette2-160" / "val" / wnid / f"{wnid}_1.JPEG"
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (24, 20)).save(path, "JPEG")
+    pool = open_pool(spec, tmp_path)
+    assert pool.read(3).shape == (16, 16, 3)
+    categories = AlexNet_Weights.IMAGENET1K_V1.meta["categories"]
+    for name, label in zip(pool.names, pool.labels, strict=True):
+        names = {entry.replace(" ", "") for entry in Imagenette._WNID_TO_CLASS[name.split("/")[0]]}
+        assert categories[label].replace(" ", "") in names
+
+
+def test_downloads_are_made_once_and_their_failure_is_told(
+    tmp_path: Path, dataset_spec: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = dataset_spec("imagenette", root=str(tmp_path), size="160px", resize=20, crop=16)
+    made = tmp_path / "made"
+    (made / "imagenette2-160" / "val" / "n01440764").mkdir(parents=True)
+    Image.new("RGB", (24, 20)).save(made / "imagenette2-160" / "val" / "n01440764" / "1.JPEG")
+    (tmp_path / "away").mkdir()
+    archive = Path(shutil.make_archive(str(tmp_path / "away" / "all"), "gztar", made))
+    archive = archive.rename(tmp_path / "away" / "imagenette2-160.tgz")
+    url, digest = f"file://{archive}", hashlib.md5(archive.read_bytes()).hexdigest()
+    monkeypatch.setitem(Imagenette._ARCHIVES, "160px", (url, "0" * 32))
+    with pytest.raises(EpsballError, match="datasets.mine: .* does not exist; .* downloading it failed"):
+        download(spec)
+    monkeypatch.setitem(Imagenette._ARCHIVES, "160px", (url, digest))
+    download(spec)
+    assert len(open_pool(spec, tmp_path)) == 1
+    archive.unlink()
+    download(spec)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,8 +12,9 @@ from conftest import conv_net
 from epsball import networks
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import Network, efficientnet_lite
+from epsball.networks import Network, efficientnet_lite, torchvision_models
 from torch import nn
+from torchvision import models
 
 
 def spec(factory: str, **keys: object) -> NetworkSpec:
@@ -64,6 +67,7 @@ class Named(nn.Module):
 FACTORY = """
 import torch
 from torch import nn
+from torchvision import models
 
 def make(width=4, weights=None):
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, width))
@@ -162,3 +166,130 @@ def test_folding_changes_nothing_but_rounding() -> None:
     after = efficientnet_lite.fold(module)(images)
     assert float((after - before).abs().max()) < 1e-9 * float(before.abs().max())
     assert not any(isinstance(part, nn.BatchNorm2d) for part in module.modules())
+
+
+def hub(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, state: dict[str, torch.Tensor]) -> Path:
+    """A torch hub cache in a folder of the test's, and in it a state dict as the published one of a network."""
+    monkeypatch.setenv("TORCH_HOME", str(folder))
+    path = folder / "hub" / "checkpoints" / "new.pth"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    path = path.rename(path.with_name(f"{name}-{digest}.pth"))
+    published = models.get_model_weights(name)["IMAGENET1K_V1"]  # type: ignore[index]
+    local = SimpleNamespace(url=f"file://{folder}/nowhere/{path.name}", transforms=published.transforms)
+    monkeypatch.setattr(torchvision_models, "_weights", lambda spec: local)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "layer", "units"),
+    [
+        ("alexnet", "classifier.5", 4096),
+        ("googlenet", "avgpool", 1024),
+        ("vgg16", "classifier.4", 4096),
+        ("resnet50", "avgpool", 2048),
+    ],
+)
+def test_the_papers_networks_come_from_the_hub_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, layer: str, units: int
+) -> None:
+    """Against torchvision's own builder and transforms, on the same state dict."""
+    torch.manual_seed(4)
+    arguments = {"init_weights": False} if name in ("googlenet", "vgg16") else {}
+    reference = models.get_model(name, weights=None, **arguments).eval()
+    hub(monkeypatch, tmp_path, name, reference.state_dict())
+    made = networks.open_network(spec(f"torchvision:{name}", layer=layer)).eval()
+    images = torch.rand(1, 3, 224, 224)
+    transforms = models.get_model_weights(name)["IMAGENET1K_V1"].transforms()  # type: ignore[index]
+    normal = (images - torch.tensor(transforms.mean).view(-1, 1, 1)) / torch.tensor(transforms.std).view(-1, 1, 1)
+    if name == "googlenet":  # its published weights expect the normalisation of its first training
+        reference.transform_input = True
+    with torch.inference_mode():
+        expected = reference(normal)
+        logits, features = made(images)
+    assert torch.allclose(logits, expected, atol=1e-5)
+    assert features.shape == (1, units)
+    last = [part for part in made.module.modules() if isinstance(part, nn.Linear)][-1]
+    assert torch.allclose(last(features), logits, atol=1e-5), "the layer is what enters the classification layer"
+    restored = networks.open_network(spec(f"torchvision:{name}"), made.module.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(restored(images)[0], logits)
+
+
+@pytest.fixture
+def resnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return hub(monkeypatch, tmp_path, "resnet18", models.resnet18().state_dict())
+
+
+RESNET = spec("torchvision:resnet18")
+
+
+def test_weights_of_a_wrong_digest(resnet: Path) -> None:
+    assert networks.fetch(RESNET) == resnet
+    resnet.write_bytes(resnet.read_bytes()[:-1000])
+    with pytest.raises(EpsballError, match=r"networks.mine: weights '.*' have the SHA-256 .*, expected .*; remove the"):
+        networks.fetch(RESNET)
+
+
+def test_no_weights_and_no_network(resnet: Path) -> None:
+    resnet.unlink()
+    with pytest.raises(EpsballError) as caught:
+        networks.fetch(RESNET)
+    assert f"weights '{resnet.name}' are not in the folder '{resnet.parent}'" in str(caught.value)
+    assert "put the file there" in str(caught.value)
+
+
+def test_weights_are_downloaded_and_verified(resnet: Path, tmp_path: Path) -> None:
+    (tmp_path / "nowhere").mkdir()
+    resnet.rename(tmp_path / "nowhere" / resnet.name)
+    assert networks.fetch(RESNET) == resnet
+    resnet.unlink()
+    (tmp_path / "nowhere" / resnet.name).write_bytes(b"something else")
+    with pytest.raises(EpsballError, match="cannot be downloaded"):
+        networks.fetch(RESNET)
+    assert not resnet.exists()
+
+
+def test_local_weights_of_torchvision(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pth"
+    module = models.resnet18()
+    torch.save(module.state_dict(), path)
+    made = networks.open_network(spec("torchvision:resnet18", weights=str(path)))
+    assert torch.equal(made.module.get_parameter("fc.weight"), module.fc.weight)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(EpsballError, match=r"mine.pth' cannot be read as a state dict .*; get the file again"):
+        networks.open_network(spec("torchvision:resnet18", weights=str(path)))
+    torch.save(models.resnet34().state_dict(), path)
+    with pytest.raises(EpsballError, match=r"mine.pth: weights hold 'layer1.2.conv1.weight', which the network does"):
+        networks.open_network(spec("torchvision:resnet18", weights=str(path)))
+    torch.save(models.alexnet(), path)
+    with pytest.raises(EpsballError, match=r"mine.pth' cannot be read as a state dict"):
+        networks.open_network(spec("torchvision:resnet18", weights=str(path)))
+
+
+def test_timm_networks_are_normalised_as_their_weights_require(tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm", reason="the package timm is optional")
+    module = timm.create_model("mobilenetv3_small_050", pretrained=False).eval()
+    torch.save(module.state_dict(), tmp_path / "w.pth")
+    made = networks.open_network(spec("timm:mobilenetv3_small_050", weights=str(tmp_path / "w.pth")))
+    images = torch.rand(2, 3, 64, 64)
+    mean, std = (torch.tensor(module.pretrained_cfg[key]).view(-1, 1, 1) for key in ("mean", "std"))
+    with torch.inference_mode():
+        assert torch.allclose(made(images)[0], module((images - mean) / std), atol=1e-6)
+    with pytest.raises(EpsballError, match="'timm:mobilenetv3_smal_050' does not exist; did you mean"):
+        networks.open_network(spec("timm:mobilenetv3_smal_050"))
+
+
+def test_unknown_torchvision_names_and_versions() -> None:
+    with pytest.raises(EpsballError, match="factory 'torchvision:resnet51' does not exist; did you mean 'resnet5"):
+        networks.open_network(spec("torchvision:resnet51"))
+    with pytest.raises(EpsballError, match="args.version is 'V9', not one of torchvision's for alexnet: IMAGENET1K_V1"):
+        networks.open_network(spec("torchvision:alexnet", args={"version": "V9"}))
+
+
+def test_features_are_those_before_what_works_in_place() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(inplace=True), nn.Linear(5, 2)).eval()
+    images = torch.rand(3, 3, 2, 2)
+    assert torch.equal(Network(module, "1")(images)[1], module[1](images.flatten(1)))

@@ -10,7 +10,7 @@ import torch
 
 from epsball import networks
 from epsball.config import Config, NetworkSpec
-from epsball.datasets import Pool, open_pool
+from epsball.datasets import Pool, missing, open_pool
 from epsball.errors import EpsballError
 from epsball.forward import device
 
@@ -40,6 +40,8 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     except EpsballError as error:
         mistakes.append(str(error))
     for spec in config.datasets.values():
+        if spec.options.get("download") and missing(spec):
+            continue  # a rule downloads it
         try:
             pool = open_pool(spec, folder / spec.name)
             complaints = pool.verify()
@@ -53,7 +55,7 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
             if network.dataset in pools:
                 rows.append(_fit(network, pools[network.dataset], unusable[network.dataset]))
             else:
-                networks.open_network(network)
+                networks.open_network(network, pretrained=not networks.fetches(network))
         except EpsballError as error:
             mistakes.append(str(error))
     if mistakes:
@@ -62,7 +64,8 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
 
 
 def _fit(spec: NetworkSpec, pool: Pool, unusable: int) -> dict[str, object]:
-    network = networks.open_network(spec)
+    # Published weights are downloaded and verified by a rule.
+    network = networks.open_network(spec, pretrained=not networks.fetches(spec))
     picture = next(pool.batches(1))[1][0]
     image = torch.from_numpy(picture).permute(2, 0, 1).float() / 255
     try:

@@ -2,7 +2,7 @@ rule activate:
     input:
         samples=lambda wildcards: ancient(samples_path(dataset_name(wildcards))),
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
-        images=lambda wildcards: rendered(dataset_name(wildcards), "test"),
+        images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
     output:
         store=kept_or_temp(f"{RUN}/activations/{{network}}/{{family}}/{{shard}}.zarr.zip"),
     log:

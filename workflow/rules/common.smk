@@ -75,10 +75,12 @@ def network_code(script, wildcards, *modules):
     return dataset_code(script, wildcards, *networks.modules(network_of(wildcards)), *modules)
 
 
-def rendered(dataset, *splits):
-    """Files that the workflow makes for a dataset."""
-    made = CONFIG.datasets[dataset].kind == "signs"
-    return [f"{RUN}/datasets/{dataset}/{split}.npz" for split in splits] if made else []
+def made_files(dataset, *splits):
+    """Files that the workflow makes or downloads for a dataset."""
+    spec = CONFIG.datasets[dataset]
+    if spec.options.get("download"):
+        return [f"{RUN}/datasets/{dataset}/downloaded.txt"]
+    return [f"{RUN}/datasets/{dataset}/{split}.npz" for split in splits] if spec.kind == "signs" else []
 
 
 def samples_path(dataset):
@@ -101,7 +103,7 @@ def rows_digest(wildcards):
 
 
 def training_images(wildcards):
-    return rendered(dataset_name(wildcards), "train") if network_of(wildcards).training else []
+    return made_files(dataset_name(wildcards), "train") if network_of(wildcards).training else []
 
 
 def own_files(wildcards):

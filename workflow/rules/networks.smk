@@ -1,8 +1,26 @@
+rule fetch:
+    output:
+        note=f"{RUN}/networks/{{network}}/published.txt",
+    log:
+        f"{RUN}/logs/fetch/{{network}}.log",
+    priority: 90
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        network=tracked(network_of),
+    script:
+        "../scripts/fetch.py"
+
+
 rule network:
     input:
-        images=lambda wildcards: rendered(dataset_name(wildcards), "test"),
+        images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
         training=training_images,
         own=own_files,
+        published=lambda wildcards: (
+            [f"{RUN}/networks/{wildcards.network}/published.txt"] if networks.fetches(network_of(wildcards)) else []
+        ),
     output:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         card=f"{RUN}/networks/{{network}}/card.json",

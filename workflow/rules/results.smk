@@ -1,7 +1,7 @@
 rule illustrate:
     input:
         samples=f"{RUN}/samples/{{dataset}}.csv",
-        images=lambda wildcards: rendered(dataset_name(wildcards), "test"),
+        images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
         weights=lambda wildcards: [
             f"{RUN}/networks/{network.name}/weights.safetensors" for network in CONFIG.networks_of(wildcards.dataset)
         ],
@@ -77,7 +77,7 @@ rule report:
         cards=CARDS,
         surveys=SURVEYS,
         samples=expand(f"{RUN}/samples/{{dataset}}.csv", dataset=DATASETS),
-        images=[path for dataset in DATASETS for path in rendered(dataset, "test")],
+        images=[path for dataset in DATASETS for path in made_files(dataset, "test")],
         figures=expand(f"{RUN}/figures/{{figure}}.png", figure=figures.names(CONFIG)),
         captions=expand(f"{workflow.basedir}/workflow/report/{{figure}}.rst", figure=figures.names(CONFIG)),
     output:

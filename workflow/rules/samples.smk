@@ -1,7 +1,7 @@
 rule survey:
     input:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
-        images=lambda wildcards: rendered(dataset_name(wildcards), "test"),
+        images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
     output:
         table=f"{RUN}/survey/{{dataset}}/{{network}}.parquet",
     log:
@@ -48,7 +48,7 @@ checkpoint select:
 rule perturb:
     input:
         samples=lambda wildcards: ancient(samples_path(wildcards.dataset)),
-        images=lambda wildcards: rendered(dataset_name(wildcards), "test"),
+        images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
     output:
         store=f"{RUN}/perturbations/{{dataset}}/{{family}}/{{shard}}.zarr.zip",
     log:

@@ -144,7 +144,7 @@ def download(spec: DatasetSpec) -> None:
 
 def pool_size(spec: DatasetSpec) -> int:
     """Images in a dataset's pool, as its configuration and kind have it; those on disk are not counted."""
-    size = int(spec.options.get("test") or getattr(_kind(spec), "POOL", 1000))
+    size = int(spec.options.get("test", getattr(_kind(spec), "POOL", 1000)))
     return size if spec.limit is None else min(size, spec.limit)
 
 

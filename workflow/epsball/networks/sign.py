@@ -15,7 +15,7 @@ ARCHITECTURES = {
 }
 
 
-def build(spec: NetworkSpec) -> nn.Module:
+def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.build`."""
     name = spec.factory.split(":", 1)[1]
     if name not in ARCHITECTURES:

@@ -11,3 +11,18 @@ rule render:
         code=code("render.py"),
     script:
         "../scripts/render.py"
+
+
+rule download:
+    output:
+        note=f"{RUN}/datasets/{{dataset}}/downloaded.txt",
+    log:
+        f"{RUN}/logs/download/{{dataset}}.log",
+    priority: 90
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        dataset=tracked(source_of),
+    script:
+        "../scripts/download.py"

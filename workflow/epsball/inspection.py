@@ -1,0 +1,88 @@
+"""A look at networks and datasets before a run: wrong channels, normalisation or labels show in a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from epsball import networks, weights
+from epsball.config import Config, NetworkSpec
+from epsball.datasets import Pool, open_pool
+from epsball.forward import Forward, configure
+from epsball.survey import survey
+
+
+def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, object]]:
+    """Pass some images of its dataset through each network, with its weights.
+
+    Args:
+        config: of the run.
+        folder: of the run; a network that it has trained is used, one that it will train has no accuracy yet.
+        images: of each pool, evenly spaced.
+
+    Yields:
+        For each network: network, dataset, images, parameters, layer, units, classes, accuracy, and sure (share right
+        with a score above the threshold).
+
+    Raises:
+        EpsballError: a dataset or a network does not work.
+    """
+    configure(config.compute)
+    for spec in config.networks.values():
+        dataset = config.datasets[spec.dataset]
+        pool = open_pool(dataset, folder / "datasets" / dataset.name).spread(images)
+        kept = folder / "networks" / spec.name / "weights.safetensors"
+        trained = spec.training is None or kept.is_file()
+        network = weights.restore(spec, kept) if kept.is_file() else networks.open_network(spec)
+        row = {
+            "network": spec.name,
+            "dataset": spec.dataset,
+            "images": len(pool),
+            "parameters": networks.parameters(network),
+            "layer": spec.layer or "into the last Linear",
+        }
+        table = survey(Forward(network, config.compute), pool, config.compute.batch, spec.name)
+        right = table["prediction"] == table["label"]
+        above = right & (table["score"] > dataset.threshold)
+        classes, units = networks.probe_shape(network.cpu(), _image(pool))
+        row |= {"units": units, "classes": classes}
+        yield row | {
+            "accuracy": f"{right.mean():.0%}" if trained else "not trained yet",
+            "sure": f"{above.mean():.0%} above {dataset.threshold:g}" if trained else "",
+        }
+
+
+def layers(spec: NetworkSpec, pool: Pool) -> pd.DataFrame:
+    """The layers of a network in the order in which an image passes them.
+
+    Args:
+        spec: the network.
+        pool: of its dataset.
+
+    Returns:
+        A row a module that gives a tensor: layer (its name, for the configuration), module (its type), shape (of its
+        output for one image), units.
+    """
+    module = networks.build(spec, pretrained=False)
+    rows: list[dict[str, object]] = []
+
+    def keep(name: str, part: nn.Module, output: object) -> None:
+        if isinstance(output, Tensor):
+            shape = tuple(output.shape[1:])
+            row = {"layer": name, "module": type(part).__name__, "shape": " × ".join(map(str, shape))}
+            rows.append({**row, "units": output[0].numel()})
+
+    for name, part in module.named_modules():
+        if name:
+            part.register_forward_hook(lambda part, _, output, name=name: keep(name, part, output))
+    with torch.inference_mode():
+        module(_image(pool)[None])
+    return pd.DataFrame(rows)
+
+
+def _image(pool: Pool) -> Tensor:
+    return torch.from_numpy(next(pool.batches(1))[1][0]).permute(2, 0, 1).float() / 255
