@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import http.server
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -233,12 +236,17 @@ def test_downloads_are_made_once_and_their_failure_is_told(
     (tmp_path / "away").mkdir()
     archive = Path(shutil.make_archive(str(tmp_path / "away" / "all"), "gztar", made))
     archive = archive.rename(tmp_path / "away" / "imagenette2-160.tgz")
-    url, digest = f"file://{archive}", hashlib.md5(archive.read_bytes()).hexdigest()
+    digest = hashlib.md5(archive.read_bytes()).hexdigest()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=archive.parent)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/{archive.name}"
     monkeypatch.setitem(Imagenette._ARCHIVES, "160px", (url, "0" * 32))
     with pytest.raises(EpsballError, match="datasets.mine: .* does not exist; .* downloading it failed"):
         download(spec)
     monkeypatch.setitem(Imagenette._ARCHIVES, "160px", (url, digest))
     download(spec)
     assert len(open_pool(spec, tmp_path)) == 1
-    archive.unlink()
+    server.shutdown()
+    server.server_close()
     download(spec)

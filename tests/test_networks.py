@@ -176,7 +176,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, state: dict[st
     torch.save(state, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     path = path.rename(path.with_name(f"{name}-{digest}.pth"))
-    published = models.get_model_weights(name)["IMAGENET1K_V1"]  # type: ignore[index]
+    published = models.get_model_weights(name)["IMAGENET1K_V1"]
     local = SimpleNamespace(url=f"file://{folder}/nowhere/{path.name}", transforms=published.transforms)
     monkeypatch.setattr(torchvision_models, "_weights", lambda spec: local)
     return path
@@ -202,7 +202,7 @@ def test_the_papers_networks_come_from_the_hub_cache(
     hub(monkeypatch, tmp_path, name, reference.state_dict())
     made = networks.open_network(spec(f"torchvision:{name}", layer=layer)).eval()
     images = torch.rand(1, 3, 224, 224)
-    transforms = models.get_model_weights(name)["IMAGENET1K_V1"].transforms()  # type: ignore[index]
+    transforms = models.get_model_weights(name)["IMAGENET1K_V1"].transforms()
     normal = (images - torch.tensor(transforms.mean).view(-1, 1, 1)) / torch.tensor(transforms.std).view(-1, 1, 1)
     if name == "googlenet":  # its published weights expect the normalisation of its first training
         reference.transform_input = True
