@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import MINIMAL_RUN, write_run
-from epsball.figures import FIGURES, draw, figure
+from epsball.config import Config, load_config
+from epsball.figures import FIGURES, TRAINING_FIGURES, draw, figure, names
 from epsball.figures.fig5_functions import derivatives
+from epsball.files import write_table, write_text
 from epsball.results import Results
 from matplotlib.figure import Figure
 from PIL import Image
@@ -111,3 +114,50 @@ def test_functions_of_figure_5_have_one_lipschitz_constant() -> None:
     near = np.abs(x) <= 5
     assert (slopes["f"][near] == slopes["g"][near]).all()
     assert np.abs(slopes["g"][np.abs(x) > 10]).max() < 0.01
+
+
+def write_training(folder: Path) -> Config:
+    """A trained network of three classes: 18 of 20 right, one 0 taken for 2, one 1 for 0."""
+    config = load_config(
+        {
+            "datasets": {"signs": {"kind": "signs"}},
+            "networks": {"net": {"dataset": "signs", "factory": "sign:ciresan2012", "training": {"epochs": 2}}},
+        }
+    )
+    curve = [
+        {"epoch": 0.5, "loss": 2.0},
+        {"epoch": 1.0, "loss": 0.9, "validation_loss": 1.0, "validation_accuracy": 0.5},
+        {"epoch": 2.0, "loss": 0.3, "validation_loss": 0.4, "validation_accuracy": 0.85},
+    ]
+    card = {"network": "net", "classes": 3, "accuracy": 0.9, "training": {"epochs": 2, "history": curve}}
+    write_text(folder / "networks" / "net" / "card.json", json.dumps(card))
+    labels = np.arange(20) % 3
+    predictions = labels.copy()
+    predictions[0], predictions[1] = 2, 0
+    survey = pd.DataFrame({"label": labels, "prediction": predictions})
+    write_table(folder / "survey" / "signs" / "net.parquet", survey)
+    return config
+
+
+@pytest.mark.parametrize("name", TRAINING_FIGURES)
+def test_figures_of_training(tmp_path: Path, name: str) -> None:
+    config = write_training(tmp_path)
+    draw(name, config, tmp_path, tmp_path / f"{name}.png")
+    assert np.asarray(Image.open(tmp_path / f"{name}.png").convert("L")).std() > 5
+    assert name in names(config)
+    assert name not in names(MINIMAL_RUN)
+
+
+def test_what_figures_of_training_say(tmp_path: Path) -> None:
+    results = Results(write_training(tmp_path), tmp_path)
+    curves = figure("training_curves").draw(results)
+    left, right = curves.axes
+    drawn = [np.asarray(ax.lines[0].get_xydata()).tolist() for ax in (left, right)]
+    assert drawn[0] == [[0.5, 2.0], [1.0, 0.9], [2.0, 0.3]]
+    assert drawn[1] == [[1.0, 50.0], [2.0, 85.0]]
+    confusion = figure("training_confusion").draw(results)
+    panel = confusion.axes[0]
+    counts = np.ma.filled(np.ma.asarray(panel.collections[0].get_array()), 0)
+    assert counts.tolist() == [[6, 0, 1], [1, 6, 0], [0, 0, 6]]
+    assert panel.get_title() == "net: 90.0% of 20 right"
+    assert panel.get_xlabel().endswith("0 as 2: 1, 1 as 0: 1")
