@@ -157,7 +157,7 @@ def test_what_figures_of_training_say(tmp_path: Path) -> None:
     assert drawn[1] == [[1.0, 50.0], [2.0, 85.0]]
     confusion = figure("training_confusion").draw(results)
     panel = confusion.axes[0]
-    counts = np.ma.filled(np.ma.asarray(panel.collections[0].get_array()), 0)
+    counts: np.ndarray = np.ma.filled(np.ma.asarray(panel.collections[0].get_array()), 0)
     assert counts.tolist() == [[6, 0, 1], [1, 6, 0], [0, 0, 6]]
     assert panel.get_title() == "net: 90.0% of 20 right"
     assert panel.get_xlabel().endswith("0 as 2: 1, 1 as 0: 1")

@@ -41,6 +41,6 @@ def draw(results: Results) -> Figure:
 def _most(counts: np.ndarray) -> str:
     """The commonest confusions, in words."""
     wrong = counts - np.diag(np.diag(counts))
-    order = np.argsort(-wrong, axis=None)[:_LISTED]
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_LISTED]
     pairs = [np.unravel_index(place, wrong.shape) for place in order if wrong.flat[place] > 0]
     return ", ".join(f"{a} as {b}: {wrong[a, b]:.0f}" for a, b in pairs) or "no confusion"
