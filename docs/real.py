@@ -1,0 +1,52 @@
+"""Put figures and claims of the run `real` into the documentation: python docs/real.py, after the run.
+
+Fig. 2 stays out: it shows photographs that are not ours to publish.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+DOCS = Path(__file__).parent
+RUN = DOCS.parent / "results" / "real"
+FIGURES = (
+    "fig1_isotropy",
+    "fig1_isotropy_margin",
+    "fig3_symmetry",
+    "fig4_topology",
+    "fig6_lipschitz",
+    "training_curves",
+)
+
+START, END = "<!-- claims -->\n", "<!-- end of claims -->\n"
+
+
+def main() -> None:
+    """Copy the figures and write the claims between their marks in real.md."""
+    for name in FIGURES:
+        shutil.copy(RUN / "figures" / f"{name}.png", DOCS / f"real_{name}.png")
+    claims = pd.read_csv(RUN / "claims.tsv", sep="\t")
+    lines = [
+        "| claim | network | estimate | 95% interval | bound | samples | verdict |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in claims.to_dict("records"):
+        estimate, interval = f"{row['estimate']:.3g}", f"{row['ci_low']:.3g} to {row['ci_high']:.3g}"
+        lines.append(
+            _row(row["claim"], row["network"], estimate, interval, row["bound"], row["samples"], row["verdict"])
+        )
+    page = DOCS / "real.md"
+    before, rest = page.read_text(encoding="utf-8").split(START)
+    after = rest.split(END)[1]
+    page.write_text(before + START + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+if __name__ == "__main__":
+    main()
