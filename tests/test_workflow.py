@@ -176,6 +176,36 @@ def test_other_shards_and_other_company_give_the_same_tables(study: Study) -> No
         )
 
 
+def test_activations_are_dropped_once_measured(study: Study) -> None:
+    dropped = {**BASE, "run": "dropped", "keep_activations": False}
+    study.run(dropped)
+    root = study.folder / "results" / "dropped"
+    assert not list((root / "activations").rglob("*.zip"))
+    assert (root / "report.html").is_file()
+    for probe in PROBES:
+        pd.testing.assert_frame_equal(study.table("small", "one", probe), study.table("dropped", "one", probe))
+    assert study.run(dropped) == set()
+
+
+def test_other_threads_give_the_same_verdicts(study: Study) -> None:
+    study.run({**BASE, "run": "threads", "threads": 2})
+    one, two = (pd.read_csv(study.folder / f"results/{run}/claims.tsv", sep="\t") for run in ("small", "threads"))
+    assert (one["verdict"] == two["verdict"]).all()
+    np.testing.assert_allclose(one["estimate"], two["estimate"], rtol=1e-3, atol=1e-6)
+
+
+def test_data_that_are_missing_are_said_by_a_dry_run_and_end_a_run(study: Study) -> None:
+    missing = {**BASE, "run": "missing", "datasets": {"squares": {"kind": "gtsrb", "root": "nowhere"}}}
+    sentence = "datasets.squares: 'nowhere/gtsrb/GTSRB/Training' does not exist; expected GTSRB"
+    dry = study.snakemake(missing, "-n")
+    assert dry.returncode == 0
+    assert f"Not there yet: {sentence}" in dry.stderr
+    done = study.snakemake(missing)
+    assert done.returncode != 0
+    assert done.stderr.count(sentence) >= 2
+    assert "Traceback" not in done.stderr
+
+
 def test_more_samples_compute_new_shards_only(study: Study) -> None:
     made = study.run({**BASE, "samples": 6})
     activations = {name for name in made if name.startswith(("activations", "perturbations"))}
