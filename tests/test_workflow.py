@@ -188,10 +188,14 @@ def test_activations_are_dropped_once_measured(study: Study) -> None:
 
 
 def test_other_threads_give_the_same_verdicts(study: Study) -> None:
-    study.run({**BASE, "run": "threads", "threads": 2})
-    one, two = (pd.read_csv(study.folder / f"results/{run}/claims.tsv", sep="\t") for run in ("small", "threads"))
-    assert (one["verdict"] == two["verdict"]).all()
-    np.testing.assert_allclose(one["estimate"], two["estimate"], rtol=1e-3, atol=1e-6)
+    claims = []
+    for threads in (1, 2):
+        run = f"threads{threads}"
+        study.run({**BASE, "run": run, "samples": 20, "shard_size": 20, "threads": threads})
+        claims.append(pd.read_csv(study.folder / "results" / run / "claims.tsv", sep="\t"))
+    assert set(claims[0]["verdict"]) >= {"holds", "does not hold"}
+    assert (claims[0]["verdict"] == claims[1]["verdict"]).all()
+    np.testing.assert_allclose(claims[0]["estimate"], claims[1]["estimate"], rtol=1e-3, atol=1e-6)
 
 
 def test_data_that_are_missing_are_said_by_a_dry_run_and_end_a_run(study: Study) -> None:
