@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from epsball.figures import style
 from epsball.results import Results
 
-READS = ("card",)
+READS = ("card", "survey")
 
 
 def draw(results: Results) -> Figure:
@@ -25,7 +25,9 @@ def draw(results: Results) -> Figure:
             ends = curve.dropna(subset="validation_loss")
             left.plot(ends["epoch"], ends["validation_loss"], "s--", ms=4, color="#d55e00", label="held out")
             right.plot(ends["epoch"], 100 * ends["validation_accuracy"], "s--", ms=4, color="#d55e00", label="held out")
-        right.axhline(100 * card["accuracy"], color="black", lw=1, label=f"test: {100 * card['accuracy']:.1f}%")
+        survey = results.survey(card["network"])
+        test = 100 * (survey["label"] == survey["prediction"]).mean()
+        right.axhline(test, color="black", lw=1, label=f"test: {test:.1f}%")
         right.set_ylabel("accuracy, %")
         for ax in (left, right):
             ax.set_xlabel("epoch")
