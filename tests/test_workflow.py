@@ -210,6 +210,17 @@ def test_data_that_are_missing_are_said_by_a_dry_run_and_end_a_run(study: Study)
     assert "Traceback" not in done.stderr
 
 
+def test_published_weights_that_cannot_be_had(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    networks = {"resnet": {"dataset": "squares", "factory": "torchvision:resnet18"}}
+    done = study.snakemake({**BASE, "run": "offline", "networks": networks})
+    assert done.returncode != 0
+    place = tmp_path / "hub" / "checkpoints"
+    assert f"networks.resnet: weights 'resnet18-f37072fd.pth' are not in the folder '{place}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_more_samples_compute_new_shards_only(study: Study) -> None:
     made = study.run({**BASE, "samples": 6})
     activations = {name for name in made if name.startswith(("activations", "perturbations"))}
