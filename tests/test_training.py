@@ -65,6 +65,19 @@ def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> N
     assert card["digest"] == weights.digest(tmp_path / "w.safetensors")
 
 
+def test_the_card_takes_some_images_of_a_large_pool(
+    tmp_path: Path, easy: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ACCURACY_IMAGES", 40)
+    spec = NetworkSpec(name="mine", dataset="easy", factory=f"{Path(__file__).parent}/conftest.py:conv_net")
+    configure(COMPUTE)
+    preparation.prepare(spec, easy, None, COMPUTE, 3, tmp_path / "w.safetensors", tmp_path / "card.json")
+    card = json.loads((tmp_path / "card.json").read_text())
+    table = survey(Forward(Network(conv_net().eval()), COMPUTE), easy, 5, "mine")
+    right = (table["prediction"] == table["label"]).to_numpy()
+    assert card["accuracy"] == pytest.approx(right[[place * 90 // 40 for place in range(40)]].mean())
+
+
 def test_survey_gives_the_extremes_of_g_and_h(easy: Pool) -> None:
     configure(COMPUTE)
     module = conv_net()

@@ -66,12 +66,13 @@ def prepare(
 def _measure(forward: Forward, pool: Pool, batch: int) -> tuple[float, int, float, int, int]:
     right = seen = units = classes = 0
     seconds = 0.0
-    for numbers, pictures in pool.spread(_ACCURACY_IMAGES).batches(batch):
+    some = pool.spread(_ACCURACY_IMAGES)
+    for numbers, pictures in some.batches(batch):
         images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
         start = time.perf_counter()
         logits, features = forward(images)
         seconds += time.perf_counter() - start
-        right += int(np.sum(logits.argmax(1).numpy() == pool.labels[numbers]))
+        right += int(np.sum(logits.argmax(1).numpy() == some.labels[numbers]))
         seen += len(numbers)
         classes, units = logits.shape[1], features.shape[1]
     passes = -(-seen // batch) * batch
