@@ -71,7 +71,7 @@ def test_markers_of_figure_1(tmp_path: Path) -> None:
     assert [
         len(np.atleast_2d(collection.get_offsets())) for collection in hollow if np.size(collection.get_offsets())
     ] == [5]
-    assert "range at r = 0: 0 for all samples" in texts(drawn)
+    assert "all ranges at r = 0: 0" in texts(drawn)
     assert "mine, 5 samples, score > 0.99" in texts(drawn)
     assert panel.get_yscale() == "log"
     assert [label.get_text() for label in panel.get_xticklabels()] == ["ε", "1", "10"]

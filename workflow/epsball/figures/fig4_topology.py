@@ -42,4 +42,4 @@ def _panel(ax: Axes, results: Results, network: str) -> None:
     note = f"|ρ| < {_BAND:g}: {inside} of {defined}"
     if undefined := len(table) - defined:
         note += f"; undefined: {undefined}"
-    ax.text(0.98, 0.04, note, transform=ax.transAxes, ha="right", fontsize="small", color="0.35")
+    style.write(ax, 0.98, 0.04, note, ha="right", color="0.35")

@@ -20,15 +20,17 @@ def draw(results: Results) -> Figure:
     """A panel a network: a point a draw, colour its radius."""
     config = results.config
     radii = np.array(config.ball.radii)
+    # The bar is even: of many radii, ε would be written into 0 and 1.
+    ticks = [0.0, *(radius for radius in style.shown(config) if len(radii) <= 9 or radius != config.ball.epsilon)]
     edges = np.concatenate([radii[:1] - 0.01, (radii[1:] + radii[:-1]) / 2, radii[-1:] + 1])
     colours = ScalarMappable(BoundaryNorm(edges, 256), style.SEQUENTIAL)
     figure, axes = style.panels(config, sharey=False)
     for network, ax in axes.items():
         _panel(ax, results, network, colours)
     bar = figure.colorbar(
-        colours, ax=list(axes.values()), label="radius r", aspect=40, pad=0.01, ticks=radii, spacing="uniform"
+        colours, ax=list(axes.values()), label="radius r", aspect=40, pad=0.01, ticks=ticks, spacing="uniform"
     )
-    bar.ax.set_yticklabels(["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in radii])
+    bar.ax.set_yticklabels(["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in ticks])
     bar.ax.minorticks_off()
     figure.legend(
         handles=[
@@ -64,13 +66,4 @@ def _panel(ax: Axes, results: Results, network: str, colours: ScalarMappable) ->
     ax.plot([0, end], [0, end], color="#d55e00", lw=1, ls="--", zorder=3)
     ax.set_ylim(min(0.0, ax.get_ylim()[0]), max(top, 1e-12))
     below = (known["ratio"].dropna() < 1).mean()
-    ax.text(
-        0.98,
-        0.04,
-        f"ratio < 1: {below:.0%}",
-        transform=ax.transAxes,
-        ha="right",
-        fontsize="small",
-        color="0.2",
-        zorder=4,
-    )
+    style.write(ax, 0.98, 0.04, f"ratio < 1: {below:.0%}", ha="right", color="0.2", zorder=4)

@@ -83,8 +83,8 @@ def _panel(
             ax.scatter(x[chosen], y[chosen], c=shade[chosen], marker=marker, s=13, lw=0.3, ec="white", zorder=2)
         ax.scatter(x[noise], y[noise], fc="none", ec=style.GREY, marker="v", s=13, lw=0.6, zorder=2)
     at_zero = table.loc[table["radius"] == 0, quantity.range]
-    check = "0 for all samples" if (at_zero == 0).all() else f"up to {at_zero.max():.1e}: not 0"
-    note = ax.text(0.98, 0.04, f"range at r = 0: {check}", transform=ax.transAxes, ha="right", fontsize="small")
+    check = "0" if (at_zero == 0).all() else f"up to {at_zero.max():.1e}: not 0"
+    note = style.write(ax, 0.98, 0.04, f"all ranges at r = 0: {check}", ha="right")
     note.set_bbox({"facecolor": "white", "alpha": 0.8, "pad": 1, "linewidth": 0})
     ax.minorticks_off()
 

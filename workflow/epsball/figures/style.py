@@ -11,6 +11,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from epsball.config import Config
 
@@ -64,7 +65,20 @@ def title(ax: Axes, config: Config, network: str, samples: int) -> None:
     dataset = config.datasets[config.networks[network].dataset]
     ax.set_title(network, fontweight="bold", pad=14)
     facts = f"{dataset.name}, {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
-    ax.text(0, 1.02, facts, transform=ax.transAxes, color="0.35", fontsize="small")
+    write(ax, 0, 1.02, facts, color="0.35")
+
+
+def write(ax: Axes, x: float, y: float, text: str, **how: Any) -> Text:
+    """Small text at a place of the panel, 0 to 1, for which the layout does not make room: it would shrink panels."""
+    written: Text = ax.text(x, y, text, transform=ax.transAxes, fontsize="small", **how)
+    written.set_in_layout(False)
+    return written
+
+
+def shown(config: Config) -> list[float]:
+    """Radii that an axis labels: all of a few, or else ε, 1 and every fifth from there."""
+    radii = [radius for radius in config.ball.radii if radius > 0]
+    return [radius for place, radius in enumerate(radii) if len(radii) <= 8 or place <= 1 or place % 5 == 0]
 
 
 def radius_axis(ax: Axes, config: Config) -> dict[float, int]:
@@ -72,9 +86,8 @@ def radius_axis(ax: Axes, config: Config) -> dict[float, int]:
     radii = [radius for radius in config.ball.radii if radius > 0]
     labels = ["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in radii]
     places = list(range(len(radii)))
-    # Of many radii: ε, 1, and every fifth from there.
-    shown = [place for place in places if len(radii) <= 8 or place <= 1 or place % 5 == 0]
-    ax.set_xticks(shown, [labels[place] for place in shown])
+    labelled = [radii.index(radius) for radius in shown(config)]
+    ax.set_xticks(labelled, [labels[place] for place in labelled])
     ax.set_xlim(-0.6, len(radii) - 0.4)
     ax.grid(False, axis="x")
     unit = "L2" if config.ball.norm == "l2" else "L∞, 8-bit levels"
