@@ -19,6 +19,7 @@ FIGURES = (
     "fig4_topology",
     "fig6_lipschitz",
     "training_curves",
+    "training_confusion",
 )
 
 START, END = "<!-- claims -->\n", "<!-- end of claims -->\n"
