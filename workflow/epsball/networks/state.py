@@ -9,9 +9,28 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from epsball.errors import EpsballError
+from epsball.networks import load
+
+
+def load_file(module: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> None:
+    """Load a module's state from a file.
+
+    Args:
+        module: to load into.
+        path: of the file.
+        unused: beginnings of names that the file may hold and the module has not.
+
+    Raises:
+        EpsballError: naming the file, which cannot be read or does not fit.
+    """
+    kept = {name: value for name, value in read(path).items() if not name.startswith(unused)}
+    try:
+        load(module, kept)
+    except EpsballError as error:
+        raise EpsballError(f"{path}: {error}") from None
 
 
 def read(path: Path) -> dict[str, Tensor]:

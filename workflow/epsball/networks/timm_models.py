@@ -10,7 +10,7 @@ from torch import nn
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
-from epsball.networks import load, state
+from epsball.networks import state
 from epsball.networks.normalisation import normalise
 
 
@@ -45,9 +45,6 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.build`."""
     module: nn.Module = _create(spec, pretrained=pretrained and not spec.weights)
     if pretrained and spec.weights:
-        try:
-            load(module, state.read(Path(spec.weights)))
-        except EpsballError as error:
-            raise EpsballError(str(error) if spec.weights in str(error) else f"{spec.weights}: {error}") from None
+        state.load_file(module, Path(spec.weights))
     published: Any = module.pretrained_cfg
     return normalise(module, published["mean"], published["std"])

@@ -13,7 +13,7 @@ from torchvision import models
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
-from epsball.networks import load, state
+from epsball.networks import state
 from epsball.networks.normalisation import normalise
 
 # The first published weights, trained with a plain softmax loss; later ones were trained with label smoothing.
@@ -77,11 +77,6 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     except TypeError as error:
         raise EpsballError(f"factory 'torchvision:{name}' does not take args {arguments}: {error}") from None
     if pretrained:
-        path = Path(spec.weights) if spec.weights else fetch(spec)
-        try:
-            kept = {key: value for key, value in state.read(path).items() if not key.startswith(_HEADS)}
-            load(module, kept)
-        except EpsballError as error:
-            raise EpsballError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+        state.load_file(module, Path(spec.weights) if spec.weights else fetch(spec), unused=_HEADS)
     transforms = weights.transforms()
     return normalise(module, transforms.mean, transforms.std)
