@@ -6,13 +6,12 @@ import logging
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from epsball import networks
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import Pool, missing, open_pool
 from epsball.errors import EpsballError
-from epsball.forward import device
+from epsball.forward import device, inputs
 
 _log = logging.getLogger(__name__)
 
@@ -67,9 +66,8 @@ def _fit(spec: NetworkSpec, pool: Pool, unusable: int) -> dict[str, object]:
     # Published weights are downloaded and verified by a rule.
     network = networks.open_network(spec, pretrained=not networks.fetches(spec))
     picture = next(pool.batches(1))[1][0]
-    image = torch.from_numpy(picture).permute(2, 0, 1).float() / 255
     try:
-        classes, units = networks.probe_shape(network, image)
+        classes, units = networks.probe_shape(network, inputs(picture))
     except EpsballError as error:
         raise EpsballError(f"networks.{spec.name}: {error}") from None
     if pool.classes is not None and pool.classes != classes:

@@ -7,7 +7,9 @@ import ctypes
 import ctypes.util
 import sys
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from epsball.config import Compute
@@ -45,6 +47,18 @@ def device(name: str) -> str:
     if not present[name]:
         raise EpsballError(f"configuration: device is {name}, which this machine does not have; use auto or cpu")
     return name
+
+
+def inputs(pictures: NDArray[np.uint8]) -> Tensor:
+    """Pictures as networks take them.
+
+    Args:
+        pictures: uint8 (..., height, width, 3).
+
+    Returns:
+        float32 (..., 3, height, width) in [0, 1].
+    """
+    return torch.from_numpy(pictures).movedim(-1, -3).float() / 255
 
 
 class Forward:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from epsball import networks, weights
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import Pool, open_pool
-from epsball.forward import Forward, configure
+from epsball.forward import Forward, configure, inputs
 from epsball.survey import survey
 
 
@@ -85,4 +85,4 @@ def layers(spec: NetworkSpec, pool: Pool) -> pd.DataFrame:
 
 
 def _image(pool: Pool) -> Tensor:
-    return torch.from_numpy(next(pool.batches(1))[1][0]).permute(2, 0, 1).float() / 255
+    return inputs(next(pool.batches(1))[1][0])

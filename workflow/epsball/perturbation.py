@@ -43,6 +43,8 @@ def perturbed_images(
     Returns:
         float32 (draw, 3, height, width).
     """
+    if radius == 0:
+        return image.permute(2, 0, 1).expand(len(draws), -1, -1, -1)
     vectors = family(name).perturbations(
         seed=seed, radius=radius, draws=draws, elements=image.numel(), norm=spec.norm, device=device
     )

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from epsball import files, networks, provenance
 from epsball.config import Compute, NetworkSpec
 from epsball.datasets import Pool
-from epsball.forward import Forward
+from epsball.forward import Forward, inputs
 from epsball.training import train
 from epsball.weights import save
 
@@ -68,7 +67,7 @@ def _measure(forward: Forward, pool: Pool, batch: int) -> tuple[float, int, floa
     seconds = 0.0
     some = pool.spread(_ACCURACY_IMAGES)
     for numbers, pictures in some.batches(batch):
-        images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+        images = inputs(pictures)
         start = time.perf_counter()
         logits, features = forward(images)
         seconds += time.perf_counter() - start

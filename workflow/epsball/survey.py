@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
-import torch
 
 from epsball import images, scores
 from epsball.datasets import Pool
-from epsball.forward import Forward
+from epsball.forward import Forward, inputs
 from epsball.progress import Progress
 
 
@@ -30,8 +29,8 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
     rows = []
     with Progress(f"survey {name}", len(pool), "images") as progress:
         for numbers, pictures in pool.batches(batch):
-            inputs = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-            logits, features = forward(inputs)
+            passed = inputs(pictures)
+            logits, features = forward(passed)
             labels = pool.labels[numbers]
             summary = scores.summarise(logits.numpy(), labels)
             rows.append(
@@ -43,8 +42,8 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
                         "score": scores.score(summary.logit, summary.lse),
                         "digest": [images.digest(picture) for picture in pictures],
                         "track": [pool.tracks[number] if pool.tracks else "" for number in numbers],
-                        "input_min": inputs.amin(dim=(1, 2, 3)).double().numpy(),
-                        "input_max": inputs.amax(dim=(1, 2, 3)).double().numpy(),
+                        "input_min": passed.amin(dim=(1, 2, 3)).double().numpy(),
+                        "input_max": passed.amax(dim=(1, 2, 3)).double().numpy(),
                         "feature_min": features.amin(dim=1).double().numpy(),
                         "feature_max": features.amax(dim=1).double().numpy(),
                     }

@@ -15,6 +15,7 @@ from epsball import files, provenance
 from epsball.augmentation import augment
 from epsball.config import TrainingSpec
 from epsball.datasets import Pool
+from epsball.forward import inputs
 from epsball.progress import Progress
 
 _POINTS = 10  # of the learning curve, an epoch
@@ -103,8 +104,7 @@ def _steps(pool: Pool, spec: TrainingSpec, seed: int, epoch: int) -> Iterator[tu
 
 
 def _batch(pool: Pool, numbers: list[int]) -> tuple[Tensor, Tensor]:
-    images = torch.stack([torch.from_numpy(pool.read(number)) for number in numbers])
-    return images.permute(0, 3, 1, 2).float() / 255, torch.from_numpy(pool.labels[numbers])
+    return inputs(np.stack([pool.read(number) for number in numbers])), torch.from_numpy(pool.labels[numbers])
 
 
 @torch.inference_mode()
