@@ -19,7 +19,7 @@ def draw(results: Results) -> Figure:
     cards = [card for name in results.config.networks if (card := results.card(name))["training"]]
     columns = min(len(cards), 2)
     rows = -(-len(cards) // columns)
-    figure = Figure(figsize=(style.WIDTH, 3.7 * rows))
+    figure = Figure(figsize=(style.WIDTH, 3.2 * rows))
     axes = figure.subplots(rows, columns, squeeze=False).flat
     for card, ax in zip(cards, axes, strict=False):
         survey = results.survey(card["network"])

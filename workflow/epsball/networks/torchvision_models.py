@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torchvision import models
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
@@ -25,8 +25,14 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {"googlenet": _WITHOUT_HEADS, "inception
 _HEADS = ("aux1.", "aux2.", "AuxLogits.")
 
 
+def _models() -> Any:
+    # Imported when a network is built: it takes seconds, and the rules ask this module whether it can fetch.
+    return importlib.import_module("torchvision.models")
+
+
 def _weights(spec: NetworkSpec) -> Any:
     """The entry of torchvision's list that the specification names."""
+    models = _models()
     name = spec.factory.split(":", 1)[1]
     known = models.list_models(module=models)
     if name not in known:
@@ -73,7 +79,7 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     name = spec.factory.split(":", 1)[1]
     arguments = {key: value for key, value in spec.args.items() if key != "version"}
     try:
-        module = models.get_model(name, weights=None, **_ARGUMENTS.get(name, {}), **arguments)
+        module = _models().get_model(name, weights=None, **_ARGUMENTS.get(name, {}), **arguments)
     except TypeError as error:
         raise EpsballError(f"factory 'torchvision:{name}' does not take args {arguments}: {error}") from None
     if pretrained:
