@@ -3,7 +3,7 @@ CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: help reproduce test check lint bench clean
+.PHONY: help reproduce test check lint soak bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,10 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+
+N ?= 20
+soak: $(READY) ## kill N=20 runs of a small study at random moments, go on, and compare
+	$(BIN)/python tests/soak.py $(N)
 
 bench: $(READY) ## forward rate inside the activate stage against the bare one
 	$(BIN)/python benchmarks/activate.py

@@ -26,6 +26,7 @@ rule all:
 
 # Not a rule: all else would depend on it, and Snakemake does not look at what is below a job that runs again.
 onstart:
+    runfolder.hold(FOLDER)
     print(check(CONFIG, FOLDER / "datasets").to_string(index=False) + "\n", file=sys.stderr)
 
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 
+def beside(path: Path) -> Path:
+    """The name under which this process writes `path` until it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+
+
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; renamed to `path` when the block ends well, removed when not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = beside(path)
     try:
-        yield beside
-        with beside.open("rb+") as file:
+        yield unfinished
+        with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
-        beside.replace(path)
+        unfinished.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -37,3 +43,12 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
             table.to_parquet(beside, index=False)
         else:
             table.to_csv(beside, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed left below a folder; only where none is at work in it."""
+    for path in folder.rglob(".*.unfinished"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from epsball.errors import EpsballError
+
+SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
 
 
 @contextlib.contextmanager
 def job(log: str) -> Iterator[None]:
     """Log to a file and to the terminal; end with one sentence, and no traceback, where the input is at fault.
 
+    A job whose Snakemake is killed ends too: the next one would run beside it.
+
     Args:
         log: path of the log file; written anew.
     """
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     form = logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S")
@@ -30,6 +39,14 @@ def job(log: str) -> Iterator[None]:
     except EpsballError as error:
         logging.getLogger("epsball").error("error: %s", error)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except Exception:
         logging.getLogger("epsball").exception("an error that epsball did not expect")
         sys.exit(1)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(SECONDS_TO_NOTICE)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from epsball.activation import passes_per_sample
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import missing, pool_size, training_size
-from epsball.errors import EpsballError
 from epsball.families import FAMILIES, family
 from epsball.figures import names
 from epsball.probes import PROBES
@@ -155,16 +152,3 @@ def _jobs(config: Config) -> int:
         2 + shards[name] * len(FAMILIES) + 2 * (spec.kind == "signs") for name, spec in config.datasets.items()
     )
     return networks + datasets + len(names(config)) + 3
-
-
-def require_writable(folder: Path) -> None:
-    """Find out before any computing whether a folder can be written.
-
-    Raises:
-        EpsballError: it cannot.
-    """
-    place = folder
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise EpsballError(f"'{place}' is not a folder that can be written; results go to '{folder}'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import warnings
 import zipfile
@@ -30,7 +29,7 @@ class StoreWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._folder = path.with_name(f".{path.name}.{os.getpid()}.folder")
+        self._folder = files.beside(path.with_suffix(".folder"))
         self._samples = 0
 
     def __enter__(self) -> StoreWriter:

@@ -2,7 +2,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from epsball import figures, networks, plan, probes, provenance, selection
+from epsball import figures, networks, plan, probes, provenance, runfolder, selection
 from epsball.check import check
 from epsball.config import Compute, load_config
 from epsball.families import FAMILIES
@@ -141,5 +141,5 @@ def figure_inputs(wildcards):
 
 
 if workflow.is_main_process:
-    plan.require_writable(FOLDER)
+    runfolder.require_writable(FOLDER)
     print(plan.describe(CONFIG, workflow.cores or 1), file=sys.stderr)

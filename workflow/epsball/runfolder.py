@@ -1,0 +1,77 @@
+"""The folder of a run: it can be written, one live run has it, and what a killed one left half-written goes."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import logging
+import os
+import platform
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from epsball import files
+from epsball.errors import EpsballError
+from epsball.job import SECONDS_TO_NOTICE
+
+_LOCK = ".lock"
+
+_log = logging.getLogger(__name__)
+
+
+def require_writable(folder: Path) -> None:
+    """Find out before any computing whether a folder can be written.
+
+    Raises:
+        EpsballError: it cannot.
+    """
+    place = folder
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise EpsballError(f"'{place}' is not a folder that can be written; results go to '{folder}'")
+
+
+def hold(folder: Path) -> None:
+    """Take a run's folder for as long as this process lives.
+
+    An operating-system lock (flock) on a file in the folder: it is gone with its holder, however that ended. On NFS the
+    server keeps it, for all hosts. A note in the file names the holder; a note that its holder did not empty says
+    that it was killed: its jobs, which notice within seconds, are waited for, and what they were writing is removed.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        EpsballError: another live run has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _LOCK
+    file = path.open("a+", encoding="utf-8")
+    file.seek(0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = file.read().strip() or "no note of it yet"
+        raise EpsballError(
+            f"{folder}: another run is at work in it ({holder}); wait for its end, stop it, or set another 'run'"
+        ) from None
+    except OSError as error:
+        _log.warning(
+            "%s: this file system has no locks (%s); see to it that no second run uses the folder", path, error
+        )
+    if killed := file.read().strip():
+        _log.warning("%s: going on after a run that was killed (%s)", folder, killed)
+        time.sleep(2 * SECONDS_TO_NOTICE)
+        files.remove_unfinished(folder)
+    _note(file, f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}")
+    atexit.register(_note, file, "")
+
+
+def _note(file: TextIO, text: str) -> None:
+    # The file itself stays: a name that went and came could be locked twice.
+    file.truncate(0)
+    file.write(text)
+    file.flush()
