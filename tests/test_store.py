@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import epsball
@@ -14,6 +16,7 @@ import zarr.storage
 from conftest import BALL, COMPUTE, Stages, conv_net
 from epsball import files, store
 from epsball.errors import EpsballError
+from epsball.job import job
 
 
 def test_xarray_opens_a_store_with_names_and_units(stages: Stages) -> None:
@@ -71,3 +74,39 @@ def test_damage_is_found(stages: Stages) -> None:
         epsball.open_store(stages.folder / "b.zip")
     with pytest.raises(EpsballError, match="no such store"):
         epsball.open_store(stages.folder / "c.zarr.zip")
+
+
+def test_a_flipped_bit_is_found_before_measuring(stages: Stages) -> None:
+    path = stages.folder / "a.zarr.zip"
+    stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
+    with zipfile.ZipFile(path) as archive:
+        chunk = max(archive.infolist(), key=lambda member: member.file_size)
+    content = bytearray(path.read_bytes())
+    content[chunk.header_offset + chunk.compress_size // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(EpsballError, match=rf"a.zarr.zip: .*the checksum of {chunk.filename} is wrong"):
+        epsball.open_store(path, verify=True)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, full_disk: Path) -> None:
+    path = full_disk / "a.zarr.zip"
+    with pytest.raises(SystemExit) as end, job(str(stages.folder / "log")):
+        stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
+    assert end.value.code == 1
+    said = (stages.folder / "log").read_text()
+    assert "No space left on device" in said
+    assert "make room and run the same command again" in said
+    assert "Traceback" not in said
+    assert not [left for left in full_disk.rglob("*") if "zarr" in left.name]

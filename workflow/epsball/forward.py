@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from epsball import gpus
 from epsball.config import Compute
 from epsball.errors import EpsballError
 from epsball.networks import Network
@@ -21,7 +22,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def configure(compute: Compute) -> None:
-    """Set this process up: threads, determinism, full float32 precision, and memory that is kept between passes."""
+    """Set this process up: threads, determinism, full float32 precision, memory that is kept between passes, a GPU.
+
+    Raises:
+        EpsballError: the device that was asked for is not there.
+    """
     torch.set_num_threads(compute.threads)
     torch.use_deterministic_algorithms(True)
     # Costs a write of every activation and changes nothing.
@@ -33,6 +38,8 @@ def configure(compute: Compute) -> None:
         # By default every large activation is mapped, faulted in and unmapped on every pass.
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    if device(compute.device) == "cuda":
+        torch.cuda.set_device(gpus.take(gpus.present()))
 
 
 def device(name: str) -> str:

@@ -138,7 +138,7 @@ def _candidates(network: str, paths: Sequence[Path]) -> list[Pair]:
     """For each sample and radius of a network, its draws of the highest and the lowest score."""
     found = []
     for number, path in enumerate(paths):
-        with store.open_store(path) as held:
+        with store.open_store(path, verify=True) as held:
             wrong = held["prediction"].values != held["label"].values[:, None, None]
             score = scores.score(held["logit"].values, held["lse"].values)
             radii = held["radius"].values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -41,8 +42,12 @@ def job(log: str) -> Iterator[None]:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
-    except Exception:
-        logging.getLogger("epsball").exception("an error that epsball did not expect")
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            said = f"error: {error.strerror}: '{error.filename or 'results'}'; make room and run the same command again"
+            logging.getLogger("epsball").error(said)
+        else:
+            logging.getLogger("epsball").exception("an error that epsball did not expect")
         sys.exit(1)
 
 

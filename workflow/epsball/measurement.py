@@ -26,7 +26,7 @@ def measure(name: str, samples: pd.DataFrame, activations: Path, perturbations: 
     """
     stores = []
     for path in (activations, perturbations):
-        held = open_store(path)
+        held = open_store(path, verify=True)
         places = {str(sample): place for place, sample in enumerate(held["sample"].values)}
         missing = [sample for sample in samples["sample"] if sample not in places]
         if missing:

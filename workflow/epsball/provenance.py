@@ -14,7 +14,7 @@ from typing import Any
 _LIBRARY = Path(__file__).parent
 
 # Modules that cannot change a result: their edits redo nothing.
-_INERT = frozenset({"errors.py", "files.py", "job.py", "progress.py", "runfolder.py"})
+_INERT = frozenset({"errors.py", "files.py", "gpus.py", "job.py", "progress.py", "runfolder.py"})
 
 _PACKAGES = ("epsball", "torch", "numpy", "xarray", "zarr", "scikit-bio", "pandas", "Pillow")
 

@@ -72,11 +72,12 @@ def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
     return encoding
 
 
-def open_store(path: str | Path) -> xr.Dataset:
+def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
     """Open a .zarr.zip store of a run, lazily.
 
     Args:
         path: of the store.
+        verify: whether to read all of it first and compare the checksums, at the speed of the disk.
 
     Returns:
         Its variables with named dimensions, coordinates and attributes.
@@ -88,7 +89,15 @@ def open_store(path: str | Path) -> xr.Dataset:
     if not path.is_file():
         raise EpsballError(f"{path}: no such store")
     try:
+        if verify:
+            _verify(path)
         opened: xr.Dataset = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
         return opened
     except (zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
         raise EpsballError(f"{path}: not a whole store ({error}); remove it and run again to make it anew") from None
+
+
+def _verify(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
