@@ -3,7 +3,7 @@ CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: help reproduce test check lint soak bench clean
+.PHONY: help reproduce test check lint soak test-slurm bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ lint: $(READY)
 N ?= 20
 soak: $(READY) ## kill N=20 runs of a small study at random moments, go on, and compare
 	$(BIN)/python tests/soak.py $(N)
+
+test-slurm: $(READY) ## the small study on a SLURM that is started for it (root, Debian), or why not
+	$(BIN)/python tests/slurm.py $(BIN)/pytest tests/test_slurm.py
 
 bench: $(READY) ## forward rate inside the activate stage against the bare one
 	$(BIN)/python benchmarks/activate.py

@@ -23,7 +23,7 @@ import pandas as pd
 from epsball.probes import PROBES
 from study import BASE, Study
 
-WHAT = ("a job", "Snakemake", "everything")
+WHAT = ("Snakemake", "everything", "a job")
 _PLACES = ("survey", "samples", "perturbations", "activations", "metrics")
 
 

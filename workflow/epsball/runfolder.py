@@ -7,6 +7,8 @@ import fcntl
 import logging
 import os
 import platform
+import shutil
+import subprocess
 import time
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +19,8 @@ from epsball.errors import EpsballError
 from epsball.job import SECONDS_TO_NOTICE
 
 _LOCK = ".lock"
+_SLURM = "jobs in SLURM: "
+_SECONDS_BETWEEN_LOOKS = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -34,15 +38,17 @@ def require_writable(folder: Path) -> None:
         raise EpsballError(f"'{place}' is not a folder that can be written; results go to '{folder}'")
 
 
-def hold(folder: Path) -> None:
+def hold(folder: Path, slurm: str | None = None) -> None:
     """Take a run's folder for as long as this process lives.
 
     An operating-system lock (flock) on a file in the folder: it is gone with its holder, however that ended. On NFS the
-    server keeps it, for all hosts. A note in the file names the holder; a note that its holder did not empty says
-    that it was killed: its jobs, which notice within seconds, are waited for, and what they were writing is removed.
+    server keeps it, for all hosts. A note in the file names the holder; one that its holder did not empty says that it
+    was killed: its jobs, which notice within seconds or, in SLURM, are cancelled, are waited for, and what they were
+    writing is removed.
 
     Args:
         folder: of the run.
+        slurm: the name that this run's jobs have in SLURM, if they go there.
 
     Raises:
         EpsballError: another live run has it.
@@ -65,9 +71,23 @@ def hold(folder: Path) -> None:
     if killed := file.read().strip():
         _log.warning("%s: going on after a run that was killed (%s)", folder, killed)
         time.sleep(2 * SECONDS_TO_NOTICE)
+        _cancel(killed)
         files.remove_unfinished(folder)
-    _note(file, f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}")
+    jobs = f", {_SLURM}{slurm}" if slurm else ""
+    _note(file, f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}{jobs}")
     atexit.register(_note, file, "")
+
+
+def _cancel(note: str) -> None:
+    """Cancel the jobs in SLURM of a run that was killed, and wait for their end: nobody would hear of their results."""
+    name = note.partition(_SLURM)[2]
+    if not name or shutil.which("squeue") is None:
+        return
+    queue = ["squeue", "--noheader", "--format=%i", "--name", name]
+    while jobs := subprocess.run(queue, capture_output=True, text=True, check=True).stdout.split():
+        _log.warning("cancelling %d jobs that it left in SLURM", len(jobs))
+        subprocess.run(["scancel", "--name", name], check=True)
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
 def _note(file: TextIO, text: str) -> None:
