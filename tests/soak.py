@@ -95,13 +95,11 @@ def _jobs(parent: int) -> list[int]:
 
 def differences(study: Study, one: str, other: str) -> list[str]:
     """Tables of two runs that are not identical."""
-    root = study.folder / "results"
-    names = [
-        *(f"metrics/{network}/{probe}.parquet" for network in BASE["networks"] for probe in PROBES),
-        *(f"samples/{dataset}.csv" for dataset in BASE["datasets"]),
-        "claims.tsv",
-    ]
-    return [name for name in names if (root / one / name).read_bytes() != (root / other / name).read_bytes()]
+    first, second = (study.folder / "results" / run for run in (one, other))
+    tables = [path for place in ("metrics/*/*.parquet", "samples/*.csv", "claims.tsv") for path in first.glob(place)]
+    assert len(tables) > len(PROBES)
+    names = [path.relative_to(first) for path in tables]
+    return [str(name) for name in names if (first / name).read_bytes() != (second / name).read_bytes()]
 
 
 def main() -> int:

@@ -29,10 +29,14 @@ CLUSTER = (
 )
 
 
+# As few jobs as have each of the stages.
+TINY = {**BASE, "samples": 2, "networks": {"one": BASE["networks"]["one"]}}
+
+
 def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_a_job_cancelled(tmp_path: Path) -> None:
     study = Study(tmp_path)
-    study.run({**BASE, "run": "local"})
-    config = {**BASE, "run": "slurm"}
+    study.run({**TINY, "run": "local"})
+    config = {**TINY, "run": "slurm"}
     killed = study.start(config, *CLUSTER)
     orphan = _running("activate")
     killed.kill()
