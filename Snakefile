@@ -26,9 +26,10 @@ rule all:
 
 # Not a rule: all else would depend on it, and Snakemake does not look at what is below a job that runs again.
 onstart:
-    # The official plugin names its jobs after the run.
-    runfolder.hold(FOLDER, getattr(workflow.scheduler._executor, "run_uuid", None))
-    print(check(CONFIG, FOLDER / "datasets").to_string(index=False) + "\n", file=sys.stderr)
+    with told():
+        # The official plugin names its jobs after the run.
+        runfolder.hold(FOLDER, getattr(workflow.scheduler._executor, "run_uuid", None))
+        print(check(CONFIG, FOLDER / "datasets").to_string(index=False) + "\n", file=sys.stderr)
 
 
 onsuccess:

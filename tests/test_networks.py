@@ -113,7 +113,11 @@ def test_factories_that_do_not_work(factory: Path, name: str, sentence: str) -> 
     ("factory", "sentence"),
     [
         ("nowhere.py:make", "factory's file 'nowhere.py' does not exist"),
-        ("no_such_package.x:make", "factory's module 'no_such_package.x' does not exist"),
+        ("no_such_package.x:make", "factory's module 'no_such_package.x' does not exist; known: efficientnet-lite, "),
+        (
+            "efficientnet-light:1",
+            "'efficientnet-light' does not exist; did you mean 'efficientnet-lite'",
+        ),
         ("sign:ciresan201", "did you mean 'ciresan2012'"),
         ("efficientnet-lite:7", "'efficientnet-lite:7' does not exist"),
     ],

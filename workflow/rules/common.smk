@@ -1,3 +1,4 @@
+import contextlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,19 @@ from epsball.families import FAMILIES
 from epsball.datasets import KINDS
 from epsball.errors import EpsballError
 
-CONFIG = load_config(config)
+
+@contextlib.contextmanager
+def told():
+    """End with our sentences alone: Snakemake would add places in its files and ours to any other exception."""
+    try:
+        yield
+    except EpsballError as error:
+        print(f"\n{error}", file=sys.stderr)
+        sys.exit(1)
+
+
+with told():
+    CONFIG = load_config(config)
 RUN = f"results/{CONFIG.run}"
 FOLDER = Path(RUN)
 DATASETS = list(CONFIG.datasets)
@@ -141,5 +154,6 @@ def figure_inputs(wildcards):
 
 
 if workflow.is_main_process:
-    runfolder.require_writable(FOLDER)
+    with told():
+        runfolder.require_writable(FOLDER)
     print(plan.describe(CONFIG, workflow.cores or 1), file=sys.stderr)

@@ -10,6 +10,7 @@ from types import ModuleType
 
 from torch import nn
 
+from epsball import networks
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
 
@@ -33,7 +34,9 @@ def _module(place: str) -> ModuleType:
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
-        raise EpsballError(f"factory's module '{place}' does not exist (no module named '{error.name}')") from None
+        if not f"{place}.".startswith(f"{error.name}."):
+            raise EpsballError(f"factory's module '{place}' lacks the module '{error.name}'; install it") from None
+        raise EpsballError(f"factory's module '{place}' does not exist; {nearest(place, networks.SOURCES)}") from None
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
