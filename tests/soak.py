@@ -27,11 +27,12 @@ WHAT = ("Snakemake", "everything", "a job")
 _PLACES = ("survey", "samples", "perturbations", "activations", "metrics")
 
 
-def soak(study: Study, kills: int, seed: int) -> pd.DataFrame:
+def soak(study: Study, config: dict[str, Any], kills: int, seed: int) -> pd.DataFrame:
     """Kill runs and let them go on.
 
     Args:
-        study: to run; its folder is the caller's.
+        study: where; its folder is the caller's.
+        config: to run.
         kills: how many, each of a run of its own.
         seed: of the moments.
 
@@ -41,11 +42,11 @@ def soak(study: Study, kills: int, seed: int) -> pd.DataFrame:
     """
     generator = random.Random(seed)
     start = time.monotonic()
-    study.run({**BASE, "run": "undisturbed"})
+    study.run({**config, "run": "undisturbed"})
     duration = time.monotonic() - start
     rows = []
     for number in range(kills):
-        config = {**BASE, "run": f"killed{number}"}
+        config = {**config, "run": f"killed{number}"}
         what, after = WHAT[number % len(WHAT)], generator.uniform(0.15, 0.95) * duration
         _kill(study, config, what, after)
         finished = _finished(study, config["run"])
@@ -109,7 +110,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        table = soak(Study(Path(folder)), arguments.kills, arguments.seed)
+        table = soak(Study(Path(folder)), BASE, arguments.kills, arguments.seed)
     print(table.groupby("what")[["finished", "lost", "leftovers", "differences"]].agg(["sum", "max"]).to_string())
     return int(table[["leftovers", "differences"]].to_numpy().any())
 

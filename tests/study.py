@@ -48,6 +48,9 @@ BASE: dict[str, Any] = {
     },
 }
 
+# As few jobs as have each of the stages.
+TINY = {**BASE, "samples": 2, "networks": {"one": BASE["networks"]["one"]}}
+
 
 class Study:
     """A copy of the repository with small data in it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from soak import differences
-from study import BASE, Study
+from study import TINY, Study
 
 _THERE = shutil.which("sinfo") and not subprocess.run(["sinfo"], capture_output=True, check=False).returncode
 
@@ -27,10 +27,6 @@ CLUSTER = (
     "--seconds-between-status-checks=2",
     "--latency-wait=10",
 )
-
-
-# As few jobs as have each of the stages.
-TINY = {**BASE, "samples": 2, "networks": {"one": BASE["networks"]["one"]}}
 
 
 def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_a_job_cancelled(tmp_path: Path) -> None:
