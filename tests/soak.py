@@ -46,20 +46,20 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int) -> pd.Data
     duration = time.monotonic() - start
     rows = []
     for number in range(kills):
-        config = {**config, "run": f"killed{number}"}
+        killed = {**config, "run": f"killed{number}"}
         what, after = WHAT[number % len(WHAT)], generator.uniform(0.15, 0.95) * duration
-        _kill(study, config, what, after)
-        finished = _finished(study, config["run"])
-        study.run(config)
-        at_end = _finished(study, config["run"])
+        _kill(study, killed, what, after)
+        finished = _finished(study, killed["run"])
+        study.run(killed)
+        at_end = _finished(study, killed["run"])
         rows.append(
             {
                 "what": what,
                 "after": f"{after:.0f} s of {duration:.0f}",
                 "finished": len(finished),
                 "lost": sum(at_end.get(name) != written for name, written in finished.items()),
-                "leftovers": len(list((study.folder / "results" / config["run"]).rglob(".*.unfinished"))),
-                "differences": len(differences(study, "undisturbed", config["run"])),
+                "leftovers": len(list((study.folder / "results" / killed["run"]).rglob(".*.unfinished"))),
+                "differences": len(differences(study, "undisturbed", killed["run"])),
             }
         )
         print(pd.DataFrame(rows[-1:]).to_string(index=False, header=not number), flush=True)

@@ -47,7 +47,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what processes that were killed left below a folder; only where none is at work in it."""
-    for path in folder.rglob(".*.unfinished"):
+    for path in list(folder.rglob(".*.unfinished")):
         if path.is_dir():
             shutil.rmtree(path)
         else:
