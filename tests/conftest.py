@@ -79,9 +79,11 @@ class Stages:
         """A probe's table of a network."""
         family = probe(name).FAMILY
         activations, perturbations = self.folder / "a.zarr.zip", self.folder / "p.zarr.zip"
+        activations.unlink(missing_ok=True)
+        perturbations.unlink(missing_ok=True)
         self.activate(module, family, activations, ball, compute, layer)
         perturb(family, self.samples, self.pool, ball, perturbations, {})
-        return measure(name, self.samples, activations, perturbations, context)
+        return measure(name, self.samples, activations, perturbations, ball, context)
 
     def activate(
         self, module: nn.Module, family: str, path: Path, ball: Ball, compute: Compute, layer: str | None = None
@@ -89,9 +91,7 @@ class Stages:
         """The store of a network."""
         configure(compute)
         forward = Forward(Network(module.eval().requires_grad_(False), layer), compute)
-        place = path.parent / "network" / family / path.name
-        activate(family, forward, self.samples, self.pool, ball, compute, place, {})
-        place.replace(path)
+        activate(family, forward, self.samples, self.pool, ball, compute, path, {})
         return store.open_store(path)
 
 

@@ -12,7 +12,8 @@ from epsball import ball, noise
 from epsball.config import Norm
 from epsball.families import family
 from epsball.noise import Stream
-from scipy.spatial.distance import pdist
+from epsball.probes.topology import square
+from scipy.spatial.distance import pdist, squareform
 
 
 def exact_root(value: int) -> Fraction:
@@ -77,7 +78,9 @@ def test_clipping_keeps_images_in_range() -> None:
 
 def test_distances_are_scipys() -> None:
     points = torch.randn(9, 500, dtype=torch.float64)
-    assert ball.distances(points).numpy() == pytest.approx(pdist(points.numpy()), rel=1e-12)
+    found = ball.distances(points).numpy()
+    assert square(found) == pytest.approx(squareform(pdist(points.numpy())), rel=1e-12)
+    assert found[:15] == pytest.approx(ball.distances(points[:6]).numpy(), rel=1e-12)
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])

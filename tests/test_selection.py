@@ -61,6 +61,22 @@ def test_more_samples_extend_and_order_of_networks_is_nothing() -> None:
     pd.testing.assert_frame_equal(shard_rows(few, 0), shard_rows(more, 0))
 
 
+def test_a_sample_keeps_its_shard_and_new_ones_get_new_shards() -> None:
+    tables = surveys(600)
+    before = select(tables, replace(SPEC, samples=6), 1, 4)
+    assert before["shard"].tolist() == [0, 0, 0, 0, 1, 1]
+    stricter = replace(SPEC, samples=9, threshold=float(before["score_a"].nsmallest(3).iloc[-1]))
+    after = select(tables, stricter, 1, 4, before)
+    fresh = select(tables, stricter, 1, 4)
+    pd.testing.assert_frame_equal(after.drop(columns="shard"), fresh.drop(columns="shard"))
+    kept = dict(zip(before["sample"], before["shard"], strict=True))
+    old, new = after[after["sample"].isin(kept)], after[~after["sample"].isin(kept)]
+    assert 0 < len(old) < len(before)
+    assert old["shard"].tolist() == [kept[sample] for sample in old["sample"]]
+    assert not set(new["shard"]) & set(old["shard"])
+    assert new["shard"].value_counts().tolist() == [4, len(new) - 4]
+
+
 def test_one_frame_of_a_track_and_one_of_equal_images() -> None:
     tables = surveys()
     for table in tables.values():

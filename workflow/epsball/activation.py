@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from epsball.forward import Forward
 from epsball.perturbation import coordinates, perturbed_images, sample_images
 from epsball.progress import Progress
 
+_log = logging.getLogger(__name__)
+
 _DIMS = ("sample", "radius", "draw")
 
 
@@ -34,6 +38,9 @@ def activate(
     attributes: Mapping[str, str],
 ) -> None:
     """Pass the perturbed images of a family through a network and store what comes out.
+
+    What a store of the same attributes holds already is taken over: only further samples, radii and draws are computed,
+    and one that holds all that is asked for is left as it is.
 
     Writes a store of, for each sample, radius and draw: `logit`, `other`, `lse` and `prediction` (see
     `epsball.scores.Summary`), `features` where the family keeps them; the same of the clean image as `clean_...`;
@@ -50,15 +57,23 @@ def activate(
         spec: radii, draws, norm, clipping.
         compute: size of a batch, draws for the floor.
         path: of the store.
-        attributes: what made it.
+        attributes: what makes it; with the same ones the numbers are the same.
     """
+    earlier = store.Earlier(path, attributes)
+    if earlier.covers(samples, spec.radii, spec.draws):
+        _log.info("%s holds all that is asked for", path)
+        return
     keeps = family(name).KEEPS_FEATURES
-    passes = len(samples) * passes_per_sample(spec, compute)
+    passes = sum(
+        len(draws_to_pass(radius, earlier.draws(seed, radius), spec, compute))
+        for seed in samples["seed"].tolist()
+        for radius in spec.radii
+    )
     label = f"activate {attributes.get('network', '')} {name}"
     with store.StoreWriter(path) as writer, Progress(label, passes, "images") as progress:
         for row, image in sample_images(samples, pool):
             sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
-            per_radius = [sample.at(radius, keeps) for radius in spec.radii]
+            per_radius = [sample.at(radius, keeps, earlier.cell(int(row.seed), radius)) for radius in spec.radii]
             variables = sample.clean(per_radius[0])
             for key in per_radius[0]:
                 dims = (*_DIMS[:2], "floor_draw") if key.startswith("exact") else _DIMS
@@ -67,9 +82,19 @@ def activate(
             writer.append(xr.Dataset(variables, coordinates(row, spec), {"family": name, **attributes}))
 
 
+def draws_to_pass(radius: float, known: int, spec: Ball, compute: Compute) -> range:
+    """The draws of a sample and radius that go through the network, where the first `known` are there.
+
+    Whole batches, counted from draw 0: a draw has the same place in its batch whenever it is computed.
+    """
+    if radius == 0:
+        return range(0 if known else min(compute.batch, spec.draws))
+    return range(known // compute.batch * compute.batch, spec.draws) if known < spec.draws else range(0)
+
+
 def passes_per_sample(spec: Ball, compute: Compute) -> int:
-    """Images through the network for a sample in float32."""
-    return (len(spec.radii) - 1) * spec.draws + min(compute.batch, spec.draws)
+    """Images through the network for a sample in float32, from nothing."""
+    return sum(len(draws_to_pass(radius, 0, spec, compute)) for radius in spec.radii)
 
 
 class _Sample:
@@ -89,7 +114,10 @@ class _Sample:
         self._name, self._forward, self._seed, self._label = name, forward, seed, label
         self._spec, self._compute, self._progress = spec, compute, progress
         self._image = image.to(forward.device)
-        self._clean_exact = forward.exact(self._image.permute(2, 0, 1)[None])
+
+    @functools.cached_property
+    def _clean_exact(self) -> tuple[Tensor, Tensor]:
+        return self._forward.exact(self._image.permute(2, 0, 1)[None])
 
     def _images(self, radius: float, draws: range) -> Tensor:
         return perturbed_images(
@@ -105,29 +133,33 @@ class _Sample:
         first = {f"clean_{key}": values[:1] for key, values in at_zero.items() if not key.startswith("exact")}
         return {key: (("sample", "unit")[: values.ndim], values) for key, values in first.items()}
 
-    def at(self, radius: float, keeps: bool) -> dict[str, Any]:
-        """Arrays over the draws at a radius."""
-        draws, batch = self._spec.draws, self._compute.batch
-        computed = draws if radius > 0 else min(batch, draws)
-        exact_draws = self._compute.floor_draws
+    def at(self, radius: float, keeps: bool, known: Mapping[str, Any]) -> dict[str, Any]:
+        """Arrays over the draws at a radius; `known` are those of the first draws, where a store has them."""
+        there, batch = len(known["logit"]) if known else 0, self._compute.batch
+        arrays = dict(known)
+        passing = draws_to_pass(radius, there, self._spec, self._compute)
         logits, features = [], []
-        exact: tuple[Tensor, Tensor] | None = None
-        for start in range(0, computed, batch):
-            images = self._images(radius, range(start, min(start + batch, computed)))
-            if exact is None:
-                exact = self._forward.exact(images[:exact_draws]) if radius > 0 else self._clean_exact
+        for draws in (passing[start : start + batch] for start in range(0, len(passing), batch)):
+            images = self._images(radius, draws)
+            if not arrays:
+                arrays |= self._exact(images[: self._compute.floor_draws] if radius > 0 else None)
             some_logits, some_features = self._forward(images)
             logits.append(some_logits)
             features.append(some_features)
             self._progress.advance(len(images))
-        assert exact is not None
-        arrays = self._summary(torch.cat(logits))
-        arrays |= self._summary(exact[0], "exact_")
-        del arrays["exact_prediction"]
-        arrays["exact_d_out"] = (exact[1] - self._clean_exact[1]).square().sum(dim=1).sqrt().numpy()
-        if keeps:
-            arrays["features"] = torch.cat(features).numpy()
+        if logits:
+            new = self._summary(torch.cat(logits)) | ({"features": torch.cat(features).numpy()} if keeps else {})
+            for key, values in new.items():
+                further = values[there - passing.start :]
+                arrays[key] = np.concatenate([known[key], further]) if known else further
+        sizes = {key: self._compute.floor_draws if key.startswith("exact") else self._spec.draws for key in arrays}
         if radius == 0:
-            sizes = {key: exact_draws if key.startswith("exact") else draws for key in arrays}
-            arrays = {key: np.resize(values, (sizes[key], *values.shape[1:])) for key, values in arrays.items()}
-        return arrays
+            return {key: np.resize(values, (sizes[key], *values.shape[1:])) for key, values in arrays.items()}
+        return {key: values[: sizes[key]] for key, values in arrays.items()}
+
+    def _exact(self, images: Tensor | None) -> dict[str, Any]:
+        """Arrays over the draws that are computed in float64; of the clean image without any."""
+        logits, features = self._clean_exact if images is None else self._forward.exact(images)
+        arrays = self._summary(logits, "exact_")
+        del arrays["exact_prediction"]
+        return arrays | {"exact_d_out": (features - self._clean_exact[1]).square().sum(dim=1).sqrt().numpy()}

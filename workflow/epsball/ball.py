@@ -75,9 +75,9 @@ def distances(points: Tensor) -> Tensor:
         points: float64 (draw, element).
 
     Returns:
-        float64 (pair,): the upper triangle, row by row, as `scipy.spatial.distance.pdist` orders it.
+        float64 (pair,): the lower triangle, row by row, so that pairs of the first rows come first.
     """
     gram = points @ points.T
     squares = gram.diagonal()
-    rows, columns = torch.triu_indices(len(points), len(points), offset=1, device=points.device)
+    rows, columns = torch.tril_indices(len(points), len(points), offset=-1, device=points.device)
     return (squares[rows] + squares[columns] - 2 * gram[rows, columns]).clamp_min(0).sqrt()

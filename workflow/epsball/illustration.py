@@ -18,6 +18,7 @@ from epsball.datasets import Pool
 from epsball.forward import Forward
 from epsball.perturbation import perturbed_images, sample_images
 from epsball.progress import Progress
+from epsball.selection import shard_rows, shards
 
 _FAMILY = "permuted"
 _EXTENT = 1.3  # of the plane, in radii
@@ -31,8 +32,7 @@ class Pair(NamedTuple):
         radius: of the ball.
         difference: of their scores, the first less the second.
         network: its name.
-        sample: number of the sample in its store.
-        store: number of the store.
+        sample: its name.
         first: draw with the higher score.
         second: draw with the lower score.
     """
@@ -41,8 +41,7 @@ class Pair(NamedTuple):
     radius: float
     difference: float
     network: str
-    store: int
-    sample: int
+    sample: str
     first: int
     second: int
 
@@ -68,7 +67,7 @@ def illustrate(
     Args:
         networks: of the dataset.
         weights: file of each network.
-        stores: of each network, its permuted activations.
+        stores: of each network, its permuted activations, a store a shard.
         samples: of the dataset.
         pool: where the images are.
         spec: of the perturbations.
@@ -76,10 +75,8 @@ def illustrate(
         grid: points a side of the plane.
         path: of the .npz.
     """
-    pair = choose([candidate for name in stores for candidate in _candidates(name, stores[name])])
-    with store.open_store(stores[pair.network][pair.store]) as held:
-        name = str(held["sample"].values[pair.sample])
-    row, image = next(sample_images(samples[samples["sample"] == name], pool))
+    pair = choose([candidate for name in stores for candidate in _candidates(name, stores[name], samples, spec)])
+    row, image = next(sample_images(samples[samples["sample"] == pair.sample], pool))
     draws = [
         perturbed_images(_FAMILY, image, int(row.seed), pair.radius, range(draw, draw + 1), spec)
         for draw in (pair.first, pair.second)
@@ -121,7 +118,7 @@ def illustrate(
             radius=np.array(pair.radius),
             label=np.array(label),
             network=np.array(pair.network),
-            sample=np.array(name),
+            sample=np.array(pair.sample),
         )
 
 
@@ -134,23 +131,23 @@ def choose(candidates: Sequence[Pair]) -> Pair:
     return max(candidates, key=lambda pair: pair.difference)
 
 
-def _candidates(network: str, paths: Sequence[Path]) -> list[Pair]:
+def _candidates(network: str, paths: Sequence[Path], samples: pd.DataFrame, spec: Ball) -> list[Pair]:
     """For each sample and radius of a network, its draws of the highest and the lowest score."""
     found = []
-    for number, path in enumerate(paths):
-        with store.open_store(path, verify=True) as held:
+    for path, shard in zip(paths, shards(samples), strict=True):
+        rows = shard_rows(samples, shard)
+        with store.open_part(path, rows, spec.radii, spec.draws) as held:
             wrong = held["prediction"].values != held["label"].values[:, None, None]
             score = scores.score(held["logit"].values, held["lse"].values)
-            radii = held["radius"].values
         for sample, radius in np.ndindex(score.shape[:2]):
-            if radii[radius] == 0:
+            if spec.radii[radius] == 0:
                 continue
             values, mistaken = score[sample, radius], wrong[sample, radius]
             flips = bool(mistaken.any() and not mistaken.all())
             first = int(np.argmax(np.where(mistaken, -1, values))) if flips else int(values.argmax())
             second = int(np.argmin(np.where(mistaken, values, 2))) if flips else int(values.argmin())
-            difference = float(values[first] - values[second])
-            found.append(Pair(flips, float(radii[radius]), difference, network, number, sample, first, second))
+            difference, name = float(values[first] - values[second]), str(rows["sample"][sample])
+            found.append(Pair(flips, spec.radii[radius], difference, network, name, first, second))
     return found
 
 

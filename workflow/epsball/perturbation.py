@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 from torch import Tensor
 
 from epsball import ball, store
@@ -17,6 +19,16 @@ from epsball.config import Ball
 from epsball.datasets import Pool
 from epsball.families import family
 from epsball.progress import Progress
+
+_log = logging.getLogger(__name__)
+
+# Last dimension and unit of what a store of perturbations has.
+_VARIABLES = {
+    "norm": ("draw", "L2 norm, [0, 1] scale"),
+    "rms": ("draw", "[0, 1] scale"),
+    "outside": ("draw", "share of values"),
+    "distance": ("pair", "L2 norm, [0, 1] scale"),
+}
 
 
 def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tensor]]:
@@ -71,10 +83,12 @@ def perturb(
 ) -> None:
     """Measure the perturbations of a family on the samples of a shard and store what they are.
 
+    What a store of the same attributes holds already, a sample at a radius with as many draws, is taken over.
+
     Writes a store of, for each sample, radius and draw: `norm`, the L2 norm of the effective perturbation
     ``(x + v) - x``; `rms`, its root mean square; `outside`, the share of values of the image outside of [0, 1]; and for
     a family whose features are kept `distance`, between the perturbed images, a pair of draws each, in the order of
-    `scipy.spatial.distance.pdist`. All in float64.
+    `epsball.ball.distances`. All in float64.
 
     Args:
         name: of the family.
@@ -82,28 +96,38 @@ def perturb(
         pool: where the images are.
         spec: radii, draws, norm, clipping.
         path: of the store.
-        attributes: what made it.
+        attributes: what makes it; with the same ones the numbers are the same.
     """
-    pairs = family(name).KEEPS_FEATURES
+    earlier = store.Earlier(path, attributes)
+    if earlier.covers(samples, spec.radii, spec.draws):
+        _log.info("%s holds all that is asked for", path)
+        return
     with store.StoreWriter(path) as writer, Progress(f"perturb {path.stem}", len(samples), "samples") as progress:
         for row, image in sample_images(samples, pool):
-            norms, outside, distances = [], [], []
+            seed, cells = int(row.seed), []
             for radius in spec.radii:
-                images = perturbed_images(name, image, int(row.seed), radius, range(spec.draws), spec)
-                vectors = ball.effective(image, images)
-                norms.append(torch.linalg.vector_norm(vectors, dim=1).numpy())
-                beyond = torch.count_nonzero((images < 0) | (images > 1), dim=(1, 2, 3))
-                outside.append(beyond.double().numpy() / image.numel())
-                if pairs:
-                    distances.append(ball.distances(vectors).numpy())
-            dims = ("sample", "radius", "draw")
-            variables: dict[str, Any] = {
-                "norm": (dims, np.stack(norms)[None], {"units": "L2 norm, [0, 1] scale"}),
-                "rms": (dims, np.stack(norms)[None] / np.sqrt(image.numel()), {"units": "[0, 1] scale"}),
-                "outside": (dims, np.stack(outside)[None], {"units": "share of values"}),
+                if earlier.draws(seed, radius) == spec.draws:
+                    cells.append(earlier.cell(seed, radius))
+                else:
+                    images = perturbed_images(name, image, seed, radius, range(spec.draws), spec)
+                    cells.append(_measured(image, images, pairs=family(name).KEEPS_FEATURES))
+            variables = {
+                key: (("sample", "radius", dim), np.stack([cell[key] for cell in cells])[None], {"units": units})
+                for key, (dim, units) in _VARIABLES.items()
+                if key in cells[0]
             }
-            if pairs:
-                distance = np.stack(distances)[None]
-                variables["distance"] = (("sample", "radius", "pair"), distance, {"units": "L2 norm, [0, 1] scale"})
             writer.append(xr.Dataset(variables, coordinates(row, spec), {"family": name, **attributes}))
             progress.advance(1)
+
+
+def _measured(image: Tensor, images: Tensor, pairs: bool) -> dict[str, NDArray[np.float64]]:
+    """The variables of `perturb` over the draws of one sample at one radius."""
+    vectors = ball.effective(image, images)
+    norm = torch.linalg.vector_norm(vectors, dim=1).numpy()
+    beyond = torch.count_nonzero((images < 0) | (images > 1), dim=(1, 2, 3))
+    cell = {
+        "norm": norm,
+        "rms": norm / np.sqrt(image.numel()),
+        "outside": beyond.double().numpy() / image.numel(),
+    }
+    return cell | ({"distance": ball.distances(vectors).numpy()} if pairs else {})

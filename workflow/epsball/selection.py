@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 
 import pandas as pd
@@ -16,16 +17,24 @@ def sample_seed(seed: int, image_digest: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {image_digest}".encode()).digest()[:8], "big")
 
 
-def select(surveys: Mapping[str, pd.DataFrame], spec: DatasetSpec, seed: int, shard_size: int) -> pd.DataFrame:
+def select(
+    surveys: Mapping[str, pd.DataFrame],
+    spec: DatasetSpec,
+    seed: int,
+    shard_size: int,
+    before: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """The first samples, by seed, that all networks classify correctly above the threshold.
 
-    Where tracks are known, at most one frame of a track is taken; of equal images, one.
+    Where tracks are known, at most one frame of a track is taken; of equal images, one. A sample that was selected
+    before keeps its shard, so that what is stored of it is found again; new samples get new shards.
 
     Args:
         surveys: table of each network over the same pool.
         spec: the dataset; its threshold and number of samples.
         seed: of the run.
-        shard_size: samples in a shard.
+        shard_size: samples in a new shard.
+        before: the table that this one replaces, if there is one.
 
     Returns:
         A row a sample: sample (name), image, label, seed, shard, and score_<network> for each network. Fewer rows than
@@ -53,9 +62,19 @@ def select(surveys: Mapping[str, pd.DataFrame], spec: DatasetSpec, seed: int, sh
     table = table[~(known & table["track"].duplicated())]
     table = table.head(spec.samples).reset_index(drop=True)
     table["sample"] = [f"{seed:016x}"[:10] for seed in table["seed"]]
-    table["shard"] = table.index // shard_size
+    table["shard"] = _shards(table["sample"], before, shard_size)
     columns = ["sample", "image", "label", "seed", "shard"]
     return table[columns + [f"score_{network}" for network in surveys]]
+
+
+def _shards(samples: pd.Series, before: pd.DataFrame | None, size: int) -> list[int]:
+    earlier = {} if before is None else dict(zip(before["sample"], before["shard"], strict=True))
+    shards = {sample: earlier[sample] for sample in samples if sample in earlier}
+    free = itertools.filterfalse(set(shards.values()).__contains__, itertools.count())
+    new = [sample for sample in samples if sample not in shards]
+    for start in range(0, len(new), size):
+        shards |= dict.fromkeys(new[start : start + size], next(free))
+    return [int(shards[sample]) for sample in samples]
 
 
 def eligible(survey: pd.DataFrame, threshold: float) -> pd.Series:

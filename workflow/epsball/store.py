@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import warnings
 import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 import zarr
 import zarr.codecs
 import zarr.errors
 import zarr.storage
+from numpy.typing import NDArray
 
 from epsball import files
 from epsball.errors import EpsballError
+
+_log = logging.getLogger(__name__)
 
 
 class StoreWriter:
@@ -95,6 +101,84 @@ def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
         return opened
     except (zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
         raise EpsballError(f"{path}: not a whole store ({error}); remove it and run again to make it anew") from None
+
+
+def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> xr.Dataset:
+    """Open what is asked for of a store, lazily, its checksums compared; it may hold more samples, radii and draws.
+
+    Args:
+        path: of the store.
+        samples: rows of a sample table, in the order in which they are wanted.
+        radii: which, in the order in which they are wanted.
+        draws: how many, from the first.
+
+    Raises:
+        EpsballError: it lacks some of it, or is not whole.
+    """
+    held = open_store(path, verify=True)
+    if lack := _lack(held, samples, radii, draws):
+        raise EpsballError(f"{path}: lacks {lack}; remove it and run again to make it anew")
+    places = {"sample": _places(held, "seed", samples["seed"]), "radius": _places(held, "radius", radii)}
+    counts = {"draw": draws, "pair": draws * (draws - 1) // 2}
+    return held.isel(places).isel({axis: slice(count) for axis, count in counts.items() if axis in held.sizes})
+
+
+class Earlier:
+    """What a job may take over from the store that it is to replace.
+
+    Args:
+        path: of the store.
+        attributes: of the one that is to be. Where they are not those of the store there, or it is not whole, nothing
+            is taken over, and the log says so.
+    """
+
+    def __init__(self, path: Path, attributes: Mapping[str, str]) -> None:
+        self._held: xr.Dataset | None = None
+        if not path.is_file():
+            return
+        try:
+            held = open_store(path, verify=True)
+        except EpsballError as error:
+            _log.warning("made anew: %s", error)
+            return
+        if unlike := [name for name, value in attributes.items() if held.attrs.get(name) != value]:
+            _log.info("%s: made anew for another %s", path, ", ".join(unlike))
+            return
+        self._held = held
+        self._seeds = {seed: place for place, seed in enumerate(held["seed"].values.tolist())}
+        self._radii = {radius: place for place, radius in enumerate(held["radius"].values.tolist())}
+
+    def covers(self, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> bool:
+        """Whether all that is asked for is there."""
+        return self._held is not None and not _lack(self._held, samples, radii, draws)
+
+    def draws(self, seed: int, radius: float) -> int:
+        """How many draws of one sample at one radius are there."""
+        there = self._held is not None and seed in self._seeds and radius in self._radii
+        return int(self._held.sizes["draw"]) if there and self._held is not None else 0
+
+    def cell(self, seed: int, radius: float) -> dict[str, NDArray[Any]]:
+        """Arrays over the draws of one sample at one radius; none where it was not computed."""
+        if self._held is None or not self.draws(seed, radius):
+            return {}
+        cell = self._held.isel(sample=self._seeds[seed], radius=self._radii[radius])
+        names = [str(name) for name, variable in self._held.data_vars.items() if "radius" in variable.dims]
+        return {name: cell[name].values for name in names}
+
+
+def _lack(held: xr.Dataset, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> str | None:
+    """The first thing that is asked for and not there, in words."""
+    for name, wanted in (("seed", samples["seed"]), ("radius", radii)):
+        there = set(held[name].values.tolist())
+        for value in wanted:
+            if value not in there:
+                return f"{'the sample of seed' if name == 'seed' else name} {value}"
+    return f"draws, of {draws} it has {held.sizes['draw']}" if held.sizes["draw"] < draws else None
+
+
+def _places(held: xr.Dataset, name: str, wanted: Iterable[object]) -> list[int]:
+    there = {value: place for place, value in enumerate(held[name].values.tolist())}
+    return [there[value] for value in wanted]
 
 
 def _verify(path: Path) -> None:

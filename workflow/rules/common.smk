@@ -128,7 +128,7 @@ def own_files(wildcards):
 
 def kept_or_temp(path):
     """An output that is dropped once its readers are done, unless the configuration keeps it."""
-    return path if CONFIG.keep_activations else temp(path)
+    return update(path) if CONFIG.keep_activations else temp(path)
 
 
 def store_of(kind, place):

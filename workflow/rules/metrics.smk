@@ -1,6 +1,6 @@
 rule measure:
     input:
-        samples=lambda wildcards: samples_path(dataset_name(wildcards)),
+        samples=lambda wildcards: ancient(samples_path(dataset_name(wildcards))),
         survey=lambda wildcards: f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}.parquet",
         activations=store_of("activations", lambda wildcards: wildcards.network),
         perturbations=store_of("perturbations", dataset_name),
@@ -14,7 +14,9 @@ rule measure:
     conda:
         "../../envs/environment.yaml"
     params:
+        ball=tracked(CONFIG.ball),
         mantel_permutations=CONFIG.mantel_permutations,
+        rows=rows_digest,
         code=lambda wildcards: code("measure.py", probes.PROBES[wildcards.probe]),
     script:
         "../scripts/measure.py"
@@ -22,7 +24,8 @@ rule measure:
 
 rule gather:
     input:
-        lambda wildcards: [
+        samples=lambda wildcards: samples_path(dataset_name(wildcards)),
+        parts=lambda wildcards: [
             f"{RUN}/metrics/{wildcards.network}/{probe}/{shard}.parquet"
             for probe in probes.PROBES
             for shard in shards_of(dataset_name(wildcards))

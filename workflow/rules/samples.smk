@@ -29,7 +29,7 @@ checkpoint select:
             for network in CONFIG.networks_of(wildcards.dataset)
         ],
     output:
-        samples=f"{RUN}/samples/{{dataset}}.csv",
+        samples=update(f"{RUN}/samples/{{dataset}}.csv"),
     log:
         f"{RUN}/logs/select/{{dataset}}.log",
     priority: 70
@@ -50,7 +50,7 @@ rule perturb:
         samples=lambda wildcards: ancient(samples_path(wildcards.dataset)),
         images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
     output:
-        store=f"{RUN}/perturbations/{{dataset}}/{{family}}/{{shard}}.zarr.zip",
+        store=update(f"{RUN}/perturbations/{{dataset}}/{{family}}/{{shard}}.zarr.zip"),
     log:
         f"{RUN}/logs/perturb/{{dataset}}.{{family}}.{{shard}}.log",
     benchmark:

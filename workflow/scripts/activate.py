@@ -29,6 +29,11 @@ with job(snakemake.log[0]):
         ball,
         compute,
         Path(snakemake.output.store),
-        provenance.attributes(dataset=dataset, ball=ball, network=network, compute=compute)
-        | {"network": wildcards.network, "network_digest": weights.digest(path), "device": passes.device},
+        provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip), network=network, compute=compute)
+        | {
+            "code": params.code,
+            "network": wildcards.network,
+            "network_digest": weights.digest(path),
+            "device": passes.device,
+        },
     )

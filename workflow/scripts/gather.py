@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from epsball import files
 from epsball.job import job
+from epsball.measurement import gather
+from epsball.selection import read_samples
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
     for output in map(Path, snakemake.output):
-        parts = [path for path in snakemake.input if Path(path).parent == output.with_suffix("")]
-        files.write_table(output, pd.concat(map(pd.read_parquet, parts), ignore_index=True))
+        parts = [path for path in map(Path, snakemake.input.parts) if path.parent == output.with_suffix("")]
+        files.write_table(output, gather(parts, read_samples(snakemake.input.samples)))

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]):
+    [ball] = snakemake.params.ball
     paths, wildcards = snakemake.input, snakemake.wildcards
     table = measure(
         wildcards.probe,
         shard_rows(read_samples(paths.samples), int(wildcards.shard)),
         Path(paths.activations),
         Path(paths.perturbations),
+        ball,
         Context(*scales(pd.read_parquet(paths.survey)), snakemake.params.mantel_permutations),
     )
     files.write_table(Path(snakemake.output.table), table)

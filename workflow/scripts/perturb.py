@@ -24,5 +24,5 @@ with job(snakemake.log[0]):
         open_pool(dataset, params.folder / dataset.name),
         ball,
         Path(snakemake.output.store),
-        provenance.attributes(dataset=dataset, ball=ball),
+        provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip)) | {"code": params.code},
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from epsball import files
 from epsball.job import job
-from epsball.selection import select
+from epsball.selection import read_samples, select
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -15,5 +15,7 @@ with job(snakemake.log[0]):
     [dataset] = snakemake.params.dataset
     names, paths = snakemake.params.networks, snakemake.input.surveys
     surveys = {name: pd.read_parquet(path) for name, path in zip(names, paths, strict=True)}
-    samples = select(surveys, dataset, snakemake.params.seed, snakemake.params.shard_size)
-    files.write_table(Path(snakemake.output.samples), samples)
+    path = Path(snakemake.output.samples)
+    before = read_samples(str(path)) if path.is_file() else None
+    samples = select(surveys, dataset, snakemake.params.seed, snakemake.params.shard_size, before)
+    files.write_table(path, samples)

@@ -27,21 +27,29 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
         for radius in range(shape[1]):
             features = activations["features"][sample, radius].values.astype(np.float64)
             rho[sample, radius], p_value[sample, radius] = correlation(
-                inputs[radius], pdist(features), context.mantel_permutations, int(seed)
+                square(inputs[radius]), squareform(pdist(features)), context.mantel_permutations, int(seed)
             )
     return table({"rho": rho, "p_value": p_value}, activations, "sample", "radius")
 
 
 def correlation(before: Array, after: Array, permutations: int, seed: int) -> tuple[float, float]:
-    """Mantel's test of two condensed distance matrices.
+    """Mantel's test of two distance matrices.
 
     Returns:
         ρ and its two-sided p value; both not a number where one side is constant.
     """
     from skbio.stats.distance import mantel  # takes seconds to import: not before it is needed
 
-    if np.ptp(before) == 0 or np.ptp(after) == 0:
+    pairs = np.tril_indices(len(before), -1)
+    if np.ptp(before[pairs]) == 0 or np.ptp(after[pairs]) == 0:
         return np.nan, np.nan
-    generator = np.random.default_rng(seed)
-    rho, p_value, _ = mantel(squareform(before), squareform(after), permutations=permutations, seed=generator)
+    rho, p_value, _ = mantel(before, after, permutations=permutations, seed=np.random.default_rng(seed))
     return float(rho), float(p_value)
+
+
+def square(pairs: Array) -> Array:
+    """The distance matrix of pairs in the order of `epsball.ball.distances`."""
+    points = round((1 + (1 + 8 * len(pairs)) ** 0.5) / 2)
+    matrix = np.zeros((points, points))
+    matrix[np.tril_indices(points, -1)] = pairs
+    return matrix + matrix.T
