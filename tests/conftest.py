@@ -26,6 +26,7 @@ from torch import nn
 ROOT = Path(__file__).parent.parent
 SIZE = 6
 BALL = Ball(radii=(0.0, 0.1, 1.0, 3.0), epsilon=0.1, draws=12)
+UNIFORM, PERMUTED_BASE, PERMUTATION = range(3)  # streams of the noise
 CONTEXT = Context(1.0, 1.0, 199)
 COMPUTE = Compute(batch=5, threads=1, device="cpu", floor_draws=3)
 

@@ -8,10 +8,10 @@ from math import isqrt
 import numpy as np
 import pytest
 import torch
+from conftest import UNIFORM
 from epsball import ball, noise
 from epsball.config import Norm
-from epsball.families import family
-from epsball.noise import Stream
+from epsball.families import FAMILIES, family
 from epsball.probes.topology import square
 from scipy.spatial.distance import pdist, squareform
 
@@ -23,7 +23,7 @@ def exact_root(value: int) -> Fraction:
 
 @pytest.mark.parametrize("radius", [0.1, 1.0, 20.0])
 def test_l2_factor_is_the_exact_one_rounded(radius: float) -> None:
-    integers = noise.uniform(1, Stream.UNIFORM, radius, range(2), 30_000)
+    integers = noise.uniform(1, UNIFORM, radius, range(2), 30_000)
     scaled = ball.scale(integers, radius, "l2")
     for row, vector in zip(integers.tolist(), scaled.numpy(), strict=True):
         exact = Fraction(radius) / exact_root(sum(number**2 for number in row))
@@ -39,13 +39,13 @@ def test_squares_do_not_overflow() -> None:
 
 
 def test_linf_is_in_8_bit_levels() -> None:
-    scaled = ball.scale(noise.uniform(1, Stream.UNIFORM, 20.0, range(3), 1000), 20.0, "linf")
+    scaled = ball.scale(noise.uniform(1, UNIFORM, 20.0, range(3), 1000), 20.0, "linf")
     assert scaled.abs().amax(dim=1).tolist() == pytest.approx([20 / 255] * 3, rel=1e-6)
 
 
 def test_radius_0_moves_nothing() -> None:
     image = torch.rand(4, 4, 3)
-    vectors = ball.scale(noise.uniform(1, Stream.UNIFORM, 0.0, range(3), 48), 0.0, "l2")
+    vectors = ball.scale(noise.uniform(1, UNIFORM, 0.0, range(3), 48), 0.0, "l2")
     images = ball.perturbed(image, vectors, clip=False)
     assert torch.equal(images, image.permute(2, 0, 1).expand(3, -1, -1, -1))
     assert ball.effective(image, images).abs().max() == 0
@@ -53,7 +53,7 @@ def test_radius_0_moves_nothing() -> None:
 
 def test_effective_perturbation_is_what_the_network_saw() -> None:
     image = torch.rand(5, 4, 3)
-    vectors = ball.scale(noise.uniform(1, Stream.UNIFORM, 0.1, range(3), 60), 0.1, "l2")
+    vectors = ball.scale(noise.uniform(1, UNIFORM, 0.1, range(3), 60), 0.1, "l2")
     images = ball.perturbed(image, vectors, clip=False)
     for draw in range(3):
         for row, column, channel in np.ndindex(5, 4, 3):
@@ -69,7 +69,7 @@ def test_effective_perturbation_is_what_the_network_saw() -> None:
 
 def test_clipping_keeps_images_in_range() -> None:
     image = torch.rand(5, 4, 3)
-    vectors = ball.scale(noise.uniform(1, Stream.UNIFORM, 20.0, range(3), 60), 20.0, "l2")
+    vectors = ball.scale(noise.uniform(1, UNIFORM, 20.0, range(3), 60), 20.0, "l2")
     assert ball.perturbed(image, vectors, clip=False).max() > 1
     clipped = ball.perturbed(image, vectors, clip=True)
     assert clipped.min() == 0
@@ -98,3 +98,8 @@ def test_uniform_draws_are_fresh_for_each_radius() -> None:
     arguments = {"seed": 3, "draws": range(2), "elements": 300, "norm": "l2", "device": "cpu"}
     one, two = (family("uniform").perturbations(radius=r, **arguments) for r in (1.0, 2.0))  # type: ignore[arg-type]
     assert abs(float(torch.corrcoef(torch.stack([one[0], two[0]]))[0, 1])) < 0.3
+
+
+def test_families_share_no_stream() -> None:
+    streams = [stream for name in FAMILIES for stream in family(name).STREAMS]
+    assert len(set(streams)) == len(streams)

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import BALL, COMPUTE, Stages, conv_net
+from conftest import BALL, COMPUTE, PERMUTATION, PERMUTED_BASE, UNIFORM, Stages, conv_net
 from epsball.config import Ball
-from epsball.noise import Stream
 from epsball.probes import Context
 from scipy.spatial.distance import pdist, squareform
 from scipy.special import softmax
@@ -26,11 +25,11 @@ def naive_vectors(seed: int, radius: float, family: str, size: int, spec: Ball) 
     """Eq. 4 and 6, number by number."""
     vectors = []
     for draw in range(spec.draws):
-        stream, base = (Stream.UNIFORM, draw) if family == "uniform" else (Stream.PERMUTED_BASE, 0)
+        stream, base = (UNIFORM, draw) if family == "uniform" else (PERMUTED_BASE, 0)
         words = [naive_word(seed, stream, radius, base, element) for element in range(size)]
         v = np.array([(word // 2**9) * 2 + 1 - 2**23 for word in words]) / 2**23
         if family == "permuted":
-            keys = [naive_word(seed, Stream.PERMUTATION, radius, draw, element) for element in range(size)]
+            keys = [naive_word(seed, PERMUTATION, radius, draw, element) for element in range(size)]
             v = v[sorted(range(size), key=lambda element: (keys[element], element))]
         length = np.linalg.norm(v) if spec.norm == "l2" else 255 * np.abs(v).max()
         vectors.append(v * (radius / length))

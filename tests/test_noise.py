@@ -7,8 +7,8 @@ import struct
 import numpy as np
 import pytest
 import torch
+from conftest import PERMUTATION, PERMUTED_BASE, UNIFORM
 from epsball import noise
-from epsball.noise import Stream
 from scipy import stats
 
 # Known answers of Philox-4x32-10, published with Random123 (Salmon et al. 2011).
@@ -34,7 +34,7 @@ def naive_philox(counter: tuple[int, ...], key: tuple[int, int]) -> tuple[int, .
     return c0, c1, c2, c3
 
 
-def naive_word(seed: int, stream: Stream, radius: float, draw: int, element: int) -> int:
+def naive_word(seed: int, stream: int, radius: float, draw: int, element: int) -> int:
     bits = struct.unpack("<I", struct.pack("<f", radius))[0]
     return naive_philox((element // 4, draw, bits, int(stream)), (seed % 2**32, seed // 2**32))[element % 4]
 
@@ -49,16 +49,16 @@ def test_published_answers(counter: tuple[int, ...], key: tuple[int, int], expec
 @pytest.mark.parametrize("elements", [1, 3, 4, 17, 100])
 def test_words_are_the_naive_ones(elements: int) -> None:
     seed = 2**63 + 12345678901
-    words = noise.words(seed, Stream.PERMUTED_BASE, 0.1, range(2, 4), elements)
-    expected = [[naive_word(seed, Stream.PERMUTED_BASE, 0.1, draw, e) for e in range(elements)] for draw in (2, 3)]
+    words = noise.words(seed, PERMUTED_BASE, 0.1, range(2, 4), elements)
+    expected = [[naive_word(seed, PERMUTED_BASE, 0.1, draw, e) for e in range(elements)] for draw in (2, 3)]
     assert words.tolist() == expected
 
 
 def test_draws_do_not_depend_on_company_or_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = noise.uniform(7, Stream.UNIFORM, 2.0, range(10), 5000)
-    apart = torch.cat([noise.uniform(7, Stream.UNIFORM, 2.0, range(d, d + 1), 5000) for d in range(10)])
+    together = noise.uniform(7, UNIFORM, 2.0, range(10), 5000)
+    apart = torch.cat([noise.uniform(7, UNIFORM, 2.0, range(d, d + 1), 5000) for d in range(10)])
     monkeypatch.setattr(noise, "_BLOCK", 97)
-    in_blocks = noise.uniform(7, Stream.UNIFORM, 2.0, range(10), 5000)
+    in_blocks = noise.uniform(7, UNIFORM, 2.0, range(10), 5000)
     assert torch.equal(together, apart)
     assert torch.equal(together, in_blocks)
 
@@ -66,28 +66,28 @@ def test_draws_do_not_depend_on_company_or_blocks(monkeypatch: pytest.MonkeyPatc
 def test_threads_change_no_bit() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    one = noise.permutations(3, 1.0, range(3), 60_000)
+    one = noise.permutations(3, PERMUTATION, 1.0, range(3), 60_000)
     torch.set_num_threads(2)
-    two = noise.permutations(3, 1.0, range(3), 60_000)
+    two = noise.permutations(3, PERMUTATION, 1.0, range(3), 60_000)
     torch.set_num_threads(before)
     assert torch.equal(one, two)
 
 
 def test_seeds_streams_radii_and_draws_differ() -> None:
-    reference = noise.words(1, Stream.UNIFORM, 1.0, range(1), 64)
+    reference = noise.words(1, UNIFORM, 1.0, range(1), 64)
     others = [
-        noise.words(2, Stream.UNIFORM, 1.0, range(1), 64),
-        noise.words(1 + 2**32, Stream.UNIFORM, 1.0, range(1), 64),
-        noise.words(1, Stream.PERMUTATION, 1.0, range(1), 64),
-        noise.words(1, Stream.UNIFORM, 2.0, range(1), 64),
-        noise.words(1, Stream.UNIFORM, 1.0, range(1, 2), 64),
+        noise.words(2, UNIFORM, 1.0, range(1), 64),
+        noise.words(1 + 2**32, UNIFORM, 1.0, range(1), 64),
+        noise.words(1, PERMUTATION, 1.0, range(1), 64),
+        noise.words(1, UNIFORM, 2.0, range(1), 64),
+        noise.words(1, UNIFORM, 1.0, range(1, 2), 64),
     ]
     for other in others:
         assert (reference == other).sum() <= 1
 
 
 def test_uniform_is_uniform_odd_and_centred() -> None:
-    drawn = noise.uniform(5, Stream.UNIFORM, 1.0, range(4), 50_000).numpy()
+    drawn = noise.uniform(5, UNIFORM, 1.0, range(4), 50_000).numpy()
     assert (drawn % 2 == 1).all()
     assert np.abs(drawn).max() < 2**23
     assert stats.kstest(drawn.ravel() / 2**23, stats.uniform(-1, 2).cdf).pvalue > 1e-3
@@ -95,7 +95,7 @@ def test_uniform_is_uniform_odd_and_centred() -> None:
 
 
 def test_permutations_are_permutations_and_uniform() -> None:
-    drawn = noise.permutations(9, 1.0, range(4000), 5).numpy()
+    drawn = noise.permutations(9, PERMUTATION, 1.0, range(4000), 5).numpy()
     assert (np.sort(drawn, axis=1) == np.arange(5)).all()
     counts = np.array([(drawn[:, 0] == place).sum() for place in range(5)])
     assert stats.chisquare(counts).pvalue > 1e-3
@@ -105,15 +105,15 @@ def test_permutations_are_permutations_and_uniform() -> None:
 
 
 def test_permutations_sort_the_naive_keys() -> None:
-    words = [naive_word(4, Stream.PERMUTATION, 3.0, 1, element) for element in range(50)]
+    words = [naive_word(4, PERMUTATION, 3.0, 1, element) for element in range(50)]
     expected = sorted(range(50), key=lambda element: (words[element], element))
-    assert noise.permutations(4, 3.0, range(1, 2), 50)[0].tolist() == expected
+    assert noise.permutations(4, PERMUTATION, 3.0, range(1, 2), 50)[0].tolist() == expected
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_gives_the_same_bits() -> None:
     for make in (noise.uniform, noise.words):
-        here = make(7, Stream.UNIFORM, 2.0, range(3), 10_000)
-        assert torch.equal(here, make(7, Stream.UNIFORM, 2.0, range(3), 10_000, "cuda").cpu())
-    there = noise.permutations(7, 2.0, range(3), 10_000, "cuda").cpu()
-    assert torch.equal(noise.permutations(7, 2.0, range(3), 10_000), there)
+        here = make(7, UNIFORM, 2.0, range(3), 10_000)
+        assert torch.equal(here, make(7, UNIFORM, 2.0, range(3), 10_000, "cuda").cpu())
+    there = noise.permutations(7, PERMUTATION, 2.0, range(3), 10_000, "cuda").cpu()
+    assert torch.equal(noise.permutations(7, PERMUTATION, 2.0, range(3), 10_000), there)

@@ -53,6 +53,14 @@ def test_only_what_a_stage_loads_counts(library: Path) -> None:
     assert digest(library, "activate.py", "epsball.families.permuted") != permuted
 
 
+def test_a_new_entry_of_a_registry_redoes_nothing(library: Path) -> None:
+    before = digest(library, "activate.py", "epsball.families.uniform")
+    edit(library, "families/__init__.py", "FAMILIES = {", 'FAMILIES = {"other": "epsball.families.other",')
+    assert digest(library, "activate.py", "epsball.families.uniform") == before
+    edit(library, "families/__init__.py", "importlib.import_module(FAMILIES[name])", "importlib.import_module(name)")
+    assert digest(library, "activate.py", "epsball.families.uniform") != before
+
+
 def test_progress_cannot_change_a_number(library: Path) -> None:
     before = digest(library, "activate.py")
     edit(library, "progress.py", "= 5.0", "= 6.0")

@@ -7,7 +7,6 @@ seed; the counter is (element // 4, draw, radius, stream), the radius by the bit
 
 from __future__ import annotations
 
-import enum
 import struct
 
 import numpy as np
@@ -21,14 +20,6 @@ _ROUNDS = 10
 
 # Counters worked on at a time: the temporaries of a block stay in a core's cache.
 _BLOCK = 16384
-
-
-class Stream(enum.IntEnum):
-    """What bits are for; two streams never share a counter."""
-
-    UNIFORM = 0
-    PERMUTED_BASE = 1
-    PERMUTATION = 2
 
 
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -57,13 +48,13 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
 
 
 def words(
-    seed: int, stream: Stream, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
+    seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Random 32-bit words, one an element of each draw.
 
     Args:
         seed: of the sample, 64 bits.
-        stream: what the words are for.
+        stream: what the words are for; two streams never share a counter. A family has its own.
         radius: of the ball; its float32 bits enter the counter.
         draws: numbers of the draws; step 1.
         elements: how many words a draw.
@@ -92,7 +83,7 @@ def words(
 
 
 def uniform(
-    seed: int, stream: Stream, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
+    seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Uniform numbers on (-1, 1) as odd integers in units of 2**-23, so that sums of their squares are exact.
 
@@ -104,7 +95,9 @@ def uniform(
     return ((words(seed, stream, radius, draws, elements, device) >> 9) * 2 - (2**23 - 1)).int()
 
 
-def permutations(seed: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu") -> Tensor:
+def permutations(
+    seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
+) -> Tensor:
     """Random permutations: the elements in the order of 32 random bits each, equal ones by number.
 
     That order is total, so every sorting algorithm gives the same permutation.
@@ -112,7 +105,7 @@ def permutations(seed: int, radius: float, draws: range, elements: int, device: 
     Returns:
         int64 tensor (draw, element): each row a permutation of ``range(elements)``.
     """
-    keys = words(seed, Stream.PERMUTATION, radius, draws, elements, device)
+    keys = words(seed, stream, radius, draws, elements, device)
     if keys.device.type != "cpu":
         return keys.argsort(dim=1, stable=True)
     # NumPy sorts 16-bit numbers by radix: two stable passes are several times faster than any sort of the whole.

@@ -13,8 +13,12 @@ from typing import Any
 
 _LIBRARY = Path(__file__).parent
 
-# Modules that cannot change a result: their edits redo nothing.
-_INERT = frozenset({"errors.py", "files.py", "gpus.py", "job.py", "progress.py", "runfolder.py"})
+# Modules that cannot change a result: their edits redo nothing. What the configuration says reaches a stage as values,
+# which count by themselves.
+_INERT = frozenset({"config.py", "errors.py", "files.py", "gpus.py", "job.py", "progress.py", "runfolder.py"})
+
+# What is registered counts where it is used: a new entry redoes nothing.
+_REGISTRIES = frozenset({"FAMILIES", "PROBES", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES", "TRAINING_FIGURES"})
 
 _PACKAGES = ("epsball", "torch", "numpy", "xarray", "zarr", "scikit-bio", "pandas", "Pillow")
 
@@ -89,14 +93,19 @@ def _imported_names(tree: ast.Module) -> Iterator[str]:
 
 @functools.cache
 def _essence(path: Path) -> str:
-    """Digest of a file's syntax tree without docstrings."""
+    """Digest of a file's syntax tree without docstrings and registries."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not _registers(node)]
     for node in ast.walk(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _registers(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id in _REGISTRIES for t in node.targets)
 
 
 def attributes(**parts: Any) -> dict[str, str]:

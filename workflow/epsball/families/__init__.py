@@ -19,6 +19,7 @@ class Family(Protocol):
     """What a family's module offers."""
 
     KEEPS_FEATURES: bool  # whether a probe of this family reads the features
+    STREAMS: tuple[int, ...]  # of `epsball.noise`, its own alone
 
     def perturbations(
         self, *, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str

@@ -9,9 +9,10 @@ from epsball.ball import scale
 from epsball.config import Norm
 
 KEEPS_FEATURES = False
+STREAMS = (1, 2)  # of what is permuted, and of the permutations
 
 
 def perturbations(*, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str) -> Tensor:
     """See `epsball.families.Family`."""
-    base = scale(noise.uniform(seed, noise.Stream.PERMUTED_BASE, radius, range(1), elements, device), radius, norm)
-    return base[0][noise.permutations(seed, radius, draws, elements, device)]
+    base = scale(noise.uniform(seed, STREAMS[0], radius, range(1), elements, device), radius, norm)
+    return base[0][noise.permutations(seed, STREAMS[1], radius, draws, elements, device)]

@@ -9,8 +9,9 @@ from epsball.ball import scale
 from epsball.config import Norm
 
 KEEPS_FEATURES = True
+STREAMS = (0,)
 
 
 def perturbations(*, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str) -> Tensor:
     """See `epsball.families.Family`."""
-    return scale(noise.uniform(seed, noise.Stream.UNIFORM, radius, draws, elements, device), radius, norm)
+    return scale(noise.uniform(seed, STREAMS[0], radius, draws, elements, device), radius, norm)
