@@ -29,6 +29,7 @@ onstart:
     with told():
         # The official plugin names its jobs after the run.
         runfolder.hold(FOLDER, getattr(workflow.scheduler._executor, "run_uuid", None))
+        records.keep_configuration(FOLDER, config)
         print(check(CONFIG, FOLDER / "datasets").to_string(index=False) + "\n", file=sys.stderr)
 
 

@@ -15,8 +15,20 @@ import yaml
 from conftest import ROOT, pictures
 
 FACTORY = """
+import os
+import sys
+from pathlib import Path
+
 import torch
 from torch import nn
+
+def count(net, inputs):
+    # Images of each stage's float32 passes; one image alone is a look at shapes.
+    if inputs[0].dtype == torch.float32 and len(inputs[0]) > 1:
+        stage = Path(sys.argv[0]).name.split(".")[-2]
+        Path("passes").mkdir(exist_ok=True)
+        with Path("passes", f"{stage}.{os.getpid()}").open("a") as file:
+            print(len(inputs[0]), file=file)
 
 def make(seed, sharpness):
     generator = torch.Generator().manual_seed(seed)
@@ -27,6 +39,7 @@ def make(seed, sharpness):
     net[0].weight.data, net[0].bias.data = weight, torch.zeros(6)
     net[4].weight.data = sharpness * torch.eye(3).repeat(1, 2)
     net[4].bias.data = torch.zeros(3)
+    net.register_forward_pre_hook(count)
     return net
 """
 
@@ -47,6 +60,9 @@ BASE: dict[str, Any] = {
         "two": {"dataset": "squares", "factory": "factory.py:make", "args": {"seed": 2, "sharpness": 25}},
     },
 }
+
+# Folders of a run that are not its results.
+ASIDE = {"logs", "benchmarks", "provenance"}
 
 # As few jobs as have each of the stages.
 TINY = {**BASE, "samples": 2, "networks": {"one": BASE["networks"]["one"]}}
@@ -77,7 +93,7 @@ class Study:
     def start(self, config: dict[str, Any], *arguments: str) -> subprocess.Popen[str]:
         """Start Snakemake on a configuration, in a process group of its own."""
         (self.folder / "mine.yaml").write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "mine.yaml", *arguments]
+        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "mine.yaml"]
         environment = {**os.environ, "PYTHONPATH": str(self.folder / "workflow")}
         return subprocess.Popen(
             command,
@@ -97,13 +113,22 @@ class Study:
         after = self.times(config["run"])
         return {name for name, time in after.items() if before.get(name) != time}
 
+    def passes(self) -> dict[str, int]:
+        """Images that passed the networks since the last call, by stage."""
+        counts: dict[str, int] = {}
+        for path in (self.folder / "passes").glob("*"):
+            stage = path.name.split(".")[0]
+            counts[stage] = counts.get(stage, 0) + sum(map(int, path.read_text().split()))
+            path.unlink()
+        return counts
+
     def times(self, run: str) -> dict[str, int]:
-        """When each file of a run was written; logs, benchmarks and hidden files aside."""
+        """When each file of a run was written; hidden files and those that are no results aside."""
         root = self.folder / "results" / run
         return {
             str(path.relative_to(root)): path.stat().st_mtime_ns
             for path in root.rglob("*")
-            if path.is_file() and path.name[0] != "." and path.relative_to(root).parts[0] not in {"logs", "benchmarks"}
+            if path.is_file() and path.name[0] != "." and path.relative_to(root).parts[0] not in ASIDE
         }
 
     def table(self, run: str, network: str, probe: str) -> pd.DataFrame:

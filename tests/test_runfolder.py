@@ -33,9 +33,10 @@ child.wait()
 JOB = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from epsball import files
 from epsball.job import job
-with job(sys.argv[1] + "/log"), files.whole(Path(sys.argv[1], "table")) as unfinished:
+with job(SimpleNamespace(log=[sys.argv[1] + "/log"])), files.whole(Path(sys.argv[1], "table")) as unfinished:
     unfinished.write_text("half")
     time.sleep(60)
 """

@@ -7,6 +7,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import epsball
 import numpy as np
@@ -102,7 +103,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, full_disk: Path) -> None:
     path = full_disk / "a.zarr.zip"
-    with pytest.raises(SystemExit) as end, job(str(stages.folder / "log")):
+    with pytest.raises(SystemExit) as end, job(SimpleNamespace(log=[stages.folder / "log"])):
         stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
     assert end.value.code == 1
     said = (stages.folder / "log").read_text()

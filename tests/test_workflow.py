@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import yaml
 import zarr.storage
+from epsball import records
 from epsball.figures import FIGURES
 from epsball.probes import PROBES
 from soak import soak
@@ -134,6 +139,55 @@ def test_published_weights_that_cannot_be_had(study: Study, tmp_path: Path, monk
     place = tmp_path / "hub" / "checkpoints"
     assert f"networks.resnet: weights 'resnet18-f37072fd.pth' are not in the folder '{place}'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_that_was_moved_is_complete_and_notices_changes(study: Study, tmp_path: Path) -> None:
+    study.run(BASE)
+    elsewhere = Study(tmp_path / "elsewhere")
+    shutil.copytree(study.folder / "results" / "small", elsewhere.folder / "results" / "small")
+    assert elsewhere.run(BASE) == set()
+    made = elsewhere.run({**BASE, "mantel_permutations": 199}, "results/small/claims.tsv")
+    assert kinds(made) == {"metrics", "claims.tsv"}
+
+
+def test_every_result_can_be_explained(study: Study) -> None:
+    study.run(BASE)
+    root = study.folder / "results" / "small"
+    weights = records.file_digest(root / "networks" / "one" / "weights.safetensors")[:16]
+    survey = records.file_digest(root / "survey" / "squares" / "one.parquet")[:16]
+    factory = records.file_digest(study.folder / "factory.py")[:16]
+    for name in study.times("small"):
+        said = "\n".join(records.explain(root / name))
+        assert "as recorded" in said
+        assert records.file_digest(root / name)[:16] in said
+    said = "\n".join(records.explain(root / "figures" / "fig1_isotropy.png"))
+    assert f"weights        networks/one/weights.safetensors, SHA-256 {weights}" in said
+    assert f"data           survey/squares/one.parquet, SHA-256 {survey}" in said
+    assert f"given          factory.py, SHA-256 {factory}" in said
+    kept = next(line.split()[1] for line in said.splitlines() if line.startswith("configuration "))
+    assert yaml.safe_load(Path(kept).read_text()) == BASE
+    claims = root / "claims.tsv"
+    written = claims.read_bytes()
+    claims.write_bytes(written + b"more")
+    assert "CHANGED since it was made" in "\n".join(records.explain(claims))
+    claims.write_bytes(written)
+
+
+def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study) -> None:
+    config = {**BASE, "run": "interrupted", "draws": 4000, "networks": {"one": BASE["networks"]["one"]}}
+    process = study.start(config)
+    root = study.folder / "results" / "interrupted"
+    while not list((root / "activations").rglob(".*.unfinished")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    start = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - start < 15
+    assert process.returncode != 0
+    assert "Traceback" not in out + err
+    assert not list((root / "activations").rglob("*unfinished*"))
+    assert not list((root / "activations").rglob("*.zip"))
 
 
 def test_more_samples_compute_new_shards_only(study: Study) -> None:

@@ -79,7 +79,8 @@ def activate(
                 dims = (*_DIMS[:2], "floor_draw") if key.startswith("exact") else _DIMS
                 values = np.stack([at[key] for at in per_radius])[None]
                 variables[key] = ((*dims, "unit") if values.ndim == 4 else dims, values)
-            writer.append(xr.Dataset(variables, coordinates(row, spec), {"family": name, **attributes}))
+            made = {"family": name, "images_in_a_pass": str(forward.size), **attributes}
+            writer.append(xr.Dataset(variables, coordinates(row, spec), made))
 
 
 def draws_to_pass(radius: float, known: int, spec: Ball, compute: Compute) -> range:

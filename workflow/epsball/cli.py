@@ -1,4 +1,4 @@
-"""The command line: `epsball check`. Thin over the library; Snakemake is the way to run a study."""
+"""The command line: `epsball check`, `epsball explain`. Thin over the library; Snakemake is the way to run a study."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from epsball.config import Config, load_config
 from epsball.datasets import open_pool
 from epsball.errors import EpsballError, nearest
 from epsball.inspection import inspect, layers
+from epsball.records import explain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,20 +33,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     look.add_argument("config", type=Path, help="the configuration, such as config/config.yaml")
     look.add_argument("--images", type=int, default=40, help="images of each dataset (default: 40)")
     look.add_argument("--layers", metavar="NETWORK", help="list a network's layers with their shapes instead")
+    trace = commands.add_parser(
+        "explain",
+        help="say what made a file of a run",
+        description="Say what made a table, store, figure or report of a run: when, from what, by which configuration, "
+        "code, weights and data, and whether it has changed since.",
+    )
+    trace.add_argument("file", type=Path, help="the file, such as results/default/claims.tsv")
     given = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        config = _read(given.config)
-        folder = Path("results") / config.run
-        if given.layers:
-            print(_layers(config, folder, given.layers).to_string(index=False))
+        if given.command == "explain":
+            print("\n".join(explain(given.file)))
         else:
-            check(config, folder / "datasets")
-            print(pd.DataFrame(inspect(config, folder, given.images)).to_string(index=False))
+            _check(given)
     except EpsballError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _check(given: argparse.Namespace) -> None:
+    config = _read(given.config)
+    folder = Path("results") / config.run
+    if given.layers:
+        print(_layers(config, folder, given.layers).to_string(index=False))
+    else:
+        check(config, folder / "datasets")
+        print(pd.DataFrame(inspect(config, folder, given.images)).to_string(index=False))
 
 
 def _read(path: Path) -> Config:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import ctypes
 import ctypes.util
+import logging
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,6 +18,8 @@ from epsball import gpus
 from epsball.config import Compute
 from epsball.errors import EpsballError
 from epsball.networks import Network
+
+_log = logging.getLogger(__name__)
 
 # glibc's names for what mallopt sets (malloc.h).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -78,7 +82,7 @@ class Forward:
 
     def __init__(self, network: Network, compute: Compute) -> None:
         self.device = device(compute.device)
-        self._batch = compute.batch
+        self.size = compute.batch  # images in a pass; smaller once that many did not fit into memory
         self._network = network.to(self.device).to(memory_format=torch.channels_last)
         self._exact: Network | None = None
         self._exact_device = "cpu" if self.device == "mps" else self.device
@@ -87,23 +91,27 @@ class Forward:
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, classes) and features (n, units), float32 on the CPU.
 
-        A short batch is filled up with copies of its last image: the size of a batch can change float rounding.
+        A short batch is filled up with copies of its last image: the size of a batch can change float rounding. One
+        that does not fit into memory is passed in smaller ones, and so are all after it; `size` and the log say so.
 
         Args:
-            images: float32 (n, 3, height, width) in [0, 1], n at most the batch size.
+            images: float32 (n, 3, height, width) in [0, 1].
 
         Raises:
-            EpsballError: logits are not finite.
+            EpsballError: logits are not finite, or one image alone does not fit.
         """
-        count = len(images)
-        images = images.to(self.device)
-        if count < self._batch:
-            images = torch.cat([images, images[-1:].expand(self._batch - count, -1, -1, -1)])
-        logits, features = self._network(images.contiguous(memory_format=torch.channels_last))
-        logits, features = logits[:count].cpu(), features[:count].cpu()
+        logits, features = self._in_parts(self._filled, images)
         if not logits.isfinite().all():
             raise EpsballError("the network's logits are not finite; check its weights and normalisation")
         return logits, features
+
+    def _filled(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        count = len(images)
+        images = images.to(self.device)
+        if count < self.size:
+            images = torch.cat([images, images[-1:].expand(self.size - count, -1, -1, -1)])
+        logits, features = self._network(images.contiguous(memory_format=torch.channels_last))
+        return logits[:count].cpu(), features[:count].cpu()
 
     @torch.inference_mode()
     def exact(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,5 +120,30 @@ class Forward:
             # Plain layout: CPU convolutions in float64 are more than twice as fast in it.
             self._exact = copy.deepcopy(self._network).to(self._exact_device, torch.float64)
             self._exact = self._exact.to(memory_format=torch.contiguous_format)
+        return self._in_parts(self._wide, images)
+
+    def _wide(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        assert self._exact is not None
         logits, features = self._exact(images.to(self._exact_device, torch.float64).contiguous())
         return logits.cpu(), features.cpu()
+
+    def _in_parts(self, run: Callable[[Tensor], tuple[Tensor, Tensor]], images: Tensor) -> tuple[Tensor, Tensor]:
+        """Pass images in as many at a time as fit into memory."""
+        while True:
+            try:
+                passed = [run(part) for part in torch.split(images, self.size)]
+                return torch.cat([logits for logits, _ in passed]), torch.cat([features for _, features in passed])
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if self.size == 1:
+                    raise EpsballError(f"memory does not suffice for one image: {str(error).splitlines()[0]}") from None
+                self.size = -(-self.size // 2)
+                _log.warning("out of memory; going on with passes of %d images: scores may round otherwise", self.size)
+            if self.device == "cuda":
+                torch.cuda.empty_cache()
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: CUDA and MPS have an exception of their own, the CPU's allocator a sentence."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

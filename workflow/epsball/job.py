@@ -1,4 +1,4 @@
-"""The frame of a job: its log, its errors, its exit code."""
+"""The frame of a job: its log, its errors, its exit code, the record of what it made."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from epsball import records
 from epsball.errors import EpsballError
 
 SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
 
 
 @contextlib.contextmanager
-def job(log: str) -> Iterator[None]:
+def job(snakemake: Any) -> Iterator[None]:
     """Log to a file and to the terminal; end with one sentence, and no traceback, where the input is at fault.
 
     A job whose Snakemake is killed ends too: the next one would run beside it.
 
     Args:
-        log: path of the log file; written anew.
+        snakemake: the object of that name in a script.
     """
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    path = Path(log)
+    path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     form = logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S")
     for handler in (logging.FileHandler(path, mode="w", encoding="utf-8"), logging.StreamHandler(sys.stderr)):
@@ -37,6 +39,8 @@ def job(log: str) -> Iterator[None]:
     logging.getLogger("epsball").setLevel(logging.INFO)
     try:
         yield
+        code = snakemake.params.get("code")
+        records.record(snakemake.output, snakemake.input, snakemake.rule, code, snakemake.config)
     except EpsballError as error:
         logging.getLogger("epsball").error("error: %s", error)
         sys.exit(1)

@@ -15,7 +15,9 @@ _LIBRARY = Path(__file__).parent
 
 # Modules that cannot change a result: their edits redo nothing. What the configuration says reaches a stage as values,
 # which count by themselves.
-_INERT = frozenset({"config.py", "errors.py", "files.py", "gpus.py", "job.py", "progress.py", "runfolder.py"})
+_INERT = frozenset(
+    {"config.py", "errors.py", "files.py", "gpus.py", "job.py", "progress.py", "records.py", "runfolder.py"}
+)
 
 # What is registered counts where it is used: a new entry redoes nothing.
 _REGISTRIES = frozenset({"FAMILIES", "PROBES", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES", "TRAINING_FIGURES"})

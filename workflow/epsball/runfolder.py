@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import base64
 import fcntl
 import logging
 import os
@@ -19,6 +20,11 @@ from epsball.errors import EpsballError
 from epsball.job import SECONDS_TO_NOTICE
 
 _LOCK = ".lock"
+
+# What Snakemake knows of each file's making, and where a run keeps its part of it.
+_KNOWN = Path(".snakemake") / "metadata"
+_KEPT = Path("provenance") / "snakemake"
+
 _SLURM = "jobs in SLURM: "
 _SECONDS_BETWEEN_LOOKS = 3.0
 
@@ -36,6 +42,35 @@ def require_writable(folder: Path) -> None:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise EpsballError(f"'{place}' is not a folder that can be written; results go to '{folder}'")
+
+
+def bring_known(folder: Path) -> None:
+    """Let Snakemake know how the files of a run were made, where it never knew or has forgotten.
+
+    So a folder that came from elsewhere is not computed again, and a change of its configuration is noticed.
+    """
+    for kept in _files(folder / _KEPT):
+        if not (place := _KNOWN / kept.relative_to(folder / _KEPT)).exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(kept, place)
+
+
+def keep_known(folder: Path) -> None:
+    """Keep what Snakemake knows of the files of a run with them."""
+    for known in _files(_KNOWN):
+        parts = known.relative_to(_KNOWN).parts
+        # A long name is cut into folders, each after an @.
+        name = base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode()
+        place = folder / _KEPT / known.relative_to(_KNOWN)
+        if Path(name).is_relative_to(folder) and not (
+            place.exists() and place.stat().st_mtime >= known.stat().st_mtime
+        ):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(known, place)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def hold(folder: Path, slurm: str | None = None) -> None:
@@ -75,7 +110,7 @@ def hold(folder: Path, slurm: str | None = None) -> None:
         files.remove_unfinished(folder)
     jobs = f", {_SLURM}{slurm}" if slurm else ""
     _note(file, f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}{jobs}")
-    atexit.register(_note, file, "")
+    atexit.register(_release, folder, file)
 
 
 def _cancel(note: str) -> None:
@@ -88,6 +123,11 @@ def _cancel(note: str) -> None:
         _log.warning("cancelling %d jobs that it left in SLURM", len(jobs))
         subprocess.run(["scancel", "--name", name], check=True)
         time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _release(folder: Path, file: TextIO) -> None:
+    keep_known(folder)
+    _note(file, "")
 
 
 def _note(file: TextIO, text: str) -> None:

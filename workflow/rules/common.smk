@@ -3,7 +3,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from epsball import figures, networks, plan, probes, provenance, runfolder, selection
+from epsball import figures, networks, plan, probes, provenance, records, runfolder, selection
 from epsball.check import check
 from epsball.config import Compute, load_config
 from epsball.families import FAMILIES
@@ -142,6 +142,11 @@ def tables(*names):
     return [f"{RUN}/metrics/{network}/{probe}.parquet" for network in NETWORKS for probe in names]
 
 
+def caption(figure):
+    """Text of a figure's caption."""
+    return Path(workflow.basedir, "workflow", "report", f"{figure}.rst").read_text(encoding="utf-8")
+
+
 def figure_inputs(wildcards):
     """What a figure is drawn from."""
     reads = figures.figure(wildcards.figure).READS
@@ -156,4 +161,5 @@ def figure_inputs(wildcards):
 if workflow.is_main_process:
     with told():
         runfolder.require_writable(FOLDER)
+        runfolder.bring_known(FOLDER)
     print(plan.describe(CONFIG, workflow.cores or 1), file=sys.stderr)

@@ -79,7 +79,6 @@ rule report:
         samples=expand(f"{RUN}/samples/{{dataset}}.csv", dataset=DATASETS),
         images=[path for dataset in DATASETS for path in made_files(dataset, "test")],
         figures=expand(f"{RUN}/figures/{{figure}}.png", figure=figures.names(CONFIG)),
-        captions=expand(f"{workflow.basedir}/workflow/report/{{figure}}.rst", figure=figures.names(CONFIG)),
     output:
         page=report(f"{RUN}/report.html", category="Report"),
     log:
@@ -89,6 +88,7 @@ rule report:
     params:
         config=tracked(CONFIG),
         run=FOLDER,
+        captions=tracked({name: caption(name) for name in figures.names(CONFIG)}),
         code=code("report.py", *KINDS.values()),
     script:
         "../scripts/report.py"

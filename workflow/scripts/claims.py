@@ -10,6 +10,6 @@ from epsball.job import job
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     [config] = snakemake.params.config
     files.write_table(Path(snakemake.output.table), judge(config, snakemake.params.run))

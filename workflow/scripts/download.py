@@ -10,7 +10,7 @@ from epsball.job import job
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     [dataset] = snakemake.params.dataset
     download(dataset)
     files.write_text(Path(snakemake.output.note), f"{dataset.options['root']}\n")

@@ -9,7 +9,7 @@ from epsball.job import job
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     [network] = snakemake.params.network
     path = networks.fetch(network)
     files.write_text(Path(snakemake.output.note), f"{path or network.factory}\n")

@@ -9,6 +9,6 @@ from epsball.job import job
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     [config] = snakemake.params.config
     draw(snakemake.wildcards.figure, config, snakemake.params.run, Path(snakemake.output[0]))

@@ -11,7 +11,7 @@ from epsball.selection import read_samples
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     for output in map(Path, snakemake.output):
         parts = [path for path in map(Path, snakemake.input.parts) if path.parent == output.with_suffix("")]
         files.write_table(output, gather(parts, read_samples(snakemake.input.samples)))

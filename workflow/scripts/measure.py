@@ -14,7 +14,7 @@ from epsball.selection import read_samples, shard_rows
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     [ball] = snakemake.params.ball
     paths, wildcards = snakemake.input, snakemake.wildcards
     table = measure(

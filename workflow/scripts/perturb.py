@@ -12,7 +12,7 @@ from epsball.selection import read_samples, shard_rows
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     [dataset] = snakemake.params.dataset
     [ball] = snakemake.params.ball
     [compute] = snakemake.params.compute

@@ -9,6 +9,6 @@ from epsball.job import job
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     [dataset] = snakemake.params.dataset
     render(dataset, snakemake.wildcards.split, Path(snakemake.output.images))

@@ -10,8 +10,8 @@ from epsball.report import report
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     [config] = snakemake.params.config
-    captions = {Path(path).stem: Path(path).read_text(encoding="utf-8") for path in snakemake.input.captions}
+    [captions] = snakemake.params.captions
     page = report(config, snakemake.params.run, captions)
     files.write_text(Path(snakemake.output.page), page)

@@ -11,7 +11,7 @@ from epsball.selection import read_samples, select
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     [dataset] = snakemake.params.dataset
     names, paths = snakemake.params.networks, snakemake.input.surveys
     surveys = {name: pd.read_parquet(path) for name, path in zip(names, paths, strict=True)}

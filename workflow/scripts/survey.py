@@ -11,7 +11,7 @@ from epsball.survey import survey
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]):
+with job(snakemake):
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset
     [compute] = snakemake.params.compute

@@ -1,0 +1,150 @@
+"""Extend a small study step by step: the jobs that run, and the images that pass a network.
+
+    python tests/extend.py
+
+prints the table that is in the README.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from study import BASE, Study
+
+_NETWORKS: dict[str, Any] = BASE["networks"]
+_START: dict[str, Any] = {**BASE, "run": "extended", "draws": 8}
+_HEAVY = ("perturb", "activate", "measure")
+
+_PROBE = '''
+"""The norm of the features."""
+
+import numpy as np
+from epsball.probes import table
+
+FAMILY = "uniform"
+
+def measure(activations, perturbations, context):
+    norm = np.linalg.norm(activations["features"].values, axis=3)
+    return table({"norm": norm}, activations, "sample", "radius", "draw")
+'''
+
+_FAMILY = '''
+"""Half of every element is one sign."""
+
+from epsball.ball import scale
+from epsball import noise
+
+KEEPS_FEATURES = False
+STREAMS = (3,)
+
+def perturbations(*, seed, radius, draws, elements, norm, device):
+    drawn = noise.uniform(seed, STREAMS[0], radius, draws, elements, device)
+    drawn[:, ::2] = drawn[:, ::2].abs()
+    return scale(drawn, radius, norm)
+'''
+
+_PROBE_OF_FAMILY = '''
+"""The range over a family of its own."""
+
+from epsball.probes.ranges import measure_ranges
+
+FAMILY = "onesided"
+
+def measure(activations, perturbations, context):
+    return measure_ranges(activations, perturbations)
+'''
+
+
+def network(seed: int, sharpness: float) -> dict[str, Any]:
+    """A further network on the study's dataset."""
+    return {"dataset": "squares", "factory": "factory.py:make", "args": {"seed": seed, "sharpness": sharpness}}
+
+
+def steps(study: Study) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
+    """What is changed, the configuration then, and further tables that are asked for."""
+    config = _START
+    yield "from nothing", config, []
+    yield "nothing", config, []
+    config = {**config, "samples": 6}
+    yield "2 more samples", config, []
+    config = {**config, "networks": {**_NETWORKS, "three": network(1, 40)}}
+    yield "another network, as sure", config, []
+    config = {**config, "networks": {**config["networks"], "four": network(3, 16)}}
+    yield "another network, less sure", config, []
+    config = {**config, "threshold": 0.9998}
+    yield "a higher threshold", config, []
+    config = {**config, "draws": 12}
+    yield "4 more draws", config, []
+    config = {**config, "radii": [1, 3]}
+    yield "another radius", config, []
+    library = study.folder / "workflow" / "epsball"
+    (library / "probes" / "norms.py").write_text(_PROBE)
+    study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", 'PROBES = {"norms": "epsball.probes.norms",')
+    yield "another probe", config, ["norms"]
+    (library / "families" / "onesided.py").write_text(_FAMILY)
+    (library / "probes" / "onesided.py").write_text(_PROBE_OF_FAMILY)
+    entry = 'FAMILIES = {"onesided": "epsball.families.onesided",'
+    study.edit("workflow/epsball/families/__init__.py", "FAMILIES = {", entry)
+    study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", 'PROBES = {"onesided": "epsball.probes.onesided",')
+    yield "another family, and its probe", config, ["norms", "onesided"]
+
+
+def extend(study: Study) -> pd.DataFrame:
+    """Run every step.
+
+    Returns:
+        A row a step: changed; samples (of the selection, and how many of them were in the one before); jobs of perturb,
+        activate, measure and all others; images that passed a network in activate, and in other jobs.
+    """
+    rows: list[dict[str, object]] = []
+    before: set[str] = set()
+    for changed, config, probes in steps(study):
+        run = f"results/{config['run']}"
+        tables = [f"{run}/metrics/{name}/{probe}.parquet" for name in config["networks"] for probe in probes]
+        logs = _logs(study.folder / run)
+        study.run(config, f"{run}/claims.tsv", *tables)
+        after = _logs(study.folder / run)
+        jobs = Counter(name.split("/")[0] for name, when in after.items() if logs.get(name) != when)
+        passes = study.passes()
+        chosen = set(pd.read_csv(study.folder / run / "samples" / "squares.csv")["sample"])
+        rows.append(
+            {
+                "changed": changed,
+                "samples": f"{len(chosen)}, {len(chosen & before)} kept",
+                **{rule: jobs.pop(rule, 0) for rule in _HEAVY},
+                "other jobs": sum(jobs.values()),
+                "images in activate": passes.pop("activate", 0),
+                "elsewhere": sum(passes.values()),
+            }
+        )
+        before = chosen
+        print(rows[-1], flush=True)
+    return pd.DataFrame(rows)
+
+
+def _logs(run: Path) -> dict[str, int]:
+    """When each job of a run last began."""
+    folder = run / "logs"
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*.log")}
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The table as the README has it."""
+    names = list(map(str, table.columns))
+    rows: list[list[str]] = [names, ["---"] * len(names), *table.astype(str).to_numpy().tolist()]
+    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+def main() -> None:
+    """The command line."""
+    with tempfile.TemporaryDirectory() as folder:
+        print(markdown(extend(Study(Path(folder)))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Passes that do not fit into memory, really and pretended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import BALL, COMPUTE, Stages, conv_net
+from epsball.errors import EpsballError
+from epsball.forward import Forward
+from epsball.networks import Network
+from torch import Tensor, nn
+
+
+class Small(nn.Module):
+    """A network on a device that holds few images."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.net, self.room = conv_net(), room
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        logits: Tensor = self.net(x)
+        return logits
+
+
+def test_smaller_passes_go_on_and_are_recorded(stages: Stages) -> None:
+    whole = stages.activate(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE).load()
+    parts = stages.activate(Small(2), "uniform", stages.folder / "b.zarr.zip", BALL, COMPUTE).load()
+    assert whole.attrs["images_in_a_pass"] == "5"
+    assert parts.attrs["images_in_a_pass"] == "2"
+    np.testing.assert_allclose(whole["logit"], parts["logit"], rtol=1e-5)
+    np.testing.assert_allclose(whole["features"], parts["features"], rtol=1e-5, atol=1e-6)
+    assert (whole["prediction"] == parts["prediction"]).all()
+
+
+def test_no_image_fits() -> None:
+    with pytest.raises(EpsballError, match="memory does not suffice for one image: CUDA out of memory"):
+        Forward(Network(Small(0)), COMPUTE)(torch.zeros(3, 3, 6, 6))
+
+
+def test_other_errors_are_not_taken_for_it() -> None:
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        Forward(Network(conv_net()), COMPUTE)(torch.zeros(3, 3, 9, 9))
+
+
+LIMITED = """
+import resource, torch
+from torch import nn
+from epsball.config import Compute
+from epsball.forward import Forward
+from epsball.networks import Network
+
+net = nn.Sequential(nn.Conv2d(3, 64, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 3))
+forward = Forward(Network(net), Compute(batch=16, device="cpu"))
+images = torch.rand(16, 3, 512, 512)
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+# A pass of 16 has 1 GB of activations.
+resource.setrlimit(resource.RLIMIT_AS, (used + 700 * 2**20,) * 2)
+logits, _ = forward(images)
+print(forward.size, tuple(logits.shape))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit of a process's memory")
+def test_memory_that_really_runs_out() -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    size, shape = done.stdout.split(maxsplit=1)
+    assert int(size) < 16
+    assert shape.strip() == "(16, 3)"

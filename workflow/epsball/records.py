@@ -1,0 +1,148 @@
+"""What made a file of a run: a record beside the results for each, and the chain of them back to weights and data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from epsball import files, provenance
+from epsball.errors import EpsballError
+
+_FOLDER = "provenance"  # in the folder of a run
+
+
+def keep_configuration(run: Path, configuration: Mapping[str, Any]) -> None:
+    """Keep a configuration, as it was given, under its digest: records name it by that."""
+    path = run / _FOLDER / f"configuration.{provenance.digest(configuration)}.yaml"
+    if not path.is_file():
+        files.write_text(path, yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True))
+
+
+def record(
+    outputs: Iterable[str], inputs: Iterable[str], rule: str, code: object, configuration: Mapping[str, Any]
+) -> None:
+    """Write the record of each file that a job has made.
+
+    A file that came out as it was keeps its record.
+
+    Args:
+        outputs: the files, below ``results/<run>``.
+        inputs: what they were made from.
+        rule: that made them.
+        code: digest of the rule's code.
+        configuration: of the run, as it was given.
+    """
+    for output in map(Path, outputs):
+        run, digest = _run(output), file_digest(output)
+        path = _path(run, output)
+        if path.is_file() and _read(path)["sha256"] == digest:
+            continue
+        sources = sorted(set(map(Path, inputs)))
+        facts = {
+            "file": str(output.relative_to(run)),
+            "sha256": digest,
+            "rule": rule,
+            "made": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
+            "code": code,
+            "configuration": provenance.digest(configuration),
+            "inputs": {
+                str(path.relative_to(run)): _digest_of(run, path) for path in sources if path.is_relative_to(run)
+            },
+            "given": {str(path): file_digest(path) for path in sources if not path.is_relative_to(run)},
+            "versions": provenance.versions(),
+        }
+        files.write_text(path, json.dumps(facts, indent=1) + "\n")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def explain(path: Path) -> Iterator[str]:
+    """Say in a few lines what made a file of a run, back to configuration, code, weights and data.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        EpsballError: it is no file of a run, or nothing is recorded of it.
+    """
+    if not path.is_file():
+        raise EpsballError(f"'{path}' does not exist; expected a file of a run, such as results/<run>/claims.tsv")
+    run = _run(path)
+    if not (kept := _path(run, path)).is_file():
+        raise EpsballError(f"nothing is recorded of '{path}'; tables, stores, figures and the report have records")
+    facts = _read(kept)
+    same = file_digest(path) == facts["sha256"]
+    chain = {facts["file"]: facts, **_chain(run, facts)}
+    yield f"{path}"
+    yield f"made           {facts['made']} by rule {facts['rule']}"
+    yield f"content        SHA-256 {facts['sha256'][:16]}, {'as recorded' if same else 'CHANGED since it was made'}"
+    yield f"configuration  {run / _FOLDER / ('configuration.' + facts['configuration'] + '.yaml')}"
+    yield f"code           {', '.join(_codes(chain.values()))}"
+    yield "versions       " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    for name in facts["inputs"]:
+        yield f"made from      {name}{_state(run, name, facts['inputs'][name])}"
+    for label, marks in (("weights", ("networks/", "weights.safetensors")), ("data", ("survey/", ".parquet"))):
+        for name, entry in chain.items():
+            if name.startswith(marks[0]) and name.endswith(marks[1]):
+                yield f"{label:14} {name}, SHA-256 {entry['sha256'][:16]}"
+    given = {name: digest for entry in chain.values() for name, digest in entry["given"].items()}
+    yield from (f"given          {name}, SHA-256 {digest[:16]}" for name, digest in given.items())
+
+
+def _chain(run: Path, facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Records of all that a file was made from, directly or not."""
+    found: dict[str, dict[str, Any]] = {}
+    waiting = list(facts["inputs"])
+    while waiting:
+        name = waiting.pop()
+        path = _path(run, run / name)
+        if name not in found and path.is_file():
+            found[name] = _read(path)
+            waiting += found[name]["inputs"]
+    return dict(sorted(found.items()))
+
+
+def _codes(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    return sorted({f"{entry['rule']} {entry['code']}" for entry in records if entry["code"]})
+
+
+def _state(run: Path, name: str, digest: str) -> str:
+    """What became of an input since."""
+    path = run / name
+    if not path.is_file():
+        return ", which is not there any more"
+    return "" if _digest_of(run, path) == digest else ", which is another one by now"
+
+
+def _run(path: Path) -> Path:
+    """The folder of the run that a file is in: the one above it that is named after `results`."""
+    for folder in path.parents:
+        if folder.parent.name == "results" or (folder / _FOLDER).is_dir():
+            return folder
+    raise EpsballError(f"'{path}' is in no folder of a run; expected results/<run>/…")
+
+
+def _path(run: Path, file: Path) -> Path:
+    return run / _FOLDER / f"{file.relative_to(run)}.json"
+
+
+def _digest_of(run: Path, file: Path) -> str:
+    """The digest that is recorded of a file of the run, or else that of the file."""
+    if (kept := _path(run, file)).is_file():
+        return str(_read(kept)["sha256"])
+    return file_digest(file)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return facts
