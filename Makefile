@@ -26,8 +26,9 @@ lint: $(READY)
 	$(BIN)/snakemake --lint
 
 N ?= 20
-soak: $(READY) ## kill N=20 runs of a small study at random moments, go on, and compare
+soak: $(READY) ## kill N=20 runs of a small study at random moments, local and in SLURM, go on, and compare
 	$(BIN)/python tests/soak.py $(N)
+	$(BIN)/python tests/slurm.py $(BIN)/python tests/soak.py $(N) --slurm
 
 test-slurm: $(READY) ## the small study on a SLURM that is started for it (root, Debian), or why not
 	$(BIN)/python tests/slurm.py $(BIN)/pytest tests/test_slurm.py

@@ -33,13 +33,17 @@ SlurmdPidFile={folder}/slurmd.pid
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-JobAcctGatherType=jobacct_gather/none
+SelectTypeParameters=CR_Core_Memory
+SlurmdParameters=config_overrides
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
+KillWait=5
 AccountingStorageType=accounting_storage/none
 ReturnToService=2
 MpiDefault=none
 GresTypes=gpu
-NodeName={node} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=16000 Gres=gpu:1
+NodeName={node} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=100000 Gres=gpu:1
 PartitionName=main Nodes={node} Default=YES
 """
 

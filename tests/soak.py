@@ -1,9 +1,10 @@
 """Kill a small study at random moments, go on with the same command, and compare with an undisturbed run.
 
     python tests/soak.py 20
+    python tests/slurm.py python tests/soak.py 20 --slurm
 
 prints a row a kill and ends with exit code 1 where anything differs. What is killed, by SIGKILL, is in turn a job,
-Snakemake, or everything at once.
+Snakemake, or everything at once; in SLURM, a job is cancelled, and the others outlive their Snakemake.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,36 +23,41 @@ from typing import Any
 
 import pandas as pd
 from epsball.probes import PROBES
-from study import BASE, Study
+from study import BASE, CLUSTER, TINY, Study
 
 WHAT = ("Snakemake", "everything", "a job")
 _PLACES = ("survey", "samples", "perturbations", "activations", "metrics")
 
 
-def soak(study: Study, config: dict[str, Any], kills: int, seed: int) -> pd.DataFrame:
-    """Kill runs and let them go on.
+def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: bool = False) -> pd.DataFrame:
+    """Kill runs and let them go on, up to the claims.
 
     Args:
         study: where; its folder is the caller's.
         config: to run.
         kills: how many, each of a run of its own.
         seed: of the moments.
+        slurm: whether in the SLURM of this machine; the undisturbed run is a local one all the same.
 
     Returns:
-        A row a kill: what, after (seconds), finished (files that were there then), lost (of them made again),
-        leftovers (hidden files at the end), differences (tables unlike the undisturbed run's).
+        A row a kill: what, after (seconds), finished (files that were there then), lost (of them computed again: with
+        other content, or with another record of their making), leftovers (hidden files at the end), differences
+        (tables unlike the undisturbed run's).
     """
     generator = random.Random(seed)
+    study.run({**config, "run": "undisturbed"}, _claims("undisturbed"))
+    where = CLUSTER if slurm else ()
     start = time.monotonic()
-    study.run({**config, "run": "undisturbed"})
+    study.run({**config, "run": "timed"}, _claims("timed"), *where)
     duration = time.monotonic() - start
     rows = []
     for number in range(kills):
         killed = {**config, "run": f"killed{number}"}
         what, after = WHAT[number % len(WHAT)], generator.uniform(0.15, 0.95) * duration
-        _kill(study, killed, what, after)
+        arguments = (_claims(killed["run"]), *where)
+        _kill(study, killed, arguments, what, after)
         finished = _finished(study, killed["run"])
-        study.run(killed)
+        study.run(killed, *arguments)
         at_end = _finished(study, killed["run"])
         rows.append(
             {
@@ -66,14 +73,26 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int) -> pd.Data
     return pd.DataFrame(rows)
 
 
-def _finished(study: Study, run: str) -> dict[str, int]:
-    return {name: when for name, when in study.times(run).items() if name.split("/")[0] in _PLACES}
+def _claims(run: str) -> str:
+    return f"results/{run}/claims.tsv"
 
 
-def _kill(study: Study, config: dict[str, Any], what: str, after: float) -> None:
-    process = study.start(config)
+def _finished(study: Study, run: str) -> dict[str, str]:
+    """The record of each file that is there and has one: it is written anew where the file is computed again."""
+    root = study.folder / "results" / run
+    records = {name: root / "provenance" / f"{name}.json" for name in study.times(run) if name.split("/")[0] in _PLACES}
+    return {name: path.read_text() for name, path in records.items() if path.is_file()}
+
+
+def _kill(study: Study, config: dict[str, Any], arguments: tuple[str, ...], what: str, after: float) -> None:
+    process = study.start(config, *arguments)
     time.sleep(after)
-    if what == "a job":
+    if what == "a job" and CLUSTER[0] in arguments:
+        while process.poll() is None and not (running := _in_slurm()):
+            time.sleep(0.2)
+        if process.poll() is None:
+            subprocess.run(["scancel", running[0]], check=True)
+    elif what == "a job":
         # A moment without a job is waited out.
         while process.poll() is None and not (jobs := _jobs(process.pid)):
             time.sleep(0.05)
@@ -86,6 +105,12 @@ def _kill(study: Study, config: dict[str, Any], what: str, after: float) -> None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+def _in_slurm() -> list[str]:
+    """Numbers of the running jobs in SLURM."""
+    queue = ["squeue", "--noheader", "--states=R", "--format=%i"]
+    return subprocess.run(queue, capture_output=True, text=True, check=True).stdout.split()
 
 
 def _jobs(parent: int) -> list[int]:
@@ -108,9 +133,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kills", type=int, help="how many runs to kill")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    arguments = parser.parse_args()
+    parser.add_argument("--slurm", action="store_true", help="in the SLURM of this machine")
+    given = parser.parse_args()
+    config = TINY if given.slurm else {**BASE, "networks": TINY["networks"]}
     with tempfile.TemporaryDirectory() as folder:
-        table = soak(Study(Path(folder)), BASE, arguments.kills, arguments.seed)
+        table = soak(Study(Path(folder)), config, given.kills, given.seed, given.slurm)
     print(table.groupby("what")[["finished", "lost", "leftovers", "differences"]].agg(["sum", "max"]).to_string())
     return int(table[["leftovers", "differences"]].to_numpy().any())
 

@@ -67,6 +67,15 @@ ASIDE = {"logs", "benchmarks", "provenance"}
 # As few jobs as have each of the stages.
 TINY = {**BASE, "samples": 2, "networks": {"one": BASE["networks"]["one"]}}
 
+# A cluster of one node whose queue answers at once.
+CLUSTER = (
+    "--workflow-profile=profiles/slurm",
+    "--slurm-no-account",
+    "--slurm-init-seconds-before-status-checks=2",
+    "--seconds-between-status-checks=2",
+    "--latency-wait=10",
+)
+
 
 class Study:
     """A copy of the repository with small data in it."""

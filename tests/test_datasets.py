@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import http.server
 import shutil
+import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,6 +228,16 @@ def test_imagenette_has_the_labels_of_imagenet(tmp_path: Path, dataset_spec: Mak
         assert categories[label].replace(" ", "") in names
 
 
+@contextlib.contextmanager
+def served(file: Path) -> Iterator[str]:
+    """The address of a file on a server of this machine."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=file.parent)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{file.name}"
+        server.shutdown()
+
+
 def test_downloads_are_made_once_and_their_failure_is_told(
     tmp_path: Path, dataset_spec: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,16 +249,26 @@ def test_downloads_are_made_once_and_their_failure_is_told(
     archive = Path(shutil.make_archive(str(tmp_path / "away" / "all"), "gztar", made))
     archive = archive.rename(tmp_path / "away" / "imagenette2-160.tgz")
     digest = hashlib.md5(archive.read_bytes()).hexdigest()
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=archive.parent)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/{archive.name}"
-    monkeypatch.setitem(Imagenette._ARCHIVES, "160px", (url, "0" * 32))
-    with pytest.raises(EpsballError, match="datasets.mine: .* does not exist; .* downloading it failed"):
+    with served(archive) as url:
+        monkeypatch.setitem(Imagenette._ARCHIVES, "160px", (url, "0" * 32))
+        with pytest.raises(EpsballError, match="datasets.mine: .* does not exist; .* downloading it failed"):
+            download(spec)
+        monkeypatch.setitem(Imagenette._ARCHIVES, "160px", (url, digest))
         download(spec)
-    monkeypatch.setitem(Imagenette._ARCHIVES, "160px", (url, digest))
-    download(spec)
     assert len(open_pool(spec, tmp_path)) == 1
-    server.shutdown()
-    server.server_close()
     download(spec)
+
+
+def test_an_archive_cannot_leave_its_folder(
+    tmp_path: Path, dataset_spec: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, archive = tmp_path / "root", tmp_path / "imagenette2-160.tgz"
+    with tarfile.open(archive, "w:gz") as made:
+        made.addfile(tarfile.TarInfo("../evil"))
+    digest = hashlib.md5(archive.read_bytes()).hexdigest()
+    root.mkdir()
+    spec = dataset_spec("imagenette", root=str(root), size="160px", resize=None, crop=None)
+    with served(archive) as url, pytest.raises(EpsballError, match="downloading it failed .*outside the destination"):
+        monkeypatch.setitem(Imagenette._ARCHIVES, "160px", (url, digest))
+        download(spec)
+    assert not (tmp_path / "evil").exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from soak import differences
-from study import TINY, Study
+from study import CLUSTER, TINY, Study
 
 _THERE = shutil.which("sinfo") and not subprocess.run(["sinfo"], capture_output=True, check=False).returncode
 
@@ -18,15 +18,6 @@ pytestmark = [
     pytest.mark.xdist_group("workflow"),
     pytest.mark.skipif(not _THERE, reason="needs a SLURM; make test-slurm starts one"),
 ]
-
-# A cluster of one node whose queue answers at once.
-CLUSTER = (
-    "--workflow-profile=profiles/slurm",
-    "--slurm-no-account",
-    "--slurm-init-seconds-before-status-checks=2",
-    "--seconds-between-status-checks=2",
-    "--latency-wait=10",
-)
 
 
 def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_a_job_cancelled(tmp_path: Path) -> None:
@@ -45,6 +36,30 @@ def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_
     assert "jobs that it left in SLURM" in err
     assert str(cancelled) in err
     assert differences(study, "local", "slurm") == []
+
+
+# Sleeps over its time once, in the stage activate.
+SLEEPY = """
+    import time
+    if Path(sys.argv[0]).name.endswith("activate.py") and not Path("slept").exists():
+        Path("slept").touch()
+        time.sleep(300)
+    generator ="""
+
+
+def test_a_job_over_its_memory_or_its_time_is_tried_again_with_more(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    study.edit("factory.py", "\n    generator =", SLEEPY)
+    config = {**TINY, "run": "limits"}
+    limits = ("perturb:mem_mb=150 * attempt**5", "activate:runtime=attempt**3")
+    done = study.snakemake(config, "results/limits/claims.tsv", "--set-resources", *limits, *CLUSTER)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (study.folder / "slept").exists()
+    assert {"perturb", "activate"} <= {line.split()[-1].rstrip(":") for line in _errors(done.stderr)}
+
+
+def _errors(said: str) -> list[str]:
+    return [line for line in said.splitlines() if line.startswith("Error in rule") or "Error in rule" in line]
 
 
 def _running(rule: str, after: int = 0) -> int:
