@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from study import BASE, Study
+from study import TINY, Study
 
-_NETWORKS: dict[str, Any] = BASE["networks"]
-_START: dict[str, Any] = {**BASE, "run": "extended", "draws": 8}
+_START: dict[str, Any] = {**TINY, "run": "extended", "draws": 8, "samples": 3, "shard_size": 3}
 _HEAVY = ("perturb", "activate", "measure")
 
 _PROBE = '''
@@ -71,12 +70,8 @@ def steps(study: Study) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     yield "from nothing", config, []
     yield "nothing", config, []
     config = {**config, "samples": 6}
-    yield "2 more samples", config, []
-    config = {**config, "networks": {**_NETWORKS, "three": network(1, 40)}}
-    yield "another network, as sure", config, []
-    config = {**config, "networks": {**config["networks"], "four": network(3, 16)}}
-    yield "another network, less sure", config, []
-    config = {**config, "threshold": 0.9998}
+    yield "3 more samples", config, []
+    config = {**config, "threshold": 0.9985}
     yield "a higher threshold", config, []
     config = {**config, "draws": 12}
     yield "4 more draws", config, []
@@ -92,6 +87,10 @@ def steps(study: Study) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     study.edit("workflow/epsball/families/__init__.py", "FAMILIES = {", entry)
     study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", 'PROBES = {"onesided": "epsball.probes.onesided",')
     yield "another family, and its probe", config, ["norms", "onesided"]
+    config = {**config, "networks": {**config["networks"], "two": network(1, 40)}}
+    yield "another network, as sure", config, ["norms", "onesided"]
+    config = {**config, "networks": {**config["networks"], "three": network(3, 16)}}
+    yield "another network, less sure", config, ["norms", "onesided"]
 
 
 def extend(study: Study) -> pd.DataFrame:

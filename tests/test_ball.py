@@ -77,10 +77,10 @@ def test_clipping_keeps_images_in_range() -> None:
 
 
 def test_distances_are_scipys() -> None:
-    points = torch.randn(9, 500, dtype=torch.float64)
+    points = torch.randn(60, 5000, dtype=torch.float64)
     found = ball.distances(points).numpy()
     assert square(found) == pytest.approx(squareform(pdist(points.numpy())), rel=1e-12)
-    assert found[:15] == pytest.approx(ball.distances(points[:6]).numpy(), rel=1e-12)
+    assert (found[: 30 * 29 // 2] == ball.distances(points[:30]).numpy()).all()
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])

@@ -11,11 +11,13 @@ from typing import ClassVar
 import pytest
 import torch
 import xarray as xr
-from conftest import BALL, COMPUTE, Stages, conv_net
+from conftest import BALL, COMPUTE, ROOT, Stages, conv_net
 from epsball import store
 from epsball.config import Ball
 from epsball.errors import EpsballError
 from epsball.perturbation import perturb
+from extend import extend, markdown
+from study import Study
 from torch import Tensor, nn
 
 # Neither number of draws is a multiple of the batch, 5.
@@ -110,9 +112,14 @@ def test_measures_read_what_is_asked_for(stages: Stages, tmp_path: Path) -> None
         perturb("uniform", stages.samples, stages.pool, spec, paths[name], {})
     less, more = (store.open_part(path, rows, FEW.radii, FEW.draws).load() for path in paths.values())
     assert more["sample"].values.tolist() == ["s2", "s0"]
-    xr.testing.assert_identical(less.drop_vars("distance"), more.drop_vars("distance"))
-    xr.testing.assert_allclose(less["distance"], more["distance"], rtol=1e-12)
+    xr.testing.assert_identical(less, more)
     with pytest.raises(EpsballError, match=r"less.zarr.zip: lacks radius 1.0; remove it"):
         store.open_part(paths["less"], rows, MORE.radii, FEW.draws)
     with pytest.raises(EpsballError, match="lacks draws, of 12 it has 7"):
         store.open_part(paths["less"], rows, FEW.radii, MORE.draws)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("extension")
+def test_the_table_of_the_readme_is_what_runs(tmp_path: Path) -> None:
+    assert markdown(extend(Study(tmp_path))) in (ROOT / "README.md").read_text()

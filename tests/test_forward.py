@@ -49,6 +49,17 @@ def test_other_errors_are_not_taken_for_it() -> None:
         Forward(Network(conv_net()), COMPUTE)(torch.zeros(3, 3, 9, 9))
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_end_the_job_and_leave_no_store(stages: Stages, value: float) -> None:
+    module = conv_net()
+    last = module[-1]
+    assert isinstance(last, nn.Linear)
+    last.bias.data[1] = value
+    with pytest.raises(EpsballError, match="logits are not finite; check its weights and normalisation"):
+        stages.activate(module, "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE)
+    assert not list(stages.folder.glob("*zarr*"))
+
+
 LIMITED = """
 import resource, torch
 from torch import nn

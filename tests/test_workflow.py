@@ -173,6 +173,31 @@ def test_every_result_can_be_explained(study: Study) -> None:
     claims.write_bytes(written)
 
 
+def test_a_damaged_store_is_named_and_its_shard_alone_is_made_anew(study: Study) -> None:
+    study.run(BASE)
+    root = study.folder / "results" / "small"
+    store = root / "activations" / "one" / "uniform" / "1.zarr.zip"
+    content, when = bytearray(store.read_bytes()), store.stat().st_mtime_ns
+    content[len(content) // 3] ^= 1
+    store.write_bytes(content)
+    os.utime(store, ns=(when, when))
+    (root / "metrics" / "one" / "topology" / "1.parquet").unlink()
+    done = study.snakemake(BASE, "--notemp", "results/small/metrics/one/topology/1.parquet")
+    assert done.returncode != 0
+    sentence = "results/small/activations/one/uniform/1.zarr.zip: not a whole store"
+    assert sentence in done.stderr
+    assert "remove it and run again to make it anew" in done.stderr
+    assert "Traceback" not in done.stderr
+    store.unlink()
+    made = study.run(BASE)
+    assert {name for name in made if name.startswith(("activations", "perturbations"))} == {
+        "activations/one/uniform/1.zarr.zip"
+    }
+    assert {name for name in made if name.startswith("metrics/one/") and name.endswith("/1.parquet")} == {
+        f"metrics/one/{probe}/1.parquet" for probe in ("isotropy", "topology", "lipschitz")
+    }
+
+
 def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study) -> None:
     config = {**BASE, "run": "interrupted", "draws": 4000, "networks": {"one": BASE["networks"]["one"]}}
     process = study.start(config)

@@ -6,10 +6,15 @@ network sees is ``(x + v) - x`` in float32, and norms and distances are of that 
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from epsball.config import Norm
+
+_BLOCK = 25  # rows of a Gram matrix that are multiplied at a time
 
 
 def scale(integers: Tensor, radius: float, norm: Norm) -> Tensor:
@@ -69,7 +74,8 @@ def effective(image: Tensor, images: Tensor) -> Tensor:
 def distances(points: Tensor) -> Tensor:
     """Euclidean distances between the rows, by the Gram matrix in float64.
 
-    Meant for perturbations, whose lengths are of the order of their distances: nothing cancels.
+    Meant for perturbations, whose lengths are of the order of their distances: nothing cancels. The distance of two
+    rows is the same to the last bit however many more there are.
 
     Args:
         points: float64 (draw, element).
@@ -77,7 +83,12 @@ def distances(points: Tensor) -> Tensor:
     Returns:
         float64 (pair,): the lower triangle, row by row, so that pairs of the first rows come first.
     """
-    gram = points @ points.T
+    count = len(points)
+    blocks = [pad(block, (0, 0, 0, _BLOCK - len(block))) for block in torch.split(points, _BLOCK)]
+    gram = points.new_zeros(len(blocks) * _BLOCK, len(blocks) * _BLOCK)
+    for (row, one), (column, other) in itertools.combinations_with_replacement(enumerate(blocks), 2):
+        # Products of one shape alone: how a library adds up depends on the shape.
+        gram[column * _BLOCK :, row * _BLOCK :][:_BLOCK, :_BLOCK] = other @ one.T
     squares = gram.diagonal()
-    rows, columns = torch.tril_indices(len(points), len(points), offset=-1, device=points.device)
+    rows, columns = torch.tril_indices(count, count, offset=-1, device=points.device)
     return (squares[rows] + squares[columns] - 2 * gram[rows, columns]).clamp_min(0).sqrt()

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.patheffects import withStroke
 
 from epsball.figures import style
 from epsball.results import Results
@@ -66,7 +67,8 @@ def _plane(part: Any, ax: Axes, shown: dict[str, Any]) -> None:
     ax.add_patch(Circle((0, 0), float(np.linalg.norm(shown["points"][0])), fill=False, ec="white", lw=0.8, ls="--"))
     for point, name, marker, colour in zip([np.zeros(2), *shown["points"]], _NAMES, _MARKERS, _COLOURS, strict=True):
         ax.scatter(point[0], point[1], marker=marker, s=28, color=colour, ec="black", lw=0.8, zorder=3)
-        ax.annotate(name, point, (-6, -11), textcoords="offset points", ha="right", color="white", fontsize="small")
+        label = ax.annotate(name, point, (-6, -11), textcoords="offset points", ha="right", color="white")
+        label.set(fontsize="small", path_effects=[withStroke(linewidth=2, foreground="black")])
     ax.set_aspect("equal")
     ax.grid(False)
     ax.set_xlabel("along v₁")
