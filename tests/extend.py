@@ -89,7 +89,7 @@ def steps(study: Study) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     yield "another family, and its probe", config, ["norms", "onesided"]
     config = {**config, "networks": {**config["networks"], "two": network(1, 40)}}
     yield "another network, as sure", config, ["norms", "onesided"]
-    config = {**config, "networks": {**config["networks"], "three": network(3, 16)}}
+    config = {**config, "networks": {**config["networks"], "three": network(1, 13)}}
     yield "another network, less sure", config, ["norms", "onesided"]
 
 

@@ -39,6 +39,7 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 KillWait=5
+MinJobAge=3600
 AccountingStorageType=accounting_storage/none
 ReturnToService=2
 MpiDefault=none

@@ -40,9 +40,8 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
         slurm: whether in the SLURM of this machine; the undisturbed run is a local one all the same.
 
     Returns:
-        A row a kill: what, after (seconds), finished (files that were there then), lost (of them computed again: with
-        other content, or with another record of their making), leftovers (hidden files at the end), differences
-        (tables unlike the undisturbed run's).
+        A row a kill: what, after (seconds), finished (files that were there then), lost (of them written again),
+        leftovers (hidden files at the end), differences (tables unlike the undisturbed run's).
     """
     generator = random.Random(seed)
     study.run({**config, "run": "undisturbed"}, _claims("undisturbed"))
@@ -58,13 +57,12 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
         _kill(study, killed, arguments, what, after)
         finished = _finished(study, killed["run"])
         study.run(killed, *arguments)
-        at_end = _finished(study, killed["run"])
         rows.append(
             {
                 "what": what,
                 "after": f"{after:.0f} s of {duration:.0f}",
                 "finished": len(finished),
-                "lost": sum(at_end.get(name) != written for name, written in finished.items()),
+                "lost": sum(not path.samefile(held) for path, held in finished.items()),
                 "leftovers": len(list((study.folder / "results" / killed["run"]).rglob(".*.unfinished"))),
                 "differences": len(differences(study, "undisturbed", killed["run"])),
             }
@@ -77,11 +75,14 @@ def _claims(run: str) -> str:
     return f"results/{run}/claims.tsv"
 
 
-def _finished(study: Study, run: str) -> dict[str, str]:
-    """The record of each file that is there and has one: it is written anew where the file is computed again."""
-    root = study.folder / "results" / run
-    records = {name: root / "provenance" / f"{name}.json" for name in study.times(run) if name.split("/")[0] in _PLACES}
-    return {name: path.read_text() for name, path in records.items() if path.is_file()}
+def _finished(study: Study, run: str) -> dict[Path, Path]:
+    """Files that are there, each with a second name, which stays with this file if another takes its place."""
+    root, kept = study.folder / "results" / run, study.folder / "finished" / run
+    names = [name for name in study.times(run) if name.split("/")[0] in _PLACES]
+    for name in names:
+        (kept / name).parent.mkdir(parents=True, exist_ok=True)
+        (kept / name).hardlink_to(root / name)
+    return {root / name: kept / name for name in names}
 
 
 def _kill(study: Study, config: dict[str, Any], arguments: tuple[str, ...], what: str, after: float) -> None:

@@ -79,7 +79,8 @@ def activate(
                 dims = (*_DIMS[:2], "floor_draw") if key.startswith("exact") else _DIMS
                 values = np.stack([at[key] for at in per_radius])[None]
                 variables[key] = ((*dims, "unit") if values.ndim == 4 else dims, values)
-            made = {"family": name, "images_in_a_pass": str(forward.size), **attributes}
+            smallest = min(forward.size, int(earlier.attributes.get("images_in_a_pass", forward.size)))
+            made = {"family": name, "images_in_a_pass": str(smallest), **attributes}
             writer.append(xr.Dataset(variables, coordinates(row, spec), made))
 
 

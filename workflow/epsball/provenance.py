@@ -110,6 +110,11 @@ def _registers(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id in _REGISTRIES for t in node.targets)
 
 
+def decides(attribute: str) -> bool:
+    """Whether an attribute of a store decides its numbers: of the versions, those that compute them."""
+    return not attribute.startswith("version_") or attribute in {"version_torch", "version_numpy"}
+
+
 def attributes(**parts: Any) -> dict[str, str]:
     """What a store says of its making: a digest of each part of the configuration, and versions."""
     digests = {f"{name}_configuration": digest(part) for name, part in parts.items()}

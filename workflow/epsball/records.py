@@ -29,7 +29,7 @@ def record(
 ) -> None:
     """Write the record of each file that a job has made.
 
-    A file that came out as it was keeps its record.
+    A file that came out as it was keeps the time of its making.
 
     Args:
         outputs: the files, below ``results/<run>``.
@@ -41,14 +41,15 @@ def record(
     for output in map(Path, outputs):
         run, digest = _run(output), file_digest(output)
         path = _path(run, output)
-        if path.is_file() and _read(path)["sha256"] == digest:
-            continue
+        made = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+        if path.is_file() and (before := _read(path))["sha256"] == digest:
+            made = before["made"]
         sources = sorted(set(map(Path, inputs)))
         facts = {
             "file": str(output.relative_to(run)),
             "sha256": digest,
             "rule": rule,
-            "made": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
+            "made": made,
             "code": code,
             "configuration": provenance.digest(configuration),
             "inputs": {

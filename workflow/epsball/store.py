@@ -18,7 +18,7 @@ import zarr.errors
 import zarr.storage
 from numpy.typing import NDArray
 
-from epsball import files
+from epsball import files, provenance
 from epsball.errors import EpsballError
 
 _log = logging.getLogger(__name__)
@@ -128,12 +128,16 @@ class Earlier:
 
     Args:
         path: of the store.
-        attributes: of the one that is to be. Where they are not those of the store there, or it is not whole, nothing
-            is taken over, and the log says so.
+        attributes: of the one that is to be. Where those that decide its numbers are not those of the store there, or
+            it is not whole, nothing is taken over, and the log says so.
+
+    Attributes:
+        attributes: of the store there; none where nothing is taken over.
     """
 
     def __init__(self, path: Path, attributes: Mapping[str, str]) -> None:
         self._held: xr.Dataset | None = None
+        self.attributes: dict[str, str] = {}
         if not path.is_file():
             return
         try:
@@ -141,10 +145,11 @@ class Earlier:
         except EpsballError as error:
             _log.warning("made anew: %s", error)
             return
-        if unlike := [name for name, value in attributes.items() if held.attrs.get(name) != value]:
+        deciding = {name: value for name, value in attributes.items() if provenance.decides(name)}
+        if unlike := [name for name, value in deciding.items() if held.attrs.get(name) != value]:
             _log.info("%s: made anew for another %s", path, ", ".join(unlike))
             return
-        self._held = held
+        self._held, self.attributes = held, held.attrs
         self._seeds = {seed: place for place, seed in enumerate(held["seed"].values.tolist())}
         self._radii = {radius: place for place, radius in enumerate(held["radius"].values.tolist())}
 
