@@ -57,7 +57,9 @@ def test_a_job_over_its_memory_or_its_time_is_tried_again_with_more(tmp_path: Pa
     assert (study.folder / "slept").exists()
     ended = _queue("all", "%T %k")
     assert [line for line in ended if line.startswith("TIMEOUT") and "activate" in line], ended
-    assert [line for line in ended if line.startswith("OUT_OF_MEMORY") and "perturb" in line], ended
+    assert [line for line in ended if line.startswith("FAILED") and "perturb" in line], ended
+    logs = [path.read_text() for path in (study.folder / ".snakemake" / "slurm_logs").rglob("*.log")]
+    assert [text for text in logs if "exceeded memory limit" in text], done.stderr
 
 
 def _queue(states: str, form: str) -> list[str]:

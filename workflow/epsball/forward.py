@@ -145,5 +145,6 @@ class Forward:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: CUDA and MPS have an exception of their own, the CPU's allocator a sentence."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    """Whether memory ran out: CUDA has an exception of its own, MPS and the CPU's allocator have sentences."""
+    sentences = ("out of memory", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in str(error) for said in sentences)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +16,8 @@ _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
+
+_NUMBER_BITS = 31  # of an element's number, below its 32 random bits
 
 # Counters worked on at a time: the temporaries of a block stay in a core's cache.
 _BLOCK = 16384
@@ -100,16 +101,17 @@ def permutations(
 ) -> Tensor:
     """Random permutations: the elements in the order of 32 random bits each, equal ones by number.
 
-    That order is total, so every sorting algorithm gives the same permutation.
+    Bits and number are one integer: the order is total, so every sorting algorithm gives the same permutation.
 
     Returns:
         int64 tensor (draw, element): each row a permutation of ``range(elements)``.
     """
-    keys = words(seed, stream, radius, draws, elements, device)
-    if keys.device.type != "cpu":
-        return keys.argsort(dim=1, stable=True)
-    # NumPy sorts 16-bit numbers by radix: two stable passes are several times faster than any sort of the whole.
-    low, high = (keys & 0xFFFF).numpy().astype(np.uint16), (keys >> 16).numpy().astype(np.uint16)
-    first = low.argsort(axis=1, kind="stable")
-    second = np.take_along_axis(high, first, axis=1).argsort(axis=1, kind="stable")
-    return torch.from_numpy(np.take_along_axis(first, second, axis=1))
+    keys = (words(seed, stream, radius, draws, elements, device) << _NUMBER_BITS) | torch.arange(
+        elements, device=device
+    )
+    if keys.device.type == "cpu":
+        keys.numpy().sort(axis=1)  # by vector instructions, where the processor has them
+    else:
+        keys = keys.sort(dim=1).values
+    numbers: Tensor = keys & (2**_NUMBER_BITS - 1)
+    return numbers
