@@ -12,7 +12,7 @@ reproduce: $(READY) ## environment, install, the default run, where to look
 	$(BIN)/snakemake --cores $(CORES)
 
 test: $(READY) lint ## environment, install, everything checked
-	$(BIN)/pytest -n $(CORES) --dist loadgroup
+	$(BIN)/python tests/slurm.py $(BIN)/pytest -n $(CORES) --dist loadgroup
 
 check: $(READY) lint ## what can be checked in under two minutes, for use while working
 	$(BIN)/pytest -n $(CORES) -m "not slow"
@@ -30,7 +30,7 @@ soak: $(READY) ## kill N=20 runs of a small study at random moments, local and i
 	$(BIN)/python tests/soak.py $(N)
 	$(BIN)/python tests/slurm.py $(BIN)/python tests/soak.py $(N) --slurm
 
-test-slurm: $(READY) ## the small study on a SLURM that is started for it (root, Debian), or why not
+test-slurm: $(READY) ## its part on a SLURM, which is started for it (root, Debian), or why not
 	$(BIN)/python tests/slurm.py $(BIN)/pytest tests/test_slurm.py
 
 bench: $(READY) ## forward rate inside the activate stage against the bare one

@@ -23,7 +23,7 @@ from typing import Any
 
 import pandas as pd
 from epsball.probes import PROBES
-from study import BASE, CLUSTER, TINY, Study
+from study import BASE, CLUSTER, TINY, Study, in_reach
 
 WHAT = ("Snakemake", "everything", "a job")
 _PLACES = ("survey", "samples", "perturbations", "activations", "metrics")
@@ -136,6 +136,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--slurm", action="store_true", help="in the SLURM of this machine")
     given = parser.parse_args()
+    if given.slurm and not in_reach():
+        print("There is no SLURM here: nothing is killed in it.")
+        return 0
     config = TINY if given.slurm else {**BASE, "networks": TINY["networks"]}
     with tempfile.TemporaryDirectory() as folder:
         table = soak(Study(Path(folder)), config, given.kills, given.seed, given.slurm)

@@ -77,6 +77,13 @@ CLUSTER = (
 )
 
 
+def in_reach() -> bool:
+    """Whether there is a SLURM that answers."""
+    return (
+        shutil.which("sinfo") is not None and not subprocess.run(["sinfo"], capture_output=True, check=False).returncode
+    )
+
+
 class Study:
     """A copy of the repository with small data in it."""
 

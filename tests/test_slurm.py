@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from soak import differences
-from study import CLUSTER, TINY, Study
-
-_THERE = shutil.which("sinfo") and not subprocess.run(["sinfo"], capture_output=True, check=False).returncode
+from study import CLUSTER, TINY, Study, in_reach
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("workflow"),
-    pytest.mark.skipif(not _THERE, reason="needs a SLURM; make test-slurm starts one"),
+    pytest.mark.xdist_group("slurm"),
+    pytest.mark.skipif(not in_reach(), reason="needs a SLURM; make test-slurm starts one"),
 ]
 
 
