@@ -3,8 +3,8 @@
 python benchmarks/size.py [folder]
 
 Six networks with the paper's images, radii, draws and widths of features, at a twentieth of its samples, on two cores:
-seconds, memory and disk of each rule, and what they are at full size, if they grow with the samples. Then the jobs of
-the run at full size, how long Snakemake takes to lay them out and the memory that this needs.
+core seconds, memory and disk of each rule, and what they are at full size, if they grow with the samples. Then the
+jobs of the run at full size, and how long Snakemake takes to lay them out.
 """
 
 from __future__ import annotations
@@ -91,19 +91,20 @@ def snakemake(folder: Path, samples: int, *arguments: str) -> subprocess.Complet
 
 
 def by_rule(run: Path) -> pd.DataFrame:
-    """Jobs, seconds, memory of the largest and disk of each rule, here and extrapolated to all samples."""
+    """Jobs, core seconds, memory of the largest and disk of each rule, here and extrapolated to all samples."""
     jobs = pd.concat(
         pd.read_csv(path, sep="\t").assign(rule=path.name.split(".")[0]) for path in (run / "benchmarks").glob("*.tsv")
     )
-    table = jobs.groupby("rule").agg(jobs=("s", "size"), seconds=("s", "sum"), MB=("max_rss", "max"))
+    named = {"jobs": ("s", "size"), "core seconds": ("cpu_time", "sum"), "MB": ("max_rss", "max")}
+    table = jobs.groupby("rule").agg(**named)
     folders = {"activate": "activations", "perturb": "perturbations", "measure": "metrics", "network": "networks"}
     table["GB"] = [
         sum(file.stat().st_size for file in (run / folders.get(str(rule), str(rule))).rglob("*") if file.is_file())
         / 1e9
         for rule in table.index
     ]
-    grown = table.loc[["perturb", "activate", "measure"], ["seconds", "GB"]] * [PART / 3600, PART]
-    return table.join(grown.rename(columns={"seconds": "hours at full size", "GB": "GB at full size"})).round(2)
+    grown = table.loc[["perturb", "activate", "measure"], ["core seconds", "GB"]] * [PART / 3600, PART]
+    return table.join(grown.set_axis(["core hours at full size", "GB at full size"], axis=1)).round(2)
 
 
 def main(folder: Path) -> None:
