@@ -84,7 +84,8 @@ def distances(points: Tensor) -> Tensor:
         float64 (pair,): the lower triangle, row by row, so that pairs of the first rows come first.
     """
     count = len(points)
-    blocks = [pad(block, (0, 0, 0, _BLOCK - len(block))) for block in torch.split(points, _BLOCK)]
+    blocks = list(torch.split(points, _BLOCK))
+    blocks[-1] = pad(blocks[-1], (0, 0, 0, _BLOCK - len(blocks[-1])))
     gram = points.new_zeros(len(blocks) * _BLOCK, len(blocks) * _BLOCK)
     for (row, one), (column, other) in itertools.combinations_with_replacement(enumerate(blocks), 2):
         # Products of one shape alone: how a library adds up depends on the shape.

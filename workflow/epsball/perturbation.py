@@ -22,6 +22,8 @@ from epsball.progress import Progress
 
 _log = logging.getLogger(__name__)
 
+_DRAWS = 10  # at a time: the noise on its way takes several times the memory of what comes out
+
 # Last dimension and unit of what a store of perturbations has.
 _VARIABLES = {
     "norm": ("draw", "L2 norm, [0, 1] scale"),
@@ -109,8 +111,7 @@ def perturb(
                 if earlier.draws(seed, radius) == spec.draws:
                     cells.append(earlier.cell(seed, radius))
                 else:
-                    images = perturbed_images(name, image, seed, radius, range(spec.draws), spec)
-                    cells.append(_measured(image, images, pairs=family(name).KEEPS_FEATURES))
+                    cells.append(_measured(name, image, seed, radius, spec))
             variables = {
                 key: (("sample", "radius", dim), np.stack([cell[key] for cell in cells])[None], {"units": units})
                 for key, (dim, units) in _VARIABLES.items()
@@ -120,14 +121,19 @@ def perturb(
             progress.advance(1)
 
 
-def _measured(image: Tensor, images: Tensor, pairs: bool) -> dict[str, NDArray[np.float64]]:
+def _measured(name: str, image: Tensor, seed: int, radius: float, spec: Ball) -> dict[str, NDArray[np.float64]]:
     """The variables of `perturb` over the draws of one sample at one radius."""
-    vectors = ball.effective(image, images)
+    vectors = torch.empty(spec.draws, image.numel(), dtype=torch.float64)
+    beyond = torch.empty(spec.draws, dtype=torch.int64)
+    for start in range(0, spec.draws, _DRAWS):
+        draws = range(spec.draws)[start : start + _DRAWS]
+        images = perturbed_images(name, image, seed, radius, draws, spec)
+        vectors[start : draws.stop] = ball.effective(image, images)
+        beyond[start : draws.stop] = torch.count_nonzero((images < 0) | (images > 1), dim=(1, 2, 3))
     norm = torch.linalg.vector_norm(vectors, dim=1).numpy()
-    beyond = torch.count_nonzero((images < 0) | (images > 1), dim=(1, 2, 3))
     cell = {
         "norm": norm,
         "rms": norm / np.sqrt(image.numel()),
         "outside": beyond.double().numpy() / image.numel(),
     }
-    return cell | ({"distance": ball.distances(vectors).numpy()} if pairs else {})
+    return cell | ({"distance": ball.distances(vectors).numpy()} if family(name).KEEPS_FEATURES else {})
