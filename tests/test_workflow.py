@@ -16,7 +16,7 @@ import pytest
 import xarray as xr
 import yaml
 import zarr.storage
-from epsball import records
+from epsball import images, provenance, records
 from epsball.figures import FIGURES
 from epsball.probes import PROBES
 from soak import soak
@@ -154,7 +154,8 @@ def test_every_result_can_be_explained(study: Study) -> None:
     study.run(BASE)
     root = study.folder / "results" / "small"
     weights = records.file_digest(root / "networks" / "one" / "weights.safetensors")[:16]
-    survey = records.file_digest(root / "survey" / "squares" / "one.parquet")[:16]
+    with np.load(study.folder / "squares.npz") as arrays:
+        pixels = provenance.digest(*map(images.digest, arrays["images"]))
     factory = records.file_digest(study.folder / "factory.py")[:16]
     for name in study.times("small"):
         said = "\n".join(records.explain(root / name))
@@ -162,7 +163,7 @@ def test_every_result_can_be_explained(study: Study) -> None:
         assert records.file_digest(root / name)[:16] in said
     said = "\n".join(records.explain(root / "figures" / "fig1_isotropy.png"))
     assert f"weights        networks/one/weights.safetensors, SHA-256 {weights}" in said
-    assert f"data           survey/squares/one.parquet, SHA-256 {survey}" in said
+    assert f"data           squares, 24 images, digest of their pixels {pixels}" in said
     assert f"given          factory.py, SHA-256 {factory}" in said
     kept = next(line.split()[1] for line in said.splitlines() if line.startswith("configuration "))
     assert yaml.safe_load(Path(kept).read_text()) == BASE

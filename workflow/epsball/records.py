@@ -9,12 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from epsball import files, provenance
 from epsball.errors import EpsballError
 
 _FOLDER = "provenance"  # in the folder of a run
+_LISTED = 6  # inputs that are listed one by one
 
 
 def keep_configuration(run: Path, configuration: Mapping[str, Any]) -> None:
@@ -90,12 +92,18 @@ def explain(path: Path) -> Iterator[str]:
     yield f"configuration  {run / _FOLDER / ('configuration.' + facts['configuration'] + '.yaml')}"
     yield f"code           {', '.join(_codes(chain.values()))}"
     yield "versions       " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    for name in facts["inputs"]:
-        yield f"made from      {name}{_state(run, name, facts['inputs'][name])}"
-    for label, marks in (("weights", ("networks/", "weights.safetensors")), ("data", ("survey/", ".parquet"))):
-        for name, entry in chain.items():
-            if name.startswith(marks[0]) and name.endswith(marks[1]):
-                yield f"{label:14} {name}, SHA-256 {entry['sha256'][:16]}"
+    states = {name: _state(run, name, digest) for name, digest in facts["inputs"].items()}
+    if len(states) > _LISTED:
+        places = sorted({f"{name.split('/')[0]}/" for name in states})
+        yield f"made from      {len(states)} files in {', '.join(places)}"
+    yield from (f"made from      {name}{state}" for name, state in states.items() if state or len(states) <= _LISTED)
+    for name, entry in chain.items():
+        if name.endswith("weights.safetensors"):
+            yield f"weights        {name}, SHA-256 {entry['sha256'][:16]}"
+    surveys = {Path(name).parent.name: run / name for name in chain if name.startswith("survey/")}
+    for dataset, survey in surveys.items():
+        digests = pd.read_parquet(survey, columns=["digest"])["digest"].tolist()
+        yield f"data           {dataset}, {len(digests)} images, digest of their pixels {provenance.digest(*digests)}"
     given = {name: digest for entry in chain.values() for name, digest in entry["given"].items()}
     yield from (f"given          {name}, SHA-256 {digest[:16]}" for name, digest in given.items())
 
