@@ -174,6 +174,28 @@ def test_every_result_can_be_explained(study: Study) -> None:
     claims.write_bytes(written)
 
 
+def test_other_images_in_the_same_file_are_surveyed_again_and_what_is_stored_of_the_old_ones_stays(
+    study: Study, tmp_path: Path
+) -> None:
+    path = tmp_path / "images.npz"
+    with np.load(study.folder / "squares.npz") as arrays:
+        pictures, labels = arrays["images"], arrays["labels"]
+    np.savez(path, images=pictures[:12], labels=labels[:12])
+    datasets = {"squares": {"kind": "arrays", "root": str(path)}}
+    config = {**TINY, "run": "other", "samples": 20, "shard_size": 20, "datasets": datasets}
+    target = "results/other/claims.tsv"
+    study.run(config, target)
+    study.passes()
+    samples = pd.read_csv(study.folder / "results" / "other" / "samples" / "squares.csv")
+    time.sleep(1)
+    np.savez(path, images=pictures[:15], labels=labels[:15])
+    study.run(config, target)
+    more = pd.read_csv(study.folder / "results" / "other" / "samples" / "squares.csv")
+    assert set(samples["sample"]) < set(more["sample"])
+    # Two families, ε and radius 1 with 6 draws, and radius 0 with a batch of 4; a pass is filled up to 4.
+    assert study.passes()["activate"] == (len(more) - len(samples)) * 2 * (2 * 8 + 4)
+
+
 def test_a_damaged_store_is_named_and_its_shard_alone_is_made_anew(study: Study) -> None:
     study.run(BASE)
     root = study.folder / "results" / "small"
@@ -182,15 +204,17 @@ def test_a_damaged_store_is_named_and_its_shard_alone_is_made_anew(study: Study)
     content[len(content) // 3] ^= 1
     store.write_bytes(content)
     os.utime(store, ns=(when, when))
-    (root / "metrics" / "one" / "topology" / "1.parquet").unlink()
-    done = study.snakemake(BASE, "--notemp", "results/small/metrics/one/topology/1.parquet")
+    for table in ("topology/1.parquet", "topology.parquet"):
+        (root / "metrics" / "one" / table).unlink()
+    target = "results/small/metrics/one/topology.parquet"
+    done = study.snakemake(BASE, target)
     assert done.returncode != 0
     sentence = "results/small/activations/one/uniform/1.zarr.zip: not a whole store"
     assert sentence in done.stderr
     assert "remove it and run again to make it anew" in done.stderr
     assert "Traceback" not in done.stderr
     store.unlink()
-    made = study.run(BASE)
+    made = study.run(BASE, target)
     assert {name for name in made if name.startswith(("activations", "perturbations"))} == {
         "activations/one/uniform/1.zarr.zip"
     }

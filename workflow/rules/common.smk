@@ -126,6 +126,12 @@ def own_files(wildcards):
     return [path for path in (factory, spec.weights) if path and Path(path).is_file()]
 
 
+def data_files(wildcards):
+    """Files of the user's that hold a dataset or its classes."""
+    options = dataset_of(wildcards).options
+    return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
+
+
 def kept_or_temp(path):
     """An output that is dropped once its readers are done, unless the configuration keeps it."""
     return update(path) if CONFIG.keep_activations else temp(path)

@@ -2,6 +2,7 @@ rule survey:
     input:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
+        data=data_files,
     output:
         table=f"{RUN}/survey/{{dataset}}/{{network}}.parquet",
     log:
