@@ -21,6 +21,7 @@ from epsball.activation import activate, passes_per_sample
 from epsball.config import load_config
 from epsball.datasets import open_pool
 from epsball.forward import Forward, configure
+from epsball.images import digest
 
 REPOSITORY = Path(__file__).parent.parent
 SECONDS = 4.0
@@ -62,7 +63,7 @@ def main(samples: int) -> None:
             torch.manual_seed(0)
             table = pd.DataFrame(
                 {"sample": pool.names[:samples], "image": pool.names[:samples], "label": pool.labels[:samples]}
-            ).assign(seed=range(samples), shard=0)
+            ).assign(seed=range(samples), shard=0, digest=[digest(pool.read(number)) for number in range(samples)])
             image = torch.from_numpy(pool.read(0).copy()).permute(2, 0, 1)[None].float() / 255
             for family in ("uniform", "permuted"):
                 forward = _Timed(networks.open_network(spec), compute)

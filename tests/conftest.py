@@ -17,6 +17,7 @@ from epsball.config import Ball, Compute, DatasetSpec, load_config
 from epsball.datasets import Pool, arrays
 from epsball.files import write_table
 from epsball.forward import Forward, configure
+from epsball.images import digest
 from epsball.measurement import measure
 from epsball.networks import Network
 from epsball.perturbation import perturb
@@ -58,6 +59,7 @@ def samples(pool: Pool) -> pd.DataFrame:
             "label": pool.labels,
             "seed": np.array([11, 2**63 + 5, 13, 14], dtype=np.uint64),
             "shard": 0,
+            "digest": [digest(pool.read(number)) for number in range(len(pool))],
         }
     )
 

@@ -11,14 +11,19 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from study import in_reach
+
 # SLURM_CONF does not reach the steps inside a job: this is the place.
 _ETC = Path("/etc/slurm")
+
+_OURS = "# Made by tests/slurm.py\n"
 
 _CONFIGURATION = """
 ClusterName=local
@@ -53,7 +58,7 @@ def obstacle() -> str | None:
     """Why no SLURM can be started here, if so; installs what is missing."""
     if os.geteuid():
         return "only root can start it"
-    if (_ETC / "slurm.conf").exists():
+    if (conf := _ETC / "slurm.conf").exists() and (in_reach() or not conf.read_text().startswith(_OURS)):
         return f"{_ETC / 'slurm.conf'} is there: this machine has a SLURM of its own"
     if shutil.which("slurmctld") is None:
         if shutil.which("apt-get") is None:
@@ -71,7 +76,7 @@ def run(command: list[str], folder: Path) -> int:
     node = platform.node().split(".")[0]
     for name in ("state", "spool"):
         (folder / name).mkdir()
-    text = _CONFIGURATION.format(node=node, folder=folder, cpus=os.cpu_count())
+    text = _OURS + _CONFIGURATION.format(node=node, folder=folder, cpus=os.cpu_count())
     files = {
         _ETC / "slurm.conf": text,
         _ETC / "gres.conf": f"NodeName={node} Name=gpu File=/dev/null\n",
@@ -115,6 +120,7 @@ def _wait_until_idle(folder: Path) -> None:
 
 def main() -> int:
     """The command line."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # stop the services all the same
     if (why := obstacle()) is not None:
         print(f"No SLURM is started: {why}.", flush=True)
         return subprocess.run(sys.argv[1:], check=False).returncode

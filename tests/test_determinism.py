@@ -14,6 +14,7 @@ from epsball import forward, networks, store
 from epsball.activation import activate
 from epsball.config import Ball, Compute, DatasetSpec, NetworkSpec
 from epsball.datasets import open_pool
+from epsball.images import digest
 from epsball.perturbation import perturb
 
 pytestmark = pytest.mark.slow
@@ -28,7 +29,8 @@ DATASET = DatasetSpec("photographs", "photographs", 2, 0.9, options={"resize": 2
 def samples() -> pd.DataFrame:
     pool = open_pool(DATASET, Path())
     frame = pd.DataFrame({"sample": pool.names[:2], "image": pool.names[:2], "label": pool.labels[:2]})
-    return frame.assign(seed=np.array([3, 2**63 + 9], dtype=np.uint64), shard=0)
+    digests = [digest(pool.read(number)) for number in range(2)]
+    return frame.assign(seed=np.array([3, 2**63 + 9], dtype=np.uint64), shard=0, digest=digests)
 
 
 def activations(path: Path, samples: pd.DataFrame, compute: Compute, family: str) -> xr.Dataset:

@@ -12,7 +12,7 @@ import pytest
 import torch
 import xarray as xr
 from conftest import BALL, COMPUTE, ROOT, Stages, conv_net
-from epsball import store
+from epsball import files, store
 from epsball.config import Ball
 from epsball.errors import EpsballError
 from epsball.perturbation import perturb
@@ -48,6 +48,7 @@ def activate(stages: Stages) -> Callable[[Ball, str], tuple[xr.Dataset, int]]:
     def run(spec: Ball, place: str) -> tuple[xr.Dataset, int]:
         Counted.passed.clear()
         held = stages.activate(Counted(), "uniform", stages.folder / place, spec, COMPUTE).load()
+        files.keep(stages.folder / place)
         return held, sum(Counted.passed)
 
     return run
@@ -64,6 +65,34 @@ def test_more_draws_and_radii(activate: Callable[[Ball, str], tuple[xr.Dataset, 
     less, added = activate(FEW, "grown.zarr.zip")
     assert added == 0
     xr.testing.assert_identical(less, whole)
+
+
+class Placed(nn.Module):
+    """Rounds otherwise at each place of a batch, as kernels may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = conv_net()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.net(x)
+        return logits * (1 + 1e-3 * torch.arange(len(x), dtype=x.dtype)[:, None])
+
+
+@pytest.mark.parametrize("draws", [3, 7])
+def test_a_draw_keeps_its_place_in_its_batch(stages: Stages, draws: int) -> None:
+    whole = stages.activate(Placed(), "uniform", stages.folder / "whole.zarr.zip", MORE, COMPUTE).load()
+    grown = stages.folder / "grown.zarr.zip"
+    for spec in (replace(MORE, draws=draws), MORE):
+        stages.activate(Placed(), "uniform", grown, spec, COMPUTE)
+        files.keep(grown)
+    xr.testing.assert_identical(whole, store.open_store(grown).load())
+
+
+def test_images_that_are_not_those_surveyed_any_more(stages: Stages) -> None:
+    stages.samples["digest"] = stages.samples["digest"].iloc[::-1].to_numpy()
+    with pytest.raises(EpsballError, match="has other pixels than when it was surveyed; remove its dataset's survey"):
+        stages.activate(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE)
 
 
 def test_more_and_other_samples(stages: Stages, activate: Callable[[Ball, str], tuple[xr.Dataset, int]]) -> None:
@@ -101,6 +130,7 @@ def test_perturbations(stages: Stages, tmp_path: Path, family: str) -> None:
     perturb(family, stages.samples, stages.pool, MORE, paths[0], {})
     for spec in (replace(MORE, radii=MORE.radii[:3]), MORE):
         perturb(family, stages.samples, stages.pool, spec, paths[1], {})
+        files.keep(paths[1])
     xr.testing.assert_identical(*(store.open_store(path).load() for path in paths))
 
 

@@ -196,6 +196,25 @@ def test_other_images_in_the_same_file_are_surveyed_again_and_what_is_stored_of_
     assert study.passes()["activate"] == (len(more) - len(samples)) * 2 * (2 * 8 + 4)
 
 
+def test_what_failed_fails_again_and_the_network_of_an_edited_factory_is_another(study: Study) -> None:
+    config = {**TINY, "run": "again"}
+    target = "results/again/claims.tsv"
+    study.run(config, target)
+    study.passes()
+    for _ in range(2):
+        done = study.snakemake({**config, "threshold": 0.9999999999}, target)
+        assert done.returncode != 0
+        assert "none of 24 images is classified correctly" in done.stderr
+    study.run(config, target)
+    assert not study.passes().get("activate")
+    factory = (study.folder / "factory.py").read_text()
+    (study.folder / "factory.py").write_text(factory.replace("nn.ReLU()", "nn.LeakyReLU(0.1)"))
+    made = study.run(config, target)
+    assert {"networks", "activations"} <= kinds(made)
+    assert study.passes()["activate"] == 2 * 2 * (2 * 8 + 4)
+    (study.folder / "factory.py").write_text(factory)
+
+
 def test_a_damaged_store_is_named_and_its_shard_alone_is_made_anew(study: Study) -> None:
     study.run(BASE)
     root = study.folder / "results" / "small"

@@ -14,7 +14,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from epsball import scores, store
+from epsball import files, scores, store
 from epsball.config import Ball, Compute
 from epsball.datasets import Pool
 from epsball.families import family
@@ -39,8 +39,8 @@ def activate(
 ) -> None:
     """Pass the perturbed images of a family through a network and store what comes out.
 
-    What a store of the same attributes holds already is taken over: only further samples, radii and draws are computed,
-    and one that holds all that is asked for is left as it is.
+    What an earlier store of the same attributes holds is taken over: only further samples, radii and draws are
+    computed, and one that holds all that is asked for is taken as it is.
 
     Writes a store of, for each sample, radius and draw: `logit`, `other`, `lse` and `prediction` (see
     `epsball.scores.Summary`), `features` where the family keeps them; the same of the clean image as `clean_...`;
@@ -57,11 +57,12 @@ def activate(
         spec: radii, draws, norm, clipping.
         compute: size of a batch, draws for the floor.
         path: of the store.
-        attributes: what makes it; with the same ones the numbers are the same.
+        attributes: what makes it; with the same ones the numbers are the same, but where passes had to be smaller.
     """
     earlier = store.Earlier(path, attributes)
     if earlier.covers(samples, spec.radii, spec.draws):
-        _log.info("%s holds all that is asked for", path)
+        _log.info("%s: the earlier one holds all that is asked for", path)
+        files.take(path)
         return
     keeps = family(name).KEEPS_FEATURES
     passes = sum(
@@ -90,7 +91,8 @@ def draws_to_pass(radius: float, known: int, spec: Ball, compute: Compute) -> ra
     Whole batches, counted from draw 0: a draw has the same place in its batch whenever it is computed.
     """
     if radius == 0:
-        return range(0 if known else min(compute.batch, spec.draws))
+        once = min(compute.batch, spec.draws)
+        return range(0 if known >= once else once)
     return range(known // compute.batch * compute.batch, spec.draws) if known < spec.draws else range(0)
 
 
@@ -156,7 +158,8 @@ class _Sample:
                 arrays[key] = np.concatenate([known[key], further]) if known else further
         sizes = {key: self._compute.floor_draws if key.startswith("exact") else self._spec.draws for key in arrays}
         if radius == 0:
-            return {key: np.resize(values, (sizes[key], *values.shape[1:])) for key, values in arrays.items()}
+            once = min(batch, self._spec.draws)
+            return {key: np.resize(values[:once], (sizes[key], *values.shape[1:])) for key, values in arrays.items()}
         return {key: values[: sizes[key]] for key, values in arrays.items()}
 
     def _exact(self, images: Tensor | None) -> dict[str, Any]:

@@ -45,6 +45,28 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
             table.to_csv(beside, index=False, sep="\t" if path.suffix == ".tsv" else ",")
 
 
+def earlier(path: Path) -> Path:
+    """The second name of a finished file: Snakemake removes the first before it makes the file anew."""
+    return path.with_name(f".{path.name}.earlier")
+
+
+def keep(path: Path) -> None:
+    """Give a finished file its second name; where the file system has no links, there is none."""
+    second = earlier(path)
+    if second.exists() and second.samefile(path):
+        return
+    second.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        second.hardlink_to(path)
+
+
+def take(path: Path) -> None:
+    """Give an earlier file its first name again."""
+    path.unlink(missing_ok=True)
+    path.hardlink_to(earlier(path))
+    path.touch()
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what processes that were killed left below a folder; only where none is at work in it."""
     for path in list(folder.rglob(".*.unfinished")):

@@ -85,6 +85,7 @@ class Forward:
         self.size = compute.batch  # images in a pass; smaller once that many did not fit into memory
         self._network = network.to(self.device).to(memory_format=torch.channels_last)
         self._exact: Network | None = None
+        self._exact_size = compute.batch
         self._exact_device = "cpu" if self.device == "mps" else self.device
 
     @torch.inference_mode()
@@ -100,16 +101,16 @@ class Forward:
         Raises:
             EpsballError: logits are not finite, or one image alone does not fit.
         """
-        logits, features = self._in_parts(self._filled, images)
+        logits, features, self.size = _in_parts(self._filled, images, self.size)
         if not logits.isfinite().all():
             raise EpsballError("the network's logits are not finite; check its weights and normalisation")
         return logits, features
 
-    def _filled(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _filled(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
         count = len(images)
         images = images.to(self.device)
-        if count < self.size:
-            images = torch.cat([images, images[-1:].expand(self.size - count, -1, -1, -1)])
+        if count < size:
+            images = torch.cat([images, images[-1:].expand(size - count, -1, -1, -1)])
         logits, features = self._network(images.contiguous(memory_format=torch.channels_last))
         return logits[:count].cpu(), features[:count].cpu()
 
@@ -120,28 +121,32 @@ class Forward:
             # Plain layout: CPU convolutions in float64 are more than twice as fast in it.
             self._exact = copy.deepcopy(self._network).to(self._exact_device, torch.float64)
             self._exact = self._exact.to(memory_format=torch.contiguous_format)
-        return self._in_parts(self._wide, images)
+        logits, features, self._exact_size = _in_parts(self._wide, images, min(self._exact_size, len(images)))
+        return logits, features
 
-    def _wide(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _wide(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
         assert self._exact is not None
         logits, features = self._exact(images.to(self._exact_device, torch.float64).contiguous())
         return logits.cpu(), features.cpu()
 
-    def _in_parts(self, run: Callable[[Tensor], tuple[Tensor, Tensor]], images: Tensor) -> tuple[Tensor, Tensor]:
-        """Pass images in as many at a time as fit into memory."""
-        while True:
-            try:
-                passed = [run(part) for part in torch.split(images, self.size)]
-                return torch.cat([logits for logits, _ in passed]), torch.cat([features for _, features in passed])
-            except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
-                    raise
-                if self.size == 1:
-                    raise EpsballError(f"memory does not suffice for one image: {str(error).splitlines()[0]}") from None
-                self.size = -(-self.size // 2)
-                _log.warning("out of memory; going on with passes of %d images: scores may round otherwise", self.size)
-            if self.device == "cuda":
-                torch.cuda.empty_cache()
+
+def _in_parts(
+    run: Callable[[Tensor, int], tuple[Tensor, Tensor]], images: Tensor, size: int
+) -> tuple[Tensor, Tensor, int]:
+    """Pass images, `size` at a time or as many as fit into memory; logits, features, and how many that was."""
+    while True:
+        try:
+            passed = [run(part, size) for part in torch.split(images, size)]
+            return torch.cat([logits for logits, _ in passed]), torch.cat([features for _, features in passed]), size
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            if size == 1:
+                raise EpsballError(f"memory does not suffice for one image: {str(error).splitlines()[0]}") from None
+            size = -(-size // 2)
+            _log.warning("out of memory; going on with passes of %d images: scores may round otherwise", size)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -14,9 +14,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from epsball import ball, store
+from epsball import ball, files, images, store
 from epsball.config import Ball
 from epsball.datasets import Pool
+from epsball.errors import EpsballError
 from epsball.families import family
 from epsball.progress import Progress
 
@@ -34,10 +35,19 @@ _VARIABLES = {
 
 
 def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tensor]]:
-    """Each row of a sample table with its image, float32 (height, width, 3) in [0, 1]."""
+    """Each row of a sample table with its image, float32 (height, width, 3) in [0, 1].
+
+    Raises:
+        EpsballError: an image is not the one any more that was surveyed.
+    """
     numbers = {name: number for number, name in enumerate(pool.names)}
     for row in samples.itertuples():
-        yield row, torch.from_numpy(pool.read(numbers[str(row.image)]).copy()).float() / 255
+        picture = pool.read(numbers[str(row.image)])
+        if images.digest(picture) != row.digest:
+            raise EpsballError(
+                f"{row.image}: has other pixels than when it was surveyed; remove its dataset's survey and run again"
+            )
+        yield row, torch.from_numpy(picture.copy()).float() / 255
 
 
 def perturbed_images(
@@ -85,7 +95,7 @@ def perturb(
 ) -> None:
     """Measure the perturbations of a family on the samples of a shard and store what they are.
 
-    What a store of the same attributes holds already, a sample at a radius with as many draws, is taken over.
+    What an earlier store of the same attributes holds, a sample at a radius with as many draws, is taken over.
 
     Writes a store of, for each sample, radius and draw: `norm`, the L2 norm of the effective perturbation
     ``(x + v) - x``; `rms`, its root mean square; `outside`, the share of values of the image outside of [0, 1]; and for
@@ -102,7 +112,8 @@ def perturb(
     """
     earlier = store.Earlier(path, attributes)
     if earlier.covers(samples, spec.radii, spec.draws):
-        _log.info("%s holds all that is asked for", path)
+        _log.info("%s: the earlier one holds all that is asked for", path)
+        files.take(path)
         return
     with store.StoreWriter(path) as writer, Progress(f"perturb {path.stem}", len(samples), "samples") as progress:
         for row, image in sample_images(samples, pool):

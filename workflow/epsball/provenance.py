@@ -22,7 +22,8 @@ _INERT = frozenset(
 # What is registered counts where it is used: a new entry redoes nothing.
 _REGISTRIES = frozenset({"FAMILIES", "PROBES", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES", "TRAINING_FIGURES"})
 
-_PACKAGES = ("epsball", "torch", "numpy", "xarray", "zarr", "scikit-bio", "pandas", "Pillow")
+_DECIDING = frozenset({"torch", "torchvision", "timm", "numpy"})
+_PACKAGES = ("epsball", "torch", "torchvision", "timm", "numpy", "xarray", "zarr", "scikit-bio", "pandas", "Pillow")
 
 
 def versions() -> dict[str, str]:
@@ -112,7 +113,7 @@ def _registers(node: ast.stmt) -> bool:
 
 def decides(attribute: str) -> bool:
     """Whether an attribute of a store decides its numbers: of the versions, those that compute them."""
-    return not attribute.startswith("version_") or attribute in {"version_torch", "version_numpy"}
+    return not attribute.startswith("version_") or attribute.removeprefix("version_") in _DECIDING
 
 
 def attributes(**parts: Any) -> dict[str, str]:

@@ -23,7 +23,8 @@ def keep_configuration(run: Path, configuration: Mapping[str, Any]) -> None:
     """Keep a configuration, as it was given, under its digest: records name it by that."""
     path = run / _FOLDER / f"configuration.{provenance.digest(configuration)}.yaml"
     if not path.is_file():
-        files.write_text(path, yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True))
+        plain = json.loads(json.dumps(configuration))  # Snakemake reads JSON into dictionaries of its own
+        files.write_text(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
 
 def record(
@@ -31,7 +32,7 @@ def record(
 ) -> None:
     """Write the record of each file that a job has made.
 
-    A file that came out as it was keeps the time of its making.
+    A file that came out as it was keeps what is recorded of its making.
 
     Args:
         outputs: the files, below ``results/<run>``.
@@ -43,23 +44,20 @@ def record(
     for output in map(Path, outputs):
         run, digest = _run(output), file_digest(output)
         path = _path(run, output)
-        made = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
-        if path.is_file() and (before := _read(path))["sha256"] == digest:
-            made = before["made"]
         sources = sorted(set(map(Path, inputs)))
         facts = {
             "file": str(output.relative_to(run)),
             "sha256": digest,
             "rule": rule,
-            "made": made,
+            "made": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
             "code": code,
             "configuration": provenance.digest(configuration),
-            "inputs": {
-                str(path.relative_to(run)): _digest_of(run, path) for path in sources if path.is_relative_to(run)
-            },
+            "inputs": {str(path.relative_to(run)): file_digest(path) for path in sources if path.is_relative_to(run)},
             "given": {str(path): file_digest(path) for path in sources if not path.is_relative_to(run)},
             "versions": provenance.versions(),
         }
+        if path.is_file() and (before := _read(path))["sha256"] == digest:
+            facts |= {name: before[name] for name in ("made", "code", "configuration", "versions")}
         files.write_text(path, json.dumps(facts, indent=1) + "\n")
 
 
@@ -130,7 +128,7 @@ def _state(run: Path, name: str, digest: str) -> str:
     path = run / name
     if not path.is_file():
         return ", which is not there any more"
-    return "" if _digest_of(run, path) == digest else ", which is another one by now"
+    return "" if file_digest(path) == digest else ", which is another one by now"
 
 
 def _run(path: Path) -> Path:
@@ -143,13 +141,6 @@ def _run(path: Path) -> Path:
 
 def _path(run: Path, file: Path) -> Path:
     return run / _FOLDER / f"{file.relative_to(run)}.json"
-
-
-def _digest_of(run: Path, file: Path) -> str:
-    """The digest that is recorded of a file of the run, or else that of the file."""
-    if (kept := _path(run, file)).is_file():
-        return str(_read(kept)["sha256"])
-    return file_digest(file)
 
 
 def _read(path: Path) -> dict[str, Any]:

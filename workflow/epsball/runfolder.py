@@ -50,9 +50,7 @@ def bring_known(folder: Path) -> None:
     So a folder that came from elsewhere is not computed again, and a change of its configuration is noticed.
     """
     for kept in _files(folder / _KEPT):
-        if not (place := _KNOWN / kept.relative_to(folder / _KEPT)).exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(kept, place)
+        _copy_newer(kept, _KNOWN / kept.relative_to(folder / _KEPT))
 
 
 def keep_known(folder: Path) -> None:
@@ -61,12 +59,14 @@ def keep_known(folder: Path) -> None:
         parts = known.relative_to(_KNOWN).parts
         # A long name is cut into folders, each after an @.
         name = base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode()
-        place = folder / _KEPT / known.relative_to(_KNOWN)
-        if Path(name).is_relative_to(folder) and not (
-            place.exists() and place.stat().st_mtime >= known.stat().st_mtime
-        ):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(known, place)
+        if Path(name).is_relative_to(folder):
+            _copy_newer(known, folder / _KEPT / known.relative_to(_KNOWN))
+
+
+def _copy_newer(source: Path, target: Path) -> None:
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -108,6 +108,7 @@ def hold(folder: Path, slurm: str | None = None) -> None:
         time.sleep(2 * SECONDS_TO_NOTICE)
         _cancel(killed)
         files.remove_unfinished(folder)
+        keep_known(folder)
     jobs = f", {_SLURM}{slurm}" if slurm else ""
     _note(file, f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}{jobs}")
     atexit.register(_release, folder, file)

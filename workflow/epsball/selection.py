@@ -37,8 +37,8 @@ def select(
         before: the table that this one replaces, if there is one.
 
     Returns:
-        A row a sample: sample (name), image, label, seed, shard, and score_<network> for each network. Fewer rows than
-        asked for where the pool has no more.
+        A row a sample: sample (name), image, label, seed, shard, digest (of the pixels), and score_<network> for each
+        network. Fewer rows than asked for where the pool has no more.
 
     Raises:
         EpsballError: there is none; says how far each network gets.
@@ -63,7 +63,7 @@ def select(
     table = table.head(spec.samples).reset_index(drop=True)
     table["sample"] = [f"{seed:016x}"[:10] for seed in table["seed"]]
     table["shard"] = _shards(table["sample"], before, shard_size)
-    columns = ["sample", "image", "label", "seed", "shard"]
+    columns = ["sample", "image", "label", "seed", "shard", "digest"]
     return table[columns + [f"score_{network}" for network in surveys]]
 
 
@@ -95,7 +95,7 @@ def shards(samples: pd.DataFrame) -> list[int]:
 
 def shard_rows(samples: pd.DataFrame, shard: int) -> pd.DataFrame:
     """What identifies the samples of a shard: nothing that other networks or a larger selection could change."""
-    rows = samples.loc[samples["shard"] == shard, ["sample", "image", "label", "seed"]]
+    rows = samples.loc[samples["shard"] == shard, ["sample", "image", "label", "seed", "digest"]]
     return rows.reset_index(drop=True)
 
 

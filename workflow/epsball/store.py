@@ -6,6 +6,7 @@ import logging
 import shutil
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
             _verify(path)
         opened: xr.Dataset = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
         return opened
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
         raise EpsballError(f"{path}: not a whole store ({error}); remove it and run again to make it anew") from None
 
 
@@ -124,10 +125,10 @@ def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: 
 
 
 class Earlier:
-    """What a job may take over from the store that it is to replace.
+    """What a job may take over from the store that stood where its own will stand.
 
     Args:
-        path: of the store.
+        path: of the store that is to be; the earlier one is under its second name, see `epsball.files.keep`.
         attributes: of the one that is to be. Where those that decide its numbers are not those of the store there, or
             it is not whole, nothing is taken over, and the log says so.
 
@@ -138,10 +139,10 @@ class Earlier:
     def __init__(self, path: Path, attributes: Mapping[str, str]) -> None:
         self._held: xr.Dataset | None = None
         self.attributes: dict[str, str] = {}
-        if not path.is_file():
+        if not (earlier := files.earlier(path)).is_file():
             return
         try:
-            held = open_store(path, verify=True)
+            held = open_store(earlier, verify=True)
         except EpsballError as error:
             _log.warning("made anew: %s", error)
             return

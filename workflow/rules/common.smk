@@ -134,7 +134,7 @@ def data_files(wildcards):
 
 def kept_or_temp(path):
     """An output that is dropped once its readers are done, unless the configuration keeps it."""
-    return update(path) if CONFIG.keep_activations else temp(path)
+    return path if CONFIG.keep_activations else temp(path)
 
 
 def store_of(kind, place):

@@ -30,7 +30,7 @@ checkpoint select:
             for network in CONFIG.networks_of(wildcards.dataset)
         ],
     output:
-        samples=update(f"{RUN}/samples/{{dataset}}.csv"),
+        samples=f"{RUN}/samples/{{dataset}}.csv",
     log:
         f"{RUN}/logs/select/{{dataset}}.log",
     priority: 70
@@ -51,7 +51,7 @@ rule perturb:
         samples=lambda wildcards: ancient(samples_path(wildcards.dataset)),
         images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
     output:
-        store=update(f"{RUN}/perturbations/{{dataset}}/{{family}}/{{shard}}.zarr.zip"),
+        store=f"{RUN}/perturbations/{{dataset}}/{{family}}/{{shard}}.zarr.zip",
     log:
         f"{RUN}/logs/perturb/{{dataset}}.{{family}}.{{shard}}.log",
     benchmark:

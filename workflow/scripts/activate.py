@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import forward, provenance, weights
+from epsball import files, forward, networks, provenance, weights
 from epsball.activation import activate
+from epsball.config import load_config
 from epsball.datasets import open_pool
 from epsball.job import job
 from epsball.selection import read_samples, shard_rows
@@ -34,6 +35,11 @@ with job(snakemake):
             "code": params.code,
             "network": wildcards.network,
             "network_digest": weights.digest(path),
+            "network_files": networks.files_digest(network),
             "device": passes.device,
         },
     )
+    if load_config(snakemake.config).keep_activations:
+        files.keep(Path(snakemake.output.store))
+    else:
+        files.earlier(Path(snakemake.output.store)).unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import forward, provenance
+from epsball import files, forward, provenance
 from epsball.datasets import open_pool
 from epsball.job import job
 from epsball.perturbation import perturb
@@ -24,5 +24,6 @@ with job(snakemake):
         open_pool(dataset, params.folder / dataset.name),
         ball,
         Path(snakemake.output.store),
-        provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip)) | {"code": params.code},
+        provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip), compute=compute) | {"code": params.code},
     )
+    files.keep(Path(snakemake.output.store))

@@ -5,6 +5,7 @@ Sources are registered here by the word before the colon of `factory`; anything 
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,13 @@ def modules(spec: NetworkSpec) -> list[str]:
     name = spec.factory.split(":", 1)[1]
     architectures = getattr(importlib.import_module(names[0]), "ARCHITECTURES", {})
     return names + ([architectures[name]] if name in architectures else [])
+
+
+def files_digest(spec: NetworkSpec) -> str:
+    """Digest of the file of the user's that a network is built by; empty for the networks of other sources."""
+    look = getattr(importlib.import_module(source(spec)), "file_of_factory", None)
+    path = look(spec) if look else None
+    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def fetches(spec: NetworkSpec) -> bool:

@@ -39,6 +39,15 @@ def _module(place: str) -> ModuleType:
         raise EpsballError(f"factory's module '{place}' does not exist; {nearest(place, networks.SOURCES)}") from None
 
 
+def file_of_factory(spec: NetworkSpec) -> Path | None:
+    """The file that holds the factory."""
+    place = spec.factory.rsplit(":", 1)[0]
+    if place.endswith(".py"):
+        return Path(place)
+    found = importlib.util.find_spec(place)
+    return None if found is None or found.origin is None else Path(found.origin)
+
+
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.build`. The factory gets `args`, and `weights` where the configuration has them."""
     place, name = spec.factory.rsplit(":", 1)
