@@ -4,7 +4,8 @@
     python tests/slurm.py python tests/soak.py 20 --slurm
 
 prints a row a kill and ends with exit code 1 where anything differs. What is killed, by SIGKILL, is in turn a job,
-Snakemake, or everything at once; in SLURM, a job is cancelled, and the others outlive their Snakemake.
+Snakemake, or everything at once; in SLURM, a job is cancelled, and the others outlive their Snakemake. Every second run
+goes on from a finished one of half the samples.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from epsball.probes import PROBES
 from study import BASE, CLUSTER, TINY, Study, in_reach
 
 WHAT = ("Snakemake", "everything", "a job")
-_PLACES = ("survey", "samples", "perturbations", "activations", "metrics")
 
 
 def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: bool = False) -> pd.DataFrame:
@@ -40,8 +40,9 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
         slurm: whether in the SLURM of this machine; the undisturbed run is a local one all the same.
 
     Returns:
-        A row a kill: what, after (seconds), finished (files that were there then), lost (of them written again),
-        leftovers (hidden files at the end), differences (tables unlike the undisturbed run's).
+        A row a kill: what, hit (whether it was still at work), extends (whether a finished run of half the samples),
+        after (seconds), finished (surveys, stores and tables of shards that were there then), lost (of them written
+        again), leftovers (hidden files at the end), differences (tables unlike the undisturbed run's).
     """
     generator = random.Random(seed)
     study.run({**config, "run": "undisturbed"}, _claims("undisturbed"))
@@ -53,13 +54,18 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
     for number in range(kills):
         killed = {**config, "run": f"killed{number}"}
         what, after = WHAT[number % len(WHAT)], generator.uniform(0.15, 0.95) * duration
-        arguments = (_claims(killed["run"]), *where)
-        _kill(study, killed, arguments, what, after)
+        arguments, extends = (_claims(killed["run"]), *where), number % 2 == 1
+        if extends:
+            study.run({**killed, "samples": config["samples"] // 2}, *arguments)
+            after *= 0.6  # it has less to do
+        hit = _kill(study, killed, arguments, what, after)
         finished = _finished(study, killed["run"])
         study.run(killed, *arguments)
         rows.append(
             {
                 "what": what,
+                "hit": hit,
+                "extends": extends,
                 "after": f"{after:.0f} s of {duration:.0f}",
                 "finished": len(finished),
                 "lost": sum(not path.samefile(held) for path, held in finished.items()),
@@ -78,16 +84,17 @@ def _claims(run: str) -> str:
 def _finished(study: Study, run: str) -> dict[Path, Path]:
     """Files that are there, each with a second name, which stays with this file if another takes its place."""
     root, kept = study.folder / "results" / run, study.folder / "finished" / run
-    names = [name for name in study.times(run) if name.split("/")[0] in _PLACES]
+    names = [name for name in study.times(run) if name.startswith("survey") or len(Path(name).parts) == 4]
     for name in names:
         (kept / name).parent.mkdir(parents=True, exist_ok=True)
         (kept / name).hardlink_to(root / name)
     return {root / name: kept / name for name in names}
 
 
-def _kill(study: Study, config: dict[str, Any], arguments: tuple[str, ...], what: str, after: float) -> None:
+def _kill(study: Study, config: dict[str, Any], arguments: tuple[str, ...], what: str, after: float) -> bool:
     process = study.start(config, *arguments)
     time.sleep(after)
+    hit = process.poll() is None
     if what == "a job" and CLUSTER[0] in arguments:
         while process.poll() is None and not (running := _in_slurm()):
             time.sleep(0.2)
@@ -106,6 +113,7 @@ def _kill(study: Study, config: dict[str, Any], arguments: tuple[str, ...], what
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+    return hit
 
 
 def _in_slurm() -> list[str]:
@@ -121,12 +129,16 @@ def _jobs(parent: int) -> list[int]:
 
 
 def differences(study: Study, one: str, other: str) -> list[str]:
-    """Tables of two runs that are not identical."""
+    """Tables of two runs that are not identical; the shards of the samples may differ."""
     first, second = (study.folder / "results" / run for run in (one, other))
-    tables = [path for place in ("metrics/*/*.parquet", "samples/*.csv", "claims.tsv") for path in first.glob(place)]
+    tables = [*first.glob("metrics/*/*.parquet"), first / "claims.tsv"]
     assert len(tables) > len(PROBES)
-    names = [path.relative_to(first) for path in tables]
-    return [str(name) for name in names if (first / name).read_bytes() != (second / name).read_bytes()]
+    names = [str(path.relative_to(first)) for path in tables]
+    unlike = [name for name in names if (first / name).read_bytes() != (second / name).read_bytes()]
+    for path in first.glob("samples/*.csv"):
+        pair = [pd.read_csv(run / "samples" / path.name).drop(columns="shard") for run in (first, second)]
+        unlike += [] if pair[0].equals(pair[1]) else [path.name]
+    return unlike
 
 
 def main() -> int:
@@ -142,7 +154,9 @@ def main() -> int:
     config = TINY if given.slurm else {**BASE, "networks": TINY["networks"]}
     with tempfile.TemporaryDirectory() as folder:
         table = soak(Study(Path(folder)), config, given.kills, given.seed, given.slurm)
-    print(table.groupby("what")[["finished", "lost", "leftovers", "differences"]].agg(["sum", "max"]).to_string())
+    print(
+        table.groupby("what")[["hit", "finished", "lost", "leftovers", "differences"]].agg(["sum", "max"]).to_string()
+    )
     return int(table[["leftovers", "differences"]].to_numpy().any())
 
 

@@ -28,6 +28,7 @@ FOLDER = Path(RUN)
 DATASETS = list(CONFIG.datasets)
 NETWORKS = list(CONFIG.networks)
 CARDS = [f"{RUN}/networks/{network}/card.json" for network in NETWORKS]
+SAMPLES = [f"{RUN}/samples/{dataset}.csv" for dataset in DATASETS]
 SURVEYS = [f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network in CONFIG.networks.values()]
 
 # What forward passes depend on, and no more: a change of anything else must not redo them.
@@ -161,7 +162,7 @@ def figure_inputs(wildcards):
         "card": CARDS,
         "survey": SURVEYS,
     }
-    return [path for name in reads for path in files.get(name) or tables(name)]
+    return [path for name in reads for path in files.get(name) or [*tables(name), *SAMPLES]]
 
 
 if workflow.is_main_process:

@@ -56,6 +56,7 @@ rule figure:
 rule claims:
     input:
         tables("isotropy", "symmetry", "topology", "lipschitz"),
+        SAMPLES,
     output:
         table=f"{RUN}/claims.tsv",
     log:
@@ -76,7 +77,7 @@ rule report:
         claims=f"{RUN}/claims.tsv",
         cards=CARDS,
         surveys=SURVEYS,
-        samples=expand(f"{RUN}/samples/{{dataset}}.csv", dataset=DATASETS),
+        samples=SAMPLES,
         images=[path for dataset in DATASETS for path in made_files(dataset, "test")],
         figures=expand(f"{RUN}/figures/{{figure}}.png", figure=figures.names(CONFIG)),
     output:
