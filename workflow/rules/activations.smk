@@ -19,6 +19,7 @@ rule activate:
         folder=FOLDER / "datasets",
         ball=tracked(CONFIG.ball),
         compute=tracked(CONFIG.compute),
+        own_code=own_code,
         rows=rows_digest,
         code=lambda wildcards: network_code("activate.py", wildcards, FAMILIES[wildcards.family]),
     script:

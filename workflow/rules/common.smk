@@ -133,6 +133,11 @@ def data_files(wildcards):
     return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
 
 
+def own_code(wildcards):
+    """Digest of the user's file behind a network: its weights may be the same, and the network another."""
+    return networks.files_digest(network_of(wildcards))
+
+
 def kept_or_temp(path):
     """An output that is dropped once its readers are done, unless the configuration keeps it."""
     return path if CONFIG.keep_activations else temp(path)

@@ -24,6 +24,7 @@ rule illustrate:
         folder=FOLDER / "datasets",
         ball=tracked(CONFIG.ball),
         compute=tracked(FORWARD),
+        own_code=lambda wildcards: [networks.files_digest(spec) for spec in CONFIG.networks_of(wildcards.dataset)],
         grid=CONFIG.illustration_grid,
         code=lambda wildcards: dataset_code(
             "illustrate.py",

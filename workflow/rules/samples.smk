@@ -18,6 +18,7 @@ rule survey:
         dataset=tracked(lambda wildcards: replace(source_of(wildcards), limit=dataset_of(wildcards).limit)),
         folder=FOLDER / "datasets",
         compute=tracked(FORWARD),
+        own_code=own_code,
         code=lambda wildcards: network_code("survey.py", wildcards),
     script:
         "../scripts/survey.py"

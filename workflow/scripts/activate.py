@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import files, forward, networks, provenance, weights
+from epsball import files, forward, provenance, weights
 from epsball.activation import activate
 from epsball.config import load_config
 from epsball.datasets import open_pool
@@ -35,7 +35,7 @@ with job(snakemake):
             "code": params.code,
             "network": wildcards.network,
             "network_digest": weights.digest(path),
-            "network_files": networks.files_digest(network),
+            "own_code": params.own_code,
             "device": passes.device,
         },
     )

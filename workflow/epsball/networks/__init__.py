@@ -41,7 +41,7 @@ def files_digest(spec: NetworkSpec) -> str:
     """Digest of the file of the user's that a network is built by; empty for the networks of other sources."""
     look = getattr(importlib.import_module(source(spec)), "file_of_factory", None)
     path = look(spec) if look else None
-    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+    return "" if path is None or not path.is_file() else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def fetches(spec: NetworkSpec) -> bool:
