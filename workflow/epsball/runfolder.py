@@ -107,8 +107,8 @@ def hold(folder: Path, slurm: str | None = None) -> None:
         _log.warning("%s: going on after a run that was killed (%s)", folder, killed)
         time.sleep(2 * SECONDS_TO_NOTICE)
         _cancel(killed)
-        files.remove_unfinished(folder)
         keep_known(folder)
+    files.remove_unfinished(folder)
     jobs = f", {_SLURM}{slurm}" if slurm else ""
     _note(file, f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}{jobs}")
     atexit.register(_release, folder, file)
