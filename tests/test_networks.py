@@ -297,3 +297,20 @@ def test_features_are_those_before_what_works_in_place() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(inplace=True), nn.Linear(5, 2)).eval()
     images = torch.rand(3, 3, 2, 2)
     assert torch.equal(Network(module, "1")(images)[1], module[1](images.flatten(1)))
+
+
+def test_the_file_behind_a_network_counts_and_one_that_is_not_there_does_not_stop_the_rules(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("one")
+    own = NetworkSpec("net", "d", f"{file}:make")
+    first = networks.files_digest(own)
+    file.write_text("two")
+    assert first != networks.files_digest(own) != ""
+    assert networks.files_digest(NetworkSpec("net", "d", "epsball.errors:nearest"))
+    for factory in (
+        "no_such_package.module:make",
+        "no_such_package:make",
+        f"{tmp_path}/gone.py:make",
+        "sign:ciresan2012",
+    ):
+        assert networks.files_digest(NetworkSpec("net", "d", factory)) == ""

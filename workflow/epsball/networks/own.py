@@ -40,11 +40,14 @@ def _module(place: str) -> ModuleType:
 
 
 def file_of_factory(spec: NetworkSpec) -> Path | None:
-    """The file that holds the factory."""
+    """The file that holds the factory; None where it is not found, which `build` tells."""
     place = spec.factory.rsplit(":", 1)[0]
     if place.endswith(".py"):
         return Path(place)
-    found = importlib.util.find_spec(place)
+    try:
+        found = importlib.util.find_spec(place)
+    except ModuleNotFoundError:
+        return None
     return None if found is None or found.origin is None else Path(found.origin)
 
 
