@@ -45,8 +45,30 @@ def test_no_image_fits() -> None:
 
 
 def test_other_errors_are_not_taken_for_it() -> None:
-    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+    with pytest.raises(EpsballError, match="the network's forward pass fails: RuntimeError: mat1 and mat2"):
         Forward(Network(conv_net()), COMPUTE)(torch.zeros(3, 3, 9, 9))
+
+
+class Narrow(nn.Module):
+    """A network that works in float32 alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(4, 3)
+        self.weight = torch.ones(12, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.last(x.flatten(1) @ self.weight)
+        return logits
+
+
+def test_a_network_that_cannot_do_float64() -> None:
+    forward, images = Forward(Network(Narrow()), COMPUTE), torch.zeros(3, 3, 2, 2)
+    assert forward(images)[0].shape == (3, 3)
+    with pytest.raises(
+        EpsballError, match="forward pass in float64, for the noise floor, fails: RuntimeError: expected"
+    ):
+        forward.exact(images)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -19,7 +19,7 @@ import zarr.storage
 from epsball import images, provenance, records
 from epsball.figures import FIGURES
 from epsball.probes import PROBES
-from soak import soak
+from soak import differences, soak
 from study import BASE, TINY, Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
@@ -213,6 +213,21 @@ def test_what_failed_fails_again_and_the_network_of_an_edited_factory_is_another
     assert {"networks", "activations"} <= kinds(made)
     assert study.passes()["activate"] == 2 * 2 * (2 * 8 + 4)
     (study.folder / "factory.py").write_text(factory)
+
+
+def test_what_is_below_a_failed_job_is_not_taken_for_current(study: Study) -> None:
+    config, target = {**TINY, "run": "failed"}, "results/failed/claims.tsv"
+    study.run(config, target)
+    (study.folder / "broken").touch()
+    config["floor_draws"] = 3
+    done = study.snakemake(config, target)
+    assert done.returncode != 0
+    assert "the network's forward pass fails: ValueError: no such luck" in done.stderr
+    assert "Traceback" not in done.stderr
+    (study.folder / "broken").unlink()
+    assert kinds(study.run(config, target)) == {"activations", "metrics", "claims.tsv"}
+    study.run({**config, "run": "fresh"}, "results/fresh/claims.tsv")
+    assert not differences(study, "fresh", "failed")
 
 
 def test_a_damaged_store_is_named_and_its_shard_alone_is_made_anew(study: Study) -> None:

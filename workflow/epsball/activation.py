@@ -145,9 +145,9 @@ class _Sample:
         logits, features = [], []
         for draws in (passing[start : start + batch] for start in range(0, len(passing), batch)):
             images = self._images(radius, draws)
+            some_logits, some_features = self._forward(images)
             if not arrays:
                 arrays |= self._exact(images[: self._compute.floor_draws] if radius > 0 else None)
-            some_logits, some_features = self._forward(images)
             logits.append(some_logits)
             features.append(some_features)
             self._progress.advance(len(images))

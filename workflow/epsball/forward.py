@@ -99,9 +99,9 @@ class Forward:
             images: float32 (n, 3, height, width) in [0, 1].
 
         Raises:
-            EpsballError: logits are not finite, or one image alone does not fit.
+            EpsballError: logits are not finite, one image alone does not fit, or the network's own code fails.
         """
-        logits, features, self.size = _in_parts(self._filled, images, self.size)
+        logits, features, self.size = _in_parts(self._filled, images, self.size, "forward pass")
         if not logits.isfinite().all():
             raise EpsballError("the network's logits are not finite; check its weights and normalisation")
         return logits, features
@@ -116,12 +116,18 @@ class Forward:
 
     @torch.inference_mode()
     def exact(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and features computed in float64, for the noise floor; on the CPU where the device has none."""
+        """Logits and features computed in float64, for the noise floor; on the CPU where the device has none.
+
+        Raises:
+            EpsballError: one image alone does not fit, or the network's own code fails.
+        """
         if self._exact is None:
             # Plain layout: CPU convolutions in float64 are more than twice as fast in it.
             self._exact = copy.deepcopy(self._network).to(self._exact_device, torch.float64)
             self._exact = self._exact.to(memory_format=torch.contiguous_format)
-        logits, features, self._exact_size = _in_parts(self._wide, images, min(self._exact_size, len(images)))
+        size = min(self._exact_size, len(images))
+        what = "forward pass in float64, for the noise floor,"
+        logits, features, self._exact_size = _in_parts(self._wide, images, size, what)
         return logits, features
 
     def _wide(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -131,18 +137,21 @@ class Forward:
 
 
 def _in_parts(
-    run: Callable[[Tensor, int], tuple[Tensor, Tensor]], images: Tensor, size: int
+    run: Callable[[Tensor, int], tuple[Tensor, Tensor]], images: Tensor, size: int, what: str
 ) -> tuple[Tensor, Tensor, int]:
     """Pass images, `size` at a time or as many as fit into memory; logits, features, and how many that was."""
     while True:
         try:
             passed = [run(part, size) for part in torch.split(images, size)]
             return torch.cat([logits for logits, _ in passed]), torch.cat([features for _, features in passed]), size
-        except (RuntimeError, MemoryError) as error:
+        except EpsballError:
+            raise
+        except Exception as error:  # a user's network can raise any
+            words = " ".join(str(error).split())
             if not _out_of_memory(error):
-                raise
+                raise EpsballError(f"the network's {what} fails: {type(error).__name__}: {words}") from error
             if size == 1:
-                raise EpsballError(f"memory does not suffice for one image: {str(error).splitlines()[0]}") from None
+                raise EpsballError(f"memory does not suffice for one image: {words}") from None
             size = -(-size // 2)
             _log.warning("out of memory; going on with passes of %d images: scores may round otherwise", size)
         if torch.cuda.is_available():

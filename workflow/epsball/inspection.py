@@ -45,9 +45,11 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
             "parameters": networks.parameters(network),
             "layer": spec.layer or "into the last Linear",
         }
-        table = survey(Forward(network, config.compute), pool, config.compute.batch, spec.name)
+        passes = Forward(network, config.compute)
+        table = survey(passes, pool, config.compute.batch, spec.name)
         right = table["prediction"] == table["label"]
         above = right & (table["score"] > dataset.threshold)
+        passes.exact(_image(pool)[None])
         classes, units = networks.probe_shape(network.cpu(), _image(pool))
         row |= {"units": units, "classes": classes}
         yield row | {

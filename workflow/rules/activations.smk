@@ -22,5 +22,6 @@ rule activate:
         own_code=own_code,
         rows=rows_digest,
         code=lambda wildcards: network_code("activate.py", wildcards, FAMILIES[wildcards.family]),
+        upstream=lambda wildcards: made("network", network=wildcards.network),
     script:
         "../scripts/activate.py"

@@ -1,6 +1,7 @@
 import contextlib
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from pathlib import Path
 
 from epsball import figures, networks, plan, probes, provenance, records, runfolder, selection
@@ -63,7 +64,7 @@ def network_of(wildcards):
 
 
 def dataset_name(wildcards):
-    return wildcards.dataset if "dataset" in wildcards.keys() else network_of(wildcards).dataset
+    return wildcards.dataset if hasattr(wildcards, "dataset") else network_of(wildcards).dataset
 
 
 def dataset_of(wildcards):
@@ -79,6 +80,27 @@ def network_threads(wildcards):
 def source_of(wildcards):
     """A dataset as a source of images: how many are asked for and how sure networks must be is not part of it."""
     return replace(dataset_of(wildcards), samples=0, threshold=0.0, limit=None)
+
+
+def made(rule, **wildcards):
+    """Digest of what a rule makes its files with: its parameters, which have those of the rules above it.
+
+    A parameter of every rule below. A job that fails leaves no output, and Snakemake takes what was made of the old one
+    for current, though it would be made otherwise now.
+    """
+    known = SimpleNamespace(**wildcards)
+    values = {
+        name: value(known) if callable(value) else value
+        for name, value in getattr(rules, rule).params.items()
+        if name not in ("folder", "rows")  # a place; a shard's samples, which their file tells
+    }
+    return provenance.digest(rule, values)
+
+
+def images_made(wildcards):
+    """The same of a dataset's images, where they are rendered."""
+    splits = ("train", "test") if dataset_of(wildcards).kind == "signs" else ()
+    return [made("render", dataset=dataset_name(wildcards), split=split) for split in splits]
 
 
 def dataset_code(script, wildcards, *modules):

@@ -1,3 +1,14 @@
+def measure_upstream(wildcards):
+    """What makes the files that a probe reads of a network, the samples aside."""
+    network, dataset = wildcards.network, dataset_name(wildcards)
+    family = probes.probe(wildcards.probe).FAMILY
+    return [
+        made("survey", dataset=dataset, network=network),
+        made("activate", network=network, family=family),
+        made("perturb", dataset=dataset, family=family),
+    ]
+
+
 rule measure:
     input:
         samples=lambda wildcards: ancient(samples_path(dataset_name(wildcards))),
@@ -18,6 +29,7 @@ rule measure:
         mantel_permutations=CONFIG.mantel_permutations,
         rows=rows_digest,
         code=lambda wildcards: code("measure.py", probes.PROBES[wildcards.probe]),
+        upstream=measure_upstream,
     script:
         "../scripts/measure.py"
 
@@ -39,5 +51,6 @@ rule gather:
         "../../envs/environment.yaml"
     params:
         code=code("gather.py"),
+        upstream=lambda wildcards: [made("measure", network=wildcards.network, probe=probe) for probe in probes.PROBES],
     script:
         "../scripts/gather.py"

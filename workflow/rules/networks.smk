@@ -39,5 +39,6 @@ rule network:
         compute=tracked(lambda wildcards: replace(PROCESS, threads=network_threads(wildcards))),
         seed=CONFIG.seed,
         code=lambda wildcards: network_code("network.py", wildcards),
+        upstream=images_made,
     script:
         "../scripts/network.py"

@@ -1,3 +1,20 @@
+def tables_upstream(wildcards):
+    """What makes the tables of all networks, and the samples in them."""
+    gathered = [made("gather", network=network) for network in NETWORKS]
+    return [*gathered, *(made("select", dataset=dataset) for dataset in DATASETS)]
+
+
+def figure_upstream(wildcards):
+    """What makes the inputs of a figure."""
+    making = {
+        "illustration": [made("illustrate", dataset=dataset) for dataset in DATASETS],
+        "card": [made("network", network=network) for network in NETWORKS],
+        "survey": [made("survey", dataset=spec.dataset, network=name) for name, spec in CONFIG.networks.items()],
+    }
+    tables = tables_upstream(wildcards)
+    return [digest for name in figures.figure(wildcards.figure).READS for digest in making.get(name, tables)]
+
+
 rule illustrate:
     input:
         samples=f"{RUN}/samples/{{dataset}}.csv",
@@ -32,6 +49,13 @@ rule illustrate:
             FAMILIES["permuted"],
             *(name for network in CONFIG.networks_of(wildcards.dataset) for name in networks.modules(network)),
         ),
+        upstream=lambda wildcards: [
+            made("select", dataset=wildcards.dataset),
+            *(
+                made("activate", network=network.name, family="permuted")
+                for network in CONFIG.networks_of(wildcards.dataset)
+            ),
+        ],
     script:
         "../scripts/illustrate.py"
 
@@ -50,6 +74,7 @@ rule figure:
         config=tracked(CONFIG),
         run=FOLDER,
         code=lambda wildcards: code("figure.py", figures.module_name(wildcards.figure)),
+        upstream=figure_upstream,
     script:
         "../scripts/figure.py"
 
@@ -69,6 +94,7 @@ rule claims:
         config=tracked(CONFIG),
         run=FOLDER,
         code=code("claims.py"),
+        upstream=tables_upstream,
     script:
         "../scripts/claims.py"
 
@@ -92,5 +118,9 @@ rule report:
         run=FOLDER,
         captions=tracked({name: caption(name) for name in figures.names(CONFIG)}),
         code=code("report.py", *KINDS.values()),
+        upstream=lambda wildcards: [
+            made("claims"),
+            *(made("figure", figure=figure) for figure in figures.names(CONFIG)),
+        ],
     script:
         "../scripts/report.py"

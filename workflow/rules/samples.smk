@@ -20,6 +20,7 @@ rule survey:
         compute=tracked(FORWARD),
         own_code=own_code,
         code=lambda wildcards: network_code("survey.py", wildcards),
+        upstream=lambda wildcards: made("network", network=wildcards.network),
     script:
         "../scripts/survey.py"
 
@@ -43,6 +44,10 @@ checkpoint select:
         seed=CONFIG.seed,
         shard_size=CONFIG.shard_size,
         code=code("select.py"),
+        upstream=lambda wildcards: [
+            made("survey", dataset=wildcards.dataset, network=network.name)
+            for network in CONFIG.networks_of(wildcards.dataset)
+        ],
     script:
         "../scripts/select.py"
 
@@ -68,5 +73,6 @@ rule perturb:
         rows=rows_digest,
         compute=tracked(PROCESS),
         code=lambda wildcards: dataset_code("perturb.py", wildcards, FAMILIES[wildcards.family]),
+        upstream=images_made,
     script:
         "../scripts/perturb.py"
