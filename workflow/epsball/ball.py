@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from epsball import compiled
 from epsball.config import Norm
 
 _BLOCK = 25  # rows of a Gram matrix that are multiplied at a time
@@ -28,17 +29,28 @@ def scale(integers: Tensor, radius: float, norm: Norm) -> Tensor:
     Returns:
         float32 (draw, element): each number one rounding of an integer times one float32 factor.
     """
-    wide = integers.long()
     if norm == "l2":
-        # The halves of the squares add up exactly in int64, whatever the order; one rounding joins them.
-        squares = wide * wide
-        high = (squares >> 24).sum(dim=1).double()
-        low = (squares & (2**24 - 1)).sum(dim=1).double()
+        high, low = squares(integers).double().unbind(dim=1)
         lengths = (high * 2.0**24 + low).sqrt()
     else:
-        lengths = wide.abs().amax(dim=1).double() * 255
+        lengths = integers.abs().amax(dim=1).double() * 255
     factors = (radius / lengths).float()
-    return integers.float() * factors[:, None]
+    return integers.float().mul_(factors[:, None])
+
+
+def squares(integers: Tensor) -> Tensor:
+    """Sums of each row's squares, int64 (draw, 2): of their parts above and below 24 bits, exact in any order."""
+    if integers.device.type != "cpu":
+        return wide_squares(integers)
+    sums = torch.empty(len(integers), 2, dtype=torch.int64)
+    compiled.squares(integers.contiguous().numpy(), sums.numpy())
+    return sums
+
+
+def wide_squares(integers: Tensor) -> Tensor:
+    """What `epsball.compiled.squares` does, on tensors."""
+    wide = integers.long().square()
+    return torch.stack([(wide >> 24).sum(dim=1), (wide & (2**24 - 1)).sum(dim=1)], dim=1)
 
 
 def perturbed(image: Tensor, perturbations: Tensor, clip: bool) -> Tensor:

@@ -12,15 +12,14 @@ import struct
 import torch
 from torch import Tensor
 
+from epsball import compiled
+
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
 
 _NUMBER_BITS = 31  # of an element's number, below its 32 random bits
-
-# Counters worked on at a time: the temporaries of a block stay in a core's cache.
-_BLOCK = 16384
 
 
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -51,7 +50,7 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
 def words(
     seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Random 32-bit words, one an element of each draw.
+    """Random 32-bit words less 2**31, one an element of each draw.
 
     Args:
         seed: of the sample, 64 bits.
@@ -62,25 +61,24 @@ def words(
         device: where to compute; it does not change a bit.
 
     Returns:
-        int64 tensor (draw, element), values in [0, 2**32).
+        int32 tensor (draw, element).
     """
     key = (seed & _MASK, (seed >> 32) & _MASK)
     radius_bits = struct.unpack("<I", struct.pack("<f", radius))[0]
-    blocks = -(-elements // 4)
-    out = torch.empty(len(draws), blocks, 4, dtype=torch.int64, device=device)
-    step = _BLOCK if out.device.type == "cpu" else blocks
-    for row, draw in enumerate(draws):
-        for start in range(0, blocks, step):
-            c0 = torch.arange(start, min(start + step, blocks), device=device)
-            counter = (
-                c0,
-                torch.full_like(c0, draw),
-                torch.full_like(c0, radius_bits),
-                torch.full_like(c0, int(stream)),
-            )
-            for lane, word in enumerate(philox(counter, key)):
-                out[row, start : start + step, lane] = word
-    return out.view(len(draws), -1)[:, :elements]
+    out = torch.empty(len(draws), -(-elements // 4) * 4, dtype=torch.int32, device=device)
+    if out.device.type == "cpu":
+        compiled.words(out.numpy(), draws.start, radius_bits, stream, *key)
+    else:
+        fill(out, draws, radius_bits, stream, key)
+    return out[:, :elements]
+
+
+def fill(out: Tensor, draws: range, radius_bits: int, stream: int, key: tuple[int, int]) -> None:
+    """What `epsball.compiled.words` does, on tensors."""
+    for row, draw in zip(out, draws, strict=True):
+        c0 = torch.arange(len(row) // 4, device=out.device)
+        counter = (c0, torch.full_like(c0, draw), torch.full_like(c0, radius_bits), torch.full_like(c0, stream))
+        row.view(-1, 4).copy_(torch.stack(philox(counter, key), dim=1) - 2**31)
 
 
 def uniform(
@@ -93,7 +91,7 @@ def uniform(
     Returns:
         int32 tensor (draw, element), odd, in (-2**23, 2**23).
     """
-    return ((words(seed, stream, radius, draws, elements, device) >> 9) * 2 - (2**23 - 1)).int()
+    return words(seed, stream, radius, draws, elements, device).bitwise_right_shift_(8).bitwise_or_(1)
 
 
 def permutations(
@@ -106,12 +104,10 @@ def permutations(
     Returns:
         int64 tensor (draw, element): each row a permutation of ``range(elements)``.
     """
-    keys = (words(seed, stream, radius, draws, elements, device) << _NUMBER_BITS) | torch.arange(
-        elements, device=device
-    )
+    keys = words(seed, stream, radius, draws, elements, device).long().bitwise_left_shift_(_NUMBER_BITS)
+    keys |= torch.arange(elements, device=device)
     if keys.device.type == "cpu":
         keys.numpy().sort(axis=1)  # by vector instructions, where the processor has them
     else:
         keys = keys.sort(dim=1).values
-    numbers: Tensor = keys & (2**_NUMBER_BITS - 1)
-    return numbers
+    return keys.bitwise_and_(2**_NUMBER_BITS - 1)

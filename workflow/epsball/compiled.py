@@ -1,0 +1,62 @@
+"""Loops that Numba compiles for the CPU: what tensors would pass over many times, once in registers.
+
+They give the bits of the same arithmetic on tensors, which other devices use (`epsball.noise`, `epsball.ball`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _compiled(signature: str) -> Callable[[_Function], _Function]:
+    """Compile for a signature, kept in Numba's cache where there is a place for one."""
+
+    def compile_(function: _Function) -> _Function:
+        for cache in (True, False):
+            try:
+                made: _Function = numba.njit(signature, cache=cache, nogil=True)(function)
+                return made
+            except RuntimeError:  # no folder that can be written
+                continue
+        raise AssertionError
+
+    return compile_
+
+
+@_compiled("void(int32[:, ::1], int64, uint32, uint32, uint32, uint32)")
+def words(out: NDArray[np.int32], first_draw: int, radius_bits: int, stream: int, key0: int, key1: int) -> None:
+    """Fill rows with what `epsball.noise.words` gives: a row a draw, of a multiple of four elements."""
+    sign = np.uint32(2**31)
+    m0, m1, w0, w1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57), np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
+    half = np.uint64(32)
+    for row in range(out.shape[0]):
+        place = out[row]
+        for block in range(place.shape[0] // 4):
+            c0, c1, c2, c3 = np.uint32(block), np.uint32(first_draw + row), np.uint32(radius_bits), np.uint32(stream)
+            k0, k1 = np.uint32(key0), np.uint32(key1)
+            for _ in range(10):
+                p0, p1 = np.uint64(c0) * m0, np.uint64(c2) * m1
+                c0, c1 = np.uint32(p1 >> half) ^ c1 ^ k0, np.uint32(p1)
+                c2, c3 = np.uint32(p0 >> half) ^ c3 ^ k1, np.uint32(p0)
+                k0, k1 = np.uint32(k0 + w0), np.uint32(k1 + w1)
+            place[4 * block], place[4 * block + 1] = np.int32(c0 ^ sign), np.int32(c1 ^ sign)
+            place[4 * block + 2], place[4 * block + 3] = np.int32(c2 ^ sign), np.int32(c3 ^ sign)
+
+
+@_compiled("void(int32[:, ::1], int64[:, ::1])")
+def squares(integers: NDArray[np.int32], sums: NDArray[np.int64]) -> None:
+    """Add up the squares of each row: their parts above and below 24 bits apart, as `epsball.ball.scale` needs them."""
+    for row in range(integers.shape[0]):
+        high, low = np.int64(0), np.int64(0)
+        for element in range(integers.shape[1]):
+            wide = np.int64(integers[row, element])
+            high += (wide * wide) >> 24
+            low += (wide * wide) & 0xFFFFFF
+        sums[row, 0], sums[row, 1] = high, low
