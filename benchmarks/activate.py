@@ -1,30 +1,81 @@
-"""Images/s through the activate stage against the bare forward rate of the same network in the same run.
+"""Images/s through the activate stage against the best bare forward pass, and against a plain script.
 
-python benchmarks/activate.py [samples]
+    python benchmarks/activate.py [network ...]
 
-Both are eager, channels last, with the same batch size, threads and allocator. The stage has the noise, the scaling,
-the scores, the floor's passes in float64 and the store on top; the last column leaves the float64 passes out.
+prints a row a network and writes table and figure into results/bench/. Each rate is taken in a process of its own, on
+one thread, all in one run, with random weights:
+
+- bare: forward passes alone, the fastest of eager and compiled, channels last, with the stage's allocator;
+- uniform, permuted: the stage itself, from noise to store, with the paper's draws, at that batch, compiled where that
+  was faster. Its float64 passes, which are the noise floor, are timed apart: the columns "with floor" have them;
+- plain: a script as one writes it first: eager, NumPy's noise, batches of 100, np.save.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import platform
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
-import yaml
-from epsball import networks
+from epsball import networks, provenance
 from epsball.activation import activate, passes_per_sample
-from epsball.config import load_config
+from epsball.config import Ball, Compute, DatasetSpec, NetworkSpec
 from epsball.datasets import open_pool
 from epsball.forward import Forward, configure
 from epsball.images import digest
+from matplotlib import pyplot as plt
+from torch import Tensor
 
-REPOSITORY = Path(__file__).parent.parent
+OUT = Path(__file__).parent.parent / "results" / "bench"
+FACTORIES = {
+    "vgg16": "torchvision:vgg16",
+    "resnet50": "torchvision:resnet50",
+    "googlenet": "torchvision:googlenet",
+    "efficientnet-lite0": "efficientnet-lite:0",
+    "ciresan2012": "sign:ciresan2012",
+    "aghdam2015": "sign:aghdam2015",
+}
+BARE = [(batch, compiled) for compiled in (False, True) for batch in (10, 20)]
+DRAWS = 100
 SECONDS = 4.0
+
+
+def opened(name: str) -> networks.Network:
+    """A network with random weights."""
+    torch.manual_seed(0)
+    return networks.open_network(NetworkSpec(name, "noise", FACTORIES[name]), pretrained=False)
+
+
+def side(name: str) -> int:
+    """Pixels of an image's side."""
+    return 48 if FACTORIES[name].startswith("sign:") else 224
+
+
+def per_second(run: Callable[[], int]) -> float:
+    """Images a second of a function that passes some and says how many."""
+    run()
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < SECONDS:
+        count += run()
+    return count / (time.perf_counter() - start)
+
+
+def bare(name: str, batch: int, compiled: bool) -> dict[str, float]:
+    """Rate of forward passes alone."""
+    compute = Compute(batch=batch, device="cpu", compile=compiled)
+    configure(compute)
+    forward = Forward(opened(name), compute)
+    images = torch.rand(batch, 3, side(name), side(name)).contiguous(memory_format=torch.channels_last)
+    return {"rate": per_second(lambda: len(forward(images)[0]))}
 
 
 class _Timed(Forward):
@@ -32,60 +83,120 @@ class _Timed(Forward):
 
     seconds = 0.0
 
-    def exact(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def exact(self, images: Tensor) -> tuple[Tensor, Tensor]:
         start = time.perf_counter()
         out = super().exact(images)
         self.seconds += time.perf_counter() - start
         return out
 
 
-def bare_rate(forward: Forward, image: torch.Tensor, batch: int) -> float:
-    """Images a second of forward passes alone."""
-    images = image.expand(batch, -1, -1, -1).contiguous(memory_format=torch.channels_last)
-    forward(images)
-    start, count = time.perf_counter(), 0
-    while time.perf_counter() - start < SECONDS:
-        forward(images)
-        count += batch
-    return count / (time.perf_counter() - start)
-
-
-def main(samples: int) -> None:
-    """Print a table of all networks and families of the default configuration."""
-    config = load_config(yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8")))
-    compute, ball = config.compute, config.ball
+def stage(name: str, family: str, batch: int, compiled: bool, rate: float) -> dict[str, float]:
+    """Rates of the activate stage without and with its float64 passes; warmed up, as in a shard of many samples."""
+    compute = Compute(batch=batch, device="cpu", compile=compiled)
     configure(compute)
-    rows = []
+    forward = _Timed(opened(name), compute)
+    radii = range(1, 1 + min(21, max(1, round(2 * SECONDS * rate / DRAWS))))
+    ball = Ball(radii=(0.0, *map(float, radii)), epsilon=1.0, draws=DRAWS)
     with tempfile.TemporaryDirectory() as folder:
-        for spec in config.networks.values():
-            dataset = config.datasets[spec.dataset]
-            pool = open_pool(dataset, Path(folder))
-            torch.manual_seed(0)
-            table = pd.DataFrame(
-                {"sample": pool.names[:samples], "image": pool.names[:samples], "label": pool.labels[:samples]}
-            ).assign(seed=range(samples), shard=0, digest=[digest(pool.read(number)) for number in range(samples)])
-            image = torch.from_numpy(pool.read(0).copy()).permute(2, 0, 1)[None].float() / 255
-            for family in ("uniform", "permuted"):
-                forward = _Timed(networks.open_network(spec), compute)
-                before = bare_rate(forward, image, compute.batch)
-                start = time.perf_counter()
-                path = Path(folder) / spec.name / family / "0.zarr.zip"
-                activate(family, forward, table, pool, ball, compute, path, {})
-                seconds = time.perf_counter() - start
-                bare = (before + bare_rate(forward, image, compute.batch)) / 2
-                images = samples * passes_per_sample(ball, compute)
-                rows.append(
-                    {
-                        "network": spec.name,
-                        "family": family,
-                        "bare, images/s": round(bare, 1),
-                        "activate, images/s": round(images / seconds, 1),
-                        "ratio": round(images / seconds / bare, 2),
-                        "ratio without float64": round(images / (seconds - forward.seconds) / bare, 2),
-                    }
-                )
-                print(pd.DataFrame(rows[-1:]).to_string(index=False, header=len(rows) == 1), flush=True)
+        pixels = np.random.default_rng(0).integers(0, 256, (1, side(name), side(name), 3), dtype=np.uint8)
+        np.savez(Path(folder) / "noise.npz", images=pixels, labels=np.zeros(1, dtype=np.int64))
+        pool = open_pool(DatasetSpec("noise", "arrays", 1, 0.9, options={"root": f"{folder}/noise.npz"}), Path(folder))
+        table = pd.DataFrame({"sample": pool.names, "image": pool.names, "label": 0, "seed": 1, "shard": 0})
+        table["digest"] = [digest(pool.read(0))]
+        forward(torch.rand(batch, 3, side(name), side(name)))
+        forward.exact(torch.rand(1, 3, side(name), side(name)))
+        forward.seconds = 0.0
+        start = time.perf_counter()
+        activate(family, forward, table, pool, ball, compute, Path(folder) / "0.zarr.zip", {})
+        seconds = time.perf_counter() - start
+    images = passes_per_sample(ball, compute)
+    return {"rate": images / (seconds - forward.seconds), "with floor": images / seconds}
+
+
+def plain(name: str) -> dict[str, float]:
+    """Rate of a plain script."""
+    torch.set_num_threads(1)
+    network = opened(name)
+    generator = np.random.default_rng(0)
+    image = generator.random((3, side(name), side(name)))
+    with tempfile.TemporaryDirectory() as folder:
+
+        def passed() -> int:
+            noise = generator.uniform(-1, 1, (DRAWS, *image.shape))
+            noise *= 10 / np.linalg.norm(noise.reshape(DRAWS, -1), axis=1)[:, None, None, None]
+            with torch.no_grad():
+                logits, features = network(torch.from_numpy((image + noise).astype(np.float32)))
+            np.save(f"{folder}/scores.npy", logits.softmax(dim=1).numpy())
+            np.save(f"{folder}/features.npy", features.numpy())
+            return DRAWS
+
+        return {"rate": per_second(passed)}
+
+
+def apart(*arguments: object) -> dict[str, float]:
+    """A measurement in a process of its own."""
+    command = [sys.executable, __file__, "--one", json.dumps(arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def row(name: str) -> dict[str, object]:
+    """All that is measured of a network."""
+    rates = {form: apart("bare", name, *form)["rate"] for form in BARE}
+    batch, compiled = max(rates, key=lambda form: rates[form])
+    best = rates[batch, compiled]
+    found: dict[str, object] = {
+        "network": name,
+        "eager, images/s": max(rate for (_, compiled), rate in rates.items() if not compiled),
+        "bare, images/s": best,
+        "form": f"{'compiled' if compiled else 'eager'}, batches of {batch}",
+    }
+    stages = {family: apart("stage", name, family, batch, compiled, best) for family in ("uniform", "permuted")}
+    again = apart("bare", name, batch, compiled)["rate"]  # the machine may have changed its pace
+    best = max(best, again)
+    for family, measured in stages.items():
+        found |= {f"{family} ÷ bare": measured["rate"] / best, "with floor ÷ bare": measured["with floor"] / best}
+        found[f"{family}, with floor"] = found.pop("with floor ÷ bare")
+    return {
+        **found,
+        "plain, images/s": (slow := apart("plain", name)["rate"]),
+        "uniform ÷ plain": stages["uniform"]["rate"] / slow,
+    }
+
+
+def draw(table: pd.DataFrame) -> None:
+    """The ratios to the bare pass as bars."""
+    columns = ["uniform ÷ bare", "permuted ÷ bare", "uniform, with floor", "permuted, with floor"]
+    axes = table.set_index("network")[columns].plot.bar(figsize=(7, 3), width=0.8, rot=0, fontsize=7)
+    axes.axhline(1, color="black", linewidth=0.8)
+    axes.set(ylabel="images/s ÷ best bare pass", xlabel="", ylim=(0, 1.05))
+    axes.legend(ncols=2, fontsize=7, loc="lower right")
+    plt.tight_layout()
+    plt.savefig(OUT / "activate.png", dpi=200)
+
+
+def main(names: list[str]) -> None:
+    """Print and draw."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for name in names:
+        rows.append(row(name))
+        print(pd.DataFrame(rows[-1:]).T.to_string(header=False) + "\n", flush=True)
+    table = pd.DataFrame(rows)
+    table.round(3).to_csv(OUT / "activate.csv", index=False)
+    draw(table)
+    print(f"{platform.processor() or platform.machine()}, torch {provenance.versions()['torch']}; see {OUT}")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 4)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=list(FACTORIES), help="of " + ", ".join(FACTORIES))
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        what, *arguments = json.loads(given.one)
+        measures: dict[str, Callable[..., dict[str, float]]] = {"bare": bare, "stage": stage, "plain": plain}
+        print(json.dumps(measures[what](*arguments)))
+    else:
+        main(given.networks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -69,6 +71,49 @@ def test_a_network_that_cannot_do_float64() -> None:
         EpsballError, match="forward pass in float64, for the noise floor, fails: RuntimeError: expected"
     ):
         forward.exact(images)
+
+
+COMPILED = """
+import sys
+import torch
+from conftest import COMPUTE, conv_net
+from dataclasses import replace
+from epsball.forward import Forward, configure
+from epsball.networks import Network
+
+compiled = replace(COMPUTE, compile=True)
+configure(compiled)
+images = torch.rand(7, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+for layer in (None, "0"):
+    logits, features = Forward(Network(conv_net(), layer), compiled)(images)
+    plain_logits, plain_features = Forward(Network(conv_net(), layer), COMPUTE)(images)
+    torch.testing.assert_close(logits, plain_logits, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(features, plain_features, rtol=1e-5, atol=1e-6)
+    print(logits.double().sum().item().hex(), features.double().sum().item().hex())
+"""
+
+
+def _compile(compiler: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CXX": compiler}
+    return subprocess.run(
+        [sys.executable, "-c", COMPILED], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ to compile with")
+def test_compiled_passes_agree_and_are_the_same_in_every_process() -> None:
+    one, other = _compile("g++"), _compile("g++")
+    assert one.returncode == 0, one.stderr
+    assert one.stdout == other.stdout
+    assert len(one.stdout.split()) == 4
+
+
+@pytest.mark.slow
+def test_no_compiler() -> None:
+    done = _compile("no-such-compiler")
+    assert done.returncode
+    assert "the network's forward pass, which 'compile: true' compiles by a C++ compiler, fails: " in done.stderr
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -40,12 +40,13 @@ class Ball:
 
 @dataclass(frozen=True)
 class Compute:
-    """How forward passes run; each of these can change float rounding."""
+    """How forward passes run; each of these can change float rounding. `compile` is for passes on the CPU."""
 
     batch: int = 20
     threads: int = 1
     device: str = "auto"
     floor_draws: int = 4
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,13 @@ def load_config(raw: Mapping[str, Any]) -> Config:
             norm=top["norm"],
             clip=top["clip"],
         ),
-        compute=Compute(top["batch"], top["threads"], top["device"], min(top["floor_draws"], top["draws"])),
+        compute=Compute(
+            batch=top["batch"],
+            threads=top["threads"],
+            device=top["device"],
+            floor_draws=min(top["floor_draws"], top["draws"]),
+            compile=top["compile"],
+        ),
         shard_size=top["shard_size"],
         mantel_permutations=top["mantel_permutations"],
         bootstrap=top["bootstrap"],

@@ -7,6 +7,7 @@ import ctypes
 import ctypes.util
 import logging
 import sys
+import textwrap
 from collections.abc import Callable
 
 import numpy as np
@@ -84,6 +85,12 @@ class Forward:
         self.device = device(compute.device)
         self.size = compute.batch  # images in a pass; smaller once that many did not fit into memory
         self._network = network.to(self.device).to(memory_format=torch.channels_last)
+        self._run: Callable[[Tensor], tuple[Tensor, Tensor]] = self._network
+        self._what = "forward pass"
+        if compute.compile and self.device == "cpu":
+            self._run = torch.compile(self._network, dynamic=False, options={"freezing": True})
+            logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that there is no GPU is known
+            self._what += ", which 'compile: true' compiles by a C++ compiler,"
         self._exact: Network | None = None
         self._exact_size = compute.batch
         self._exact_device = "cpu" if self.device == "mps" else self.device
@@ -101,7 +108,7 @@ class Forward:
         Raises:
             EpsballError: logits are not finite, one image alone does not fit, or the network's own code fails.
         """
-        logits, features, self.size = _in_parts(self._filled, images, self.size, "forward pass")
+        logits, features, self.size = _in_parts(self._filled, images, self.size, self._what)
         if not logits.isfinite().all():
             raise EpsballError("the network's logits are not finite; check its weights and normalisation")
         return logits, features
@@ -111,7 +118,7 @@ class Forward:
         images = images.to(self.device)
         if count < size:
             images = torch.cat([images, images[-1:].expand(size - count, -1, -1, -1)])
-        logits, features = self._network(images.contiguous(memory_format=torch.channels_last))
+        logits, features = self._run(images.contiguous(memory_format=torch.channels_last))
         return logits[:count].cpu(), features[:count].cpu()
 
     @torch.inference_mode()
@@ -147,7 +154,7 @@ def _in_parts(
         except EpsballError:
             raise
         except Exception as error:  # a user's network can raise any
-            words = " ".join(str(error).split())
+            words = textwrap.shorten(str(error), 300)
             if not _out_of_memory(error):
                 raise EpsballError(f"the network's {what} fails: {type(error).__name__}: {words}") from error
             if size == 1:
