@@ -29,7 +29,6 @@ FOLDER = Path(RUN)
 DATASETS = list(CONFIG.datasets)
 NETWORKS = list(CONFIG.networks)
 CARDS = [f"{RUN}/networks/{network}/card.json" for network in NETWORKS]
-SAMPLES = [f"{RUN}/samples/{dataset}.csv" for dataset in DATASETS]
 SURVEYS = [f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network in CONFIG.networks.values()]
 
 # What forward passes depend on, and no more: a change of anything else must not redo them.
@@ -121,6 +120,9 @@ def made_files(dataset, *splits):
 
 def samples_path(dataset):
     return f"{RUN}/samples/{dataset}.csv"
+
+
+SAMPLES = [samples_path(dataset) for dataset in DATASETS]
 
 
 def shards_of(dataset):
