@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -40,9 +41,9 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
         slurm: whether in the SLURM of this machine; the undisturbed run is a local one all the same.
 
     Returns:
-        A row a kill: what, hit (whether it was still at work), extends (whether a finished run of half the samples),
-        after (seconds), finished (surveys, stores and tables of shards that were there then), lost (of them written
-        again), leftovers (hidden files at the end), differences (tables unlike the undisturbed run's).
+        A row a kill: what, extends (whether a finished run of half the samples), after (seconds), finished (surveys,
+        stores and tables of shards that were there then), lost (of them written again), leftovers (hidden files at
+        the end), differences (tables unlike the undisturbed run's).
     """
     generator = random.Random(seed)
     study.run({**config, "run": "undisturbed"}, _claims("undisturbed"))
@@ -50,21 +51,23 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
     start = time.monotonic()
     study.run({**config, "run": "timed"}, _claims("timed"), *where)
     duration = time.monotonic() - start
-    rows = []
-    for number in range(kills):
-        killed = {**config, "run": f"killed{number}"}
-        what, after = WHAT[number % len(WHAT)], generator.uniform(0.15, 0.95) * duration
-        arguments, extends = (_claims(killed["run"]), *where), number % 2 == 1
+    rows: list[dict[str, Any]] = []
+    runs = itertools.count()
+    while len(rows) < kills:
+        killed = {**config, "run": f"killed{next(runs)}"}
+        what, after = WHAT[len(rows) % len(WHAT)], generator.uniform(0.15, 0.95) * duration
+        arguments, extends = (_claims(killed["run"]), *where), len(rows) % 2 == 1
         if extends:
             study.run({**killed, "samples": config["samples"] // 2}, *arguments)
             after *= 0.6  # it has less to do
-        hit = _kill(study, killed, arguments, what, after)
+        if not _kill(study, killed, arguments, what, after):
+            duration *= 0.9  # it was over before: no kill
+            continue
         finished = _finished(study, killed["run"])
         study.run(killed, *arguments)
         rows.append(
             {
                 "what": what,
-                "hit": hit,
                 "extends": extends,
                 "after": f"{after:.0f} s of {duration:.0f}",
                 "finished": len(finished),
@@ -73,7 +76,7 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
                 "differences": len(differences(study, "undisturbed", killed["run"])),
             }
         )
-        print(pd.DataFrame(rows[-1:]).to_string(index=False, header=not number), flush=True)
+        print(pd.DataFrame(rows[-1:]).to_string(index=False, header=len(rows) == 1), flush=True)
     return pd.DataFrame(rows)
 
 
@@ -92,25 +95,23 @@ def _finished(study: Study, run: str) -> dict[Path, Path]:
 
 
 def _kill(study: Study, config: dict[str, Any], arguments: tuple[str, ...], what: str, after: float) -> bool:
+    """Kill after some seconds; whether there was something to kill."""
+    slurm = CLUSTER[0] in arguments
     process = study.start(config, *arguments)
     time.sleep(after)
+    jobs: list[str] = []
+    while what == "a job" and process.poll() is None and not jobs:  # a moment without a job is waited out
+        time.sleep(0.05)
+        jobs = _in_slurm() if slurm else _jobs(process.pid)
     hit = process.poll() is None
-    if what == "a job" and CLUSTER[0] in arguments:
-        while process.poll() is None and not (running := _in_slurm()):
-            time.sleep(0.2)
-        if process.poll() is None:
-            subprocess.run(["scancel", running[0]], check=True)
-    elif what == "a job":
-        # A moment without a job is waited out.
-        while process.poll() is None and not (jobs := _jobs(process.pid)):
-            time.sleep(0.05)
-        if process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(jobs[0], signal.SIGKILL)
-    elif what == "Snakemake":
-        process.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError):
+        if hit and what == "a job" and slurm:
+            subprocess.run(["scancel", jobs[0]], check=True)
+        elif hit and what == "a job":
+            os.kill(int(jobs[0]), signal.SIGKILL)
+        elif hit and what == "Snakemake":
+            process.kill()
+        elif hit:
             os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     return hit
@@ -122,10 +123,9 @@ def _in_slurm() -> list[str]:
     return subprocess.run(queue, capture_output=True, text=True, check=True).stdout.split()
 
 
-def _jobs(parent: int) -> list[int]:
+def _jobs(parent: int) -> list[str]:
     """Processes that a process has started."""
-    children = Path(f"/proc/{parent}/task").glob("*/children")
-    return [int(child) for path in children for child in path.read_text().split()]
+    return [child for path in Path(f"/proc/{parent}/task").glob("*/children") for child in path.read_text().split()]
 
 
 def differences(study: Study, one: str, other: str) -> list[str]:
@@ -154,9 +154,7 @@ def main() -> int:
     config = TINY if given.slurm else {**BASE, "networks": TINY["networks"]}
     with tempfile.TemporaryDirectory() as folder:
         table = soak(Study(Path(folder)), config, given.kills, given.seed, given.slurm)
-    print(
-        table.groupby("what")[["hit", "finished", "lost", "leftovers", "differences"]].agg(["sum", "max"]).to_string()
-    )
+    print(table.groupby("what")[["finished", "lost", "leftovers", "differences"]].agg(["sum", "max"]).to_string())
     return int(table[["leftovers", "differences"]].to_numpy().any())
 
 
