@@ -34,13 +34,13 @@ def edit(library: Path, module: str, old: str, new: str) -> None:
 def test_comments_and_docstrings_do_not_count(library: Path) -> None:
     before = digest(library, "activate.py")
     edit(library, "noise.py", '"""Counter-based', '"""Counter-dependent')
-    edit(library, "noise.py", "_BLOCK = 16384", "_BLOCK = 16384  # large")
+    edit(library, "noise.py", "_NUMBER_BITS = 31", "_NUMBER_BITS =  31")
     assert digest(library, "activate.py") == before
 
 
 def test_code_counts_through_imports(library: Path) -> None:
     activate, figure = digest(library, "activate.py"), digest(library, "figure.py", "epsball.figures.fig5_functions")
-    edit(library, "noise.py", "_ROUNDS = 10", "_ROUNDS = 7")
+    edit(library, "compiled.py", "ROUNDS = 10", "ROUNDS = 7")
     assert digest(library, "activate.py", "epsball.families.uniform") != activate
     assert digest(library, "figure.py", "epsball.figures.fig5_functions") == figure
 

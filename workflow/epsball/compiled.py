@@ -12,6 +12,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+# Of Philox-4x32-10.
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
+ROUNDS = 10
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -33,15 +38,15 @@ def _compiled(signature: str) -> Callable[[_Function], _Function]:
 @_compiled("void(int32[:, ::1], int64, uint32, uint32, uint32, uint32)")
 def words(out: NDArray[np.int32], first_draw: int, radius_bits: int, stream: int, key0: int, key1: int) -> None:
     """Fill rows with what `epsball.noise.words` gives: a row a draw, of a multiple of four elements."""
-    sign = np.uint32(2**31)
-    m0, m1, w0, w1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57), np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
-    half = np.uint64(32)
+    sign, half = np.uint32(2**31), np.uint64(32)
+    m0, m1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
+    w0, w1 = np.uint32(WEYL[0]), np.uint32(WEYL[1])
     for row in range(out.shape[0]):
         place = out[row]
         for block in range(place.shape[0] // 4):
             c0, c1, c2, c3 = np.uint32(block), np.uint32(first_draw + row), np.uint32(radius_bits), np.uint32(stream)
             k0, k1 = np.uint32(key0), np.uint32(key1)
-            for _ in range(10):
+            for _ in range(ROUNDS):
                 p0, p1 = np.uint64(c0) * m0, np.uint64(c2) * m1
                 c0, c1 = np.uint32(p1 >> half) ^ c1 ^ k0, np.uint32(p1)
                 c2, c3 = np.uint32(p0 >> half) ^ c3 ^ k1, np.uint32(p0)

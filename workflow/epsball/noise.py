@@ -13,11 +13,9 @@ import torch
 from torch import Tensor
 
 from epsball import compiled
+from epsball.compiled import MULTIPLIERS, ROUNDS, WEYL
 
 _MASK = 0xFFFFFFFF
-_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
-_WEYL = (0x9E3779B9, 0xBB67AE85)
-_ROUNDS = 10
 
 _NUMBER_BITS = 31  # of an element's number, below its 32 random bits
 
@@ -34,16 +32,16 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         # int64 products of two 32-bit words wrap, but their bits are those of the unsigned product.
-        p0 = c0.mul_(_MULTIPLIERS[0])
-        p1 = c2.mul_(_MULTIPLIERS[1])
+        p0 = c0.mul_(MULTIPLIERS[0])
+        p1 = c2.mul_(MULTIPLIERS[1])
         high0 = (p0 >> 32).bitwise_and_(_MASK)
         high1 = (p1 >> 32).bitwise_and_(_MASK)
         c0, c1 = high1.bitwise_xor_(c1).bitwise_xor_(k0), p1.bitwise_and_(_MASK)
         c2, c3 = high0.bitwise_xor_(c3).bitwise_xor_(k1), p0.bitwise_and_(_MASK)
-        k0 = (k0 + _WEYL[0]) & _MASK
-        k1 = (k1 + _WEYL[1]) & _MASK
+        k0 = (k0 + WEYL[0]) & _MASK
+        k1 = (k1 + WEYL[1]) & _MASK
     return c0, c1, c2, c3
 
 
