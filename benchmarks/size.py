@@ -90,6 +90,12 @@ def snakemake(folder: Path, samples: int, *arguments: str) -> subprocess.Complet
     return done
 
 
+def _size(folder: Path) -> int:
+    """Bytes of the files below; one with two names counts once."""
+    there = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum({stat.st_ino: stat.st_size for stat in there}.values())
+
+
 def by_rule(run: Path) -> pd.DataFrame:
     """Jobs, core seconds, memory of the largest and disk of each rule, here and extrapolated to all samples."""
     jobs = pd.concat(
@@ -98,11 +104,7 @@ def by_rule(run: Path) -> pd.DataFrame:
     named = {"jobs": ("s", "size"), "core seconds": ("cpu_time", "sum"), "MB": ("max_rss", "max")}
     table = jobs.groupby("rule").agg(**named)
     folders = {"activate": "activations", "perturb": "perturbations", "measure": "metrics", "network": "networks"}
-    table["GB"] = [
-        sum(file.stat().st_size for file in (run / folders.get(str(rule), str(rule))).rglob("*") if file.is_file())
-        / 1e9
-        for rule in table.index
-    ]
+    table["GB"] = [_size(run / folders.get(str(rule), str(rule))) / 1e9 for rule in table.index]
     grown = table.loc[["perturb", "activate", "measure"], ["core seconds", "GB"]] * [PART / 3600, PART]
     return table.join(grown.set_axis(["core hours at full size", "GB at full size"], axis=1)).round(2)
 
