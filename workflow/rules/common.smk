@@ -82,7 +82,7 @@ def source_of(wildcards):
 
 
 def made(rule, **wildcards):
-    """Digest of what a rule makes its files with: its parameters, which have those of the rules above it.
+    """Digest of what a rule makes its files with. That is its parameters, which have those of the rules above it.
 
     A parameter of every rule below. A job that fails leaves no output, and Snakemake takes what was made of the old one
     for current, though it would be made otherwise now.
@@ -100,6 +100,34 @@ def images_made(wildcards):
     """The same of a dataset's images, where they are rendered."""
     splits = ("train", "test") if dataset_of(wildcards).kind == "signs" else ()
     return [made("render", dataset=dataset_name(wildcards), split=split) for split in splits]
+
+
+def measure_upstream(wildcards):
+    """What makes the files that a probe reads of a network, the samples aside."""
+    network, dataset = wildcards.network, dataset_name(wildcards)
+    family = probes.probe(wildcards.probe).FAMILY
+    return [
+        made("survey", dataset=dataset, network=network),
+        made("activate", network=network, family=family),
+        made("perturb", dataset=dataset, family=family),
+    ]
+
+
+def tables_upstream(wildcards):
+    """What makes the tables of all networks, and the samples in them."""
+    gathered = [made("gather", network=network) for network in NETWORKS]
+    return [*gathered, *(made("select", dataset=dataset) for dataset in DATASETS)]
+
+
+def figure_upstream(wildcards):
+    """What makes the inputs of a figure."""
+    making = {
+        "illustration": [made("illustrate", dataset=dataset) for dataset in DATASETS],
+        "card": [made("network", network=network) for network in NETWORKS],
+        "survey": [made("survey", dataset=spec.dataset, network=name) for name, spec in CONFIG.networks.items()],
+    }
+    tables = tables_upstream(wildcards)
+    return [digest for name in figures.figure(wildcards.figure).READS for digest in making.get(name, tables)]
 
 
 def dataset_code(script, wildcards, *modules):

@@ -1,14 +1,3 @@
-def measure_upstream(wildcards):
-    """What makes the files that a probe reads of a network, the samples aside."""
-    network, dataset = wildcards.network, dataset_name(wildcards)
-    family = probes.probe(wildcards.probe).FAMILY
-    return [
-        made("survey", dataset=dataset, network=network),
-        made("activate", network=network, family=family),
-        made("perturb", dataset=dataset, family=family),
-    ]
-
-
 rule measure:
     input:
         samples=lambda wildcards: ancient(samples_path(dataset_name(wildcards))),

@@ -1,20 +1,3 @@
-def tables_upstream(wildcards):
-    """What makes the tables of all networks, and the samples in them."""
-    gathered = [made("gather", network=network) for network in NETWORKS]
-    return [*gathered, *(made("select", dataset=dataset) for dataset in DATASETS)]
-
-
-def figure_upstream(wildcards):
-    """What makes the inputs of a figure."""
-    making = {
-        "illustration": [made("illustrate", dataset=dataset) for dataset in DATASETS],
-        "card": [made("network", network=network) for network in NETWORKS],
-        "survey": [made("survey", dataset=spec.dataset, network=name) for name, spec in CONFIG.networks.items()],
-    }
-    tables = tables_upstream(wildcards)
-    return [digest for name in figures.figure(wildcards.figure).READS for digest in making.get(name, tables)]
-
-
 rule illustrate:
     input:
         samples=f"{RUN}/samples/{{dataset}}.csv",
