@@ -259,6 +259,7 @@ def test_a_damaged_store_is_named_and_its_shard_alone_is_made_anew(study: Study)
 
 def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study) -> None:
     config = {**BASE, "run": "interrupted", "draws": 4000, "networks": {"one": BASE["networks"]["one"]}}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would the run
     process = study.start(config)
     root = study.folder / "results" / "interrupted"
     while not list((root / "activations").rglob(".*.unfinished")):
