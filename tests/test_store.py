@@ -45,7 +45,7 @@ def test_permuted_stores_have_no_features(stages: Stages) -> None:
 
 def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
     sample = xr.Dataset({"a": ("sample", [1.0])})
-    with pytest.raises(RuntimeError), store.StoreWriter(tmp_path / "s.zarr.zip") as writer:
+    with pytest.raises(RuntimeError), store.StoreWriter(tmp_path / "s.zarr.zip", 1) as writer:
         writer.append(sample)
         raise RuntimeError
     with pytest.raises(RuntimeError), files.whole(tmp_path / "t") as beside:

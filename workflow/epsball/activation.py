@@ -71,15 +71,20 @@ def activate(
         for radius in spec.radii
     )
     label = f"activate {attributes.get('network', '')} {name}"
-    with store.StoreWriter(path) as writer, Progress(label, passes, "images") as progress:
+    with store.StoreWriter(path, len(spec.radii)) as writer, Progress(label, passes, "images") as progress:
         for row, image in sample_images(samples, pool):
             sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
-            per_radius = [sample.at(radius, keeps, earlier.cell(int(row.seed), radius)) for radius in spec.radii]
-            variables = sample.clean(per_radius[0])
+            per_radius = []
+            for place, radius in enumerate(spec.radii):
+                at = sample.at(radius, keeps, earlier.cell(int(row.seed), radius))
+                if place == 0:
+                    variables = sample.clean(at)
+                if keeps:
+                    writer.put("features", place, xr.DataArray(at.pop("features"), dims=("draw", "unit")))
+                per_radius.append(at)
             for key in per_radius[0]:
                 dims = (*_DIMS[:2], "floor_draw") if key.startswith("exact") else _DIMS
-                values = np.stack([at[key] for at in per_radius])[None]
-                variables[key] = ((*dims, "unit") if values.ndim == 4 else dims, values)
+                variables[key] = (dims, np.stack([at[key] for at in per_radius])[None])
             smallest = min(forward.size, int(earlier.attributes.get("images_in_a_pass", forward.size)))
             made = {"family": name, "images_in_a_pass": str(smallest), **attributes}
             writer.append(xr.Dataset(variables, coordinates(row, spec), made))

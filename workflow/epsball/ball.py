@@ -6,7 +6,7 @@ network sees is ``(x + v) - x`` in float32, and norms and distances are of that 
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ from torch.nn.functional import pad
 from epsball import compiled
 from epsball.config import Norm
 
-_BLOCK = 25  # rows of a Gram matrix that are multiplied at a time
+_BLOCK = 25  # points that are multiplied by as many at a time
+_GROUP = 100  # points that are held at a time, twice
 
 
 def scale(integers: Tensor, radius: float, norm: Norm) -> Tensor:
@@ -83,25 +84,35 @@ def effective(image: Tensor, images: Tensor) -> Tensor:
     return (images.permute(0, 2, 3, 1).double() - image.double()).flatten(start_dim=1)
 
 
-def distances(points: Tensor) -> Tensor:
-    """Euclidean distances between the rows, by the Gram matrix in float64.
+def distances(points: Callable[[range], Tensor], count: int) -> Tensor:
+    """Euclidean distances between points, by the Gram matrix in float64.
 
     Meant for perturbations, whose lengths are of the order of their distances: nothing cancels. The distance of two
-    rows is the same to the last bit however many more there are.
+    points is the same to the last bit however many more there are. Two hundred of them are held at a time.
 
     Args:
-        points: float64 (draw, element).
+        points: those of a range, float64 (point, element); asked for again where there are more than a hundred.
+        count: how many there are.
 
     Returns:
-        float64 (pair,): the lower triangle, row by row, so that pairs of the first rows come first.
+        float64 (pair,): the lower triangle, row by row, so that pairs of the first points come first.
     """
-    count = len(points)
-    blocks = list(torch.split(points, _BLOCK))
-    blocks[-1] = pad(blocks[-1], (0, 0, 0, _BLOCK - len(blocks[-1])))
-    gram = points.new_zeros(len(blocks) * _BLOCK, len(blocks) * _BLOCK)
-    for (row, one), (column, other) in itertools.combinations_with_replacement(enumerate(blocks), 2):
-        # Products of one shape alone: how a library adds up depends on the shape.
-        gram[column * _BLOCK :, row * _BLOCK :][:_BLOCK, :_BLOCK] = other @ one.T
+    groups = [range(count)[start : start + _GROUP] for start in range(0, count, _GROUP)]
+    gram = torch.zeros(count, count, dtype=torch.float64)
+    for number, group in enumerate(groups):
+        one = points(group)
+        for further in groups[number:]:
+            other = one if further == group else points(further)
+            gram[further.start : further.stop, group.start : group.stop] = _products(other, one)
     squares = gram.diagonal()
-    rows, columns = torch.tril_indices(count, count, offset=-1, device=points.device)
+    rows, columns = torch.tril_indices(count, count, offset=-1)
     return (squares[rows] + squares[columns] - 2 * gram[rows, columns]).clamp_min(0).sqrt()
+
+
+def _products(one: Tensor, other: Tensor) -> Tensor:
+    """Inner products of rows, by products of one shape alone: how a library adds up depends on the shape."""
+    rows, columns = ([*torch.split(points, _BLOCK)] for points in (one, other))
+    for blocks in (rows, columns):
+        blocks[-1] = pad(blocks[-1], (0, 0, 0, _BLOCK - len(blocks[-1])))
+    products = torch.cat([torch.cat([row @ column.T for column in columns], dim=1) for row in rows])
+    return products[: len(one), : len(other)]

@@ -25,13 +25,7 @@ _log = logging.getLogger(__name__)
 
 _DRAWS = 10  # at a time: the noise on its way takes several times the memory of what comes out
 
-# Last dimension and unit of what a store of perturbations has.
-_VARIABLES = {
-    "norm": ("draw", "L2 norm, [0, 1] scale"),
-    "rms": ("draw", "[0, 1] scale"),
-    "outside": ("draw", "share of values"),
-    "distance": ("pair", "L2 norm, [0, 1] scale"),
-}
+_UNITS = {"norm": "L2 norm, [0, 1] scale", "rms": "[0, 1] scale", "outside": "share of values"}
 
 
 def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tensor]]:
@@ -115,18 +109,20 @@ def perturb(
         _log.info("%s: the earlier one holds all that is asked for", path)
         files.take(path)
         return
-    with store.StoreWriter(path) as writer, Progress(f"perturb {path.stem}", len(samples), "samples") as progress:
+    label = f"perturb {path.stem}"
+    with store.StoreWriter(path, len(spec.radii)) as writer, Progress(label, len(samples), "samples") as progress:
         for row, image in sample_images(samples, pool):
             seed, cells = int(row.seed), []
-            for radius in spec.radii:
-                if earlier.draws(seed, radius) == spec.draws:
-                    cells.append(earlier.cell(seed, radius))
-                else:
-                    cells.append(_measured(name, image, seed, radius, spec))
+            for place, radius in enumerate(spec.radii):
+                known = earlier.draws(seed, radius) == spec.draws
+                cell = earlier.cell(seed, radius) if known else _measured(name, image, seed, radius, spec)
+                if "distance" in cell:
+                    distance = xr.DataArray(cell.pop("distance"), dims="pair", attrs={"units": _UNITS["norm"]})
+                    writer.put("distance", place, distance)
+                cells.append(cell)
             variables = {
-                key: (("sample", "radius", dim), np.stack([cell[key] for cell in cells])[None], {"units": units})
-                for key, (dim, units) in _VARIABLES.items()
-                if key in cells[0]
+                key: (("sample", "radius", "draw"), np.stack([cell[key] for cell in cells])[None], {"units": units})
+                for key, units in _UNITS.items()
             }
             writer.append(xr.Dataset(variables, coordinates(row, spec), {"family": name, **attributes}))
             progress.advance(1)
@@ -134,17 +130,29 @@ def perturb(
 
 def _measured(name: str, image: Tensor, seed: int, radius: float, spec: Ball) -> dict[str, NDArray[np.float64]]:
     """The variables of `perturb` over the draws of one sample at one radius."""
-    vectors = torch.empty(spec.draws, image.numel(), dtype=torch.float64)
+    norm = torch.empty(spec.draws, dtype=torch.float64)
     beyond = torch.empty(spec.draws, dtype=torch.int64)
-    for start in range(0, spec.draws, _DRAWS):
-        draws = range(spec.draws)[start : start + _DRAWS]
-        images = perturbed_images(name, image, seed, radius, draws, spec)
-        vectors[start : draws.stop] = ball.effective(image, images)
-        beyond[start : draws.stop] = torch.count_nonzero((images < 0) | (images > 1), dim=(1, 2, 3))
-    norm = torch.linalg.vector_norm(vectors, dim=1).numpy()
-    cell = {
-        "norm": norm,
-        "rms": norm / np.sqrt(image.numel()),
+
+    def vectors(draws: range) -> Tensor:
+        """Effective perturbations; notes their norms and what is outside on the way, as making them is the cost."""
+        made = torch.empty(len(draws), image.numel(), dtype=torch.float64)
+        for start in range(draws.start, draws.stop, _DRAWS):
+            some = range(start, min(start + _DRAWS, draws.stop))
+            images = perturbed_images(name, image, seed, radius, some, spec)
+            made[some.start - draws.start : some.stop - draws.start] = effective = ball.effective(image, images)
+            norm[some.start : some.stop] = torch.linalg.vector_norm(effective, dim=1)
+            beyond[some.start : some.stop] = torch.count_nonzero((images < 0) | (images > 1), dim=(1, 2, 3))
+        return made
+
+    distance = {}
+    if family(name).KEEPS_FEATURES:
+        distance["distance"] = ball.distances(vectors, spec.draws).numpy()
+    else:
+        for start in range(0, spec.draws, _DRAWS):
+            vectors(range(spec.draws)[start : start + _DRAWS])
+    return {
+        "norm": norm.numpy(),
+        "rms": norm.numpy() / np.sqrt(image.numel()),
         "outside": beyond.double().numpy() / image.numel(),
+        **distance,
     }
-    return cell | ({"distance": ball.distances(vectors).numpy()} if family(name).KEEPS_FEATURES else {})

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import xarray as xr
@@ -25,6 +25,9 @@ from epsball.errors import EpsballError
 _log = logging.getLogger(__name__)
 
 
+_CODEC = zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
+
+
 class StoreWriter:
     """Writes a store sample by sample: a folder beside, zipped once without compression, renamed.
 
@@ -32,10 +35,12 @@ class StoreWriter:
 
     Args:
         path: of the finished .zarr.zip.
+        radii: how many a sample has.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, radii: int) -> None:
         self._path = path
+        self._radii = radii
         self._folder = files.beside(path.with_suffix(".folder"))
         self._samples = 0
 
@@ -43,14 +48,39 @@ class StoreWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         return self
 
+    def put(self, name: str, radius: int, values: xr.DataArray) -> None:
+        """Write a variable too large to be held for all radii: at one radius, of the sample that is appended next.
+
+        Args:
+            name: of the variable, with dimensions sample, radius and those of the values.
+            radius: its place.
+            values: of that sample and radius.
+        """
+        group = zarr.open_group(self._folder, mode="a", zarr_format=3)
+        shape = (self._samples + 1, self._radii, *values.shape)
+        if name not in group:
+            group.create_array(
+                name,
+                shape=shape,
+                chunks=(1, 1, *values.shape),
+                dtype=values.dtype,
+                compressors=[_CODEC],
+                dimension_names=["sample", "radius", *map(str, values.dims)],
+                attributes=values.attrs,
+            )
+        array = cast(zarr.Array[Any], group[name])
+        if array.shape[0] <= self._samples:
+            array.resize(shape)
+        array[self._samples, radius] = values.values
+
     def append(self, sample: xr.Dataset) -> None:
-        """Add samples along the dimension `sample`; attributes must be the same for all."""
+        """Add a sample along the dimension `sample`; attributes must be the same for all."""
         if self._samples:
             # Appending writes the attributes of the group again: they must be there each time.
             rest = sample.drop_vars([name for name in sample.variables if "sample" not in sample[name].dims])
             rest.to_zarr(self._folder, append_dim="sample", consolidated=False)
         else:
-            sample.to_zarr(self._folder, mode="w", zarr_format=3, consolidated=False, encoding=_encoding(sample))
+            sample.to_zarr(self._folder, mode="a", zarr_format=3, consolidated=False, encoding=_encoding(sample))
         self._samples += sample.sizes["sample"]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -69,14 +99,11 @@ class StoreWriter:
 
 
 def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """One chunk a sample and radius; Blosc zstd with bit shuffle."""
-    codec = zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
-    encoding: dict[str, dict[str, Any]] = {}
-    for name, variable in dataset.data_vars.items():
-        sizes = {"sample": 1, "radius": 1} if variable.nbytes > 2**20 else {"sample": 1}
-        chunks = tuple(sizes.get(str(dim), size) for dim, size in variable.sizes.items())
-        encoding[str(name)] = {"compressors": [codec], "chunks": chunks}
-    return encoding
+    """One chunk a sample; Blosc zstd with bit shuffle."""
+    return {
+        str(name): {"compressors": [_CODEC], "chunks": (1, *variable.shape[1:])}
+        for name, variable in dataset.data_vars.items()
+    }
 
 
 def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:

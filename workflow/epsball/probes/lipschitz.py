@@ -26,7 +26,7 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
         Ratios are not a number at radius 0.
     """
     raw_in = perturbations["norm"].values
-    raw_out = distances(activations["features"].values, activations["clean_features"].values)
+    raw_out = distances(activations["features"], activations["clean_features"])
     exact = activations["exact_d_out"].values
     floor = np.ptp(raw_out[:, :, : exact.shape[2]] - exact, axis=2)
     d_in, d_out = raw_in * context.scale_h, raw_out * context.scale_g
@@ -49,10 +49,18 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     )
 
 
-def distances(features: np.ndarray, clean: np.ndarray) -> Array:
-    """‖Φ_L(x+v) - Φ_L(x)‖ in float64: features (sample, radius, draw, unit), clean (sample, unit)."""
+def distances(features: xr.DataArray, clean: xr.DataArray) -> Array:
+    """‖Φ_L(x+v) - Φ_L(x)‖ in float64, for which features are read a radius at a time.
+
+    Args:
+        features: (sample, radius, draw, unit).
+        clean: the same of the clean images, (sample, unit).
+
+    Returns:
+        (sample, radius, draw).
+    """
     out = np.empty(features.shape[:3])
-    for sample, reference in enumerate(clean.astype(np.float64)):
-        for radius, drawn in enumerate(features[sample]):
-            out[sample, radius] = np.sqrt(np.square(drawn - reference).sum(axis=1))
+    for sample, reference in enumerate(clean.values.astype(np.float64)):
+        for radius in range(out.shape[1]):
+            out[sample, radius] = np.sqrt(np.square(features[sample, radius].values - reference).sum(axis=1))
     return out
