@@ -351,7 +351,7 @@ def test_no_sample_says_why_and_few_are_reported(study: Study) -> None:
     assert done.returncode != 0
     assert "none of 24 images is classified correctly above 0.99 by all" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    study.run({**BASE, "run": "few", "samples": 100, "networks": {"one": BASE["networks"]["one"]}})
+    study.run({**BASE, "run": "few", "samples": 100, "shard_size": 100, "networks": {"one": BASE["networks"]["one"]}})
     page = (study.folder / "results" / "few" / "report.html").read_text()
     found = len(pd.read_csv(study.folder / "results" / "few" / "samples" / "squares.csv"))
     assert 1 <= found < 100
@@ -375,7 +375,7 @@ def test_a_killed_run_goes_on_with_the_same_command(tmp_path: Path) -> None:
 
 
 def test_a_second_live_run_is_refused(study: Study) -> None:
-    config = {**BASE, "run": "twice"}
+    config = {**TINY, "run": "twice"}
     first = study.start(config)
     note = study.folder / "results" / "twice" / ".lock"
     while not (note.is_file() and note.read_text()):
