@@ -85,7 +85,10 @@ compiled = replace(COMPUTE, compile=True)
 configure(compiled)
 images = torch.rand(7, 3, 6, 6, generator=torch.Generator().manual_seed(1))
 for layer in (None, "0"):
-    logits, features = Forward(Network(conv_net(), layer), compiled)(images)
+    forward = Forward(Network(conv_net(), layer), compiled)
+    logits, features = forward(images)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        assert torch.equal(forward(images.contiguous(memory_format=torch.channels_last))[0], logits)
     plain_logits, plain_features = Forward(Network(conv_net(), layer), COMPUTE)(images)
     torch.testing.assert_close(logits, plain_logits, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(features, plain_features, rtol=1e-5, atol=1e-6)

@@ -115,10 +115,10 @@ class Forward:
 
     def _filled(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
         count = len(images)
-        images = images.to(self.device)
         if count < size:
             images = torch.cat([images, images[-1:].expand(size - count, -1, -1, -1)])
-        logits, features = self._run(images.contiguous(memory_format=torch.channels_last))
+        # Copied always: made here, in inference mode, or it is of another kind, for which a network is compiled again.
+        logits, features = self._run(images.to(self.device, memory_format=torch.channels_last, copy=True))
         return logits[:count].cpu(), features[:count].cpu()
 
     @torch.inference_mode()
