@@ -2,19 +2,22 @@
 
     python benchmarks/activate.py [network ...]
 
-prints a row a network and writes table and figure into results/bench/. Each rate is taken in a process of its own, on
-one thread, all in one run, with random weights:
+prints a row a network and writes table and figure into results/bench/. All rates are of the whole machine, taken in one
+run, with random weights; all but the last with a process on each core, each on one thread:
 
 - bare: forward passes alone, the fastest of eager and compiled, channels last, with the stage's allocator;
 - uniform, permuted: the stage itself, from noise to store, with the paper's draws, at that batch, compiled where that
   was faster. Its float64 passes, which are the noise floor, are timed apart: the columns "with floor" have them;
-- plain: a script as one writes it first: eager, NumPy's noise, batches of 100, np.save.
+- plain: a script as one writes it first, on all cores: eager, NumPy's noise, batches of 100, np.save.
+
+Start-up is a process's time to its first pass: imports, opening, compiling, where kernels are in their cache.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -25,6 +28,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
+import stub
 import torch
 from epsball import networks, provenance
 from epsball.activation import activate, passes_per_sample
@@ -35,7 +40,6 @@ from epsball.images import digest
 from matplotlib import pyplot as plt
 from torch import Tensor
 
-OUT = Path(__file__).parent.parent / "results" / "bench"
 FACTORIES = {
     "vgg16": "torchvision:vgg16",
     "resnet50": "torchvision:resnet50",
@@ -45,8 +49,11 @@ FACTORIES = {
     "aghdam2015": "sign:aghdam2015",
 }
 BARE = [(batch, compiled) for compiled in (False, True) for batch in (10, 20)]
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DRAWS = 100
-SECONDS = 4.0
+SECONDS = 3.0
+PAPER = Ball(radii=(0.0, 0.1, *map(float, range(1, 21))), epsilon=0.1, draws=DRAWS)
+SHARD = 25  # samples, the default
 
 
 def opened(name: str) -> networks.Network:
@@ -95,7 +102,7 @@ def stage(name: str, family: str, batch: int, compiled: bool, rate: float) -> di
     compute = Compute(batch=batch, device="cpu", compile=compiled)
     configure(compute)
     forward = _Timed(opened(name), compute)
-    radii = range(1, 1 + min(21, max(1, round(2 * SECONDS * rate / DRAWS))))
+    radii = range(1, 1 + min(21, max(1, round(2 * SECONDS * rate / CORES / DRAWS))))
     ball = Ball(radii=(0.0, *map(float, radii)), epsilon=1.0, draws=DRAWS)
     with tempfile.TemporaryDirectory() as folder:
         pixels = np.random.default_rng(0).integers(0, 256, (1, side(name), side(name), 3), dtype=np.uint8)
@@ -105,17 +112,21 @@ def stage(name: str, family: str, batch: int, compiled: bool, rate: float) -> di
         table["digest"] = [digest(pool.read(0))]
         forward(torch.rand(batch, 3, side(name), side(name)))
         forward.exact(torch.rand(1, 3, side(name), side(name)))
+        start_up = time.time() - psutil.Process().create_time()
         forward.seconds = 0.0
         start = time.perf_counter()
         activate(family, forward, table, pool, ball, compute, Path(folder) / "0.zarr.zip", {})
         seconds = time.perf_counter() - start
     images = passes_per_sample(ball, compute)
-    return {"rate": images / (seconds - forward.seconds), "with floor": images / seconds}
+    return {
+        "rate": images / (seconds - forward.seconds),
+        "with floor": images / seconds,
+        "start-up": start_up / CORES,
+    }
 
 
 def plain(name: str) -> dict[str, float]:
     """Rate of a plain script."""
-    torch.set_num_threads(1)
     network = opened(name)
     generator = np.random.default_rng(0)
     image = generator.random((3, side(name), side(name)))
@@ -133,35 +144,38 @@ def plain(name: str) -> dict[str, float]:
         return {"rate": per_second(passed)}
 
 
-def apart(*arguments: object) -> dict[str, float]:
-    """A measurement in a process of its own."""
+def apart(processes: int, *arguments: object) -> dict[str, float]:
+    """A measurement in processes of their own, at once: sums over them."""
     command = [sys.executable, __file__, "--one", json.dumps(arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return measured
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    printed = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        raise SystemExit(f"{arguments} failed")
+    return dict(pd.DataFrame([json.loads(lines.splitlines()[-1]) for lines in printed]).sum())
 
 
 def row(name: str) -> dict[str, object]:
     """All that is measured of a network."""
-    rates = {form: apart("bare", name, *form)["rate"] for form in BARE}
+    rates = {form: apart(CORES, "bare", name, *form)["rate"] for form in BARE}
     batch, compiled = max(rates, key=lambda form: rates[form])
     best = rates[batch, compiled]
-    found: dict[str, object] = {
-        "network": name,
-        "eager, images/s": max(rate for (_, compiled), rate in rates.items() if not compiled),
-        "bare, images/s": best,
-        "form": f"{'compiled' if compiled else 'eager'}, batches of {batch}",
-    }
-    stages = {family: apart("stage", name, family, batch, compiled, best) for family in ("uniform", "permuted")}
-    again = apart("bare", name, batch, compiled)["rate"]  # the machine may have changed its pace
-    best = max(best, again)
-    for family, measured in stages.items():
-        found |= {f"{family} ÷ bare": measured["rate"] / best, "with floor ÷ bare": measured["with floor"] / best}
-        found[f"{family}, with floor"] = found.pop("with floor ÷ bare")
+    stages = {family: apart(CORES, "stage", name, family, batch, compiled, best) for family in ("uniform", "permuted")}
+    eager = max(rate for (_, compiled), rate in rates.items() if not compiled)
+    best = max(best, apart(CORES, "bare", name, batch, compiled)["rate"])  # the machine may have changed its pace
+    slow = apart(1, "plain", name)["rate"]
+    shard = SHARD * passes_per_sample(PAPER, Compute()) / best * CORES
     return {
-        **found,
-        "plain, images/s": (slow := apart("plain", name)["rate"]),
+        "network": name,
+        "eager": eager,
+        "bare": best,
+        "form": f"{'compiled' if compiled else 'eager'}, batches of {batch}",
+        "plain": slow,
+        **{f"{family} ÷ bare": measured["rate"] / best for family, measured in stages.items()},
+        **{f"{family}, with floor": measured["with floor"] / best for family, measured in stages.items()},
         "uniform ÷ plain": stages["uniform"]["rate"] / slow,
+        "start-up, s": stages["uniform"]["start-up"],
+        "start-up ÷ shard": stages["uniform"]["start-up"] / shard,
+        "shard, core s": shard,
     }
 
 
@@ -173,20 +187,23 @@ def draw(table: pd.DataFrame) -> None:
     axes.set(ylabel="images/s ÷ best bare pass", xlabel="", ylim=(0, 1.05))
     axes.legend(ncols=2, fontsize=7, loc="lower right")
     plt.tight_layout()
-    plt.savefig(OUT / "activate.png", dpi=200)
+    plt.savefig(stub.OUT / "activate.png", dpi=200)
 
 
 def main(names: list[str]) -> None:
     """Print and draw."""
-    OUT.mkdir(parents=True, exist_ok=True)
+    stub.OUT.mkdir(parents=True, exist_ok=True)
     rows = []
     for name in names:
         rows.append(row(name))
         print(pd.DataFrame(rows[-1:]).T.to_string(header=False) + "\n", flush=True)
     table = pd.DataFrame(rows)
-    table.round(3).to_csv(OUT / "activate.csv", index=False)
+    table.round(3).to_csv(stub.OUT / "activate.csv", index=False)
     draw(table)
-    print(f"{platform.processor() or platform.machine()}, torch {provenance.versions()['torch']}; see {OUT}")
+    share = float(table["start-up, s"].sum()) / float(table["shard, core s"].sum())
+    machine = f"{platform.processor() or platform.machine()}, {CORES} cores"
+    print(f"start-up is {share:.2%} of the forward time of all of them at the paper's size")
+    print(f"{machine}, torch {provenance.versions()['torch']}; see {stub.OUT}")
 
 
 if __name__ == "__main__":
