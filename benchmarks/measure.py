@@ -8,6 +8,7 @@ makes the stores first, which take 10 GB. Then it prints the wall time of all th
 
 from __future__ import annotations
 
+import resource
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ SAMPLES, SHARDS, WIDTH = 300, 12, 4096
 def main(folder: Path) -> None:
     """Print the times."""
     networks = {"wide": stub.network("images", WIDTH)}
-    raw = {"run": "measure", "datasets": {"images": stub.dataset(folder, 48, SAMPLES)}, "networks": networks}
+    raw = {"run": "measure", "datasets": {"images": stub.dataset(folder, 16, SAMPLES)}, "networks": networks}
     run = "results/measure"
     stub.snakemake(folder, raw, f"{run}/samples/images.csv")
     families = [f"{family}/{shard}.zarr.zip" for family in ("uniform", "permuted") for shard in range(SHARDS)]
@@ -32,6 +33,8 @@ def main(folder: Path) -> None:
     stub.snakemake(folder, raw)
     print(f"measuring, figures, claims, report: {time.perf_counter() - start:.0f} s on two cores\n")
     print(stub.by_rule(folder / run).round(2).to_string())
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"\nthe largest process of all has {largest:.0f} MB")
 
 
 if __name__ == "__main__":
