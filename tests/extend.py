@@ -38,8 +38,9 @@ _FAMILY = '''
 from epsball.ball import scale
 from epsball import noise
 
+LARGEST_ONLY = False
 KEEPS_FEATURES = False
-STREAMS = (3,)
+STREAMS = (9,)
 
 def perturbations(*, seed, radius, draws, elements, norm, device):
     drawn = noise.uniform(seed, STREAMS[0], radius, draws, elements, device)
@@ -80,12 +81,14 @@ def steps(study: Study) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     library = study.folder / "workflow" / "epsball"
     (library / "probes" / "norms.py").write_text(_PROBE)
     study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", 'PROBES = {"norms": "epsball.probes.norms",')
+    config = {**config, "further_probes": ["norms"]}
     yield "another probe", config, ["norms"]
     (library / "families" / "onesided.py").write_text(_FAMILY)
     (library / "probes" / "onesided.py").write_text(_PROBE_OF_FAMILY)
     entry = 'FAMILIES = {"onesided": "epsball.families.onesided",'
     study.edit("workflow/epsball/families/__init__.py", "FAMILIES = {", entry)
     study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", 'PROBES = {"onesided": "epsball.probes.onesided",')
+    config = {**config, "further_probes": ["norms", "onesided"]}
     yield "another family, and its probe", config, ["norms", "onesided"]
     config = {**config, "networks": {**config["networks"], "two": network(1, 40)}}
     yield "another network, as sure", config, ["norms", "onesided"]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from epsball.probes import PROBES
+from epsball.probes import PAPERS
 from study import BASE, CLUSTER, TINY, Study, in_reach
 
 WHAT = ("Snakemake", "everything", "a job")
@@ -132,7 +132,7 @@ def differences(study: Study, one: str, other: str) -> list[str]:
     """Tables of two runs that are not identical; the shards of the samples may differ."""
     first, second = (study.folder / "results" / run for run in (one, other))
     tables = [*first.glob("metrics/*/*.parquet"), first / "claims.tsv"]
-    assert len(tables) > len(PROBES)
+    assert len(tables) > len(PAPERS)
     names = [str(path.relative_to(first)) for path in tables]
     unlike = [name for name in names if (first / name).read_bytes() != (second / name).read_bytes()]
     for path in first.glob("samples/*.csv"):

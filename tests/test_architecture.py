@@ -11,7 +11,7 @@ from conftest import ROOT
 from epsball.config import schema
 from epsball.datasets import KINDS
 from epsball.families import FAMILIES, family
-from epsball.figures import FIGURES, TRAINING_FIGURES, figure
+from epsball.figures import FIGURES, OTHERS, TRAINING_FIGURES, figure
 from epsball.networks import SOURCES
 from epsball.probes import PROBES, probe
 
@@ -37,7 +37,7 @@ def test_registries_are_whole() -> None:
     assert {family(name).__name__ for name in FAMILIES} == set(FAMILIES.values())  # type: ignore[attr-defined]
     assert {probe(name).FAMILY for name in PROBES} <= set(FAMILIES)
     drawn = [*FIGURES, *TRAINING_FIGURES]
-    assert {name for entry in drawn for name in figure(entry).READS} <= {*PROBES, "illustration", "card", "survey"}
+    assert {name for entry in drawn for name in figure(entry).READS} <= {*PROBES, *OTHERS}
     assert set(KINDS) == set(schema()["$defs"]["kinds"])
     assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in drawn)
     text = (ROOT / "config" / "README.md").read_text()

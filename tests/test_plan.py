@@ -10,9 +10,8 @@ import pytest
 import torch
 import yaml
 from conftest import BALL, COMPUTE, ROOT, Stages, conv_net
-from epsball import plan
+from epsball import families, plan, probes
 from epsball.config import Config, load_config
-from epsball.families import FAMILIES
 from torch import Tensor, nn
 
 
@@ -56,8 +55,9 @@ class Counting(nn.Module):
 def test_the_stages_make_as_many_passes_as_planned(stages: Stages, tmp_path: Path, paper: Config) -> None:
     Counting.counts.clear()
     compute = replace(COMPUTE, batch=4)  # divides the draws: no pass is filled up
-    for name in FAMILIES:
-        stages.activate(Counting(), name, tmp_path / f"{name}.zarr.zip", BALL, compute)
+    paper = replace(paper, further_probes=("alpha_mixed",))
+    for name in probes.families(paper):
+        stages.activate(Counting(), name, tmp_path / f"{name}.zarr.zip", families.ball(BALL, name), compute)
     datasets = {"gtsrb": replace(paper.datasets["gtsrb"], samples=len(stages.samples), limit=1)}
     config = replace(paper, ball=BALL, compute=compute, datasets=datasets)
     found = plan.cost(config, replace(paper.networks["ciresan2012"], training=None))

@@ -18,7 +18,7 @@ import yaml
 import zarr.storage
 from epsball import images, provenance, records
 from epsball.figures import FIGURES
-from epsball.probes import PROBES
+from epsball.probes import PAPERS
 from soak import differences, soak
 from study import BASE, TINY, Study
 
@@ -42,7 +42,7 @@ def test_everything_of_the_contract_is_there(study: Study) -> None:
     for network in ("one", "two"):
         assert (root / "networks" / network / "weights.safetensors").is_file()
         assert (root / "survey" / "squares" / f"{network}.parquet").is_file()
-        for probe in PROBES:
+        for probe in PAPERS:
             assert (root / "metrics" / network / f"{probe}.parquet").is_file()
         for family in ("uniform", "permuted"):
             for shard in (0, 1):
@@ -74,7 +74,7 @@ COLUMNS = {
 COLUMNS["symmetry"] = COLUMNS["isotropy"]
 
 
-@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("probe", PAPERS)
 def test_tables_have_their_columns_and_rows(study: Study, probe: str) -> None:
     table = study.table("small", "one", probe)
     assert set(COLUMNS[probe].split()) <= set(table)
@@ -90,7 +90,7 @@ def test_a_second_run_does_nothing(study: Study) -> None:
 def test_other_shards_and_other_company_give_the_same_tables(study: Study) -> None:
     alone = {**BASE, "run": "alone", "shard_size": 3, "networks": {"one": BASE["networks"]["one"]}}
     study.run(alone)
-    for probe in PROBES:
+    for probe in PAPERS:
         pd.testing.assert_frame_equal(
             study.table("small", "one", probe), study.table("alone", "one", probe), check_exact=True
         )
@@ -102,7 +102,7 @@ def test_activations_are_dropped_once_measured(study: Study) -> None:
     root = study.folder / "results" / "dropped"
     assert not list((root / "activations").rglob("*.zip"))
     assert (root / "report.html").is_file()
-    for probe in PROBES:
+    for probe in PAPERS:
         pd.testing.assert_frame_equal(study.table("small", "one", probe), study.table("dropped", "one", probe))
     assert study.run(dropped) == set()
 
@@ -356,6 +356,23 @@ def test_no_sample_says_why_and_few_are_reported(study: Study) -> None:
     found = len(pd.read_csv(study.folder / "results" / "few" / "samples" / "squares.csv"))
     assert 1 <= found < 100
     assert f"squares: {found} samples were found of 100 asked for" in page
+
+
+def test_further_probes_measure_themselves_only(study: Study) -> None:
+    config = {**BASE, "run": "further", "samples": 2, "networks": {"one": BASE["networks"]["one"]}}
+    study.run(config)
+    claims = pd.read_csv(study.folder / "results" / "further" / "claims.tsv", sep="\t")
+    made = study.run({**config, "further_probes": ["topology_mixed", "alpha", "alpha_mixed"]})
+    assert {name.split("/")[2] for name in made if name.startswith("activations/")} == {"mixed"}
+    assert {name.split("/")[2] for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
+        "topology_mixed",
+        "alpha",
+        "alpha_mixed",
+    }
+    assert "figures/beyond_geometry.pdf" in made
+    more = pd.read_csv(study.folder / "results" / "further" / "claims.tsv", sep="\t")
+    assert len(more) == len(claims) + 3
+    pd.testing.assert_frame_equal(more.iloc[: len(claims)], claims)
 
 
 def test_the_plan_comes_first(study: Study) -> None:

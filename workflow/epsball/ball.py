@@ -19,12 +19,12 @@ _BLOCK = 25  # points that are multiplied by as many at a time
 _GROUP = 100  # points that are held at a time, twice
 
 
-def scale(integers: Tensor, radius: float, norm: Norm) -> Tensor:
+def scale(integers: Tensor, radius: float | Tensor, norm: Norm) -> Tensor:
     """Scale draws to a norm: r · v / ‖v‖ of Eq. 4.
 
     Args:
         integers: int32 (draw, element), in (-2**24, 2**24); their common unit does not matter.
-        radius: for l2 on the [0, 1] scale, for linf in 8-bit levels (radius/255).
+        radius: for l2 on the [0, 1] scale, for linf in 8-bit levels (radius/255); of all draws, or float64 (draw,).
         norm: which norm.
 
     Returns:

@@ -109,6 +109,7 @@ class Config:
     mantel_permutations: int
     bootstrap: int
     illustration_grid: int
+    further_probes: tuple[str, ...]
     keep_activations: bool
     datasets: Mapping[str, DatasetSpec]
     networks: Mapping[str, NetworkSpec]
@@ -165,6 +166,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         mantel_permutations=top["mantel_permutations"],
         bootstrap=top["bootstrap"],
         illustration_grid=top["illustration_grid"],
+        further_probes=tuple(top["further_probes"]),
         keep_activations=top["keep_activations"],
         datasets=datasets,
         networks=networks,

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from epsball import families, probes
 from epsball.activation import passes_per_sample
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import missing, pool_size, training_size
-from epsball.families import FAMILIES, family
 from epsball.figures import names
-from epsball.probes import PROBES
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,12 @@ def _nominal(spec: NetworkSpec) -> _Nominal:
 
 def cost(config: Config, spec: NetworkSpec) -> Cost:
     """The cost of a network, if every sample that is asked for is found."""
-    ball, compute, dataset = config.ball, config.compute, config.datasets[spec.dataset]
+    compute, dataset = config.compute, config.datasets[spec.dataset]
+    balls = [families.ball(config.ball, name) for name in probes.families(config)]
     nominal = _nominal(spec)
     pool = pool_size(dataset)
-    passes = pool + len(FAMILIES) * dataset.samples * passes_per_sample(ball, compute)
-    exact = len(FAMILIES) * dataset.samples * ((len(ball.radii) - 1) * compute.floor_draws + 1)
+    passes = pool + dataset.samples * sum(passes_per_sample(ball, compute) for ball in balls)
+    exact = dataset.samples * sum((len(ball.radii) - 1) * compute.floor_draws + 1 for ball in balls)
     training = 0
     if spec.training is not None:
         training = round(training_size(dataset) * (1 - spec.training.validation)) * spec.training.epochs
@@ -92,21 +92,23 @@ def cost(config: Config, spec: NetworkSpec) -> Cost:
 
 def disk(config: Config) -> dict[str, float]:
     """Bytes that each stage leaves, if every sample that is asked for is found."""
-    ball = config.ball
-    radii, kept = len(ball.radii) - 1, sum(family(name).KEEPS_FEATURES for name in FAMILIES)
-    draws = {name: spec.samples * radii * ball.draws for name, spec in config.datasets.items()}
+    pairs = (config.ball.draws - 1) / 2
+    # Cells, a sample at a radius beyond 0, of a sample: in all families, and in those that keep features.
+    cells = {name: len(families.ball(config.ball, name).radii) - 1 for name in probes.families(config)}
+    kept = sum(count for name, count in cells.items() if families.family(name).KEEPS_FEATURES)
+    every = sum(cells.values())
+    draws = {name: spec.samples * config.ball.draws for name, spec in config.datasets.items()}
+    lipschitz = cells["uniform"]
     networks = list(config.networks.values())
     return {
         "survey": sum(_SURVEY_BYTES * pool_size(config.datasets[network.dataset]) for network in networks),
-        "perturbations": sum(
-            count * (kept * (ball.draws - 1) / 2 * 8 + len(FAMILIES) * 16) for count in draws.values()
-        ),
+        "perturbations": sum(count * (kept * pairs * 8 + every * 16) for count in draws.values()),
         "activations": sum(
-            draws[network.dataset] * (kept * _nominal(network).units * 4 * _KEPT + len(FAMILIES) * _SUMMARY_BYTES)
+            draws[network.dataset] * (kept * _nominal(network).units * 4 * _KEPT + every * _SUMMARY_BYTES)
             for network in networks
         ),
         # Each shard's part, and all of them gathered.
-        "metrics": 2 * sum(draws[network.dataset] * _LIPSCHITZ_BYTES for network in networks),
+        "metrics": 2 * sum(draws[network.dataset] * lipschitz * _LIPSCHITZ_BYTES for network in networks),
     }
 
 
@@ -147,8 +149,7 @@ def _duration(seconds: float) -> str:
 
 def _jobs(config: Config) -> int:
     shards = {name: -(-spec.samples // config.shard_size) for name, spec in config.datasets.items()}
-    networks = sum(2 + 1 + shards[spec.dataset] * (len(FAMILIES) + len(PROBES)) for spec in config.networks.values())
-    datasets = sum(
-        2 + shards[name] * len(FAMILIES) + 2 * (spec.kind == "signs") for name, spec in config.datasets.items()
-    )
+    drawn, measured = len(probes.families(config)), len(probes.chosen(config))
+    networks = sum(2 + 1 + shards[spec.dataset] * (drawn + measured) for spec in config.networks.values())
+    datasets = sum(2 + shards[name] * drawn + 2 * (spec.kind == "signs") for name, spec in config.datasets.items())
     return networks + datasets + len(names(config)) + 3

@@ -17,7 +17,7 @@ rule activate:
         network=tracked(network_of),
         dataset=tracked(source_of),
         folder=FOLDER / "datasets",
-        ball=tracked(CONFIG.ball),
+        ball=tracked(ball_of),
         compute=tracked(CONFIG.compute),
         own_code=own_code,
         rows=rows_digest,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from pathlib import Path
 
-from epsball import figures, networks, plan, probes, provenance, records, runfolder, selection
+from epsball import families, figures, networks, plan, probes, provenance, records, runfolder, selection
 from epsball.check import check
 from epsball.config import Compute, load_config
 from epsball.families import FAMILIES
@@ -24,6 +24,7 @@ def told():
 
 with told():
     CONFIG = load_config(config)
+    PROBES = probes.chosen(CONFIG)
 RUN = f"results/{CONFIG.run}"
 FOLDER = Path(RUN)
 DATASETS = list(CONFIG.datasets)
@@ -94,6 +95,12 @@ def made(rule, **wildcards):
         if name not in ("folder", "rows")  # a place; a shard's samples, which their file tells
     }
     return provenance.digest(rule, values)
+
+
+def ball_of(wildcards):
+    """What is drawn of the ball by a family, or by that of a probe."""
+    name = wildcards.family if hasattr(wildcards, "family") else probes.probe(wildcards.probe).FAMILY
+    return families.ball(CONFIG.ball, name)
 
 
 def images_made(wildcards):

@@ -14,7 +14,7 @@ rule measure:
     conda:
         "../../envs/environment.yaml"
     params:
-        ball=tracked(CONFIG.ball),
+        ball=tracked(ball_of),
         mantel_permutations=CONFIG.mantel_permutations,
         rows=rows_digest,
         code=lambda wildcards: code("measure.py", probes.PROBES[wildcards.probe]),
@@ -28,11 +28,11 @@ rule gather:
         samples=lambda wildcards: samples_path(dataset_name(wildcards)),
         parts=lambda wildcards: [
             f"{RUN}/metrics/{wildcards.network}/{probe}/{shard}.parquet"
-            for probe in probes.PROBES
+            for probe in PROBES
             for shard in shards_of(dataset_name(wildcards))
         ],
     output:
-        [f"{RUN}/metrics/{{network}}/{probe}.parquet" for probe in probes.PROBES],
+        [f"{RUN}/metrics/{{network}}/{probe}.parquet" for probe in PROBES],
     log:
         f"{RUN}/logs/gather/{{network}}.log",
     priority: 40
@@ -40,6 +40,6 @@ rule gather:
         "../../envs/environment.yaml"
     params:
         code=code("gather.py"),
-        upstream=lambda wildcards: [made("measure", network=wildcards.network, probe=probe) for probe in probes.PROBES],
+        upstream=lambda wildcards: [made("measure", network=wildcards.network, probe=probe) for probe in PROBES],
     script:
         "../scripts/gather.py"

@@ -64,7 +64,7 @@ rule figure:
 
 rule claims:
     input:
-        tables("isotropy", "symmetry", "topology", "lipschitz"),
+        tables(*PROBES),
         SAMPLES,
     output:
         table=f"{RUN}/claims.tsv",

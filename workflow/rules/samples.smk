@@ -69,7 +69,7 @@ rule perturb:
     params:
         dataset=tracked(source_of),
         folder=FOLDER / "datasets",
-        ball=tracked(CONFIG.ball),
+        ball=tracked(ball_of),
         rows=rows_digest,
         compute=tracked(PROCESS),
         code=lambda wildcards: dataset_code("perturb.py", wildcards, FAMILIES[wildcards.family]),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Protocol, cast
 
 from torch import Tensor
 
-from epsball.config import Norm
+from epsball.config import Ball, Norm
 
 FAMILIES = {
     "uniform": "epsball.families.uniform",
     "permuted": "epsball.families.permuted",
+    "mixed": "epsball.families.mixed",
 }
 
 
@@ -19,15 +21,21 @@ class Family(Protocol):
     """What a family's module offers."""
 
     KEEPS_FEATURES: bool  # whether a probe of this family reads the features
+    LARGEST_ONLY: bool  # whether it is drawn in the largest ball alone
     STREAMS: tuple[int, ...]  # of `epsball.noise`, its own alone
 
     def perturbations(
         self, *, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str
     ) -> Tensor:
-        """Perturbations of one sample at one radius: float32 (draw, element), each of the given norm."""
+        """Perturbations of one sample at one radius: float32 (draw, element), of that norm or, if mixed, below it."""
         ...
 
 
 def family(name: str) -> Family:
     """The module of a registered family."""
     return cast(Family, importlib.import_module(FAMILIES[name]))
+
+
+def ball(spec: Ball, name: str) -> Ball:
+    """What a family draws of a ball: all radii, or 0 and the largest."""
+    return replace(spec, radii=(0.0, max(spec.radii))) if family(name).LARGEST_ONLY else spec

@@ -9,6 +9,7 @@ from epsball.ball import scale
 from epsball.config import Norm
 
 KEEPS_FEATURES = False
+LARGEST_ONLY = False
 STREAMS = (1, 2)  # of what is permuted, and of the permutations
 
 

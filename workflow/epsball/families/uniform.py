@@ -9,6 +9,7 @@ from epsball.ball import scale
 from epsball.config import Norm
 
 KEEPS_FEATURES = True
+LARGEST_ONLY = False
 STREAMS = (0,)
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from epsball import files
 from epsball.config import Config
 from epsball.figures import style
+from epsball.probes import chosen
 from epsball.results import Results
 
 FIGURES = {
@@ -22,6 +23,7 @@ FIGURES = {
     "fig4_topology": "epsball.figures.fig4_topology",
     "fig5_functions": "epsball.figures.fig5_functions",
     "fig6_lipschitz": "epsball.figures.fig6_lipschitz",
+    "beyond_geometry": "epsball.figures.beyond_geometry",
 }
 
 # Of networks that the run trains.
@@ -30,11 +32,13 @@ TRAINING_FIGURES = {
     "training_confusion": "epsball.figures.training_confusion",
 }
 
+OTHERS = ("illustration", "card", "survey")  # what figures read beside probes' tables
+
 
 class FigureModule(Protocol):
     """What a figure's module offers."""
 
-    READS: tuple[str, ...]  # probes' names for their tables, "illustration", "card", "survey"
+    READS: tuple[str, ...]  # probes' names for their tables, or of OTHERS
 
     def draw(self, results: Results) -> Figure:
         """The figure."""
@@ -44,7 +48,8 @@ class FigureModule(Protocol):
 def names(config: Config) -> list[str]:
     """The figures of a run."""
     trains = any(network.training for network in config.networks.values())
-    return [*FIGURES, *(TRAINING_FIGURES if trains else ())]
+    held = {*chosen(config), *OTHERS}
+    return [*(name for name in FIGURES if held.issuperset(figure(name).READS)), *(TRAINING_FIGURES if trains else ())]
 
 
 def module_name(name: str) -> str:

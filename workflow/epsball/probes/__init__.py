@@ -11,12 +11,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from epsball.config import Config
+from epsball.errors import EpsballError, nearest
+
 PROBES = {
     "isotropy": "epsball.probes.isotropy",
     "symmetry": "epsball.probes.symmetry",
     "topology": "epsball.probes.topology",
     "lipschitz": "epsball.probes.lipschitz",
+    "topology_mixed": "epsball.probes.topology_mixed",
+    "alpha": "epsball.probes.alpha",
+    "alpha_mixed": "epsball.probes.alpha_mixed",
 }
+
+PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every run
 
 
 @dataclass(frozen=True)
@@ -49,14 +57,22 @@ def probe(name: str) -> Probe:
     return cast(Probe, importlib.import_module(PROBES[name]))
 
 
-def families() -> list[str]:
-    """The families that the probes read."""
-    return sorted({probe(name).FAMILY for name in PROBES})
+def chosen(config: Config) -> list[str]:
+    """The probes of a run.
+
+    Raises:
+        EpsballError: there is no such probe.
+    """
+    for name in config.further_probes:
+        if name not in PROBES:
+            further = [known for known in PROBES if known not in PAPERS]
+            raise EpsballError(f"configuration: further_probes has '{name}', no such probe; {nearest(name, further)}")
+    return [*PAPERS, *(name for name in config.further_probes if name not in PAPERS)]
 
 
-def probes_of(family: str) -> list[str]:
-    """The probes that read a family."""
-    return [name for name in PROBES if family == probe(name).FAMILY]
+def families(config: Config) -> list[str]:
+    """The families that the probes of a run read."""
+    return sorted({probe(name).FAMILY for name in chosen(config)})
 
 
 def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) -> pd.DataFrame:

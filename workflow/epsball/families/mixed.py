@@ -1,0 +1,23 @@
+"""Not in the paper: the directions of Eq. 4 at norms from 0 to r, evenly distributed, so that distances do vary.
+
+At one norm all draws are as far from each other, but for a percent, and a correlation of distances says little.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from epsball import noise
+from epsball.ball import scale
+from epsball.config import Norm
+
+KEEPS_FEATURES = True
+LARGEST_ONLY = True
+STREAMS = (3, 4)
+
+
+def perturbations(*, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str) -> Tensor:
+    """See `epsball.families.Family`."""
+    integers = noise.uniform(seed, STREAMS[0], radius, draws, elements, device)
+    share = (noise.words(seed, STREAMS[1], radius, draws, 1, device)[:, 0].double() + 2.0**31 + 1) / 2.0**32
+    return scale(integers, radius * share, norm)
