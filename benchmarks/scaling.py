@@ -82,7 +82,7 @@ def draw(table: pd.DataFrame) -> None:
     axes[0].loglog(FACTORS, FACTORS, color="black", linewidth=0.8, label="linear")
     axes[0].set(xlabel="times as many", ylabel="core seconds, relative", xticks=FACTORS, xticklabels=FACTORS)
     axes[1].set(xlabel="times as many", ylabel="memory, MB", xticks=FACTORS, xticklabels=FACTORS)
-    axes[1].set_ylim(bottom=0)
+    axes[1].set_ylim(0, 1.3 * table["MB"].max())
     axes[0].legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(stub.OUT / "scaling.png", dpi=200)

@@ -6,6 +6,7 @@ network sees is ``(x + v) - x`` in float32, and norms and distances are of that 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -110,9 +111,15 @@ def distances(points: Callable[[range], Tensor], count: int) -> Tensor:
 
 
 def _products(one: Tensor, other: Tensor) -> Tensor:
-    """Inner products of rows, by products of one shape alone: how a library adds up depends on the shape."""
+    """Inner products of rows, of points with themselves the lower triangle alone.
+
+    By products of one shape: how a library adds up depends on the shape.
+    """
     rows, columns = ([*torch.split(points, _BLOCK)] for points in (one, other))
     for blocks in (rows, columns):
         blocks[-1] = pad(blocks[-1], (0, 0, 0, _BLOCK - len(blocks[-1])))
-    products = torch.cat([torch.cat([row @ column.T for column in columns], dim=1) for row in rows])
+    products = one.new_zeros(len(rows) * _BLOCK, len(columns) * _BLOCK)
+    for (place, row), (beside, column) in itertools.product(enumerate(rows), enumerate(columns)):
+        if one is not other or beside <= place:
+            products[place * _BLOCK :, beside * _BLOCK :][:_BLOCK, :_BLOCK] = row @ column.T
     return products[: len(one), : len(other)]
