@@ -12,7 +12,6 @@ from conftest import MINIMAL_RUN, Stages, write_run
 from epsball import figures, probes
 from epsball.claims import judge
 from epsball.config import Norm
-from epsball.errors import EpsballError
 from epsball.families import family
 from epsball.probes import alpha, topology
 from scipy.optimize import minimize_scalar
@@ -107,8 +106,3 @@ def test_comparisons_on_tables_with_known_answers(tmp_path: Path) -> None:
     assert table.loc["topology, mixed against one radius", "estimate"] == pytest.approx(0.75)
     assert table.loc["Eq. 7 at one radius", "estimate"] == pytest.approx(0.5)
     assert table.loc["Eq. 7 at mixed radii", "verdict"] == "differs"
-
-
-def test_a_probe_that_does_not_exist() -> None:
-    with pytest.raises(EpsballError, match="further_probes has 'alfa', no such probe; did you mean 'alpha'"):
-        probes.chosen(replace(MINIMAL_RUN, further_probes=("alfa",)))

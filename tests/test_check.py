@@ -41,6 +41,11 @@ def raw(tmp_path: Path) -> dict[str, Any]:
     }
 
 
+def test_a_probe_that_does_not_exist(raw: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(EpsballError, match="further_probes has 'alfa', no such probe; did you mean 'alpha'"):
+        check(load_config({**raw, "further_probes": ["alfa"]}), tmp_path)
+
+
 def test_a_study_that_fits(raw: dict[str, Any], tmp_path: Path) -> None:
     table = check(load_config(raw), tmp_path)
     row = table.iloc[0].to_dict()

@@ -12,6 +12,7 @@ from epsball.config import Config, NetworkSpec
 from epsball.datasets import Pool, missing, open_pool
 from epsball.errors import EpsballError
 from epsball.forward import device, inputs
+from epsball.probes import chosen
 
 _log = logging.getLogger(__name__)
 
@@ -34,10 +35,11 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     pools: dict[str, Pool] = {}
     unusable: dict[str, int] = {}
     rows = []
-    try:
-        device(config.compute.device)
-    except EpsballError as error:
-        mistakes.append(str(error))
+    for look in (lambda: device(config.compute.device), lambda: chosen(config)):
+        try:
+            look()
+        except EpsballError as error:
+            mistakes.append(str(error))
     for spec in config.datasets.values():
         if spec.options.get("download") and missing(spec):
             continue  # a rule downloads it
