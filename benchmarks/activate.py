@@ -38,6 +38,7 @@ from epsball.datasets import open_pool
 from epsball.forward import Forward, configure
 from epsball.images import digest
 from matplotlib import pyplot as plt
+from matplotlib.colors import ListedColormap
 from torch import Tensor
 
 FACTORIES = {
@@ -182,8 +183,8 @@ def row(name: str) -> dict[str, object]:
 def draw(table: pd.DataFrame) -> None:
     """The ratios to the bare pass as bars."""
     columns = ["uniform ÷ bare", "permuted ÷ bare", "uniform, with floor", "permuted, with floor"]
-    colours = ["#0072b2", "#56b4e9", "#d55e00", "#e69f00"]
-    axes = table.set_index("network")[columns].plot.bar(figsize=(7, 3), width=0.8, rot=0, fontsize=7, color=colours)
+    colours = ListedColormap(["#0072b2", "#56b4e9", "#d55e00", "#e69f00"])
+    axes = table.set_index("network")[columns].plot.bar(figsize=(7, 3), width=0.8, rot=0, fontsize=7, colormap=colours)
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set(ylabel="images/s ÷ best bare pass", xlabel="", ylim=(0, 1.2))
     axes.legend(ncols=4, fontsize=7, loc="upper center", frameon=False)

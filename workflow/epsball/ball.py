@@ -25,18 +25,20 @@ def scale(integers: Tensor, radius: float | Tensor, norm: Norm) -> Tensor:
 
     Args:
         integers: int32 (draw, element), in (-2**24, 2**24); their common unit does not matter.
-        radius: for l2 on the [0, 1] scale, for linf in 8-bit levels (radius/255); of all draws, or float64 (draw,).
+        radius: for l2 on the [0, 1] scale, for linf in 8-bit levels (radius/255); of all draws, or of each, float64
+            (draw,) on the CPU.
         norm: which norm.
 
     Returns:
         float32 (draw, element): each number one rounding of an integer times one float32 factor.
     """
+    # A few numbers in float64, on the CPU: not every device has it.
     if norm == "l2":
-        high, low = squares(integers).double().unbind(dim=1)
+        high, low = squares(integers).cpu().double().unbind(dim=1)
         lengths = (high * 2.0**24 + low).sqrt()
     else:
-        lengths = integers.abs().amax(dim=1).double() * 255
-    factors = (radius / lengths).float()
+        lengths = integers.abs().amax(dim=1).cpu().double() * 255
+    factors = (radius / lengths).float().to(integers.device)
     return integers.float().mul_(factors[:, None])
 
 

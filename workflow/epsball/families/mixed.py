@@ -19,5 +19,5 @@ STREAMS = (3, 4)
 def perturbations(*, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str) -> Tensor:
     """See `epsball.families.Family`."""
     integers = noise.uniform(seed, STREAMS[0], radius, draws, elements, device)
-    share = (noise.words(seed, STREAMS[1], radius, draws, 1, device)[:, 0].double() + 2.0**31 + 1) / 2.0**32
+    share = (noise.words(seed, STREAMS[1], radius, draws, 1)[:, 0].double() + 2.0**31 + 1) / 2.0**32
     return scale(integers, radius * share, norm)
