@@ -17,7 +17,8 @@ import xarray as xr
 import yaml
 import zarr.storage
 from epsball import images, provenance, records
-from epsball.figures import FIGURES
+from epsball.config import load_config
+from epsball.figures import names
 from epsball.probes import PAPERS
 from soak import differences, soak
 from study import BASE, TINY, Study
@@ -52,7 +53,8 @@ def test_everything_of_the_contract_is_there(study: Study) -> None:
                 assert {"family", "network", "network_digest", "device", "version_torch"} <= set(opened.attrs)
                 assert {"ball_configuration", "compute_configuration", "network_configuration"} <= set(opened.attrs)
                 assert (root / "perturbations" / "squares" / family / f"{shard}.zarr.zip").is_file()
-    for figure in FIGURES:
+    figures = names(load_config(BASE))
+    for figure in figures:
         assert all((root / "figures" / f"{figure}.{kind}").stat().st_size > 5000 for kind in ("pdf", "svg", "png"))
     samples = pd.read_csv(root / "samples" / "squares.csv")
     assert {"sample", "image", "label", "seed", "shard", "score_one", "score_two"} <= set(samples)
@@ -61,7 +63,7 @@ def test_everything_of_the_contract_is_there(study: Study) -> None:
     expected = {"claim", "statement", "network", "estimate", "ci_low", "ci_high", "samples", "verdict"}
     assert expected <= set(claims)
     page = (root / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == len(FIGURES) + 4
+    assert page.count("data:image/png;base64,") == len(figures) + 4
     assert "http" not in page.replace("http-equiv", "")
 
 
