@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import stub
-from epsball.activation import passes_per_sample
+from epsball.activation import exact_passes_per_sample, passes_per_sample
 from epsball.config import load_config
 
 SAMPLES, PART = 300, 20
@@ -66,8 +66,7 @@ def one(folder: Path, rate: float, exact_rate: float) -> None:
     config = load_config(raw)
     families, cores = 2, 2
     seconds = SAMPLES // PART * families * passes_per_sample(config.ball, config.compute) / rate / cores
-    floor = (len(config.ball.radii) - 1) * config.compute.floor_draws + 1
-    exact = SAMPLES // PART * families * floor / exact_rate / cores
+    exact = SAMPLES // PART * families * exact_passes_per_sample(config.ball, config.compute) / exact_rate / cores
     print(f"\nwall time {wall:.0f} s; forward passes {seconds:.0f} s, and {exact:.0f} s of them in float64")
     print(f"wall time ÷ forward passes: {wall / (seconds + exact):.3f}; ÷ those in float32: {wall / seconds:.3f}")
 

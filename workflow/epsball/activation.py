@@ -106,6 +106,11 @@ def passes_per_sample(spec: Ball, compute: Compute) -> int:
     return sum(len(draws_to_pass(radius, 0, spec, compute)) for radius in spec.radii)
 
 
+def exact_passes_per_sample(spec: Ball, compute: Compute) -> int:
+    """Images through the network for a sample in float64, the clean one among them."""
+    return (len(spec.radii) - 1) * compute.floor_draws + 1
+
+
 class _Sample:
     """One sample on its way through the network."""
 

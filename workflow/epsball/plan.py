@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from epsball import families, probes
-from epsball.activation import passes_per_sample
+from epsball.activation import exact_passes_per_sample, passes_per_sample
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import missing, pool_size, training_size
 from epsball.figures import names
@@ -75,7 +75,7 @@ def cost(config: Config, spec: NetworkSpec) -> Cost:
     nominal = _nominal(spec)
     pool = pool_size(dataset)
     passes = pool + dataset.samples * sum(passes_per_sample(ball, compute) for ball in balls)
-    exact = dataset.samples * sum((len(ball.radii) - 1) * compute.floor_draws + 1 for ball in balls)
+    exact = dataset.samples * sum(exact_passes_per_sample(ball, compute) for ball in balls)
     training = 0
     if spec.training is not None:
         training = round(training_size(dataset) * (1 - spec.training.validation)) * spec.training.epochs

@@ -71,6 +71,12 @@ def dataset_of(wildcards):
     return CONFIG.datasets[dataset_name(wildcards)]
 
 
+def ball_of(wildcards):
+    """What is drawn of the ball by a family, or by that of a probe."""
+    name = wildcards.family if hasattr(wildcards, "family") else probes.probe(wildcards.probe).FAMILY
+    return families.ball(CONFIG.ball, name)
+
+
 def network_threads(wildcards):
     """Threads of a network's making: a training has its own, so that a run with others has the same networks."""
     training = network_of(wildcards).training
@@ -95,12 +101,6 @@ def made(rule, **wildcards):
         if name not in ("folder", "rows")  # a place; a shard's samples, which their file tells
     }
     return provenance.digest(rule, values)
-
-
-def ball_of(wildcards):
-    """What is drawn of the ball by a family, or by that of a probe."""
-    name = wildcards.family if hasattr(wildcards, "family") else probes.probe(wildcards.probe).FAMILY
-    return families.ball(CONFIG.ball, name)
 
 
 def images_made(wildcards):

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-import xarray as xr
-
-from epsball.probes import Context, alpha
+from epsball.probes import alpha
 
 FAMILY = "mixed"
 
-
-def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
-    """See `epsball.probes.alpha.measure`."""
-    return alpha.measure(activations, perturbations, context)
+measure = alpha.measure
