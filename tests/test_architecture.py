@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,9 @@ from conftest import ROOT
 from epsball.config import schema
 from epsball.datasets import KINDS
 from epsball.families import FAMILIES, family
-from epsball.figures import FIGURES, OTHERS, TRAINING_FIGURES, figure
-from epsball.networks import SOURCES
-from epsball.probes import PROBES, probe
+from epsball.figures import FIGURES, OTHERS, TRAINING_FIGURES, figure, reads
+from epsball.probes import PROBES, family_of, probe
+from epsball.sources import SOURCES
 
 LIBRARY = ROOT / "workflow" / "epsball"
 
@@ -35,9 +37,11 @@ def test_scripts_are_thin(path: Path) -> None:
 
 def test_registries_are_whole() -> None:
     assert {family(name).__name__ for name in FAMILIES} == set(FAMILIES.values())  # type: ignore[attr-defined]
-    assert {probe(name).FAMILY for name in PROBES} <= set(FAMILIES)
+    assert {name: probe(name).FAMILY for name in PROBES} == {name: family_of(name) for name in PROBES}
+    assert {family_of(name) for name in PROBES} <= set(FAMILIES)
     drawn = [*FIGURES, *TRAINING_FIGURES]
-    assert {name for entry in drawn for name in figure(entry).READS} <= {*PROBES, *OTHERS}
+    assert all(reads(entry) == figure(entry).READS for entry in drawn)
+    assert {name for entry in drawn for name in reads(entry)} <= {*PROBES, *OTHERS}
     assert set(KINDS) == set(schema()["$defs"]["kinds"])
     assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in drawn)
     text = (ROOT / "config" / "README.md").read_text()
@@ -59,3 +63,13 @@ def test_both_environments_have_the_same_pins() -> None:
     conda = yaml.safe_load((ROOT / "envs" / "environment.yaml").read_text())
     assert conda["dependencies"][-1]["pip"] == pins
     assert all("==" in pin for pin in pins)
+
+
+def test_what_snakemake_asks_at_the_start_of_each_job_does_not_import_slow_packages() -> None:
+    text = (ROOT / "workflow" / "rules" / "common.smk").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("from epsball")]
+    asks = "import yaml; config = load_config(yaml.safe_load(open('config/config.yaml'))); names = figures.names(config)"
+    tells = "import sys; print(*{'torch', 'matplotlib', 'numba', 'zarr', 'scipy'} & set(sys.modules))"
+    command = [sys.executable, "-c", "\n".join([*lines, asks, "probes.families(config)", tells])]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert said.stdout.strip() == ""

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from conftest import conv_net
-from epsball import networks
+from epsball import networks, sources
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import Network, efficientnet_lite, torchvision_models
@@ -303,14 +303,14 @@ def test_the_file_behind_a_network_counts_and_one_that_is_not_there_does_not_sto
     file = tmp_path / "net.py"
     file.write_text("one")
     own = NetworkSpec("net", "d", f"{file}:make")
-    first = networks.files_digest(own)
+    first = sources.files_digest(own)
     file.write_text("two")
-    assert first != networks.files_digest(own) != ""
-    assert networks.files_digest(NetworkSpec("net", "d", "epsball.errors:nearest"))
+    assert first != sources.files_digest(own) != ""
+    assert sources.files_digest(NetworkSpec("net", "d", "epsball.errors:nearest"))
     for factory in (
         "no_such_package.module:make",
         "no_such_package:make",
         f"{tmp_path}/gone.py:make",
         "sign:ciresan2012",
     ):
-        assert networks.files_digest(NetworkSpec("net", "d", factory)) == ""
+        assert sources.files_digest(NetworkSpec("net", "d", factory)) == ""

@@ -13,6 +13,7 @@ from epsball.datasets import Pool, missing, open_pool
 from epsball.errors import EpsballError
 from epsball.forward import device, inputs
 from epsball.probes import chosen
+from epsball.sources import fetches
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
             if network.dataset in pools:
                 rows.append(_fit(network, pools[network.dataset], unusable[network.dataset]))
             else:
-                networks.open_network(network, pretrained=not networks.fetches(network))
+                networks.open_network(network, pretrained=not fetches(network))
         except EpsballError as error:
             mistakes.append(str(error))
     if mistakes:
@@ -66,7 +67,7 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
 
 def _fit(spec: NetworkSpec, pool: Pool, unusable: int) -> dict[str, object]:
     # Published weights are downloaded and verified by a rule.
-    network = networks.open_network(spec, pretrained=not networks.fetches(spec))
+    network = networks.open_network(spec, pretrained=not fetches(spec))
     picture = next(pool.batches(1))[1][0]
     try:
         classes, units = networks.probe_shape(network, inputs(picture))

@@ -62,6 +62,37 @@ def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
     return digest(*sorted((path.name, _essence(path)) for path in files if path.name not in _INERT))
 
 
+def declared(module: str) -> dict[str, Any]:
+    """What a module of this library defines at its top, without importing it: that can take seconds.
+
+    Returns:
+        The values of constants that are literals; None for all else.
+
+    Raises:
+        KeyError: there is no such module.
+    """
+    path = _file(module)
+    if path is None:
+        raise KeyError(module)
+    return _declared(path)
+
+
+@functools.cache
+def _declared(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for node in _tree(path).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = None
+        elif isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            try:
+                value = ast.literal_eval(node.value)
+            except ValueError:
+                value = None
+            found |= dict.fromkeys(names, value)
+    return found
+
+
 def _file(name: str) -> Path | None:
     """File of a module of this library; None for any other."""
     first, *rest = name.split(".")

@@ -4,8 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from pathlib import Path
 
-from epsball import families, figures, networks, plan, probes, provenance, records, runfolder, selection
-from epsball.check import check
+from epsball import families, figures, probes, provenance, records, runfolder, selection, sources
 from epsball.config import Compute, load_config
 from epsball.families import FAMILIES
 from epsball.datasets import KINDS
@@ -73,7 +72,7 @@ def dataset_of(wildcards):
 
 def ball_of(wildcards):
     """What is drawn of the ball by a family, or by that of a probe."""
-    name = wildcards.family if hasattr(wildcards, "family") else probes.probe(wildcards.probe).FAMILY
+    name = wildcards.family if hasattr(wildcards, "family") else probes.family_of(wildcards.probe)
     return families.ball(CONFIG.ball, name)
 
 
@@ -112,7 +111,7 @@ def images_made(wildcards):
 def measure_upstream(wildcards):
     """What makes the files that a probe reads of a network, the samples aside."""
     network, dataset = wildcards.network, dataset_name(wildcards)
-    family = probes.probe(wildcards.probe).FAMILY
+    family = probes.family_of(wildcards.probe)
     return [
         made("survey", dataset=dataset, network=network),
         made("activate", network=network, family=family),
@@ -134,7 +133,7 @@ def figure_upstream(wildcards):
         "survey": [made("survey", dataset=spec.dataset, network=name) for name, spec in CONFIG.networks.items()],
     }
     tables = tables_upstream(wildcards)
-    return [digest for name in figures.figure(wildcards.figure).READS for digest in making.get(name, tables)]
+    return [digest for name in figures.reads(wildcards.figure) for digest in making.get(name, tables)]
 
 
 def dataset_code(script, wildcards, *modules):
@@ -142,7 +141,7 @@ def dataset_code(script, wildcards, *modules):
 
 
 def network_code(script, wildcards, *modules):
-    return dataset_code(script, wildcards, *networks.modules(network_of(wildcards)), *modules)
+    return dataset_code(script, wildcards, *sources.modules(network_of(wildcards)), *modules)
 
 
 def made_files(dataset, *splits):
@@ -194,7 +193,7 @@ def data_files(wildcards):
 
 def own_code(wildcards):
     """Digest of the user's file behind a network: its weights may be the same, and the network another."""
-    return networks.files_digest(network_of(wildcards))
+    return sources.files_digest(network_of(wildcards))
 
 
 def kept_or_temp(path):
@@ -205,7 +204,7 @@ def kept_or_temp(path):
 def store_of(kind, place):
     """Store that a probe reads, of the family that it names."""
     return lambda wildcards: (
-        f"{RUN}/{kind}/{place(wildcards)}/{probes.probe(wildcards.probe).FAMILY}/{wildcards.shard}.zarr.zip"
+        f"{RUN}/{kind}/{place(wildcards)}/{probes.family_of(wildcards.probe)}/{wildcards.shard}.zarr.zip"
     )
 
 
@@ -220,7 +219,7 @@ def caption(figure):
 
 def figure_inputs(wildcards):
     """What a figure is drawn from."""
-    reads = figures.figure(wildcards.figure).READS
+    reads = figures.reads(wildcards.figure)
     files = {
         "illustration": [f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS],
         "card": CARDS,
@@ -230,6 +229,10 @@ def figure_inputs(wildcards):
 
 
 if workflow.is_main_process:
+    # What only the first process needs is imported there: a job waits for its Snakemake to read this.
+    from epsball import plan
+    from epsball.check import check
+
     with told():
         runfolder.require_writable(FOLDER)
         runfolder.bring_known(FOLDER)

@@ -19,7 +19,7 @@ rule network:
         training=training_images,
         own=own_files,
         published=lambda wildcards: (
-            [f"{RUN}/networks/{wildcards.network}/published.txt"] if networks.fetches(network_of(wildcards)) else []
+            [f"{RUN}/networks/{wildcards.network}/published.txt"] if sources.fetches(network_of(wildcards)) else []
         ),
     output:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",

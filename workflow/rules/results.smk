@@ -24,13 +24,13 @@ rule illustrate:
         folder=FOLDER / "datasets",
         ball=tracked(CONFIG.ball),
         compute=tracked(FORWARD),
-        own_code=lambda wildcards: [networks.files_digest(spec) for spec in CONFIG.networks_of(wildcards.dataset)],
+        own_code=lambda wildcards: [sources.files_digest(spec) for spec in CONFIG.networks_of(wildcards.dataset)],
         grid=CONFIG.illustration_grid,
         code=lambda wildcards: dataset_code(
             "illustrate.py",
             wildcards,
             FAMILIES["permuted"],
-            *(name for network in CONFIG.networks_of(wildcards.dataset) for name in networks.modules(network)),
+            *(name for network in CONFIG.networks_of(wildcards.dataset) for name in sources.modules(network)),
         ),
         upstream=lambda wildcards: [
             made("select", dataset=wildcards.dataset),

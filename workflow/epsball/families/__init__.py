@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
-from typing import Protocol, cast
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol, cast
 
 from epsball.config import Ball, Norm
+from epsball.provenance import declared
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FAMILIES = {
     "uniform": "epsball.families.uniform",
@@ -38,4 +40,4 @@ def family(name: str) -> Family:
 
 def ball(spec: Ball, name: str) -> Ball:
     """What a family draws of a ball: all radii, or 0 and the largest."""
-    return replace(spec, radii=(0.0, max(spec.radii))) if family(name).LARGEST_ONLY else spec
+    return replace(spec, radii=(0.0, max(spec.radii))) if declared(FAMILIES[name])["LARGEST_ONLY"] else spec

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Protocol, cast
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Protocol, cast
 
 from epsball import files
 from epsball.config import Config
-from epsball.figures import style
 from epsball.probes import chosen
+from epsball.provenance import declared
 from epsball.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FIGURES = {
     "fig1_isotropy": "epsball.figures.fig1_isotropy",
@@ -49,12 +50,18 @@ def names(config: Config) -> list[str]:
     """The figures of a run."""
     trains = any(network.training for network in config.networks.values())
     held = {*chosen(config), *OTHERS}
-    return [*(name for name in FIGURES if held.issuperset(figure(name).READS)), *(TRAINING_FIGURES if trains else ())]
+    return [*(name for name in FIGURES if held.issuperset(reads(name))), *(TRAINING_FIGURES if trains else ())]
 
 
 def module_name(name: str) -> str:
     """Where a registered figure is drawn."""
     return {**FIGURES, **TRAINING_FIGURES}[name]
+
+
+def reads(name: str) -> tuple[str, ...]:
+    """What a registered figure is drawn from: probes' names for their tables, or of OTHERS."""
+    found: tuple[str, ...] = declared(module_name(name))["READS"]
+    return found
 
 
 def figure(name: str) -> FigureModule:
@@ -71,6 +78,8 @@ def draw(name: str, config: Config, folder: Path, path: Path) -> None:
         folder: of the run.
         path: of one of the files; the others stand beside it.
     """
+    from epsball.figures import style  # takes a second to import, in each job that asks for names alone
+
     with style.paper():
         drawn = figure(name).draw(Results(config, folder))
         for suffix in (".pdf", ".svg", ".png"):

@@ -1,11 +1,7 @@
-"""Networks: how a factory and weights become a module from [0, 1] images to logits, and where its features are.
-
-Sources are registered here by the word before the colon of `factory`; anything else is a file or a package.
-"""
+"""Networks: how a factory and weights become a module from [0, 1] images to logits, and where its features are."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -15,38 +11,7 @@ from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
-
-SOURCES = {
-    "efficientnet-lite": "epsball.networks.efficientnet_lite",
-    "sign": "epsball.networks.sign",
-    "torchvision": "epsball.networks.torchvision_models",
-    "timm": "epsball.networks.timm_models",
-}
-
-
-def source(spec: NetworkSpec) -> str:
-    """The module that knows a network's source."""
-    return SOURCES.get(spec.factory.split(":", 1)[0], "epsball.networks.own")
-
-
-def modules(spec: NetworkSpec) -> list[str]:
-    """Modules of this library that a network is made of, for the digest of its code."""
-    names = [source(spec)]
-    name = spec.factory.split(":", 1)[1]
-    architectures = getattr(importlib.import_module(names[0]), "ARCHITECTURES", {})
-    return names + ([architectures[name]] if name in architectures else [])
-
-
-def files_digest(spec: NetworkSpec) -> str:
-    """Digest of the file of the user's that a network is built by; empty for the networks of other sources."""
-    look = getattr(importlib.import_module(source(spec)), "file_of_factory", None)
-    path = look(spec) if look else None
-    return "" if path is None or not path.is_file() else hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def fetches(spec: NetworkSpec) -> bool:
-    """Whether a network's weights are published and may have to be downloaded."""
-    return spec.weights is None and hasattr(importlib.import_module(source(spec)), "fetch")
+from epsball.sources import source
 
 
 def fetch(spec: NetworkSpec) -> Path | None:

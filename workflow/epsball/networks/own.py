@@ -10,9 +10,9 @@ from types import ModuleType
 
 from torch import nn
 
-from epsball import networks
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
+from epsball.sources import SOURCES
 
 
 def _module(place: str) -> ModuleType:
@@ -36,7 +36,7 @@ def _module(place: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if not f"{place}.".startswith(f"{error.name}."):
             raise EpsballError(f"factory's module '{place}' lacks the module '{error.name}'; install it") from None
-        raise EpsballError(f"factory's module '{place}' does not exist; {nearest(place, networks.SOURCES)}") from None
+        raise EpsballError(f"factory's module '{place}' does not exist; {nearest(place, SOURCES)}") from None
 
 
 def file_of_factory(spec: NetworkSpec) -> Path | None:

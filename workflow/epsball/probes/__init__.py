@@ -13,6 +13,7 @@ import xarray as xr
 
 from epsball.config import Config
 from epsball.errors import EpsballError, nearest
+from epsball.provenance import declared
 
 PROBES = {
     "isotropy": "epsball.probes.isotropy",
@@ -57,6 +58,12 @@ def probe(name: str) -> Probe:
     return cast(Probe, importlib.import_module(PROBES[name]))
 
 
+def family_of(name: str) -> str:
+    """The family whose perturbations a probe reads."""
+    family: str = declared(PROBES[name])["FAMILY"]
+    return family
+
+
 def chosen(config: Config) -> list[str]:
     """The probes of a run.
 
@@ -72,7 +79,7 @@ def chosen(config: Config) -> list[str]:
 
 def families(config: Config) -> list[str]:
     """The families that the probes of a run read."""
-    return sorted({probe(name).FAMILY for name in chosen(config)})
+    return sorted({family_of(name) for name in chosen(config)})
 
 
 def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) -> pd.DataFrame:

@@ -1,0 +1,48 @@
+"""Sources of networks, registered here by the word before the colon of `factory`; anything else is the user's own.
+
+Apart from `epsball.networks`, which needs PyTorch: Snakemake asks this at the start of every job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from pathlib import Path
+
+from epsball.config import NetworkSpec
+from epsball.provenance import declared
+
+SOURCES = {
+    "efficientnet-lite": "epsball.networks.efficientnet_lite",
+    "sign": "epsball.networks.sign",
+    "torchvision": "epsball.networks.torchvision_models",
+    "timm": "epsball.networks.timm_models",
+}
+
+_OWN = "epsball.networks.own"
+
+
+def source(spec: NetworkSpec) -> str:
+    """The module that knows a network's source."""
+    return SOURCES.get(spec.factory.split(":", 1)[0], _OWN)
+
+
+def modules(spec: NetworkSpec) -> list[str]:
+    """Modules of this library that a network is made of, for the digest of its code."""
+    names = [source(spec)]
+    architectures: dict[str, str] = declared(names[0]).get("ARCHITECTURES", {})
+    name = spec.factory.split(":", 1)[1]
+    return names + ([architectures[name]] if name in architectures else [])
+
+
+def files_digest(spec: NetworkSpec) -> str:
+    """Digest of the file of the user's that a network is built by; empty for the networks of other sources."""
+    if source(spec) != _OWN:
+        return ""
+    path: Path | None = importlib.import_module(_OWN).file_of_factory(spec)
+    return "" if path is None or not path.is_file() else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fetches(spec: NetworkSpec) -> bool:
+    """Whether a network's weights are published and may have to be downloaded."""
+    return spec.weights is None and "fetch" in declared(source(spec))
