@@ -10,10 +10,10 @@ import pytest
 import torch
 from conftest import MINIMAL_RUN, Stages, write_run
 from epsball import figures, probes
-from epsball.claims import judge
 from epsball.config import Norm
 from epsball.families import family
 from epsball.probes import alpha, topology
+from epsball.verdicts import judge
 from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import kstest

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from conftest import MINIMAL_RUN, write_run
 from epsball import stats
-from epsball.claims import ALL_NETWORKS, CLAIMS, judge, log_ratio
+from epsball.claims import ALL_NETWORKS, CLAIMS, log_ratio
 from epsball.stats import Estimate
+from epsball.verdicts import judge
 from scipy import stats as scipy_stats
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,33 @@ def activate(
             writer.append(xr.Dataset(variables, coordinates(row, spec), made))
 
 
+def cells(
+    name: str, forward: Forward, row: Any, image: Tensor, spec: Ball, compute: Compute, progress: Progress
+) -> Iterator[xr.Dataset]:
+    """What `activate` stores of one sample, features included, a radius at a time and stored nowhere.
+
+    Args:
+        name: of the family.
+        forward: the network.
+        row: of the sample table.
+        image: of the sample, as `epsball.perturbation.sample_images` gives both.
+        spec: radii, draws, norm, clipping; radius 0 first.
+        compute: size of a batch, draws for the floor.
+        progress: of images.
+    """
+    sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
+    clean: dict[str, Any] = {}
+    for radius in spec.radii:
+        at = sample.at(radius, True, {})
+        clean = clean or sample.clean(at)
+        variables = {
+            key: ((*_DIMS[:2], "floor_draw" if key.startswith("exact") else "draw", "unit")[: values.ndim], values)
+            for key, values in ((key, values[None, None]) for key, values in at.items())
+        }
+        one = replace(spec, radii=(radius,))
+        yield xr.Dataset({**clean, **variables}, coordinates(row, one), {"family": name})
+
+
 def draws_to_pass(radius: float, known: int, spec: Ball, compute: Compute) -> range:
     """The draws of a sample and radius that go through the network, where the first `known` are there.
 
@@ -128,6 +156,7 @@ class _Sample:
         self._name, self._forward, self._seed, self._label = name, forward, seed, label
         self._spec, self._compute, self._progress = spec, compute, progress
         self._image = image.to(forward.device)
+        forward.centre(self._image.permute(2, 0, 1), label)
 
     @functools.cached_property
     def _clean_exact(self) -> tuple[Tensor, Tensor]:

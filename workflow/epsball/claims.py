@@ -1,17 +1,15 @@
-"""The paper's claims, each judged from the tables of a run, with intervals over samples."""
+"""The paper's claims and ours: what stands for each, from the tables of a run, with intervals over samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from epsball import stats
 from epsball.config import Config
-from epsball.probes import chosen
 from epsball.results import Results
 from epsball.stats import Estimate
 
@@ -23,6 +21,8 @@ FLOORS = 10
 
 ALL_NETWORKS = "all networks"
 
+Values = pd.Series | pd.DataFrame  # a row a sample
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -31,16 +31,47 @@ class Claim:
     Attributes:
         name: short.
         statement: of the paper, with the estimate that stands for it.
+        probe: that measures it.
         bound: to be above, or below.
         above: which of the two.
-        estimate: from a network's tables; None where the run has not what it needs.
+        values: a row a sample, from a network's tables, or a control's; None where the run has not what it needs.
+        statistic: of such rows, the estimate.
+        exact: whether it is a share of samples, whose interval is known without resampling.
     """
 
     name: str
     statement: str
+    probe: str
     bound: float
     above: bool
-    estimate: Callable[[Results, str], Estimate | None]
+    values: Callable[[Results, str], Values | None]
+    statistic: Callable[[np.ndarray], float]
+    exact: bool = False
+
+    def estimate(self, results: Results, network: str) -> Estimate | None:
+        """The estimate of a network or a control, with its interval over samples."""
+        rows = self.values(results, network)
+        if rows is None or rows.empty:
+            return None
+        if self.exact:
+            return stats.share(rows.to_numpy())
+        return _bootstrap(results.config, self.statistic, rows.to_numpy(float))
+
+    def difference(self, results: Results, network: str, control: str) -> Estimate | None:
+        """That of a network less that of its control, over the samples that both have: paired."""
+        rows = [self.values(results, name) for name in (network, control)]
+        if rows[0] is None or rows[1] is None:
+            return None
+        both = rows[0].index.intersection(rows[1].index)
+        if both.empty:
+            return None
+        arrays = [found.loc[both].to_numpy(float) for found in rows if found is not None]
+
+        def less(numbers: np.ndarray) -> float:
+            own, others = (self.statistic(array[numbers]) for array in arrays)
+            return 0.0 if own == others else own - others  # two infinite ones are equal
+
+        return stats.bootstrap(len(both), less, results.config.bootstrap, results.config.seed)
 
     def verdict(self, estimate: Estimate, samples: int) -> str:
         """Holds, does not hold, undecided, or none for too few samples."""
@@ -67,266 +98,205 @@ def _ranges(results: Results, network: str) -> pd.DataFrame:
     return _wide(results.metrics(network, "isotropy"), "range")
 
 
-def _bootstrap(config: Config, values: np.ndarray, statistic: Callable[[np.ndarray], float]) -> Estimate:
-    """Bootstrap of a statistic of values (sample, ...)."""
-    return stats.bootstrap(len(values), lambda numbers: statistic(values[numbers]), config.bootstrap, config.seed)
+def _bootstrap(config: Config, statistic: Callable[[np.ndarray], float], rows: np.ndarray) -> Estimate:
+    return stats.bootstrap(len(rows), lambda numbers: statistic(rows[numbers]), config.bootstrap, config.seed)
 
 
-def _median(values: np.ndarray) -> float:
-    return float(np.median(values))
+def _mean(rows: np.ndarray) -> float:
+    return float(np.mean(rows))
 
 
-def _not_isotropic(results: Results, network: str) -> Estimate | None:
+def _median(rows: np.ndarray) -> float:
+    return float(np.median(rows))
+
+
+def _share_of_counts(rows: np.ndarray) -> float:
+    return float(rows[:, 0].sum() / rows[:, 1].sum())
+
+
+def _not_isotropic(results: Results, network: str) -> Values:
     table = results.metrics(network, "isotropy")
-    return stats.share(above_floor(table[table["radius"] == results.config.ball.epsilon]))
+    table = table[table["radius"] == results.config.ball.epsilon].set_index("sample")
+    return above_floor(table)
 
 
-def _little_change(results: Results, network: str) -> Estimate | None:
-    ranges = _ranges(results, network)[results.config.ball.epsilon].to_numpy()
-    return _bootstrap(results.config, ranges, _median)
+def _little_change(results: Results, network: str) -> Values:
+    return _ranges(results, network)[results.config.ball.epsilon]
 
 
-def _more_anisotropic(results: Results, network: str) -> Estimate | None:
+def _more_anisotropic(results: Results, network: str) -> Values | None:
     ranges = _ranges(results, network)
-    if 1.0 not in ranges:
-        return None
-    return _bootstrap(results.config, log_ratio(ranges[1.0], ranges[results.config.ball.epsilon]), _median)
+    return log_ratio(ranges[1.0], ranges[results.config.ball.epsilon]) if 1.0 in ranges else None
 
 
-def log_ratio(upper: pd.Series, lower: pd.Series) -> np.ndarray:
+def log_ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
     """log(upper / lower) of ranges; 0 where both are 0, infinite where one is."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(upper.to_numpy()) - np.log(lower.to_numpy())
-    return np.where(np.isnan(ratio), 0.0, ratio)
+        ratio: pd.Series = np.log(upper) - np.log(lower)
+    return ratio.fillna(0.0)
 
 
-def _strongly_anisotropic(results: Results, network: str) -> Estimate | None:
-    ranges = _ranges(results, network)
-    if 10.0 not in ranges:
-        return None
-    return _bootstrap(results.config, ranges[10.0].to_numpy(), _median)
+def _strongly_anisotropic(results: Results, network: str) -> Values | None:
+    values: pd.Series | None = _ranges(results, network).get(10.0)
+    return values
 
 
-def _not_symmetric(results: Results, network: str) -> Estimate | None:
+def _not_symmetric(results: Results, network: str) -> Values:
     table = results.metrics(network, "symmetry")
     table = table[table["radius"] >= 1]
-    if table.empty:
-        return None
-    return stats.share(above_floor(table).groupby(table["sample"]).all())
+    return above_floor(table).groupby(table["sample"], sort=False).all()
 
 
-def _topology_changed(results: Results, network: str) -> Estimate | None:
+def _topology_changed(results: Results, network: str) -> Values:
     table = results.metrics(network, "topology").dropna(subset="rho")
-    if table.empty:
-        return None
-    low = (table["rho"].abs() < 0.1).groupby(table["sample"]).agg(["sum", "count"]).to_numpy(float)
-    return _bootstrap(results.config, low, lambda rows: float(rows[:, 0].sum() / rows[:, 1].sum()))
+    counts: pd.DataFrame = (table["rho"].abs() < 0.1).groupby(table["sample"], sort=False).agg(["sum", "count"])
+    return counts
 
 
-def _contraction(results: Results, network: str) -> Estimate | None:
+def _contraction(results: Results, network: str) -> Values:
     table = results.metrics(network, "lipschitz").dropna(subset="ratio")
-    if table.empty:
-        return None
-    below = (table["ratio"] < 1).groupby(table["sample"]).mean().to_numpy(float)
-    return _bootstrap(results.config, below, lambda rows: float(rows.mean()))
+    shares: pd.Series = (table["ratio"] < 1).groupby(table["sample"], sort=False).mean()
+    return shares
 
 
-def _permuted_against_redrawn(results: Results, network: str) -> Estimate | None:
+def _permuted_against_redrawn(results: Results, network: str) -> Values | None:
     ranges = {probe: _wide(results.metrics(network, probe), "range") for probe in ("symmetry", "isotropy")}
     radii = [radius for radius in results.config.ball.radii if radius >= 1]
     if not radii:
         return None
     ratios = [log_ratio(ranges["symmetry"][radius], ranges["isotropy"][radius]) / np.log(2) for radius in radii]
-    return _bootstrap(results.config, np.mean(ratios, axis=0), _median)
+    mean: pd.Series = pd.concat(ratios, axis=1).mean(axis=1)
+    return mean
 
 
-def _at_largest(results: Results, network: str, probe: str, column: str) -> np.ndarray:
+def _at_largest(results: Results, network: str, probe: str, column: str) -> pd.Series:
     table = results.metrics(network, probe)
-    values: np.ndarray = table.loc[table["radius"] == table["radius"].max(), column].to_numpy(float)
+    values: pd.Series = table[table["radius"] == table["radius"].max()].set_index("sample")[column]
     return values
 
 
-def _mixed_against_one_radius(results: Results, network: str) -> Estimate | None:
+def _mixed_against_one_radius(results: Results, network: str) -> Values:
     mixed, one = (_at_largest(results, network, probe, "rho") for probe in ("topology_mixed", "topology"))
-    return _median_of_defined(results, mixed - one)
+    return (mixed - one).dropna()
 
 
-def _alpha_against_shuffled(probe: str) -> Callable[[Results, str], Estimate | None]:
-    def estimate(results: Results, network: str) -> Estimate | None:
+def _alpha_against_shuffled(probe: str) -> Callable[[Results, str], Values | None]:
+    def values(results: Results, network: str) -> Values:
         shuffled, own = (_at_largest(results, network, probe, column) for column in ("shuffled", "distance"))
-        return _median_of_defined(results, shuffled - own)
+        return (shuffled - own).dropna()
 
-    return estimate
-
-
-def _median_of_defined(results: Results, values: np.ndarray) -> Estimate | None:
-    defined = values[~np.isnan(values)]
-    return _bootstrap(results.config, defined, _median) if len(defined) else None
+    return values
 
 
 CLAIMS = (
     Claim(
         "not isotropic at epsilon",
         "not isotropic even at ε: share of samples whose range of scores is above 10 floors",
+        "isotropy",
         0.5,
         True,
         _not_isotropic,
+        _mean,
+        exact=True,
     ),
-    Claim("little change at epsilon", "little change at ε: median range of scores", 0.01, False, _little_change),
+    Claim(
+        "little change at epsilon",
+        "little change at ε: median range of scores",
+        "isotropy",
+        0.01,
+        False,
+        _little_change,
+        _median,
+    ),
     Claim(
         "more anisotropic at 1",
         "more anisotropic at 1 than at ε: median log of the ratio of the ranges",
+        "isotropy",
         0.0,
         True,
         _more_anisotropic,
+        _median,
     ),
     Claim(
         "strongly anisotropic at 10",
         "strongly anisotropic at 10: median range of scores",
+        "isotropy",
         0.1,
         True,
         _strongly_anisotropic,
+        _median,
     ),
     Claim(
         "not symmetric",
         "not symmetric beyond ε: share of samples whose permuted range is above 10 floors at every r ≥ 1",
+        "symmetry",
         0.5,
         True,
         _not_symmetric,
+        _mean,
+        exact=True,
     ),
     Claim(
         "topology changed",
         "topology changed: share of samples and radii with |ρ| < 0.1",
+        "topology",
         0.95,
         True,
         _topology_changed,
+        _share_of_counts,
     ),
     Claim(
         "locally a contraction",
         "locally a contraction: share of normalised ratios below 1",
+        "lipschitz",
         0.5,
         True,
         _contraction,
+        _mean,
     ),
 )
 
 STRONGLY = CLAIMS[3]
 
-# Not of the paper: by the probe that they need, differences that are 0 where there is nothing to be seen.
-COMPARISONS = {
-    "symmetry": Claim(
+# Not of the paper: differences that are 0 where there is nothing to be seen.
+COMPARISONS = (
+    Claim(
         "permuted against redrawn",
         "not in the paper: median log2 of the ratio of the permuted range to the redrawn one, mean over r ≥ 1; "
         "0 where a permutation is as good as another draw",
+        "symmetry",
         0.0,
         True,
         _permuted_against_redrawn,
+        _median,
     ),
-    "topology_mixed": Claim(
+    Claim(
         "topology, mixed against one radius",
         "not in the paper: median of Mantel's ρ at norms mixed up to the largest radius, less ρ at that radius; "
         "what one radius hides",
+        "topology_mixed",
         0.0,
         True,
         _mixed_against_one_radius,
+        _median,
     ),
-    "alpha": Claim(
+    Claim(
         "Eq. 7 at one radius",
         "Eq. 7, not scored in the paper: median of the distance of α from cI with the output's points shuffled, less "
         "that of α, at the largest radius; 0 where α says nothing of the network",
+        "alpha",
         0.0,
         True,
         _alpha_against_shuffled("alpha"),
+        _median,
     ),
-    "alpha_mixed": Claim(
+    Claim(
         "Eq. 7 at mixed radii",
         "the same at norms mixed up to the largest radius",
+        "alpha_mixed",
         0.0,
         True,
         _alpha_against_shuffled("alpha_mixed"),
+        _median,
     ),
-}
-
-
-def judge(config: Config, folder: Path) -> pd.DataFrame:
-    """Judge every claim for every network.
-
-    Returns:
-        A row a claim and network: claim, statement, network, dataset, threshold, estimate, ci_low, ci_high, bound,
-        samples, verdict. After them one row of "strongly anisotropic" over the networks, for the paper's "most", and
-        for each network, without a bound of the paper's, paired comparisons of what the run's probes measure.
-    """
-    results = Results(config, folder)
-    rows = [_row(results, claim, network) for claim in CLAIMS for network in config.networks]
-    rows.append(_most_networks(results))
-    probes = chosen(config)
-    for needs, claim in COMPARISONS.items():
-        if needs in probes:
-            rows += [_comparison(results, claim, network) for network in config.networks]
-    return pd.DataFrame(rows)
-
-
-def _row(results: Results, claim: Claim, network: str) -> dict[str, object]:
-    dataset = results.config.datasets[results.config.networks[network].dataset]
-    estimate = claim.estimate(results, network)
-    samples = len(results.samples(dataset.name))
-    value, low, high = estimate or (np.nan, np.nan, np.nan)
-    return {
-        "claim": claim.name,
-        "statement": claim.statement,
-        "network": network,
-        "dataset": dataset.name,
-        "threshold": dataset.threshold,
-        "estimate": value,
-        "ci_low": low,
-        "ci_high": high,
-        "bound": f"{'>' if claim.above else '<'} {claim.bound:g}",
-        "samples": samples,
-        "verdict": claim.verdict(estimate, samples) if estimate else "not measured in this run",
-    }
-
-
-def _most_networks(results: Results) -> dict[str, object]:
-    """Share of networks whose median range at 10 is above the bound; samples are drawn once for a dataset."""
-    config = results.config
-    sizes = {name: len(results.samples(name)) for name in config.datasets}
-    networks = [network for network in config.networks.values() if sizes[network.dataset] >= ENOUGH_SAMPLES]
-    claim = Claim(STRONGLY.name, "", 0.5, True, STRONGLY.estimate)
-    row: dict[str, object] = {
-        "claim": claim.name,
-        "statement": "most networks strongly anisotropic at 10: share of the networks with at least "
-        f"{ENOUGH_SAMPLES} samples whose median range is above {STRONGLY.bound:g}",
-        "network": ALL_NETWORKS,
-        "dataset": "",
-        "threshold": np.nan,
-        "bound": "> 0.5",
-        "samples": min((sizes[network.dataset] for network in networks), default=0),
-    }
-    if not networks or 10.0 not in config.ball.radii:
-        return row | {"verdict": "not measured in this run" if networks else "illustration, no verdict"}
-    ranges = {network.name: _ranges(results, network.name)[10.0].to_numpy() for network in networks}
-    largest = max(sizes[network.dataset] for network in networks)
-
-    def most(numbers: np.ndarray) -> float:
-        # One set of uniform places serves every dataset, whatever its size.
-        strong = [
-            _median(ranges[network.name][numbers * sizes[network.dataset] // largest]) > STRONGLY.bound
-            for network in networks
-        ]
-        return float(np.mean(strong))
-
-    estimate = stats.bootstrap(largest, most, config.bootstrap, config.seed)
-    return row | {
-        "estimate": estimate.value,
-        "ci_low": estimate.low,
-        "ci_high": estimate.high,
-        "verdict": claim.verdict(estimate, ENOUGH_SAMPLES),
-    }
-
-
-def _comparison(results: Results, claim: Claim, network: str) -> dict[str, object]:
-    row = _row(results, claim, network)
-    low, high = float(str(row["ci_low"])), float(str(row["ci_high"]))
-    if row["verdict"] in {"holds", "does not hold", "undecided"}:
-        row["verdict"] = "no difference shown" if low <= 0 <= high else "differs"
-    return row | {"bound": "= 0"}
+)

@@ -110,6 +110,7 @@ class Config:
     bootstrap: int
     illustration_grid: int
     further_probes: tuple[str, ...]
+    controls: tuple[str, ...]
     keep_activations: bool
     datasets: Mapping[str, DatasetSpec]
     networks: Mapping[str, NetworkSpec]
@@ -167,6 +168,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         bootstrap=top["bootstrap"],
         illustration_grid=top["illustration_grid"],
         further_probes=tuple(top["further_probes"]),
+        controls=tuple(top["controls"]),
         keep_activations=top["keep_activations"],
         datasets=datasets,
         networks=networks,

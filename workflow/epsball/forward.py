@@ -9,16 +9,16 @@ import logging
 import sys
 import textwrap
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from epsball import gpus
 from epsball.config import Compute
 from epsball.errors import EpsballError
-from epsball.networks import Network
 
 _log = logging.getLogger(__name__)
 
@@ -73,15 +73,24 @@ def inputs(pictures: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(pictures).movedim(-1, -3).float() / 255
 
 
+@runtime_checkable
+class Centred(Protocol):
+    """What is another network around each sample."""
+
+    def centre(self, image: Tensor, label: int) -> None:
+        """Be the one around this image, float32 (3, height, width), from here on."""
+        ...
+
+
 class Forward:
     """A network on a device, fed with batches of one size.
 
     Args:
-        network: to run.
+        network: to run, from images to logits and features: `epsball.networks.Network`, or a control of one.
         compute: how.
     """
 
-    def __init__(self, network: Network, compute: Compute) -> None:
+    def __init__(self, network: nn.Module, compute: Compute) -> None:
         self.device = device(compute.device)
         self.size = compute.batch  # images in a pass; smaller once that many did not fit into memory
         self._network = network.to(self.device).to(memory_format=torch.channels_last)
@@ -91,9 +100,20 @@ class Forward:
             self._run = torch.compile(self._network, dynamic=False, options={"freezing": True})
             logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that there is no GPU is known
             self._what += ", which 'compile: true' compiles by a C++ compiler,"
-        self._exact: Network | None = None
+        self._exact: nn.Module | None = None
         self._exact_size = compute.batch
         self._exact_device = "cpu" if self.device == "mps" else self.device
+
+    def centre(self, image: Tensor, label: int) -> None:
+        """Tell a control that is another around each sample which one comes; a network does not ask.
+
+        Args:
+            image: float32 (3, height, width), on the device.
+            label: its class.
+        """
+        if isinstance(self._network, Centred):
+            self._network.centre(image, label)
+            self._exact = None
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from epsball import files
-from epsball.claims import judge
 from epsball.job import job
+from epsball.verdicts import judge
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

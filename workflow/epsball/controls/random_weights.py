@@ -1,0 +1,29 @@
+"""The same architecture with weights as before training: He et al. (2015), biases 0, normalisations switched off.
+
+What it shows is the architecture's doing. Parameters of other kinds of layers are those of the network.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from epsball.networks import Network
+
+PROBES = ("topology", "lipschitz", "topology_mixed")
+OWN_FEATURES = True
+
+
+def make(network: Network, image: Tensor, seed: int) -> nn.Module:
+    """See `epsball.controls.Control`."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                if layer.bias is not None:
+                    layer.bias.zero_()
+            elif isinstance(layer, _BatchNorm):
+                layer.reset_parameters()
+    return network

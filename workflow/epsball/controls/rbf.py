@@ -1,0 +1,58 @@
+"""One radial basis function that has the network's score and slope at the sample: a function that nobody trained.
+
+With score p and slope ‖∇p‖ at x, ``exp(-d² / 2σ²)`` has σ = p u / ‖∇p‖, where u = √(-2 ln p), and its centre at
+distance d = σ u from x, up the gradient.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from epsball.networks import Network
+
+PROBES = ("isotropy", "symmetry")
+OWN_FEATURES = False  # it has none
+
+_NO_CLASS = -1e30  # a logit whose share of any softmax is 0
+
+
+class RadialBasisFunction(nn.Module):
+    """A score from the distance to one centre; all other classes are one."""
+
+    middle: Tensor
+    width: Tensor
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network, self.label, self.classes = network, 0, 0
+        self.register_buffer("middle", torch.empty(0))
+        self.register_buffer("width", torch.empty(0))
+
+    def centre(self, image: Tensor, label: int) -> None:
+        """Match the network at an image from here on."""
+        at = image.clone()[None].requires_grad_()
+        with torch.enable_grad():
+            logits, _ = self.network(at)
+            log_score = logits.double().log_softmax(dim=1)[0, label]
+            gradient = torch.autograd.grad(log_score, at)[0][0].double()
+        self.label, self.classes = label, logits.shape[1]
+        log_score = log_score.detach()
+        u, slope = (-2 * log_score).sqrt(), gradient.norm()  # of ln p: ‖∇p‖ / p
+        self.width = u / slope
+        self.middle = image.double() + self.width * u * gradient / slope
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits whose softmax is the score; no features."""
+        square = (images.double() - self.middle).flatten(start_dim=1).square().sum(dim=1)
+        # No nearer to the centre than where 1 - score can still be told from 0.
+        log_score = (-square / (2 * self.width.double().square())).clamp_max(-1e-15)
+        logits = images.new_full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
+        logits[:, self.label] = log_score
+        logits[:, (self.label + 1) % self.classes] = torch.log(-torch.expm1(log_score))
+        return logits, logits[:, :0]
+
+
+def make(network: Network, image: Tensor, seed: int) -> nn.Module:
+    """See `epsball.controls.Control`."""
+    return RadialBasisFunction(network)
