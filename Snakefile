@@ -14,6 +14,7 @@ include: "workflow/rules/datasets.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/samples.smk"
 include: "workflow/rules/activations.smk"
+include: "workflow/rules/controls.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/results.smk"
 

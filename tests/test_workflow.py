@@ -18,6 +18,7 @@ import yaml
 import zarr.storage
 from epsball import images, provenance, records
 from epsball.config import load_config
+from epsball.controls import CONTROLS
 from epsball.figures import names
 from epsball.probes import PAPERS
 from soak import differences, soak
@@ -375,6 +376,30 @@ def test_further_probes_measure_themselves_only(study: Study) -> None:
     more = pd.read_csv(study.folder / "results" / "further" / "claims.tsv", sep="\t")
     assert len(more) == len(claims) + 3
     pd.testing.assert_frame_equal(more.iloc[: len(claims)], claims)
+
+
+def test_controls_are_measured_and_nothing_else_is_redone(study: Study) -> None:
+    config = {**BASE, "run": "controlled", "samples": 2, "networks": {"one": BASE["networks"]["one"]}}
+    config["further_probes"] = ["topology_mixed"]
+    study.run(config)
+    before = pd.read_csv(study.folder / "results" / "controlled" / "claims.tsv", sep="\t")
+    study.passes()
+    config["controls"] = list(CONTROLS)
+    made = study.run(config)
+    assert {name.split("/")[1] for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
+        f"one~{name}" for name in CONTROLS
+    }
+    assert not {"activations", "perturbations", "samples", "networks"} & kinds(made)
+    assert "figures/beyond_controls.pdf" in made
+    assert not study.passes().keys() & {"activate", "network"}
+    after = pd.read_csv(study.folder / "results" / "controlled" / "claims.tsv", sep="\t")
+    own = after[after["control"].isna()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own.drop(columns="control"), before.drop(columns="control"))
+    identity = after[(after["control"] == "identity") & (after["claim"] == "topology changed")].iloc[0]
+    assert identity["estimate"] == 0
+    config["controls"] = ["identity"]
+    fewer = study.run(config)
+    assert kinds(fewer) == {"metrics", "claims.tsv", "figures", "report.html"}
 
 
 def test_the_plan_comes_first(study: Study) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from epsball import networks
 from epsball.config import Config, NetworkSpec
+from epsball.controls import chosen_controls
 from epsball.datasets import Pool, missing, open_pool
 from epsball.errors import EpsballError
 from epsball.forward import device, inputs
@@ -36,7 +37,7 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     pools: dict[str, Pool] = {}
     unusable: dict[str, int] = {}
     rows = []
-    for look in (lambda: device(config.compute.device), lambda: chosen(config)):
+    for look in (lambda: device(config.compute.device), lambda: chosen(config), lambda: chosen_controls(config)):
         try:
             look()
         except EpsballError as error:

@@ -20,7 +20,9 @@ _INERT = frozenset(
 )
 
 # What is registered counts where it is used: a new entry redoes nothing.
-_REGISTRIES = frozenset({"FAMILIES", "PROBES", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES", "TRAINING_FIGURES"})
+_REGISTRIES = frozenset(
+    {"FAMILIES", "PROBES", "CONTROLS", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES", "TRAINING_FIGURES"}
+)
 
 _DECIDING = frozenset({"torch", "torchvision", "timm", "numpy"})
 _PACKAGES = ("epsball", "torch", "torchvision", "timm", "numpy", "xarray", "zarr", "scikit-bio", "pandas", "Pillow")

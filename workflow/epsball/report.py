@@ -39,7 +39,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         The page, HTML, with all pictures inside.
     """
     results = Results(config, folder)
-    claims = pd.read_csv(folder / "claims.tsv", sep="\t")
+    claims = pd.read_csv(folder / "claims.tsv", sep="\t").fillna({"control": ""})
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("epsball", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )

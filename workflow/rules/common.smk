@@ -4,8 +4,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from pathlib import Path
 
-from epsball import families, figures, probes, provenance, records, runfolder, selection, sources
+from epsball import controls, families, figures, probes, provenance, records, runfolder, selection, sources
 from epsball.config import Compute, load_config
+from epsball.controls import CONTROLS
 from epsball.families import FAMILIES
 from epsball.datasets import KINDS
 from epsball.errors import EpsballError
@@ -24,6 +25,7 @@ def told():
 with told():
     CONFIG = load_config(config)
     PROBES = probes.chosen(CONFIG)
+    controls.chosen_controls(CONFIG)
 RUN = f"results/{CONFIG.run}"
 FOLDER = Path(RUN)
 DATASETS = list(CONFIG.datasets)
@@ -44,6 +46,7 @@ wildcard_constraints:
     figure="|".join(figures.names(CONFIG)),
     split="train|test",
     shard=r"\d+",
+    control="|".join(CONTROLS),
 
 
 def code(script, *modules):
@@ -117,6 +120,52 @@ def measure_upstream(wildcards):
         made("activate", network=network, family=family),
         made("perturb", dataset=dataset, family=family),
     ]
+
+
+def control_rule(control):
+    """Name of the rule that measures a control."""
+    return f"control_{control.replace('-', '_')}"
+
+
+def control_survey(wildcards):
+    """The survey that g and h of a control are from: that of its network, where its features are of the same kind."""
+    suffix = f"~{wildcards.control}" if controls.has_own_features(wildcards.control) else ""
+    return f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}{suffix}.parquet"
+
+
+def control_code(wildcards):
+    """Digest of the code of a control, its probes and its families."""
+    name = wildcards.control
+    measuring = [probes.PROBES[probe] for probe in controls.measured_by(CONFIG, name)]
+    drawing = [FAMILIES[family] for family in controls.families(CONFIG, name)]
+    return network_code("control.py", wildcards, CONTROLS[name], *measuring, *drawing)
+
+
+def control_upstream(wildcards):
+    """What makes the files that a control is measured from, the samples aside."""
+    network, dataset, name = wildcards.network, dataset_name(wildcards), wildcards.control
+    drawing = [made("perturb", dataset=dataset, family=family) for family in controls.families(CONFIG, name)]
+    surveys = [made("survey", dataset=dataset, network=network)]
+    if controls.has_own_features(name):
+        surveys = [made("survey_control", dataset=dataset, network=network, control=name)]
+    return [made("network", network=network), *surveys, *drawing]
+
+
+def measured(network):
+    """Folders of the tables of a network and of its controls, by probe, without their suffix."""
+    own = [f"{RUN}/metrics/{network}/{probe}" for probe in PROBES]
+    return own + [
+        f"{RUN}/metrics/{controls.name_of(network, control)}/{probe}"
+        for control in CONFIG.controls
+        for probe in controls.measured_by(CONFIG, control)
+    ]
+
+
+def gather_upstream(wildcards):
+    """What makes the parts of the tables of a network and of its controls."""
+    network = wildcards.network
+    own = [made("measure", network=network, probe=probe) for probe in PROBES]
+    return own + [made(control_rule(control), network=network, control=control) for control in CONFIG.controls]
 
 
 def tables_upstream(wildcards):
@@ -212,6 +261,11 @@ def tables(*names):
     return [f"{RUN}/metrics/{network}/{probe}.parquet" for network in NETWORKS for probe in names]
 
 
+def all_tables():
+    """Tables of all networks and their controls."""
+    return [f"{table}.parquet" for network in NETWORKS for table in measured(network)]
+
+
 def caption(figure):
     """Text of a figure's caption."""
     return Path(workflow.basedir, "workflow", "report", f"{figure}.rst").read_text(encoding="utf-8")
@@ -224,6 +278,7 @@ def figure_inputs(wildcards):
         "illustration": [f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS],
         "card": CARDS,
         "survey": SURVEYS,
+        "controls": all_tables(),
     }
     return [path for name in reads for path in files.get(name) or [*tables(name), *SAMPLES]]
 

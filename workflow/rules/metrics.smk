@@ -27,12 +27,12 @@ rule gather:
     input:
         samples=lambda wildcards: samples_path(dataset_name(wildcards)),
         parts=lambda wildcards: [
-            f"{RUN}/metrics/{wildcards.network}/{probe}/{shard}.parquet"
-            for probe in PROBES
+            f"{table}/{shard}.parquet"
+            for table in measured(wildcards.network)
             for shard in shards_of(dataset_name(wildcards))
         ],
     output:
-        [f"{RUN}/metrics/{{network}}/{probe}.parquet" for probe in PROBES],
+        [f"{table}.parquet" for table in measured("{network}")],
     log:
         f"{RUN}/logs/gather/{{network}}.log",
     priority: 40
@@ -40,6 +40,6 @@ rule gather:
         "../../envs/environment.yaml"
     params:
         code=code("gather.py"),
-        upstream=lambda wildcards: [made("measure", network=wildcards.network, probe=probe) for probe in PROBES],
+        upstream=gather_upstream,
     script:
         "../scripts/gather.py"

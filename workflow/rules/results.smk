@@ -64,7 +64,7 @@ rule figure:
 
 rule claims:
     input:
-        tables(*PROBES),
+        all_tables(),
         SAMPLES,
     output:
         table=f"{RUN}/claims.tsv",

@@ -16,6 +16,7 @@ from epsball.provenance import declared
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from epsball.datasets import Pool
     from epsball.networks import Network
 
 CONTROLS = {
@@ -51,6 +52,14 @@ class Control(Protocol):
 def control(name: str) -> Control:
     """The module of a registered control."""
     return cast(Control, importlib.import_module(CONTROLS[name]))
+
+
+def of(name: str, network: Network, pool: Pool, seed: int) -> nn.Module:
+    """A control of a network that classifies the images of a pool; see `Control.make`."""
+    from epsball.forward import inputs  # PyTorch takes a second to import, in each job that asks for names alone
+
+    picture = next(pool.batches(1))[1][0]
+    return control(name).make(network, inputs(picture), seed)
 
 
 def chosen_controls(config: Config) -> list[str]:

@@ -25,6 +25,7 @@ FIGURES = {
     "fig5_functions": "epsball.figures.fig5_functions",
     "fig6_lipschitz": "epsball.figures.fig6_lipschitz",
     "beyond_geometry": "epsball.figures.beyond_geometry",
+    "beyond_controls": "epsball.figures.beyond_controls",
 }
 
 # Of networks that the run trains.
@@ -33,7 +34,7 @@ TRAINING_FIGURES = {
     "training_confusion": "epsball.figures.training_confusion",
 }
 
-OTHERS = ("illustration", "card", "survey")  # what figures read beside probes' tables
+OTHERS = ("illustration", "card", "survey", "controls")  # what figures read beside probes' tables
 
 
 class FigureModule(Protocol):
@@ -49,7 +50,7 @@ class FigureModule(Protocol):
 def names(config: Config) -> list[str]:
     """The figures of a run."""
     trains = any(network.training for network in config.networks.values())
-    held = {*chosen(config), *OTHERS}
+    held = {*chosen(config), *OTHERS} - (set() if config.controls else {"controls"})
     return [*(name for name in FIGURES if held.issuperset(reads(name))), *(TRAINING_FIGURES if trains else ())]
 
 

@@ -1,0 +1,72 @@
+"""Not in the paper: what each network does beside what its controls do, from the same perturbations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from epsball.controls import measured_by, name_of
+from epsball.figures import style
+from epsball.results import Results
+
+READS = ("isotropy", "topology", "lipschitz", "controls")
+
+_OWN = "black"
+_COLOURS = {  # Okabe & Ito
+    "linearised": "#d55e00",
+    "rbf": "#cc79a7",
+    "random-weights": "#0072b2",
+    "random-projection": "#009e73",
+    "identity": "#e69f00",
+}
+_COLUMNS = (
+    ("isotropy", "range", "range of score"),
+    ("topology", "rho", "Mantel's ρ"),
+    ("lipschitz", "ratio", "normalised ratio"),
+)
+
+
+def draw(results: Results) -> Figure:
+    """A row a network, a column a quantity: the median over samples, and where half of them lie."""
+    config = results.config
+    figure = Figure(figsize=(style.WIDTH, 1.9 * len(config.networks) + 0.5))
+    grid = figure.subplots(len(config.networks), len(_COLUMNS), squeeze=False)
+    for row, network in zip(grid, config.networks, strict=True):
+        for ax, (probe, column, label) in zip(row, _COLUMNS, strict=True):
+            _panel(ax, results, network, probe, column)
+            ax.set_ylabel(label)
+        style.title(row[0], config, network, results.metrics(network, "isotropy")["sample"].nunique())
+    names = {"the network": _OWN} | {name: _COLOURS.get(name, style.GREY) for name in config.controls}
+    handles = [Line2D([], [], color=colour, marker="o", ms=3, label=name) for name, colour in names.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False)
+    return figure
+
+
+def _panel(ax: Axes, results: Results, network: str, probe: str, column: str) -> None:
+    places = style.radius_axis(ax, results.config)
+    shown = {name_of(network, name): _COLOURS.get(name, style.GREY) for name in _measured(results, probe)}
+    for name, colour in [*shown.items(), (network, _OWN)]:
+        table = results.metrics(name, probe)
+        table = table[table["radius"] > 0]
+        samples = table.pivot_table(index="sample", columns="radius", values=column, aggfunc="median", dropna=False)
+        low, middle, high = (_quantile(samples, share) for share in (0.25, 0.5, 0.75))
+        x = [places[float(radius)] for radius in samples.columns]
+        ax.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
+        ax.plot(x, middle, color=colour, marker="o", ms=2.5, lw=1.1)
+    if probe == "topology":
+        ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
+    else:
+        ax.set_yscale("log")
+        ax.minorticks_off()
+
+
+def _measured(results: Results, probe: str) -> list[str]:
+    return [name for name in results.config.controls if probe in measured_by(results.config, name)]
+
+
+def _quantile(samples: pd.DataFrame, share: float) -> np.ndarray:
+    values: np.ndarray = samples.quantile(share).to_numpy(float)
+    return values

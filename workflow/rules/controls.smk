@@ -1,0 +1,70 @@
+rule survey_control:
+    input:
+        weights=f"{RUN}/networks/{{network}}/weights.safetensors",
+        images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
+        data=data_files,
+    output:
+        table=f"{RUN}/survey/{{dataset}}/{{network}}~{{control}}.parquet",
+    log:
+        f"{RUN}/logs/survey/{{dataset}}.{{network}}~{{control}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/survey.{{dataset}}.{{network}}~{{control}}.tsv"
+    priority: 45
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
+    params:
+        network=tracked(network_of),
+        dataset=tracked(lambda wildcards: replace(source_of(wildcards), limit=dataset_of(wildcards).limit)),
+        folder=FOLDER / "datasets",
+        compute=tracked(FORWARD),
+        own_code=own_code,
+        seed=CONFIG.seed,
+        code=lambda wildcards: network_code("survey.py", wildcards, CONTROLS[wildcards.control]),
+        upstream=lambda wildcards: made("network", network=wildcards.network),
+    script:
+        "../scripts/survey.py"
+
+
+# A rule each: which tables there are depends on the control.
+for _control in CONFIG.controls:
+
+    rule:
+        name:
+            control_rule(_control)
+        input:
+            samples=lambda wildcards: ancient(samples_path(dataset_name(wildcards))),
+            weights=f"{RUN}/networks/{{network}}/weights.safetensors",
+            survey=control_survey,
+            images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
+            perturbations=lambda wildcards: [
+                f"{RUN}/perturbations/{dataset_name(wildcards)}/{family}/{wildcards.shard}.zarr.zip"
+                for family in controls.families(CONFIG, wildcards.control)
+            ],
+        output:
+            [
+                f"{RUN}/metrics/{{network}}~{{control,{re.escape(_control)}}}/{probe}/{{shard}}.parquet"
+                for probe in controls.measured_by(CONFIG, _control)
+            ],
+        log:
+            f"{RUN}/logs/controls/{{network}}~{{control}}.{{shard}}.log",
+        benchmark:
+            f"{RUN}/benchmarks/control.{{network}}~{{control}}.{{shard}}.tsv"
+        priority: 45
+        conda:
+            "../../envs/environment.yaml"
+        threads: CONFIG.compute.threads
+        params:
+            network=tracked(network_of),
+            dataset=tracked(source_of),
+            folder=FOLDER / "datasets",
+            ball=tracked(CONFIG.ball),
+            compute=tracked(CONFIG.compute),
+            mantel_permutations=CONFIG.mantel_permutations,
+            seed=CONFIG.seed,
+            own_code=own_code,
+            rows=rows_digest,
+            code=control_code,
+            upstream=control_upstream,
+        script:
+            "../scripts/control.py"
