@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from epsball import families, probes
+from epsball import controls, families, probes
 from epsball.activation import exact_passes_per_sample, passes_per_sample
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import missing, pool_size, training_size
@@ -76,6 +76,11 @@ def cost(config: Config, spec: NetworkSpec) -> Cost:
     pool = pool_size(dataset)
     passes = pool + dataset.samples * sum(passes_per_sample(ball, compute) for ball in balls)
     exact = dataset.samples * sum(exact_passes_per_sample(ball, compute) for ball in balls)
+    for control in config.controls:
+        times, own = controls.passes(control), controls.has_own_features(control)
+        drawn = [families.ball(config.ball, name) for name in controls.families(config, control)]
+        passes += times * (pool * own + dataset.samples * sum(passes_per_sample(ball, compute) for ball in drawn))
+        exact += times * dataset.samples * sum(exact_passes_per_sample(ball, compute) for ball in drawn)
     training = 0
     if spec.training is not None:
         training = round(training_size(dataset) * (1 - spec.training.validation)) * spec.training.epochs
@@ -150,6 +155,10 @@ def _duration(seconds: float) -> str:
 def _jobs(config: Config) -> int:
     shards = {name: -(-spec.samples // config.shard_size) for name, spec in config.datasets.items()}
     drawn, measured = len(probes.families(config)), len(probes.chosen(config))
-    networks = sum(2 + 1 + shards[spec.dataset] * (drawn + measured) for spec in config.networks.values())
+    surveyed = sum(controls.has_own_features(name) for name in config.controls)
+    networks = sum(
+        2 + 1 + surveyed + shards[spec.dataset] * (drawn + measured + len(config.controls))
+        for spec in config.networks.values()
+    )
     datasets = sum(2 + shards[name] * drawn + 2 * (spec.kind == "signs") for name, spec in config.datasets.items())
     return networks + datasets + len(names(config)) + 3

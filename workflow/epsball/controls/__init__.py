@@ -33,6 +33,7 @@ class Control(Protocol):
 
     PROBES: tuple[str, ...]  # that it is measured by
     OWN_FEATURES: bool  # whether its features are of another kind than the network's: g of Eq. 9 is then its own
+    PASSES: int  # of its network that an image costs, about
 
     def make(self, network: Network, image: Tensor, seed: int) -> nn.Module:
         """The control of a network.
@@ -84,6 +85,12 @@ def has_own_features(name: str) -> bool:
     """Whether a control's features are of another kind than its network's."""
     own: bool = declared(CONTROLS[name])["OWN_FEATURES"]
     return own
+
+
+def passes(name: str) -> int:
+    """Passes of its network that an image through a control costs, about."""
+    count: int = declared(CONTROLS[name])["PASSES"]
+    return count
 
 
 def families(config: Config, name: str) -> list[str]:

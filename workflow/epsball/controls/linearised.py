@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.func import jvp
+from torch.func import jvp, vmap
 
 from epsball.networks import Network
 
 PROBES = ("isotropy", "symmetry", "topology", "lipschitz", "topology_mixed")
 OWN_FEATURES = False
+PASSES = 2
 
 
 class Linearised(nn.Module):
@@ -32,9 +33,11 @@ class Linearised(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features, each Φ(x) + J v."""
         with torch.inference_mode(False):
-            at = self.image.expand_as(images).contiguous()
-            values, changes = jvp(self.network, (at,), (images.clone() - at,))  # type: ignore[misc]
-        return values[0] + changes[0], values[1] + changes[1]
+            at = self.image[None]
+            # Draw by draw, that the network itself is passed once and not once a draw.
+            along = (images - at).clone()[:, None]
+            values, changes = vmap(lambda v: jvp(self.network, (at,), (v,)))(along)  # type: ignore[misc]
+        return (values[0] + changes[0])[:, 0], (values[1] + changes[1])[:, 0]
 
 
 def make(network: Network, image: Tensor, seed: int) -> nn.Module:

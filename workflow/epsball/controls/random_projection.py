@@ -14,6 +14,7 @@ from epsball.networks import Network, probe_shape
 
 PROBES = ("topology", "lipschitz", "topology_mixed")
 OWN_FEATURES = True
+PASSES = 0
 
 
 class Projection(nn.Module):

@@ -13,6 +13,7 @@ from epsball.networks import Network
 
 PROBES = ("topology", "lipschitz", "topology_mixed")
 OWN_FEATURES = True
+PASSES = 1
 
 
 def make(network: Network, image: Tensor, seed: int) -> nn.Module:
