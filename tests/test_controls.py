@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import BALL, COMPUTE, CONTEXT, SIZE, Stages, conv_net
-from epsball import families, forward
+from conftest import BALL, COMPUTE, CONTEXT, MINIMAL_RUN, SIZE, Stages, conv_net, write_run
+from epsball import families, figures, forward
 from epsball.controlling import measure_control
-from epsball.controls import CONTROLS, control
+from epsball.controls import CONTROLS, chosen_controls, control
+from epsball.errors import EpsballError
+from epsball.files import write_table
 from epsball.networks import Network
 from epsball.perturbation import perturb
 from epsball.probes import family_of
+from epsball.results import Results
+from epsball.verdicts import judge
 from test_analytic import UNITS, Linear
 from torch import Tensor, nn
 
@@ -145,3 +151,52 @@ def test_a_control_is_measured_alike_twice(stages: Stages, name: str) -> None:
     one, two = (measured(stages, conv_net(), name) for _ in range(2))
     for probe, table in one.items():
         pd.testing.assert_frame_equal(table, two[probe])
+
+
+def test_claims_against_a_control_are_paired(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
+    config = replace(MINIMAL_RUN, controls=("linearised",))
+    generator = np.random.default_rng(2)
+    shared = {f"s{number}": factor for number, factor in enumerate(generator.uniform(0.5, 2, 30))}
+    for path in sorted((tmp_path / "metrics" / "net").glob("*.parquet")):
+        table = pd.read_parquet(path)
+        write_table(tmp_path / "metrics" / "net~linearised" / path.name, table)
+        if path.stem == "isotropy":
+            table["range"] *= table["sample"].map(shared)
+            write_table(tmp_path / "metrics" / "net" / path.name, table.assign(range=table["range"] * 3))
+            write_table(tmp_path / "metrics" / "net~linearised" / path.name, table)
+    judged = judge(config, tmp_path)
+    rows = judged[judged["control"] == "linearised"].set_index("claim")
+    isotropy = pd.read_parquet(tmp_path / "metrics" / "net~linearised" / "isotropy.parquet")
+    medians = isotropy.groupby("radius")["range"].median()
+    row = rows.loc["little change at epsilon"]
+    assert row["estimate"] == pytest.approx(medians[0.1])
+    assert row["difference"] == pytest.approx(2 * medians[0.1])
+    assert 0 < row["difference_low"] <= row["difference"] <= row["difference_high"]
+    assert row["verdict"] == "differs"
+    # Both grow by the same factor, sample by sample: paired, there is no spread at all.
+    row = rows.loc["more anisotropic at 1"]
+    assert [row["difference"], row["difference_low"], row["difference_high"]] == pytest.approx([0, 0, 0], abs=1e-12)
+    assert set(rows["verdict"]) == {"differs", "no difference shown"}
+    assert "permuted against redrawn" in rows.index
+    own = judged[judged["control"] == ""]
+    alone = judge(MINIMAL_RUN, tmp_path)
+    pd.testing.assert_frame_equal(own.reset_index(drop=True), alone)
+
+
+def test_controls_are_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
+    config = replace(MINIMAL_RUN, controls=tuple(CONTROLS))
+    for name in CONTROLS:
+        shutil.copytree(tmp_path / "metrics" / "net", tmp_path / "metrics" / f"net~{name}")
+    drawn = figures.figure("beyond_controls").draw(Results(config, tmp_path))
+    lines = [len(ax.get_lines()) for ax in drawn.axes]
+    # Of the range: the network, two controls; of topology: four, and the line of 0; of the ratio: four.
+    assert lines == [3, 6, 5]
+    assert "beyond_controls" in figures.names(config)
+    assert "beyond_controls" not in figures.names(MINIMAL_RUN)
+
+
+def test_an_unknown_control_is_named() -> None:
+    with pytest.raises(EpsballError, match="controls has 'linear', no such control; .*linearised"):
+        chosen_controls(replace(MINIMAL_RUN, controls=("linear",)))

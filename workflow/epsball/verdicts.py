@@ -80,6 +80,7 @@ def _most_networks(results: Results) -> dict[str, object]:
         "network": ALL_NETWORKS,
         "dataset": "",
         "threshold": np.nan,
+        "control": "",
         "bound": "> 0.5",
         "samples": min((sizes[network.dataset] for network in networks), default=0),
     }
