@@ -11,6 +11,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from epsball.config import schema
+from epsball.controls import CONTROLS, control
 from epsball.datasets import KINDS
 from epsball.families import FAMILIES, family
 from epsball.figures import FIGURES, OTHERS, TRAINING_FIGURES, figure, reads
@@ -39,6 +40,7 @@ def test_registries_are_whole() -> None:
     assert {family(name).__name__ for name in FAMILIES} == set(FAMILIES.values())  # type: ignore[attr-defined]
     assert {name: probe(name).FAMILY for name in PROBES} == {name: family_of(name) for name in PROBES}
     assert {family_of(name) for name in PROBES} <= set(FAMILIES)
+    assert all(set(control(name).PROBES) <= set(PROBES) for name in CONTROLS)
     drawn = [*FIGURES, *TRAINING_FIGURES]
     assert all(reads(entry) == figure(entry).READS for entry in drawn)
     assert {name for entry in drawn for name in reads(entry)} <= {*PROBES, *OTHERS}

@@ -25,8 +25,6 @@ from epsball.progress import Progress
 
 _log = logging.getLogger(__name__)
 
-_DIMS = ("sample", "radius", "draw")
-
 
 def activate(
     name: str,
@@ -84,8 +82,7 @@ def activate(
                     writer.put("features", place, xr.DataArray(at.pop("features"), dims=("draw", "unit")))
                 per_radius.append(at)
             for key in per_radius[0]:
-                dims = (*_DIMS[:2], "floor_draw") if key.startswith("exact") else _DIMS
-                variables[key] = (dims, np.stack([at[key] for at in per_radius])[None])
+                variables[key] = (_dims(key)[:3], np.stack([at[key] for at in per_radius])[None])
             smallest = min(forward.size, int(earlier.attributes.get("images_in_a_pass", forward.size)))
             made = {"family": name, "images_in_a_pass": str(smallest), **attributes}
             writer.append(xr.Dataset(variables, coordinates(row, spec), made))
@@ -110,12 +107,14 @@ def cells(
     for radius in spec.radii:
         at = sample.at(radius, True, {})
         clean = clean or sample.clean(at)
-        variables = {
-            key: ((*_DIMS[:2], "floor_draw" if key.startswith("exact") else "draw", "unit")[: values.ndim], values)
-            for key, values in ((key, values[None, None]) for key, values in at.items())
-        }
+        variables = {key: (_dims(key)[: values.ndim + 2], values[None, None]) for key, values in at.items()}
         one = replace(spec, radii=(radius,))
         yield xr.Dataset({**clean, **variables}, coordinates(row, one), {"family": name})
+
+
+def _dims(key: str) -> tuple[str, ...]:
+    """Dimensions of a variable of a store; only features have the last."""
+    return ("sample", "radius", "floor_draw" if key.startswith("exact") else "draw", "unit")
 
 
 def draws_to_pass(radius: float, known: int, spec: Ball, compute: Compute) -> range:

@@ -12,7 +12,7 @@ import pandas as pd
 from epsball import stats
 from epsball.claims import ALL_NETWORKS, CLAIMS, COMPARISONS, ENOUGH_SAMPLES, STRONGLY, Claim
 from epsball.config import Config
-from epsball.controls import measured_by, name_of
+from epsball.controls import compared, name_of
 from epsball.probes import chosen
 from epsball.results import Results
 from epsball.stats import Estimate
@@ -44,10 +44,36 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
 
 
 def _row(results: Results, claim: Claim, network: str) -> dict[str, object]:
+    row, estimate = _about(results, claim, network), claim.estimate(results, network)
+    verdict = claim.verdict(estimate, _samples(results, network)) if estimate else "not measured in this run"
+    return row | _estimated(estimate) | {"verdict": verdict}
+
+
+def _comparison(results: Results, claim: Claim, network: str) -> dict[str, object]:
+    row, estimate = _about(results, claim, network), claim.estimate(results, network)
+    verdict = _differs(estimate, _samples(results, network))
+    return row | _estimated(estimate) | {"bound": "= 0", "verdict": verdict}
+
+
+def _against_controls(results: Results, claim: Claim, network: str) -> Iterator[dict[str, object]]:
+    """A row for each control of a network that is measured by what the claim needs."""
+    for control in compared(results.config, claim.probe):
+        name = name_of(network, control)
+        difference = claim.difference(results, network, name)
+        value, low, high = difference or (np.nan, np.nan, np.nan)
+        row = _about(results, claim, network) | _estimated(claim.estimate(results, name))
+        yield row | {
+            "control": control,
+            "difference": value,
+            "difference_low": low,
+            "difference_high": high,
+            "verdict": _differs(difference, _samples(results, network)),
+        }
+
+
+def _about(results: Results, claim: Claim, network: str) -> dict[str, object]:
+    """The columns of a row, in their order, with what is known before anything is estimated."""
     dataset = results.config.datasets[results.config.networks[network].dataset]
-    estimate = claim.estimate(results, network)
-    samples = len(results.samples(dataset.name))
-    value, low, high = estimate or (np.nan, np.nan, np.nan)
     return {
         "claim": claim.name,
         "statement": claim.statement,
@@ -55,16 +81,22 @@ def _row(results: Results, claim: Claim, network: str) -> dict[str, object]:
         "dataset": dataset.name,
         "threshold": dataset.threshold,
         "control": "",
-        "estimate": value,
-        "ci_low": low,
-        "ci_high": high,
+        **_estimated(None),
         "bound": f"{'>' if claim.above else '<'} {claim.bound:g}",
-        "samples": samples,
+        "samples": _samples(results, network),
         "difference": np.nan,
         "difference_low": np.nan,
         "difference_high": np.nan,
-        "verdict": claim.verdict(estimate, samples) if estimate else "not measured in this run",
     }
+
+
+def _samples(results: Results, network: str) -> int:
+    return len(results.samples(results.config.networks[network].dataset))
+
+
+def _estimated(estimate: Estimate | None) -> dict[str, object]:
+    value, low, high = estimate or (np.nan, np.nan, np.nan)
+    return {"estimate": value, "ci_low": low, "ci_high": high}
 
 
 def _most_networks(results: Results) -> dict[str, object]:
@@ -99,39 +131,7 @@ def _most_networks(results: Results) -> dict[str, object]:
         return float(np.mean(strong))
 
     estimate = stats.bootstrap(largest, most, config.bootstrap, config.seed)
-    return row | {
-        "estimate": estimate.value,
-        "ci_low": estimate.low,
-        "ci_high": estimate.high,
-        "verdict": claim.verdict(estimate, ENOUGH_SAMPLES),
-    }
-
-
-def _comparison(results: Results, claim: Claim, network: str) -> dict[str, object]:
-    row = _row(results, claim, network)
-    return row | {"bound": "= 0", "verdict": _differs(claim.estimate(results, network), int(str(row["samples"])))}
-
-
-def _against_controls(results: Results, claim: Claim, network: str) -> Iterator[dict[str, object]]:
-    """A row for each control of a network that is measured by what the claim needs."""
-    for control in results.config.controls:
-        if claim.probe not in measured_by(results.config, control):
-            continue
-        name = name_of(network, control)
-        difference = claim.difference(results, network, name)
-        value, low, high = difference or (np.nan, np.nan, np.nan)
-        row = _row(results, claim, network)
-        estimate, ci_low, ci_high = claim.estimate(results, name) or (np.nan, np.nan, np.nan)
-        yield row | {
-            "control": control,
-            "estimate": estimate,
-            "ci_low": ci_low,
-            "ci_high": ci_high,
-            "difference": value,
-            "difference_low": low,
-            "difference_high": high,
-            "verdict": _differs(difference, int(str(row["samples"]))),
-        }
+    return row | _estimated(estimate) | {"verdict": claim.verdict(estimate, ENOUGH_SAMPLES)}
 
 
 def _differs(difference: Estimate | None, samples: int) -> str:

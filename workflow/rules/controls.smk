@@ -1,8 +1,4 @@
-rule survey_control:
-    input:
-        weights=f"{RUN}/networks/{{network}}/weights.safetensors",
-        images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
-        data=data_files,
+use rule survey as survey_control with:
     output:
         table=f"{RUN}/survey/{{dataset}}/{{network}}~{{control}}.parquet",
     log:
@@ -10,20 +6,10 @@ rule survey_control:
     benchmark:
         f"{RUN}/benchmarks/survey.{{dataset}}.{{network}}~{{control}}.tsv"
     priority: 45
-    conda:
-        "../../envs/environment.yaml"
-    threads: CONFIG.compute.threads
     params:
-        network=tracked(network_of),
-        dataset=tracked(lambda wildcards: replace(source_of(wildcards), limit=dataset_of(wildcards).limit)),
-        folder=FOLDER / "datasets",
-        compute=tracked(FORWARD),
-        own_code=own_code,
+        compute=tracked(replace(FORWARD, compile=False)),
         seed=CONFIG.seed,
         code=lambda wildcards: network_code("survey.py", wildcards, CONTROLS[wildcards.control]),
-        upstream=lambda wildcards: made("network", network=wildcards.network),
-    script:
-        "../scripts/survey.py"
 
 
 # A rule each: which tables there are depends on the control.
@@ -59,7 +45,8 @@ for _control in CONFIG.controls:
             dataset=tracked(source_of),
             folder=FOLDER / "datasets",
             ball=tracked(CONFIG.ball),
-            compute=tracked(CONFIG.compute),
+            # Another network around each sample would be compiled each time.
+            compute=tracked(replace(CONFIG.compute, compile=False)),
             mantel_permutations=CONFIG.mantel_permutations,
             seed=CONFIG.seed,
             own_code=own_code,

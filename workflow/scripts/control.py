@@ -1,6 +1,5 @@
 """Measure a control of a network on a shard."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ with job(snakemake):
     [ball] = snakemake.params.ball
     [compute] = snakemake.params.compute
     paths, wildcards = snakemake.input, snakemake.wildcards
-    compute = replace(compute, compile=False)  # another network around each sample would be compiled each time
     forward.configure(compute)
     pool = open_pool(dataset, snakemake.params.folder / dataset.name)
     restored = weights.restore(network, Path(paths.weights))

@@ -16,12 +16,13 @@ with job(snakemake):
     [dataset] = snakemake.params.dataset
     [compute] = snakemake.params.compute
     forward.configure(compute)
-    name = snakemake.wildcards.network
+    name, control = snakemake.wildcards.network, snakemake.wildcards.get("control")
     restored = weights.restore(network, Path(snakemake.input.weights))
-    passes = forward.Forward(restored, compute)
     pool = open_pool(dataset, snakemake.params.folder / dataset.name)
-    if control := snakemake.wildcards.get("control"):
-        passes = forward.Forward(controls.of(control, restored, pool, snakemake.params.seed), compute)
+    if control:
+        surveyed = controls.of(control, restored, pool, snakemake.params.seed)
         name = controls.name_of(name, control)
-    table = survey(passes, pool, compute.batch, name)
+    else:
+        surveyed = restored
+    table = survey(forward.Forward(surveyed, compute), pool, compute.batch, name)
     files.write_table(Path(snakemake.output.table), table)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from epsball.controls import measured_by, name_of
+from epsball.controls import compared, name_of
 from epsball.figures import style
 from epsball.results import Results
 
@@ -47,7 +47,7 @@ def draw(results: Results) -> Figure:
 
 def _panel(ax: Axes, results: Results, network: str, probe: str, column: str) -> None:
     places = style.radius_axis(ax, results.config)
-    shown = {name_of(network, name): _COLOURS.get(name, style.GREY) for name in _measured(results, probe)}
+    shown = {name_of(network, name): _COLOURS.get(name, style.GREY) for name in compared(results.config, probe)}
     for name, colour in [*shown.items(), (network, _OWN)]:
         table = results.metrics(name, probe)
         table = table[table["radius"] > 0]
@@ -61,10 +61,6 @@ def _panel(ax: Axes, results: Results, network: str, probe: str, column: str) ->
     else:
         ax.set_yscale("log")
         ax.minorticks_off()
-
-
-def _measured(results: Results, probe: str) -> list[str]:
-    return [name for name in results.config.controls if probe in measured_by(results.config, name)]
 
 
 def _quantile(samples: pd.DataFrame, share: float) -> np.ndarray:
