@@ -1,4 +1,4 @@
-"""Passes that do not fit into memory, really and pretended."""
+"""The device that is chosen, and passes that do not fit into memory, really and pretended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import BALL, COMPUTE, Stages, conv_net
 from epsball.errors import EpsballError
-from epsball.forward import Forward
+from epsball.forward import Forward, device
 from epsball.networks import Network
 from torch import Tensor, nn
 
@@ -156,3 +156,22 @@ def test_memory_that_really_runs_out() -> None:
     size, shape = done.stdout.split(maxsplit=1)
     assert int(size) < 16
     assert shape.strip() == "(16, 3)"
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"),
+    [(False, False, "cpu"), (False, True, "mps"), (True, False, "cuda"), (True, True, "cuda")],
+)
+def test_the_device_is_what_is_there(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, chosen: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert device("auto") == chosen
+    assert device("cpu") == "cpu"
+    for name, present in (("cuda", cuda), ("mps", mps)):
+        if present:
+            assert device(name) == name
+        else:
+            with pytest.raises(
+                EpsballError, match=f"device is {name}, which this machine does not have; use auto or cpu"
+            ):
+                device(name)
