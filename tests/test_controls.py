@@ -146,6 +146,19 @@ def test_random_weights_are_of_the_seed_and_keep_the_scale() -> None:
     assert np.mean(kept) == pytest.approx(1, abs=0.4)
 
 
+@pytest.mark.parametrize("name", ["linearised", "rbf"])
+def test_a_control_forgets_the_sample_before(name: str) -> None:
+    once, again = (forward.Forward(control(name).make(network(conv_net()), image(), 0), COMPUTE) for _ in range(2))
+    again.centre(image(5), 2)
+    again.exact(image(6)[None])
+    copied = again._exact
+    for passes in (once, again):
+        passes.centre(image(7), 1)
+    assert torch.equal(once.exact(image(8)[None])[0], again.exact(image(8)[None])[0])
+    assert torch.equal(once(image(8)[None])[0], again(image(8)[None])[0])
+    assert again._exact is copied, "a copy for each sample would pile up"
+
+
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_is_measured_alike_twice(stages: Stages, name: str) -> None:
     one, two = (measured(stages, conv_net(), name) for _ in range(2))

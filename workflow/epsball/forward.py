@@ -75,7 +75,7 @@ def inputs(pictures: NDArray[np.uint8]) -> Tensor:
 
 @runtime_checkable
 class Centred(Protocol):
-    """What is another network around each sample."""
+    """What is another network around each sample; its state dict says which, in tensors of one shape."""
 
     def centre(self, image: Tensor, label: int) -> None:
         """Be the one around this image, float32 (3, height, width), from here on."""
@@ -113,7 +113,10 @@ class Forward:
         """
         if isinstance(self._network, Centred):
             self._network.centre(image, label)
-            self._exact = None
+            if self._exact is not None:
+                # Not copied anew: modules with hooks are in cycles, and old copies would pile up.
+                with torch.inference_mode():
+                    self._exact.load_state_dict(self._network.state_dict())
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:

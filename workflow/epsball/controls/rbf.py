@@ -23,12 +23,14 @@ class RadialBasisFunction(nn.Module):
 
     middle: Tensor
     width: Tensor
+    label: Tensor
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        self.network, self.label, self.classes = network, 0, 0
+        self.network, self.classes = network, 0
         self.register_buffer("middle", torch.empty(0))
         self.register_buffer("width", torch.empty(0))
+        self.register_buffer("label", torch.zeros((), dtype=torch.long))
 
     def centre(self, image: Tensor, label: int) -> None:
         """Match the network at an image from here on."""
@@ -37,7 +39,7 @@ class RadialBasisFunction(nn.Module):
             logits, _ = self.network(at)
             log_score = logits.double().log_softmax(dim=1)[0, label]
             gradient = torch.autograd.grad(log_score, at)[0][0].double()
-        self.label, self.classes = label, logits.shape[1]
+        self.label, self.classes = torch.full_like(self.label, label), logits.shape[1]
         log_score = log_score.detach()
         u, slope = (-2 * log_score).sqrt(), gradient.norm()  # of ln p: ‖∇p‖ / p
         self.width = u / slope
@@ -49,8 +51,9 @@ class RadialBasisFunction(nn.Module):
         # No nearer to the centre than where 1 - score can still be told from 0.
         log_score = (-square / (2 * self.width.double().square())).clamp_max(-1e-15)
         logits = images.new_full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
-        logits[:, self.label] = log_score
-        logits[:, (self.label + 1) % self.classes] = torch.log(-torch.expm1(log_score))
+        label = int(self.label)
+        logits[:, label] = log_score
+        logits[:, (label + 1) % self.classes] = torch.log(-torch.expm1(log_score))
         return logits, logits[:, :0]
 
 
