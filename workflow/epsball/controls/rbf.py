@@ -47,7 +47,8 @@ class RadialBasisFunction(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits whose softmax is the score; no features."""
-        square = (images.double() - self.middle).flatten(start_dim=1).square().sum(dim=1)
+        # An image at a time: the memory of a whole batch in float64 would be taken anew again and again.
+        square = torch.cat([self._square_distance(image) for image in images.split(1)])
         # No nearer to the centre than where 1 - score can still be told from 0.
         log_score = (-square / (2 * self.width.double().square())).clamp_max(-1e-15)
         logits = images.new_full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
@@ -55,6 +56,9 @@ class RadialBasisFunction(nn.Module):
         logits[:, label] = log_score
         logits[:, (label + 1) % self.classes] = torch.log(-torch.expm1(log_score))
         return logits, logits[:, :0]
+
+    def _square_distance(self, image: Tensor) -> Tensor:
+        return (image.double() - self.middle).flatten(start_dim=1).square().sum(dim=1)
 
 
 def make(network: Network, image: Tensor, seed: int) -> nn.Module:
