@@ -48,7 +48,7 @@ class RadialBasisFunction(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits whose softmax is the score; no features."""
         # An image at a time: the memory of a whole batch in float64 would be taken anew again and again.
-        square = torch.cat([self._square_distance(image) for image in images.split(1)])
+        square = torch.cat([self._square_distance(image) for image in torch.split(images, 1)])
         # No nearer to the centre than where 1 - score can still be told from 0.
         log_score = (-square / (2 * self.width.double().square())).clamp_max(-1e-15)
         logits = images.new_full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
