@@ -50,6 +50,31 @@ class Compute:
 
 
 @dataclass(frozen=True)
+class Direct:
+    """How far direct probes go, those that ask the network itself.
+
+    Attributes:
+        draws: of each family and radius that they look at, the first ones of T.
+        layers: of the networks that have an entry, by name, the modules that `depth` measures.
+        layer_memory: megabytes that the outputs of the layers of one group may take.
+        power_iterations: at most, for the norm of a Jacobian.
+        clever_batches: batches whose largest gradient norms the extreme value distribution is fitted to.
+        clever_size: gradients in each.
+        clever_radius: of the ball that they are sampled in, L2.
+        directions: random ones in which the distance to the decision boundary is searched.
+    """
+
+    draws: int = 20
+    layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    layer_memory: int = 500
+    power_iterations: int = 100
+    clever_batches: int = 20
+    clever_size: int = 20
+    clever_radius: float = 1.0
+    directions: int = 10
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """A source of images. `options` are the keys that its kind has of its own."""
 
@@ -111,6 +136,7 @@ class Config:
     illustration_grid: int
     further_probes: tuple[str, ...]
     controls: tuple[str, ...]
+    direct: Direct
     keep_activations: bool
     datasets: Mapping[str, DatasetSpec]
     networks: Mapping[str, NetworkSpec]
@@ -169,6 +195,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         illustration_grid=top["illustration_grid"],
         further_probes=tuple(top["further_probes"]),
         controls=tuple(top["controls"]),
+        direct=_direct(top.get("direct", {})),
         keep_activations=top["keep_activations"],
         datasets=datasets,
         networks=networks,
@@ -177,6 +204,11 @@ def load_config(raw: Mapping[str, Any]) -> Config:
 
 def _defaults(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {key: entry["default"] for key, entry in properties.items() if "default" in entry}
+
+
+def _direct(entry: Mapping[str, Any]) -> Direct:
+    layers = {network: tuple(names) for network, names in entry.get("layers", {}).items()}
+    return Direct(**{**_defaults(schema()["properties"]["direct"]["properties"]), **entry, "layers": layers})
 
 
 def _dataset(name: str, entry: Mapping[str, Any], top: Mapping[str, Any]) -> DatasetSpec:
@@ -242,6 +274,12 @@ def _mistakes(raw: Mapping[str, Any]) -> Iterator[str]:
         for name in datasets:
             if name not in used and used <= set(datasets):
                 yield f"datasets.{name} has no network; add one under networks or remove the dataset"
+    direct = raw.get("direct")
+    layers = direct.get("layers") if isinstance(direct, Mapping) else None
+    if isinstance(layers, Mapping) and isinstance(networks, Mapping):
+        for name in layers:
+            if name not in networks:
+                yield f"direct.layers has '{name}', no network of this configuration; {nearest(str(name), networks)}"
     batch, floor_draws = (raw.get(key, schema()["properties"][key]["default"]) for key in ("batch", "floor_draws"))
     if isinstance(batch, int) and isinstance(floor_draws, int) and floor_draws > batch:
         yield f"floor_draws is {floor_draws}; it must be at most batch ({batch})"

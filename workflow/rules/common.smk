@@ -26,6 +26,8 @@ with told():
     CONFIG = load_config(config)
     PROBES = probes.chosen(CONFIG)
     controls.chosen_controls(CONFIG)
+STORED = [name for name in PROBES if not probes.is_direct(name)]
+DIRECT = [name for name in PROBES if probes.is_direct(name)]
 RUN = f"results/{CONFIG.run}"
 FOLDER = Path(RUN)
 DATASETS = list(CONFIG.datasets)
@@ -38,15 +40,20 @@ FORWARD = replace(CONFIG.compute, floor_draws=0)
 PROCESS = Compute(threads=CONFIG.compute.threads, device=CONFIG.compute.device)
 
 
+def one_of(names):
+    """A pattern of the names alone; of none, one that nothing matches."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 wildcard_constraints:
-    dataset="|".join(map(re.escape, DATASETS)),
-    network="|".join(map(re.escape, NETWORKS)),
-    family="|".join(FAMILIES),
-    probe="|".join(probes.PROBES),
-    figure="|".join(figures.names(CONFIG)),
+    dataset=one_of(DATASETS),
+    network=one_of(NETWORKS),
+    family=one_of(FAMILIES),
+    probe=one_of(probes.PROBES),
+    figure=one_of(figures.names(CONFIG)),
     split="train|test",
     shard=r"\d+",
-    control="|".join(CONTROLS),
+    control=one_of(CONTROLS),
 
 
 def code(script, *modules):
@@ -122,6 +129,11 @@ def measure_upstream(wildcards):
     ]
 
 
+def direct_code(wildcards):
+    """Digest of the code of a direct probe, and of the families that it may draw from."""
+    return network_code("measure_direct.py", wildcards, probes.PROBES[wildcards.probe], *FAMILIES.values())
+
+
 def control_rule(control):
     """Name of the rule that measures a control."""
     return f"control_{control.replace('-', '_')}"
@@ -164,7 +176,8 @@ def measured(network):
 def gather_upstream(wildcards):
     """What makes the parts of the tables of a network and of its controls."""
     network = wildcards.network
-    own = [made("measure", network=network, probe=probe) for probe in PROBES]
+    own = [made("measure", network=network, probe=probe) for probe in STORED]
+    own += [made("measure_direct", network=network, probe=probe) for probe in DIRECT]
     return own + [made(control_rule(control), network=network, control=control) for control in CONFIG.controls]
 
 

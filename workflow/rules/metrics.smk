@@ -5,7 +5,7 @@ rule measure:
         activations=store_of("activations", lambda wildcards: wildcards.network),
         perturbations=store_of("perturbations", dataset_name),
     output:
-        table=f"{RUN}/metrics/{{network}}/{{probe}}/{{shard}}.parquet",
+        table=f"{RUN}/metrics/{{network}}/{{probe,{one_of(STORED)}}}/{{shard}}.parquet",
     log:
         f"{RUN}/logs/measure/{{network}}.{{probe}}.{{shard}}.log",
     benchmark:
@@ -21,6 +21,37 @@ rule measure:
         upstream=measure_upstream,
     script:
         "../scripts/measure.py"
+
+
+rule measure_direct:
+    input:
+        samples=lambda wildcards: ancient(samples_path(dataset_name(wildcards))),
+        weights=f"{RUN}/networks/{{network}}/weights.safetensors",
+        images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
+    output:
+        table=f"{RUN}/metrics/{{network}}/{{probe,{one_of(DIRECT)}}}/{{shard}}.parquet",
+    log:
+        f"{RUN}/logs/measure/{{network}}.{{probe}}.{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/measure.{{network}}.{{probe}}.{{shard}}.tsv"
+    priority: 45
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
+    params:
+        network=tracked(network_of),
+        dataset=tracked(source_of),
+        folder=FOLDER / "datasets",
+        ball=tracked(CONFIG.ball),
+        # Too few passes for it to pay.
+        compute=tracked(replace(FORWARD, compile=False)),
+        settings=tracked(CONFIG.direct),
+        own_code=own_code,
+        rows=rows_digest,
+        code=direct_code,
+        upstream=lambda wildcards: made("network", network=wildcards.network),
+    script:
+        "../scripts/measure_direct.py"
 
 
 rule gather:

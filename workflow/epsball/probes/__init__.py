@@ -1,19 +1,26 @@
-"""Probes: pure measurements on what the stages stored. One module each, registered here by name."""
+"""Probes: what is measured. One module each, registered here by name.
+
+Most are pure measurements on what the stages stored of a family's perturbations, which their FAMILY names. A direct
+one asks the network itself, for derivatives, layers or attacks, and has no FAMILY.
+"""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from epsball.config import Config
+from epsball.config import Ball, Config, Direct
 from epsball.errors import EpsballError, nearest
 from epsball.provenance import declared
+
+if TYPE_CHECKING:
+    from epsball.subject import Subject
 
 PROBES = {
     "isotropy": "epsball.probes.isotropy",
@@ -53,13 +60,35 @@ class Probe(Protocol):
         ...
 
 
+class DirectProbe(Protocol):
+    """What a direct probe's module offers."""
+
+    def measure(self, subject: Subject) -> pd.DataFrame:
+        """A table of one sample, without its name."""
+        ...
+
+    def passes(self, settings: Direct, ball: Ball) -> int:
+        """What a sample costs, in forward passes, about."""
+        ...
+
+
 def probe(name: str) -> Probe:
-    """The module of a registered probe."""
+    """The module of a registered probe that reads stores."""
     return cast(Probe, importlib.import_module(PROBES[name]))
 
 
+def direct_probe(name: str) -> DirectProbe:
+    """The module of a registered direct probe."""
+    return cast(DirectProbe, importlib.import_module(PROBES[name]))
+
+
+def is_direct(name: str) -> bool:
+    """Whether a probe asks the network itself."""
+    return "FAMILY" not in declared(PROBES[name])
+
+
 def family_of(name: str) -> str:
-    """The family whose perturbations a probe reads."""
+    """The family whose perturbations a probe reads from stores."""
     family: str = declared(PROBES[name])["FAMILY"]
     return family
 
@@ -78,8 +107,8 @@ def chosen(config: Config) -> list[str]:
 
 
 def families(config: Config) -> list[str]:
-    """The families that the probes of a run read."""
-    return sorted({family_of(name) for name in chosen(config)})
+    """The families that the probes of a run read from stores."""
+    return sorted({family_of(name) for name in chosen(config) if not is_direct(name)})
 
 
 def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) -> pd.DataFrame:

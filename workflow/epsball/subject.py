@@ -1,0 +1,62 @@
+"""What a direct probe is given: one sample, and the network itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from epsball import families
+from epsball.config import Ball, Direct
+from epsball.forward import Forward
+from epsball.perturbation import perturbed_images
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One sample and a network, for probes that ask for derivatives, layers or attacks.
+
+    Attributes:
+        sample: its name.
+        image: float32 (height, width, 3) in [0, 1], on the device.
+        label: its class.
+        seed: of the sample; what is random comes from it alone.
+        network: from images (n, 3, height, width) to logits (n, classes) and features (n, units), differentiable in
+            the images, on the device.
+        network_name: in the configuration.
+        forward: the same in batches of one size, without derivatives.
+        ball: radii, draws, norm, clipping.
+        settings: of direct probes.
+    """
+
+    sample: str
+    image: Tensor
+    label: int
+    seed: int
+    network: nn.Module
+    network_name: str
+    forward: Forward
+    ball: Ball
+    settings: Direct
+
+    @property
+    def pixels(self) -> Tensor:
+        """The image as networks take it, float32 (3, height, width)."""
+        return self.image.permute(2, 0, 1)
+
+    @property
+    def draws(self) -> range:
+        """The draws of each family and radius that direct probes look at: the first ones of the run's."""
+        return range(min(self.settings.draws, self.ball.draws))
+
+    def perturbed(self, family: str, radius: float, draws: range | None = None) -> Tensor:
+        """Perturbed images of a family, those of the run, float32 (draw, 3, height, width)."""
+        chosen = self.draws if draws is None else draws
+        spec = families.ball(self.ball, family)
+        return perturbed_images(family, self.image, self.seed, radius, chosen, spec, device=str(self.image.device))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits (n, classes) of any number of images, float32 on the CPU."""
+        size = self.forward.size
+        return torch.cat([self.forward(images[start : start + size])[0] for start in range(0, len(images), size)])

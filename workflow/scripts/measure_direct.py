@@ -1,0 +1,34 @@
+"""Measure a direct probe on a shard."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from epsball import files, forward, weights
+from epsball.datasets import open_pool
+from epsball.direct import measure_direct
+from epsball.job import job
+from epsball.selection import read_samples, shard_rows
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake):
+    [network] = snakemake.params.network
+    [dataset] = snakemake.params.dataset
+    [ball] = snakemake.params.ball
+    [compute] = snakemake.params.compute
+    [settings] = snakemake.params.settings
+    paths, wildcards = snakemake.input, snakemake.wildcards
+    forward.configure(compute)
+    restored = weights.restore(network, Path(paths.weights))
+    table = measure_direct(
+        wildcards.probe,
+        restored,
+        network.name,
+        forward.Forward(restored, compute),
+        shard_rows(read_samples(paths.samples), int(wildcards.shard)),
+        open_pool(dataset, snakemake.params.folder / dataset.name),
+        ball,
+        settings,
+    )
+    files.write_table(Path(snakemake.output.table), table)
