@@ -69,7 +69,7 @@ class Direct:
     layer_memory: int = 500
     power_iterations: int = 100
     clever_batches: int = 20
-    clever_size: int = 20
+    clever_size: int = 10
     clever_radius: float = 1.0
     directions: int = 10
 
@@ -97,6 +97,8 @@ class TrainingSpec:
         weight_decay: of AdamW.
         validation: share of the tracks (or images) that is held out, for the learning curve.
         augment: whether images are varied, see `epsball.augmentation`.
+        adversarial_radius: L2 radius of adversarial training, see `epsball.adversarial`; 0 for none.
+        adversarial_steps: of its search for the worst image.
         threads: CPU threads; apart from those of the run, for another number trains another network.
     """
 
@@ -106,6 +108,8 @@ class TrainingSpec:
     weight_decay: float = 1e-2
     validation: float = 0.1
     augment: bool = False
+    adversarial_radius: float = 0.0
+    adversarial_steps: int = 3
     threads: int = 1
 
 

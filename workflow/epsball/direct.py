@@ -23,6 +23,7 @@ def measure_direct(
     pool: Pool,
     ball: Ball,
     settings: Direct,
+    scale: float,
 ) -> pd.DataFrame:
     """Measure a direct probe on each sample of a shard.
 
@@ -35,6 +36,7 @@ def measure_direct(
         pool: where the images are.
         ball: radii, draws, norm, clipping.
         settings: of direct probes.
+        scale: see `epsball.subject.Subject`.
     """
     parts = []
     module = direct_probe(name)
@@ -50,6 +52,7 @@ def measure_direct(
                 forward=forward,
                 ball=ball,
                 settings=settings,
+                scale=scale,
             )
             table = module.measure(subject)
             table.insert(0, "sample", subject.sample)

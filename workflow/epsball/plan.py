@@ -76,6 +76,9 @@ def cost(config: Config, spec: NetworkSpec) -> Cost:
     pool = pool_size(dataset)
     passes = pool + dataset.samples * sum(passes_per_sample(ball, compute) for ball in balls)
     exact = dataset.samples * sum(exact_passes_per_sample(ball, compute) for ball in balls)
+    for name in probes.chosen(config):
+        if probes.is_direct(name):
+            passes += dataset.samples * probes.direct_probe(name).passes(config.direct, config.ball)
     for control in config.controls:
         times, own = controls.passes(control), controls.has_own_features(control)
         drawn = [families.ball(config.ball, name) for name in controls.families(config, control)]
@@ -84,6 +87,8 @@ def cost(config: Config, spec: NetworkSpec) -> Cost:
     training = 0
     if spec.training is not None:
         training = round(training_size(dataset) * (1 - spec.training.validation)) * spec.training.epochs
+        if spec.training.adversarial_radius:
+            training *= 1 + spec.training.adversarial_steps
     work = passes + exact * _EXACT_COST
     return Cost(
         samples=dataset.samples,

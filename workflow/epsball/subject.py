@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from epsball import families
 from epsball.config import Ball, Direct
 from epsball.forward import Forward
+from epsball.networks import Network
 from epsball.perturbation import perturbed_images
 
 
@@ -28,17 +29,19 @@ class Subject:
         forward: the same in batches of one size, without derivatives.
         ball: radii, draws, norm, clipping.
         settings: of direct probes.
+        scale: that normalises a ratio: the factor of g over that of h, of Eq. 9.
     """
 
     sample: str
     image: Tensor
     label: int
     seed: int
-    network: nn.Module
+    network: Network
     network_name: str
     forward: Forward
     ball: Ball
     settings: Direct
+    scale: float
 
     @property
     def pixels(self) -> Tensor:
@@ -58,5 +61,12 @@ class Subject:
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits (n, classes) of any number of images, float32 on the CPU."""
+        return self._passed(images, 0)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Features (n, units) of any number of images, float32 on the CPU."""
+        return self._passed(images, 1)
+
+    def _passed(self, images: Tensor, which: int) -> Tensor:
         size = self.forward.size
-        return torch.cat([self.forward(images[start : start + size])[0] for start in range(0, len(images), size)])
+        return torch.cat([self.forward(images[start : start + size])[which] for start in range(0, len(images), size)])

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from epsball import files, provenance
+from epsball import adversarial, files, provenance
 from epsball.augmentation import augment
 from epsball.config import TrainingSpec
 from epsball.datasets import Pool
@@ -45,11 +45,13 @@ def train(
 ) -> list[dict[str, float]]:
     """Train in place by cross-entropy: AdamW, its learning rate on one cycle, images in a seeded order.
 
+    Adversarial training is on the worst images alone, that a few steps find in a ball around each.
+
     Args:
         module: from RGB batches in [0, 1] to logits; trained in float32 on the CPU, left in eval mode.
         pool: the training split.
         spec: how.
-        seed: of initialisation, order and augmentation.
+        seed: of initialisation, order, augmentation and the search for worst images.
         name: for the progress.
         checkpoint: file that keeps the state after each epoch; a run that was stopped goes on from it, and ends
             with the weights of one that was not.
@@ -77,6 +79,11 @@ def train(
         for epoch in range(done, spec.epochs):
             losses: list[float] = []
             for step, (images, labels) in enumerate(_steps(training, spec, seed, epoch), start=1):
+                if spec.adversarial_radius:
+                    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch * steps + step) % 2**63)
+                    images = adversarial.worst(
+                        module, images, labels, spec.adversarial_radius, spec.adversarial_steps, generator
+                    )
                 loss = nn.functional.cross_entropy(module(images), labels)
                 optimiser.zero_grad()
                 torch.autograd.backward(loss)

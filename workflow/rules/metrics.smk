@@ -26,6 +26,7 @@ rule measure:
 rule measure_direct:
     input:
         samples=lambda wildcards: ancient(samples_path(dataset_name(wildcards))),
+        survey=lambda wildcards: f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}.parquet",
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
     output:
@@ -49,7 +50,10 @@ rule measure_direct:
         own_code=own_code,
         rows=rows_digest,
         code=direct_code,
-        upstream=lambda wildcards: made("network", network=wildcards.network),
+        upstream=lambda wildcards: [
+            made("network", network=wildcards.network),
+            made("survey", dataset=dataset_name(wildcards), network=wildcards.network),
+        ],
     script:
         "../scripts/measure_direct.py"
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 from epsball import files, forward, weights
 from epsball.datasets import open_pool
 from epsball.direct import measure_direct
 from epsball.job import job
+from epsball.normalisers import scales
 from epsball.selection import read_samples, shard_rows
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ with job(snakemake):
     [settings] = snakemake.params.settings
     paths, wildcards = snakemake.input, snakemake.wildcards
     forward.configure(compute)
+    scale_g, scale_h = scales(pd.read_parquet(paths.survey))
     restored = weights.restore(network, Path(paths.weights))
     table = measure_direct(
         wildcards.probe,
@@ -30,5 +33,6 @@ with job(snakemake):
         open_pool(dataset, snakemake.params.folder / dataset.name),
         ball,
         settings,
+        scale_g / scale_h,
     )
     files.write_table(Path(snakemake.output.table), table)

@@ -30,6 +30,11 @@ PROBES = {
     "topology_mixed": "epsball.probes.topology_mixed",
     "alpha": "epsball.probes.alpha",
     "alpha_mixed": "epsball.probes.alpha_mixed",
+    "gradient": "epsball.probes.gradient",
+    "expansion": "epsball.probes.expansion",
+    "depth": "epsball.probes.depth",
+    "lipschitz_bounds": "epsball.probes.lipschitz_bounds",
+    "frequency": "epsball.probes.frequency",
 }
 
 PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every run

@@ -1,0 +1,136 @@
+"""Derivatives of a network at a sample: gradients, changes along a direction, the norm of a Jacobian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import jvp, vjp
+
+Function = Callable[[Tensor], Tensor]
+
+_TOLERANCE = 1e-4  # of a norm, relative
+_STEADY = 3  # power iterations in a row that must change it by less
+
+
+def differentiable(image: Tensor) -> Tensor:
+    """A copy that derivatives can be taken at, wherever it was made."""
+    with torch.inference_mode(False):
+        return image.clone()
+
+
+def score_gradient(logits: Tensor, label: int) -> Tensor:
+    """∂p/∂z of the softmax score p of a class, p (1 - p) for its own logit without cancellation.
+
+    Args:
+        logits: float64 (classes,).
+        label: the class.
+
+    Returns:
+        float64 (classes,).
+    """
+    scores = logits.softmax(dim=0)
+    gradient = -scores[label] * scores
+    others = torch.cat([logits[:label], logits[label + 1 :]])
+    gradient[label] = scores[label] * (others.logsumexp(dim=0) - logits.logsumexp(dim=0)).exp()
+    return gradient
+
+
+def runner_up(logits: Tensor, label: int) -> int:
+    """The best class but the right one."""
+    others = logits.clone()
+    others[label] = -torch.inf
+    return int(others.argmax())
+
+
+def pulled_back(function: Function, image: Tensor, directions: Tensor) -> Tensor:
+    """Gradients of combinations of outputs, Jᵀ w.
+
+    Args:
+        function: images (n, 3, height, width) to outputs (n, units).
+        image: float32 (3, height, width).
+        directions: w, float64 (k, units).
+
+    Returns:
+        float64 (k, 3, height, width).
+    """
+    _, pull = vjp(function, differentiable(image)[None])  # type: ignore[misc]
+    rows = []
+    for direction in directions:
+        # By their direction alone: a saturated score's numbers would be denormal in float32.
+        size = direction.abs().max()
+        unit = (direction / size if size > 0 else direction).to(image.dtype).to(image.device)
+        rows.append(pull(unit[None])[0][0].cpu().double() * size)
+    return torch.stack(rows)
+
+
+def along(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Value, first and second derivative of outputs along directions: of f(x + t v) at t = 0.
+
+    By forward differentiation, nested: exact, and without a matrix.
+
+    Args:
+        function: images (n, 3, height, width) to outputs (n, units), each image by itself.
+        image: float32 (3, height, width).
+        directions: v, float32 (n, 3, height, width).
+
+    Returns:
+        Three of (n, units).
+    """
+    tangents = differentiable(directions)
+    at = differentiable(image).expand_as(tangents)
+
+    def pushed(images: Tensor) -> tuple[Tensor, Tensor]:
+        values, changes = jvp(function, (images,), (tangents,))  # type: ignore[misc]
+        return values, changes
+
+    (values, first), (_, second) = jvp(pushed, (at,), (tangents,))  # type: ignore[misc]
+    return values, first, second
+
+
+class Norm(NamedTuple):
+    """An operator norm by power iteration, which comes from below.
+
+    Attributes:
+        value: the largest singular value found.
+        iterations: that it took.
+        residual: ‖JᵀJ u - σ² u‖ / σ² at the end: 0 for a singular vector.
+        converged: whether it stood still before the iterations were over.
+    """
+
+    value: float
+    iterations: int
+    residual: float
+    converged: bool
+
+
+def jacobian_norm(function: Function, image: Tensor, iterations: int, seed: int) -> Norm:
+    """The L2 operator norm of the Jacobian: power iteration on JᵀJ.
+
+    Args:
+        function: images (1, 3, height, width) to outputs (1, units).
+        image: float32 (3, height, width).
+        iterations: at most.
+        seed: of the first vector.
+    """
+    at = differentiable(image)[None]
+    generator = torch.Generator().manual_seed(seed & (2**63 - 1))
+    vector = torch.randn(at.shape, generator=generator).to(at)
+    vector /= vector.norm()
+    _, pull = vjp(function, at)  # type: ignore[misc]
+    value, steady = 0.0, 0
+    for done in range(1, iterations + 1):
+        pushed = jvp(function, (at,), (vector,))[1]
+        (image_of,) = pull(pushed)
+        before, value = value, float(pushed.double().norm())
+        squared = value**2
+        if squared == 0:
+            return Norm(0.0, done, 0.0, True)
+        residual = float((image_of.double() - squared * vector.double()).norm()) / squared
+        vector = image_of / image_of.norm()
+        steady = steady + 1 if abs(value - before) <= _TOLERANCE * value else 0
+        if steady == _STEADY:
+            return Norm(value, done, residual, True)
+    return Norm(value, iterations, residual, False)

@@ -1,0 +1,145 @@
+"""Topology and the local Lipschitz ratio layer by layer: where, from the image to the classifier, they are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from epsball import layers
+from epsball.config import Ball, Direct
+from epsball.errors import EpsballError
+from epsball.scores import Array
+from epsball.subject import Subject
+
+_UNITS = 2**18  # that are taken into float64 at a time
+
+INPUT = "image"
+
+
+def passes(settings: Direct, ball: Ball) -> int:
+    """See `epsball.probes.DirectProbe`; for layers of one group."""
+    return len(ball.radii) * (1 + min(settings.draws, ball.draws))
+
+
+def measure(subject: Subject) -> pd.DataFrame:
+    """Distances of the perturbed images at each layer, from each other and from the clean image.
+
+    Layers are passed in groups that fit into the memory of the settings; of their outputs distances alone are kept.
+
+    Returns:
+        A row a family (uniform at each radius, mixed up to the largest), radius and layer: family, radius, draws;
+        depth, 0 for the image itself, and layer, kind (its class), units; rho, Mantel's (Pearson's correlation of the
+        distances with those of the images; not a number where they are all equal); ratio, the root mean square over
+        draws of ‖Φ_l(x+v) - Φ_l(x)‖ / ‖v‖; relative, the same of changes relative to ‖Φ_l(x)‖ and ‖x‖, which layers of
+        different scale and width can be compared by.
+
+    Raises:
+        EpsballError: there is no such layer.
+    """
+    parts: dict[tuple[str, float, str], _Seen] = {}
+    groups = list(_groups(subject))
+    order = [INPUT, *(name for group in groups for name in group)]
+    kinds = {name: type(part).__name__ for name, part in subject.network.module.named_modules()}
+    for group in groups:
+        clean = next(iter(_passed(subject, group, subject.pixels[None])))
+        for family, radius in _cells(subject.ball):
+            held: dict[str, list[Tensor]] = {}
+            for batch in _passed(subject, group, subject.perturbed(family, radius)):
+                for name, output in batch.items():
+                    held.setdefault(name, []).append(output)
+            for name, outputs in held.items():
+                parts[family, radius, name] = _Seen(torch.cat(outputs), clean[name][0])
+    rows = []
+    for family, radius in _cells(subject.ball):
+        image = parts[family, radius, INPUT]
+        for depth, name in enumerate(order):
+            seen = parts[family, radius, name]
+            ratios = seen.changes / image.changes
+            rows.append(
+                {
+                    "family": family,
+                    "radius": radius,
+                    "draws": len(ratios),
+                    "depth": depth,
+                    "layer": name,
+                    "kind": kinds.get(name, ""),
+                    "units": seen.units,
+                    "rho": _correlation(image.distances, seen.distances),
+                    "ratio": _rms(ratios),
+                    "relative": _rms(ratios) * image.length / seen.length if seen.length > 0 else np.nan,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+class _Seen:
+    """What is kept of a layer's outputs.
+
+    Args:
+        outputs: float32 (draw, ...).
+        clean: float32 (...), of the clean image.
+    """
+
+    def __init__(self, outputs: Tensor, clean: Tensor) -> None:
+        flat, centre = outputs.flatten(start_dim=1), clean.flatten()
+        gram = torch.zeros(len(flat), len(flat), dtype=torch.float64)
+        for start in range(0, flat.shape[1], _UNITS):
+            some = slice(start, start + _UNITS)
+            change = flat[:, some].cpu().double() - centre[some].cpu().double()
+            gram += change @ change.T
+        squares = gram.diagonal()
+        rows, columns = torch.tril_indices(len(flat), len(flat), offset=-1)
+        between = (squares[rows] + squares[columns] - 2 * gram[rows, columns]).clamp_min(0).sqrt()
+        self.changes: Array = squares.clamp_min(0).sqrt().numpy()  # from the clean image
+        self.distances: Array = between.numpy()  # from each other, a pair each
+        self.length = float(centre.cpu().double().norm())
+        self.units = flat.shape[1]
+
+
+def _cells(ball: Ball) -> list[tuple[str, float]]:
+    return [*(("uniform", radius) for radius in ball.radii[1:]), ("mixed", max(ball.radii))]
+
+
+def _groups(subject: Subject) -> Iterator[list[str]]:
+    """Layers in the order of a pass, in groups whose outputs fit into memory."""
+    module = subject.network.module
+    try:
+        names = layers.chosen(module, subject.settings.layers.get(subject.network_name, ()))
+    except EpsballError as error:
+        raise EpsballError(f"direct.layers.{subject.network_name}: {error}") from None
+    budget = subject.settings.layer_memory * 1e6
+    group: list[str] = []
+    taken = 0.0
+    for name, units in layers.sizes(subject.network, module, names, subject.pixels).items():
+        size = 4.0 * units * (len(subject.draws) + 1)
+        if group and taken + size > budget:
+            yield group
+            group, taken = [], 0.0
+        group.append(name)
+        taken += size
+    yield group
+
+
+def _passed(subject: Subject, group: Sequence[str], images: Tensor) -> Iterator[dict[str, Tensor]]:
+    """The images and the outputs of a group of layers, float32, in batches of one size."""
+    size = subject.forward.size
+    with torch.inference_mode(), layers.recorded(subject.network.module, group) as held:
+        for start in range(0, len(images), size):
+            batch = images[start : start + size]
+            filled = torch.cat([batch, batch[-1:].expand(size - len(batch), -1, -1, -1)])
+            subject.network(filled.contiguous(memory_format=torch.channels_last))
+            yield {INPUT: batch, **{name: output[: len(batch)] for name, output in held.items()}}
+
+
+def _correlation(before: Array, after: Array) -> float:
+    if np.ptp(before) == 0 or np.ptp(after) == 0:
+        return np.nan
+    return float(np.corrcoef(before, after)[0, 1])
+
+
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.square(values).mean()))

@@ -1,0 +1,132 @@
+"""The frequency argument of section 2.2: what the first layer's filters answer to noise and to its permutations.
+
+A convolution multiplies spectra, and by Parseval's theorem the energy of what comes out is the sum over frequencies of
+the energy of the product. A permutation of independent elements has a flat spectrum again: responses differ, their
+energy hardly. A permutation of a low-frequency vector moves its energy to all frequencies, and the response with it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from epsball.config import Ball, Direct
+from epsball.errors import EpsballError
+from epsball.networks import Network
+from epsball.scores import Array
+from epsball.subject import Subject
+
+_FAMILIES = ("permuted", "coarse", "permuted_coarse")
+
+
+def passes(settings: Direct, ball: Ball) -> int:
+    """See `epsball.probes.DirectProbe`; the first layer alone is passed."""
+    return 1
+
+
+def measure(subject: Subject) -> pd.DataFrame:
+    """Mean square responses of the filters of the first convolution to perturbations alone, biases aside.
+
+    The response is linear in the perturbation: one radius, the smallest from 1 on, says all.
+
+    Returns:
+        A row a family (permuted: Eq. 6; coarse, low-frequency vectors; permuted_coarse, one of those permuted) and
+        filter: family, filter, radius, draws; measured, the mean square over the network's own output positions, mean
+        over draws; parseval, the same from the spectra of filter and perturbation, over all positions of a torus:
+        equal but for the border and the positions that a stride leaves out; white, what a flat spectrum of the same
+        energy a channel gives; spread, the standard deviation of the measured over draws, relative; difference, the
+        distance of the responses to successive draws over the root mean of their squares, √2 where unrelated.
+
+    Raises:
+        EpsballError: the network's first layer is no convolution.
+    """
+    radius = min((r for r in subject.ball.radii if r >= 1), default=max(subject.ball.radii))
+    (clean,), (clean_out,), layer = _first_layer(subject.network, subject.pixels[None], subject.network_name)
+    weight = layer.weight.detach().cpu().double()
+    rows = []
+    for family in _FAMILIES:
+        into, out, _ = _first_layer(subject.network, subject.perturbed(family, radius), subject.network_name)
+        moved = into - clean
+        response = out - clean_out
+        measured = response.square().mean(dim=(2, 3)).numpy()
+        predicted = np.stack([_parseval(one, weight, layer) for one in moved])
+        apart = (response[1:] - response[:-1]).square().mean(dim=(2, 3)).numpy()
+        with np.errstate(invalid="ignore", divide="ignore"):  # of a filter that answers nothing
+            frame = {
+                "measured": measured.mean(axis=0),
+                "parseval": predicted.mean(axis=0),
+                "white": _white(moved, weight, layer.groups),
+                "spread": measured.std(axis=0, ddof=1) / measured.mean(axis=0),
+                "difference": np.sqrt(apart.mean(axis=0) / measured.mean(axis=0)),
+            }
+        numbers = {"family": family, "filter": range(len(weight)), "radius": radius, "draws": len(moved)}
+        rows.append(pd.DataFrame(numbers | frame))
+    return pd.concat(rows, ignore_index=True)
+
+
+class _ReachedError(Exception):
+    """The first convolution was passed; the rest of the network need not be."""
+
+
+def _first_layer(network: Network, images: Tensor, name: str) -> tuple[Tensor, Tensor, nn.Conv2d]:
+    """Input and output of the first convolution, float64 (n, channels, height, width) on the CPU, and itself."""
+    found: list[tuple[Tensor, Tensor, nn.Conv2d]] = []
+
+    def stop(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(part, nn.Conv2d)
+        found.append((inputs[0].cpu().double(), output.cpu().double(), part))
+        raise _ReachedError
+
+    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    handles = [part.register_forward_hook(stop) for part in convolutions]
+    try:
+        with torch.inference_mode():
+            network(images)
+    except _ReachedError:
+        return found[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+    raise EpsballError(
+        f"networks.{name}: has no convolution to measure frequency by; remove 'frequency' from further_probes"
+    )
+
+
+def _parseval(moved: Tensor, weight: Tensor, layer: nn.Conv2d) -> Array:
+    """Mean square of each filter's response on a torus, from the spectra.
+
+    Args:
+        moved: float64 (channels, height, width).
+        weight: float64 (filter, channels of a group, height, width).
+        layer: whose they are.
+    """
+    height, width = moved.shape[1:]
+    spread = torch.zeros(*weight.shape[:2], height, width, dtype=torch.float64)
+    rows = torch.arange(weight.shape[2]) * layer.dilation[0] % height
+    columns = torch.arange(weight.shape[3]) * layer.dilation[1] % width
+    places = (rows[:, None] * width + columns).flatten()
+    spread.flatten(start_dim=2).index_add_(2, places, weight.flatten(start_dim=2))
+    spectrum, filters = torch.fft.rfft2(moved), torch.fft.rfft2(spread).conj()
+    group = len(weight) // layer.groups
+    channels = weight.shape[1]
+    energy = [
+        _plane(((filters[number] * spectrum[number // group * channels :][:channels]).sum(dim=0)), width)
+        for number in range(len(weight))
+    ]
+    return np.array(energy) / (height * width) ** 2
+
+
+def _plane(half: Tensor, width: int) -> float:
+    """Sum of squares over all frequencies, of which the real transform holds one of each pair."""
+    squares = half.abs().square()
+    alone = squares[:, 0].sum() + (squares[:, -1].sum() if width % 2 == 0 else 0.0)
+    return float(2 * squares.sum() - alone)
+
+
+def _white(moved: Tensor, weight: Tensor, groups: int) -> Array:
+    """Mean square responses to independent elements of the same mean square in each channel."""
+    power = moved.square().mean(dim=(0, 2, 3)).reshape(groups, -1)
+    gain = weight.square().sum(dim=(2, 3)).reshape(groups, -1, weight.shape[1])
+    return torch.einsum("gc,gkc->gk", power, gain).flatten().numpy()

@@ -1,0 +1,53 @@
+"""First order of Eq. 3 at the sample: how long the gradient is, and how far from equal elements.
+
+Section 2.1 takes equal elements of ∇ for isotropy. They make a function symmetric, to first order: the sum of the
+elements of v, which no permutation changes, is all that counts. It is isotropic only if ∇ is 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from epsball import derivatives, scores
+from epsball.config import Ball, Direct
+from epsball.subject import Subject
+
+
+def passes(settings: Direct, ball: Ball) -> int:
+    """See `epsball.probes.DirectProbe`."""
+    return 5
+
+
+def measure(subject: Subject) -> pd.DataFrame:
+    """Gradients of the score and of the margin with respect to the image, on the [0, 1] scale.
+
+    Returns:
+        One row: score, margin; gradient_score and gradient_margin, ‖∇‖: first-order anisotropy; asymmetry_score and
+        asymmetry_margin, ‖∇ - mean(∇) 1‖: first-order asymmetry.
+    """
+    label = subject.label
+    logits = subject.logits(subject.pixels[None])[0].double()
+    other = derivatives.runner_up(logits, label)
+    margin = torch.zeros_like(logits)
+    margin[label], margin[other] = 1, -1
+    directions = torch.stack([derivatives.score_gradient(logits, label), margin])
+
+    def function(images: Tensor) -> Tensor:
+        out: Tensor = subject.network(images)[0]
+        return out
+
+    of_score, of_margin = derivatives.pulled_back(function, subject.pixels, directions)
+    summary = scores.summarise(logits[None].numpy(), np.array([label]))
+    return pd.DataFrame(
+        {
+            "score": scores.score(summary.logit, summary.lse),
+            "margin": scores.margin(summary.logit, summary.other),
+            "gradient_score": of_score.norm().item(),
+            "gradient_margin": of_margin.norm().item(),
+            "asymmetry_score": (of_score - of_score.mean()).norm().item(),
+            "asymmetry_margin": (of_margin - of_margin.mean()).norm().item(),
+        }
+    )

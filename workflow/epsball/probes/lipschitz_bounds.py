@@ -1,0 +1,103 @@
+"""Lipschitz numbers side by side: sampled, local and global. Their gaps are the finding.
+
+The sampled ratio of Eq. 9 estimates ‖J‖_F / √d; the operator norm of the Jacobian is the local Lipschitz constant in
+the limit of small radius; the product of the layers' norms over the graph (Szegedy et al. 2014) bounds it everywhere.
+CLEVER (Weng et al. 2018) bounds another function, the margin.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from epsball import clever, derivatives
+from epsball.config import Ball, Direct
+from epsball.global_bound import Bound, global_bound
+from epsball.networks import Network
+from epsball.subject import Subject
+
+_FAMILY = "uniform"
+_ITERATION, _GRADIENT = 4, 3  # passes that one costs, about
+
+
+def passes(settings: Direct, ball: Ball) -> int:
+    """See `epsball.probes.DirectProbe`."""
+    sampled = settings.clever_batches * settings.clever_size * _GRADIENT
+    return min(settings.draws, ball.draws) + settings.power_iterations * _ITERATION + sampled
+
+
+def measure(subject: Subject) -> pd.DataFrame:
+    """Numbers of Φ_L, features against images, L2, and of the margin.
+
+    A sampled ratio at a radius r can exceed the Jacobian's norm, which is that of r = 0: where Φ_L is steeper some way
+    off. The global bound cannot be exceeded.
+
+    Returns:
+        One row: sampled_max and sampled_rms, of the ratio over the draws at ε; jacobian_norm, with iterations, residual
+        and converged of the power iteration, which comes from below; global_bound, not a number where unavailable says
+        why; each of the four also normalised by g and h of Eq. 9, as {name}_normalised. Of the margin: margin;
+        margin_gradient, the norm at the sample; clever_lipschitz, clever_largest and clever_score, see
+        `epsball.clever.Clever`.
+    """
+    shape = (subject.pixels.shape[0], subject.pixels.shape[1], subject.pixels.shape[2])
+    bound = _bound(subject.network, shape)
+
+    def features(images: Tensor) -> Tensor:
+        out: Tensor = subject.network(images)[1]
+        return out
+
+    ratios = _ratios(subject)
+    norm = derivatives.jacobian_norm(features, subject.pixels, subject.settings.power_iterations, subject.seed)
+    row: dict[str, float | str | bool] = {
+        "sampled_max": float(ratios.max()),
+        "sampled_rms": float(np.sqrt(np.square(ratios).mean())),
+        "jacobian_norm": norm.value,
+        "global_bound": bound.value,
+    }
+    row |= {f"{name}_normalised": float(value) * subject.scale for name, value in row.items()}
+    row |= {"iterations": norm.iterations, "residual": norm.residual, "converged": norm.converged}
+    return pd.DataFrame([row | {"unavailable": bound.unavailable} | _of_the_margin(subject)])
+
+
+@functools.lru_cache(maxsize=1)
+def _bound(network: Network, shape: tuple[int, int, int]) -> Bound:
+    """It is the same for each sample of a shard."""
+    return global_bound(network, shape)
+
+
+def _ratios(subject: Subject) -> np.ndarray:
+    """‖Φ_L(x+v) - Φ_L(x)‖ / ‖v‖ of the draws at ε."""
+    images = subject.perturbed(_FAMILY, subject.ball.epsilon)
+    clean = subject.features(subject.pixels[None]).double()
+    out = (subject.features(images).double() - clean).norm(dim=1)
+    lengths = (images.double() - subject.pixels.double()).flatten(start_dim=1).norm(dim=1).cpu()
+    ratios: np.ndarray = (out / lengths).numpy()
+    return ratios
+
+
+def _of_the_margin(subject: Subject) -> dict[str, float]:
+    settings, label = subject.settings, subject.label
+    logits = subject.logits(subject.pixels[None])[0].double()
+    other = derivatives.runner_up(logits, label)
+
+    def margin(images: Tensor) -> Tensor:
+        out: Tensor = subject.network(images)[0]
+        return out[:, label] - out[:, other]
+
+    def norms(radius: float, batches: int, size: int) -> np.ndarray:
+        return clever.gradient_norms(margin, subject.pixels, radius, batches, size, subject.forward.size, subject.seed)
+
+    value = float(logits[label] - logits[other])
+    found = clever.clever(
+        value, norms(settings.clever_radius, settings.clever_batches, settings.clever_size), settings.clever_radius
+    )
+    return {
+        "margin": value,
+        "margin_gradient": float(norms(0.0, 1, 1)[0, 0]),
+        "clever_lipschitz": found.lipschitz,
+        "clever_largest": found.largest,
+        "clever_score": found.score,
+    }
