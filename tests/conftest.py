@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from epsball import store
 from epsball.activation import activate
-from epsball.config import Ball, Compute, DatasetSpec, load_config
+from epsball.config import Ball, Compute, DatasetSpec, Direct, load_config
 from epsball.datasets import Pool, arrays
 from epsball.files import write_table
 from epsball.forward import Forward, configure
@@ -22,7 +22,8 @@ from epsball.measurement import measure
 from epsball.networks import Network
 from epsball.perturbation import perturb
 from epsball.probes import Context, probe
-from torch import nn
+from epsball.subject import Subject
+from torch import Tensor, nn
 
 ROOT = Path(__file__).parent.parent
 SIZE = 6
@@ -111,6 +112,26 @@ def dataset_spec() -> Callable[..., DatasetSpec]:
         return DatasetSpec(name="mine", kind=kind, samples=10, threshold=0.99, options=options)
 
     return make
+
+
+def subject(
+    module: nn.Module, image: Tensor, *, label: int = 0, layer: str | None = None, ball: Ball = BALL, **settings: Any
+) -> Subject:
+    """What a direct probe is given of an image (3, height, width) and a network."""
+    configure(COMPUTE)
+    network = Network(module.eval().requires_grad_(False), layer)
+    return Subject(
+        sample="s0",
+        image=image.permute(1, 2, 0),
+        label=label,
+        seed=11,
+        network=network,
+        network_name="net",
+        forward=Forward(network, COMPUTE),
+        ball=ball,
+        settings=Direct(**settings),
+        scale=0.5,
+    )
 
 
 def conv_net(classes: int = 3, seed: int = 0) -> nn.Sequential:

@@ -35,7 +35,8 @@ def worst(
 
 
 def _length(vectors: Tensor) -> Tensor:
-    return vectors.flatten(start_dim=1).norm(dim=1).clamp_min(1e-12)[:, None, None, None]
+    lengths: Tensor = vectors.flatten(start_dim=1).norm(dim=1).clamp_min(1e-12)[:, None, None, None]
+    return lengths
 
 
 def _unit(vectors: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The paper's claims and ours: what stands for each, from the tables of a run, with intervals over samples."""
+"""The paper's claims: what stands for each, from the tables of a run, with intervals over samples."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ class Claim:
     Attributes:
         name: short.
         statement: of the paper, with the estimate that stands for it.
-        probe: that measures it.
+        probe: that measures it, and by which controls are compared.
         bound: to be above, or below.
         above: which of the two.
         values: a row a sample, from a network's tables, or a control's; None where the run has not what it needs.
         statistic: of such rows, the estimate.
         exact: whether it is a share of samples, whose interval is known without resampling.
+        needs: further probes, of the network alone.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Claim:
     values: Callable[[Results, str], Values | None]
     statistic: Callable[[np.ndarray], float]
     exact: bool = False
+    needs: tuple[str, ...] = ()
 
     def estimate(self, results: Results, network: str) -> Estimate | None:
         """The estimate of a network or a control, with its interval over samples."""
@@ -89,24 +91,26 @@ def above_floor(table: pd.DataFrame) -> pd.Series:
     return table["range"] > FLOORS * table["floor"]
 
 
-def _wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column, samples by radii."""
+def wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A column of a table, samples by radii."""
     return table.pivot_table(index="sample", columns="radius", values=column, sort=False, dropna=False)
 
 
 def _ranges(results: Results, network: str) -> pd.DataFrame:
-    return _wide(results.metrics(network, "isotropy"), "range")
+    return wide(results.metrics(network, "isotropy"), "range")
 
 
 def _bootstrap(config: Config, statistic: Callable[[np.ndarray], float], rows: np.ndarray) -> Estimate:
     return stats.bootstrap(len(rows), lambda numbers: statistic(rows[numbers]), config.bootstrap, config.seed)
 
 
-def _mean(rows: np.ndarray) -> float:
+def mean(rows: np.ndarray) -> float:
+    """Over samples."""
     return float(np.mean(rows))
 
 
-def _median(rows: np.ndarray) -> float:
+def median(rows: np.ndarray) -> float:
+    """Over samples."""
     return float(np.median(rows))
 
 
@@ -159,35 +163,6 @@ def _contraction(results: Results, network: str) -> Values:
     return shares
 
 
-def _permuted_against_redrawn(results: Results, network: str) -> Values | None:
-    ranges = {probe: _wide(results.metrics(network, probe), "range") for probe in ("symmetry", "isotropy")}
-    radii = [radius for radius in results.config.ball.radii if radius >= 1]
-    if not radii:
-        return None
-    ratios = [log_ratio(ranges["symmetry"][radius], ranges["isotropy"][radius]) / np.log(2) for radius in radii]
-    mean: pd.Series = pd.concat(ratios, axis=1).mean(axis=1)
-    return mean
-
-
-def _at_largest(results: Results, network: str, probe: str, column: str) -> pd.Series:
-    table = results.metrics(network, probe)
-    values: pd.Series = table[table["radius"] == table["radius"].max()].set_index("sample")[column]
-    return values
-
-
-def _mixed_against_one_radius(results: Results, network: str) -> Values:
-    mixed, one = (_at_largest(results, network, probe, "rho") for probe in ("topology_mixed", "topology"))
-    return (mixed - one).dropna()
-
-
-def _alpha_against_shuffled(probe: str) -> Callable[[Results, str], Values | None]:
-    def values(results: Results, network: str) -> Values:
-        shuffled, own = (_at_largest(results, network, probe, column) for column in ("shuffled", "distance"))
-        return (shuffled - own).dropna()
-
-    return values
-
-
 CLAIMS = (
     Claim(
         "not isotropic at epsilon",
@@ -196,7 +171,7 @@ CLAIMS = (
         0.5,
         True,
         _not_isotropic,
-        _mean,
+        mean,
         exact=True,
     ),
     Claim(
@@ -206,7 +181,7 @@ CLAIMS = (
         0.01,
         False,
         _little_change,
-        _median,
+        median,
     ),
     Claim(
         "more anisotropic at 1",
@@ -215,7 +190,7 @@ CLAIMS = (
         0.0,
         True,
         _more_anisotropic,
-        _median,
+        median,
     ),
     Claim(
         "strongly anisotropic at 10",
@@ -224,7 +199,7 @@ CLAIMS = (
         0.1,
         True,
         _strongly_anisotropic,
-        _median,
+        median,
     ),
     Claim(
         "not symmetric",
@@ -233,7 +208,7 @@ CLAIMS = (
         0.5,
         True,
         _not_symmetric,
-        _mean,
+        mean,
         exact=True,
     ),
     Claim(
@@ -252,51 +227,8 @@ CLAIMS = (
         0.5,
         True,
         _contraction,
-        _mean,
+        mean,
     ),
 )
 
 STRONGLY = CLAIMS[3]
-
-# Not of the paper: differences that are 0 where there is nothing to be seen.
-COMPARISONS = (
-    Claim(
-        "permuted against redrawn",
-        "not in the paper: median log2 of the ratio of the permuted range to the redrawn one, mean over r ≥ 1; "
-        "0 where a permutation is as good as another draw",
-        "symmetry",
-        0.0,
-        True,
-        _permuted_against_redrawn,
-        _median,
-    ),
-    Claim(
-        "topology, mixed against one radius",
-        "not in the paper: median of Mantel's ρ at norms mixed up to the largest radius, less ρ at that radius; "
-        "what one radius hides",
-        "topology_mixed",
-        0.0,
-        True,
-        _mixed_against_one_radius,
-        _median,
-    ),
-    Claim(
-        "Eq. 7 at one radius",
-        "Eq. 7, not scored in the paper: median of the distance of α from cI with the output's points shuffled, less "
-        "that of α, at the largest radius; 0 where α says nothing of the network",
-        "alpha",
-        0.0,
-        True,
-        _alpha_against_shuffled("alpha"),
-        _median,
-    ),
-    Claim(
-        "Eq. 7 at mixed radii",
-        "the same at norms mixed up to the largest radius",
-        "alpha_mixed",
-        0.0,
-        True,
-        _alpha_against_shuffled("alpha_mixed"),
-        _median,
-    ),
-)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +78,9 @@ def train(
     with Progress(f"train {name}", steps * spec.batch * (spec.epochs - done), "images") as progress:
         for epoch in range(done, spec.epochs):
             losses: list[float] = []
+            seen = _adversary(module, spec, seed, epoch)
             for step, (images, labels) in enumerate(_steps(training, spec, seed, epoch), start=1):
-                if spec.adversarial_radius:
-                    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch * steps + step) % 2**63)
-                    images = adversarial.worst(
-                        module, images, labels, spec.adversarial_radius, spec.adversarial_steps, generator
-                    )
-                loss = nn.functional.cross_entropy(module(images), labels)
+                loss = nn.functional.cross_entropy(module(seen(images, labels)), labels)
                 optimiser.zero_grad()
                 torch.autograd.backward(loss)
                 optimiser.step()
@@ -108,6 +104,15 @@ def _steps(pool: Pool, spec: TrainingSpec, seed: int, epoch: int) -> Iterator[tu
     for start in range(0, len(pool) - spec.batch + 1, spec.batch):
         images, labels = _batch(pool, order[start : start + spec.batch])
         yield (augment(images, generator) if spec.augment else images), labels
+
+
+def _adversary(module: nn.Module, spec: TrainingSpec, seed: int, epoch: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """What images of an epoch are trained on: themselves, or the worst in a ball around each."""
+    if not spec.adversarial_radius:
+        return lambda images, labels: images
+    generator = torch.Generator().manual_seed((seed * 1_000_033 + epoch) % 2**63)
+    radius, steps = spec.adversarial_radius, spec.adversarial_steps
+    return lambda images, labels: adversarial.worst(module, images, labels, radius, steps, generator)
 
 
 def _batch(pool: Pool, numbers: list[int]) -> tuple[Tensor, Tensor]:

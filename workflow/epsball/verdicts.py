@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from epsball import stats
-from epsball.claims import ALL_NETWORKS, CLAIMS, COMPARISONS, ENOUGH_SAMPLES, STRONGLY, Claim
+from epsball.claims import ALL_NETWORKS, CLAIMS, ENOUGH_SAMPLES, STRONGLY, Claim
+from epsball.comparisons import COMPARISONS
 from epsball.config import Config
 from epsball.controls import compared, name_of
 from epsball.probes import chosen
@@ -38,7 +39,7 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
             rows.append(_most_networks(results))
     for claim in COMPARISONS:
         for network in config.networks:
-            if claim.probe in chosen(config):
+            if {claim.probe, *claim.needs} <= set(chosen(config)):
                 rows += [_comparison(results, claim, network), *_against_controls(results, claim, network)]
     return pd.DataFrame(rows)
 
@@ -57,7 +58,7 @@ def _comparison(results: Results, claim: Claim, network: str) -> dict[str, objec
 
 def _against_controls(results: Results, claim: Claim, network: str) -> Iterator[dict[str, object]]:
     """A row for each control of a network that is measured by what the claim needs."""
-    for control in compared(results.config, claim.probe):
+    for control in compared(results.config, claim.probe, *claim.needs):
         name = name_of(network, control)
         difference = claim.difference(results, network, name)
         value, low, high = difference or (np.nan, np.nan, np.nan)

@@ -81,9 +81,9 @@ def measured_by(config: Config, name: str) -> list[str]:
     return [probe for probe in chosen(config) if probe in means]
 
 
-def compared(config: Config, probe: str) -> list[str]:
-    """The controls of a run that are measured by a probe."""
-    return [name for name in config.controls if probe in measured_by(config, name)]
+def compared(config: Config, *probes: str) -> list[str]:
+    """The controls of a run that are measured by all of the probes."""
+    return [name for name in config.controls if set(probes) <= set(measured_by(config, name))]
 
 
 def has_own_features(name: str) -> bool:

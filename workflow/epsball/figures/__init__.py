@@ -26,6 +26,13 @@ FIGURES = {
     "fig6_lipschitz": "epsball.figures.fig6_lipschitz",
     "beyond_geometry": "epsball.figures.beyond_geometry",
     "beyond_controls": "epsball.figures.beyond_controls",
+    "beyond_symmetry": "epsball.figures.beyond_symmetry",
+    "beyond_frequency": "epsball.figures.beyond_frequency",
+    "beyond_expansion": "epsball.figures.beyond_expansion",
+    "beyond_depth": "epsball.figures.beyond_depth",
+    "beyond_lipschitz": "epsball.figures.beyond_lipschitz",
+    "beyond_boundary": "epsball.figures.beyond_boundary",
+    "beyond_adversarial": "epsball.figures.beyond_adversarial",
 }
 
 # Of networks that the run trains.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -52,17 +50,9 @@ def _panel(ax: Axes, results: Results, network: str, probe: str, column: str) ->
         table = results.metrics(name, probe)
         table = table[table["radius"] > 0]
         samples = table.pivot_table(index="sample", columns="radius", values=column, aggfunc="median", dropna=False)
-        low, middle, high = (_quantile(samples, share) for share in (0.25, 0.5, 0.75))
-        x = [places[float(radius)] for radius in samples.columns]
-        ax.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
-        ax.plot(x, middle, color=colour, marker="o", ms=2.5, lw=1.1)
+        style.band(ax, [places[float(radius)] for radius in samples.columns], samples, colour)
     if probe == "topology":
         ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
     else:
         ax.set_yscale("log")
         ax.minorticks_off()
-
-
-def _quantile(samples: pd.DataFrame, share: float) -> np.ndarray:
-    values: np.ndarray = samples.quantile(share).to_numpy(float)
-    return values

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -93,6 +94,21 @@ def radius_axis(ax: Axes, config: Config) -> dict[float, int]:
     unit = "L2" if config.ball.norm == "l2" else "L∞, 8-bit levels"
     ax.set_xlabel(f"radius r ({unit}; ε = {config.ball.epsilon:g})")
     return dict(zip(radii, places, strict=True))
+
+
+def band(ax: Axes, x: Sequence[float], samples: pd.DataFrame, colour: str, label: str = "") -> None:
+    """The median over samples, and where the middle half of them lie.
+
+    Args:
+        ax: where.
+        x: place of each column.
+        samples: a row a sample.
+        colour: of line and band.
+        label: for the legend.
+    """
+    low, middle, high = (samples.quantile(share).to_numpy(float) for share in (0.25, 0.5, 0.75))
+    ax.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
+    ax.plot(x, middle, color=colour, marker="o", ms=2.5, lw=1.1, label=label)
 
 
 def spread(count: int) -> np.ndarray:

@@ -17,19 +17,32 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     """Mantel's ρ (Pearson) of the distance matrices of the perturbed images and of their features.
 
     Returns:
-        Columns sample, radius, rho, p_value (two-sided, by permutation; the seed of a test is its sample's seed). Not a
-        number where all distances on one side are equal, as at radius 0: a correlation is not defined there.
+        Columns sample, radius, rho, p_value (two-sided, by permutation; the seed of a test is its sample's seed);
+        rho_first and rho_second, from the first and the second half of the draws alone: how alike they are over samples
+        is how far ρ can be relied on. Not a number where all distances on one side are equal, as at radius 0: a
+        correlation is not defined there.
     """
     shape = (activations.sizes["sample"], activations.sizes["radius"])
-    rho, p_value = np.full(shape, np.nan), np.full(shape, np.nan)
+    rho, p_value, first, second = (np.full(shape, np.nan) for _ in range(4))
     for sample, seed in enumerate(activations["seed"].values):
         inputs = perturbations["distance"].values[sample]
         for radius in range(shape[1]):
             features = activations["features"][sample, radius].values.astype(np.float64)
-            rho[sample, radius], p_value[sample, radius] = correlation(
-                square(inputs[radius]), squareform(pdist(features)), context.mantel_permutations, int(seed)
-            )
-    return table({"rho": rho, "p_value": p_value}, activations, "sample", "radius")
+            before, after = square(inputs[radius]), squareform(pdist(features))
+            permutations, half = context.mantel_permutations, len(features) // 2
+            rho[sample, radius], p_value[sample, radius] = correlation(before, after, permutations, int(seed))
+            first[sample, radius] = pearson(before[:half, :half], after[:half, :half])
+            second[sample, radius] = pearson(before[half:, half:], after[half:, half:])
+    columns = {"rho": rho, "p_value": p_value, "rho_first": first, "rho_second": second}
+    return table(columns, activations, "sample", "radius")
+
+
+def pearson(before: Array, after: Array) -> float:
+    """Correlation of two distance matrices over pairs; not a number where one side is constant or has one pair."""
+    pairs = np.tril_indices(len(before), -1)
+    if len(pairs[0]) < 2 or np.ptp(before[pairs]) == 0 or np.ptp(after[pairs]) == 0:
+        return np.nan
+    return float(np.corrcoef(before[pairs], after[pairs])[0, 1])
 
 
 def correlation(before: Array, after: Array, permutations: int, seed: int) -> tuple[float, float]:

@@ -1,0 +1,80 @@
+"""Does any of it explain adversarial examples? What is measured of samples, and their smallest adversarial distance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from epsball.results import Results
+
+QUANTITIES = {
+    "range": ("isotropy", "range of the score at 1"),
+    "rho": ("topology_mixed", "Mantel's ρ at mixed norms"),
+    "ratio": ("lipschitz", "median local ratio at the largest radius"),
+    "gradient": ("gradient", "‖∇ margin‖"),
+    "margin": ("gradient", "clean margin"),
+}
+
+
+def at_largest(results: Results, network: str, probe: str, column: str) -> pd.Series:
+    """A column of a probe's table at its largest radius, by sample."""
+    table = results.metrics(network, probe)
+    values: pd.Series = table[table["radius"] == table["radius"].max()].set_index("sample")[column]
+    return values
+
+
+def boundary(results: Results, network: str) -> pd.DataFrame:
+    """Distances to the decision boundary, infinite where none was met.
+
+    Returns:
+        A row a sample: random, median of the random directions; worst, the smallest of the attacks; flat, their ratio
+        if the boundary were flat.
+    """
+    table = results.metrics(network, "boundary").drop_duplicates(["sample", "kind", "direction"])
+    by_kind = table.groupby(["sample", "kind"], sort=False)["distance"]
+    return pd.DataFrame(
+        {
+            "random": by_kind.median().xs("random", level="kind"),
+            "worst": by_kind.min().xs("attack", level="kind"),
+            "flat": table.groupby("sample", sort=False)["flat"].first(),
+        }
+    )
+
+
+def explaining(results: Results, network: str) -> pd.DataFrame:
+    """A row a sample: the quantities that might explain the smallest adversarial distance, and that distance."""
+    isotropy, gradient = (results.metrics(network, name) for name in ("isotropy", "gradient"))
+    ratios = results.metrics(network, "lipschitz")
+    ratios = ratios[ratios["radius"] == ratios["radius"].max()]
+    first = min((radius for radius in results.config.ball.radii if radius >= 1), default=max(results.config.ball.radii))
+    gradient = gradient.set_index("sample")
+    return pd.DataFrame(
+        {
+            "range": isotropy[isotropy["radius"] == first].set_index("sample")["range"],
+            "rho": at_largest(results, network, "topology_mixed", "rho"),
+            "ratio": ratios.groupby("sample", sort=False)["ratio_raw"].median(),
+            "gradient": gradient["gradient_margin"],
+            "margin": gradient["margin"],
+            "distance": boundary(results, network)["worst"],
+        }
+    )
+
+
+def rank_correlation(rows: np.ndarray) -> float:
+    """Spearman's of the first two columns, partial on a third one where there is one.
+
+    Args:
+        rows: (sample, 2 or 3).
+
+    Returns:
+        0 where one of them does not vary.
+    """
+    ranks = rankdata(rows, axis=0)
+    if len(rows) < 3 or (np.ptp(ranks, axis=0) == 0).any():
+        return 0.0
+    matrix = np.atleast_2d(np.corrcoef(ranks.T))
+    if rows.shape[1] == 2:
+        return float(matrix[0, 1])
+    left = (1 - matrix[0, 2] ** 2) * (1 - matrix[1, 2] ** 2)
+    return float((matrix[0, 1] - matrix[0, 2] * matrix[1, 2]) / np.sqrt(left)) if left > 1e-12 else 0.0

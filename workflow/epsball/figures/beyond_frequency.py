@@ -1,0 +1,47 @@
+"""Not in the paper: the frequency argument of section 2.2, filter by filter of the first layer."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from epsball.figures import style
+from epsball.results import Results
+
+READS = ("frequency",)
+
+_FAMILIES = {
+    "permuted": ("#0072b2", "permuted noise"),
+    "coarse": ("#d55e00", "low-frequency noise"),
+    "permuted_coarse": ("#009e73", "the same, permuted"),
+}
+
+
+def draw(results: Results) -> Figure:
+    """A row a network, a point a filter: measured energy against a flat spectrum's, and against Parseval's."""
+    config = results.config
+    figure = Figure(figsize=(style.WIDTH, 2.4 * len(config.networks) + 0.4))
+    grid = figure.subplots(len(config.networks), 2, squeeze=False)
+    for row, network in zip(grid, config.networks, strict=True):
+        table = results.metrics(network, "frequency")
+        style.title(row[0], config, network, table["sample"].nunique())
+        means = table.groupby(["family", "filter"], sort=False)[["measured", "white", "parseval"]].mean()
+        for ax, column, label in zip(
+            row, ("white", "parseval"), ("a flat spectrum", "the spectra, by Parseval"), strict=True
+        ):
+            for family, (colour, name) in _FAMILIES.items():
+                points = means.loc[family]
+                ax.scatter(points[column], points["measured"], s=8, color=colour, alpha=0.6, lw=0, label=name)
+            _frame(ax, means["measured"].to_numpy(float))
+            ax.set(xlabel=f"mean square predicted by {label}", ylabel="measured")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _frame(ax: Axes, measured: np.ndarray) -> None:
+    ends = [measured[measured > 0].min(), measured.max()]
+    ax.plot(ends, ends, color=style.GREY, lw=0.7, zorder=1)
+    ax.set(xscale="log", yscale="log")
+    ax.minorticks_off()
