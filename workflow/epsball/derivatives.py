@@ -11,7 +11,7 @@ from torch.func import jvp, vjp
 
 Function = Callable[[Tensor], Tensor]
 
-_TOLERANCE = 1e-4  # of a norm, relative
+_TOLERANCE = 1e-5  # of a norm, relative
 _STEADY = 3  # power iterations in a row that must change it by less
 
 
@@ -80,7 +80,7 @@ def along(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor
         Three of (n, units).
     """
     tangents = differentiable(directions)
-    at = differentiable(image).expand_as(tangents)
+    at = differentiable(image.expand_as(tangents))
 
     def pushed(images: Tensor) -> tuple[Tensor, Tensor]:
         values, changes = jvp(function, (images,), (tangents,))  # type: ignore[misc]
