@@ -17,6 +17,7 @@ import yaml
 from PIL import Image
 
 from epsball import provenance
+from epsball.chapters import CHAPTERS
 from epsball.claims import ENOUGH_SAMPLES
 from epsball.config import Config
 from epsball.datasets import open_pool
@@ -40,6 +41,8 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     """
     results = Results(config, folder)
     claims = pd.read_csv(folder / "claims.tsv", sep="\t").fillna({"control": ""})
+    chapters = [chapter for chapter in CHAPTERS if chapter.figure in names(config)]
+    told = {chapter.figure for chapter in chapters}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("epsball", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -47,7 +50,16 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     page: str = environment.get_template("report.html.j2").render(
         config=config,
         claims=[(name, rows.to_dict("records")) for name, rows in claims.groupby("claim", sort=False)],
-        figures=[_figure(folder, name, captions[name]) for name in names(config)],
+        figures=[_figure(folder, name, captions[name]) for name in names(config) if name not in told],
+        chapters=[
+            {
+                "title": chapter.title,
+                "says": chapter.says(results, claims),
+                "caveat": chapter.caveat,
+                **_figure(folder, chapter.figure, captions[chapter.figure]),
+            }
+            for chapter in chapters
+        ],
         datasets=[_dataset(results, name) for name in config.datasets],
         networks=[_network(results, name) for name in config.networks],
         enough=ENOUGH_SAMPLES,
