@@ -101,10 +101,10 @@ def _frequency(results: Results, claims: pd.DataFrame) -> str:
     agree, spread, lost = {}, {}, {}
     for network in results.config.networks:
         table = results.metrics(network, "frequency")
-        mean = table.groupby(["family", "filter"])[["measured", "parseval", "spread"]].mean()
+        mean = table.groupby(["family", "filter"], as_index=False)[["measured", "parseval", "spread"]].mean()
         agree[network] = f"{100 * (mean['parseval'] / mean['measured'] - 1).abs().median():.1f}%"
-        spread[network] = f"{100 * mean.loc['permuted', 'spread'].median():.1f}%"
-        energy = mean["measured"].groupby("family").sum()
+        spread[network] = f"{100 * mean.loc[mean['family'] == 'permuted', 'spread'].median():.1f}%"
+        energy = mean.groupby("family")["measured"].sum()
         lost[network] = number(energy["coarse"] / energy["permuted_coarse"])
     return (
         f"The energy that Parseval's theorem predicts is that measured within {_each(agree)} (median filter), and from "
@@ -126,10 +126,11 @@ def _depth(results: Results, claims: pd.DataFrame) -> str:
     for network in results.config.networks:
         table = results.metrics(network, "depth")
         mixed = table[table["family"] == "mixed"]
-        rho = mixed.groupby(["depth", "layer"])["rho"].median()
+        rho = mixed.groupby("depth")["rho"].median()
         steps = rho.diff().dropna()
+        layer = mixed.loc[mixed["depth"] == steps.idxmin(), "layer"].iloc[0]
         ends[network] = number(rho.iloc[-1])
-        losses[network] = f"{steps.idxmin()[1]} ({number(steps.min())})"
+        losses[network] = f"{layer} ({number(steps.min())})"
     return (
         f"From 1 at the image, Mantel's ρ at mixed norms ends at {_each(ends)}. In one step it falls most at "
         f"{_each(losses)}."
