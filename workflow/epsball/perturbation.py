@@ -63,8 +63,9 @@ def perturbed_images(
     """
     if radius == 0:
         return image.permute(2, 0, 1).expand(len(draws), -1, -1, -1)
+    height, width, channels = image.shape
     vectors = family(name).perturbations(
-        seed=seed, radius=radius, draws=draws, elements=image.numel(), norm=spec.norm, device=device
+        seed=seed, radius=radius, draws=draws, shape=(height, width, channels), norm=spec.norm, device=device
     )
     return ball.perturbed(image, vectors, spec.clip)
 

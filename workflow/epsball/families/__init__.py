@@ -27,9 +27,21 @@ class Family(Protocol):
     STREAMS: tuple[int, ...]  # of `epsball.noise`, its own alone
 
     def perturbations(
-        self, *, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str
+        self, *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], norm: Norm, device: str
     ) -> Tensor:
-        """Perturbations of one sample at one radius: float32 (draw, element), of that norm or, if mixed, below it."""
+        """Perturbations of one sample at one radius.
+
+        Args:
+            seed: of the sample.
+            radius: of the ball.
+            draws: which.
+            shape: of the image: height, width, 3.
+            norm: that the radius is in.
+            device: where to compute; it does not change a bit.
+
+        Returns:
+            float32 (draw, element), elements in the image's order, of that norm or, if mixed, below it.
+        """
         ...
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import Tensor
 
 from epsball import noise
@@ -13,7 +15,9 @@ LARGEST_ONLY = False
 STREAMS = (1, 2)  # of what is permuted, and of the permutations
 
 
-def perturbations(*, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str) -> Tensor:
+def perturbations(
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], norm: Norm, device: str
+) -> Tensor:
     """See `epsball.families.Family`."""
-    base = scale(noise.uniform(seed, STREAMS[0], radius, range(1), elements, device), radius, norm)
-    return base[0][noise.permutations(seed, STREAMS[1], radius, draws, elements, device)]
+    base = scale(noise.uniform(seed, STREAMS[0], radius, range(1), prod(shape), device), radius, norm)
+    return base[0][noise.permutations(seed, STREAMS[1], radius, draws, prod(shape), device)]

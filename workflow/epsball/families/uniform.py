@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import Tensor
 
 from epsball import noise
@@ -13,6 +15,8 @@ LARGEST_ONLY = False
 STREAMS = (0,)
 
 
-def perturbations(*, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str) -> Tensor:
+def perturbations(
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], norm: Norm, device: str
+) -> Tensor:
     """See `epsball.families.Family`."""
-    return scale(noise.uniform(seed, STREAMS[0], radius, draws, elements, device), radius, norm)
+    return scale(noise.uniform(seed, STREAMS[0], radius, draws, prod(shape), device), radius, norm)
