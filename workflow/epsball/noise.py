@@ -104,8 +104,40 @@ def permutations(
     """
     keys = words(seed, stream, radius, draws, elements, device).long().bitwise_left_shift_(_NUMBER_BITS)
     keys |= torch.arange(elements, device=device)
-    if keys.device.type == "cpu":
-        keys.numpy().sort(axis=1)  # by vector instructions, where the processor has them
+    return _ordered(keys).bitwise_and_(2**_NUMBER_BITS - 1)
+
+
+def grouped_permutations(seed: int, stream: int, radius: float, draws: range, groups: Tensor) -> Tensor:
+    """Random permutations within groups: the places of a group get its elements in the order of 32 random bits each.
+
+    Group, bits and number are one integer, so that here too the order is total. Where they take more than 63 bits,
+    elements are ordered by bits and number, and what that gives by group, stably: the same permutation.
+
+    Args:
+        seed: of the sample, 64 bits.
+        stream: what the bits are for, as for `words`.
+        radius: of the ball.
+        draws: numbers of the draws; step 1.
+        groups: int64 (element,), the group of each, numbered from 0; where they are is where to compute.
+
+    Returns:
+        int64 tensor (draw, element): each row a permutation of ``range(len(groups))`` with ``groups[row] == groups``.
+    """
+    elements, device = len(groups), groups.device
+    number_bits, group_bits = (elements - 1).bit_length(), int(groups.max()).bit_length()
+    if group_bits + 32 + number_bits <= 63:
+        keys = words(seed, stream, radius, draws, elements, device).long().add_(2**31).bitwise_left_shift_(number_bits)
+        keys |= groups << (32 + number_bits) | torch.arange(elements, device=device)
+        members = _ordered(keys).bitwise_and_(2**number_bits - 1)
     else:
-        keys = keys.sort(dim=1).values
-    return keys.bitwise_and_(2**_NUMBER_BITS - 1)
+        members = permutations(seed, stream, radius, draws, elements, device)
+        members = members.gather(1, groups[members].sort(dim=1, stable=True).indices)
+    return torch.empty_like(members).index_copy_(1, groups.sort(stable=True).indices, members)
+
+
+def _ordered(keys: Tensor) -> Tensor:
+    """Each row of int64 keys in rising order; overwrites them on a CPU."""
+    if keys.device.type != "cpu":
+        return keys.sort(dim=1).values
+    keys.numpy().sort(axis=1)  # by vector instructions, where the processor has them
+    return keys

@@ -16,6 +16,11 @@ FAMILIES = {
     "uniform": "epsball.families.uniform",
     "permuted": "epsball.families.permuted",
     "mixed": "epsball.families.mixed",
+    "permuted_pixels": "epsball.families.permuted_pixels",
+    "permuted_channels": "epsball.families.permuted_channels",
+    "permuted_patches": "epsball.families.permuted_patches",
+    "coarse": "epsball.families.coarse",
+    "permuted_coarse": "epsball.families.permuted_coarse",
 }
 
 

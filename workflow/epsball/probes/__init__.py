@@ -30,6 +30,11 @@ PROBES = {
     "topology_mixed": "epsball.probes.topology_mixed",
     "alpha": "epsball.probes.alpha",
     "alpha_mixed": "epsball.probes.alpha_mixed",
+    "symmetry_pixels": "epsball.probes.symmetry_pixels",
+    "symmetry_channels": "epsball.probes.symmetry_channels",
+    "symmetry_patches": "epsball.probes.symmetry_patches",
+    "isotropy_coarse": "epsball.probes.isotropy_coarse",
+    "symmetry_coarse": "epsball.probes.symmetry_coarse",
 }
 
 PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every run
