@@ -44,10 +44,10 @@ LARGEST_ONLY = False
 KEEPS_FEATURES = False
 STREAMS = (99,)
 
-def perturbations(*, seed, radius, draws, shape, norm, device):
+def perturbations(*, seed, radius, draws, shape, spec, device):
     drawn = noise.uniform(seed, STREAMS[0], radius, draws, prod(shape), device)
     drawn[:, ::2] = drawn[:, ::2].abs()
-    return scale(drawn, radius, norm)
+    return scale(drawn, radius, spec.norm)
 '''
 
 _PROBE_OF_FAMILY = '''

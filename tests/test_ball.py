@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from fractions import Fraction
 from math import isqrt
 
 import numpy as np
 import pytest
 import torch
-from conftest import UNIFORM
+from conftest import BALL, UNIFORM
 from epsball import ball, noise
 from epsball.config import Norm
 from epsball.families import FAMILIES, family
@@ -91,7 +92,7 @@ def test_distances_are_scipys() -> None:
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_permuted_draws_are_permutations_of_one(norm: Norm) -> None:
-    arguments = {"seed": 3, "radius": 2.0, "shape": (10, 10, 3), "norm": norm, "device": "cpu"}
+    arguments = {"seed": 3, "radius": 2.0, "shape": (10, 10, 3), "spec": replace(BALL, norm=norm), "device": "cpu"}
     drawn = family("permuted").perturbations(draws=range(5), **arguments)  # type: ignore[arg-type]
     ordered = drawn.sort(dim=1).values
     assert (ordered == ordered[0]).all()
@@ -101,7 +102,7 @@ def test_permuted_draws_are_permutations_of_one(norm: Norm) -> None:
 
 
 def test_uniform_draws_are_fresh_for_each_radius() -> None:
-    arguments = {"seed": 3, "draws": range(2), "shape": (10, 10, 3), "norm": "l2", "device": "cpu"}
+    arguments = {"seed": 3, "draws": range(2), "shape": (10, 10, 3), "spec": BALL, "device": "cpu"}
     one, two = (family("uniform").perturbations(radius=r, **arguments) for r in (1.0, 2.0))  # type: ignore[arg-type]
     assert abs(float(torch.corrcoef(torch.stack([one[0], two[0]]))[0, 1])) < 0.3
 
@@ -120,7 +121,7 @@ DRAWN = {
 @pytest.mark.parametrize(("name", "norm"), DRAWN)
 def test_draws_are_what_they_always_were(name: str, norm: Norm) -> None:
     drawn = family(name).perturbations(
-        seed=2**63 + 17, radius=2.5, draws=range(3, 6), shape=(9, 11, 3), norm=norm, device="cpu"
+        seed=2**63 + 17, radius=2.5, draws=range(3, 6), shape=(9, 11, 3), spec=replace(BALL, norm=norm), device="cpu"
     )
     assert hashlib.sha256(drawn.numpy().tobytes()).hexdigest() == DRAWN[name, norm]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import MINIMAL_RUN, Stages, write_run
+from conftest import BALL, MINIMAL_RUN, Stages, write_run
 from epsball import figures, probes
 from epsball.config import Norm
 from epsball.families import family
@@ -24,7 +24,9 @@ def vectors(
     name: str, draws: range = range(100), shape: tuple[int, int, int] = (48, 48, 3), norm: Norm = "l2"
 ) -> torch.Tensor:
     """Draws in the ball of radius 10."""
-    return family(name).perturbations(seed=5, radius=10.0, draws=draws, shape=shape, norm=norm, device="cpu")
+    return family(name).perturbations(
+        seed=5, radius=10.0, draws=draws, shape=shape, spec=replace(BALL, norm=norm), device="cpu"
+    )
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])

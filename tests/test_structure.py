@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import Stages, pictures
+from conftest import BALL, Stages, pictures
 from epsball import noise, structure
 from epsball.ball import scale
 from epsball.config import Ball, Norm
@@ -29,7 +30,9 @@ ALL = [*PERMUTED, "coarse"]
 
 def vectors(name: str, draws: range = range(10), norm: Norm = "l2", radius: float = 2.5) -> NDArray[np.float32]:
     """Draws as images, (draw, height, width, 3)."""
-    drawn = family(name).perturbations(seed=SEED, radius=radius, draws=draws, shape=SHAPE, norm=norm, device="cpu")
+    drawn = family(name).perturbations(
+        seed=SEED, radius=radius, draws=draws, shape=SHAPE, spec=replace(BALL, norm=norm), device="cpu"
+    )
     assert drawn.dtype == torch.float32
     made: NDArray[np.float32] = drawn.view(len(draws), *SHAPE).numpy()
     return made
@@ -164,7 +167,7 @@ def test_patches_and_channels_of_elements() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("name", ALL)
 def test_a_gpu_gives_the_same_bits(name: str) -> None:
-    there = family(name).perturbations(seed=SEED, radius=2.5, draws=range(10), shape=SHAPE, norm="l2", device="cuda")
+    there = family(name).perturbations(seed=SEED, radius=2.5, draws=range(10), shape=SHAPE, spec=BALL, device="cuda")
     assert (there.cpu().numpy().reshape(10, *SHAPE) == vectors(name)).all()
 
 
@@ -281,7 +284,7 @@ def test_a_permutation_takes_the_low_frequencies_away(stages: Stages) -> None:
     shares = []
     for seed in stages.samples["seed"]:
         base = family("permuted_coarse").perturbations(
-            seed=int(seed), radius=0.1, draws=range(1), shape=(16, 16, 3), norm="l2", device="cpu"
+            seed=int(seed), radius=0.1, draws=range(1), shape=(16, 16, 3), spec=BALL, device="cpu"
         )
         shares.append(float(base.std(correction=0) / base.square().mean().sqrt()))
     assert permuted / coarse == pytest.approx(np.array(shares) / 8, rel=0.25)

@@ -33,7 +33,7 @@ def measure_direct(
         forward: the network in batches.
         samples: rows of the shard.
         pool: where the images are.
-        ball: radii, draws, norm, clipping.
+        ball: radii, draws, norm, noise, clipping.
         settings: of direct probes.
     """
     parts = []

@@ -6,7 +6,7 @@ import importlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-from epsball.config import Ball, Norm
+from epsball.config import Ball
 from epsball.provenance import declared
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Family(Protocol):
     STREAMS: tuple[int, ...]  # of `epsball.noise`, its own alone
 
     def perturbations(
-        self, *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], norm: Norm, device: str
+        self, *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
     ) -> Tensor:
         """Perturbations of one sample at one radius.
 
@@ -41,11 +41,12 @@ class Family(Protocol):
             radius: of the ball.
             draws: which.
             shape: of the image: height, width, 3.
-            norm: that the radius is in.
+            spec: norm and noise.
             device: where to compute; it does not change a bit.
 
         Returns:
-            float32 (draw, element), elements in the image's order, of that norm or, if mixed, below it.
+            float32 (draw, element), elements in the image's order, of that norm; if mixed, of norms
+            below it, and of gaussian noise, of norms about it.
         """
         ...
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from epsball import noise, structure
 from epsball.ball import scale
-from epsball.config import Norm
+from epsball.config import Ball
 
 KEEPS_FEATURES = False
 LARGEST_ONLY = False
@@ -17,8 +17,8 @@ STREAMS = (11,)
 
 
 def perturbations(
-    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], norm: Norm, device: str
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
 ) -> Tensor:
     """See `epsball.families.Family`."""
-    values = noise.uniform(seed, STREAMS[0], radius, draws, structure.patch_count(shape), device)
-    return scale(values[:, structure.patches(shape, device)], radius, norm)
+    values = noise.drawn(spec.noise, seed, STREAMS[0], radius, draws, structure.patch_count(shape), device)
+    return scale(values[:, structure.patches(shape, device)], radius, spec.norm, spec.noise)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from epsball import noise
 from epsball.ball import scale
-from epsball.config import Norm
+from epsball.config import Ball
 
 KEEPS_FEATURES = True
 LARGEST_ONLY = True
@@ -19,9 +19,9 @@ STREAMS = (3, 4)
 
 
 def perturbations(
-    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], norm: Norm, device: str
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
 ) -> Tensor:
     """See `epsball.families.Family`."""
-    integers = noise.uniform(seed, STREAMS[0], radius, draws, prod(shape), device)
+    integers = noise.drawn(spec.noise, seed, STREAMS[0], radius, draws, prod(shape), device)
     share = (noise.words(seed, STREAMS[1], radius, draws, 1)[:, 0].double() + 2.0**31 + 1) / 2.0**32
-    return scale(integers, radius * share, norm)
+    return scale(integers, radius * share, spec.norm, spec.noise)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from epsball import noise
 from epsball.ball import scale
-from epsball.config import Norm
+from epsball.config import Ball
 
 KEEPS_FEATURES = False
 LARGEST_ONLY = False
@@ -16,8 +16,9 @@ STREAMS = (1, 2)  # of what is permuted, and of the permutations
 
 
 def perturbations(
-    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], norm: Norm, device: str
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
 ) -> Tensor:
     """See `epsball.families.Family`."""
-    base = scale(noise.uniform(seed, STREAMS[0], radius, range(1), prod(shape), device), radius, norm)
+    integers = noise.drawn(spec.noise, seed, STREAMS[0], radius, range(1), prod(shape), device)
+    base = scale(integers, radius, spec.norm, spec.noise)
     return base[0][noise.permutations(seed, STREAMS[1], radius, draws, prod(shape), device)]

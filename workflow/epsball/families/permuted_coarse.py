@@ -12,7 +12,7 @@ from torch import Tensor
 
 from epsball import noise, structure
 from epsball.ball import scale
-from epsball.config import Norm
+from epsball.config import Ball
 
 KEEPS_FEATURES = False
 LARGEST_ONLY = False
@@ -20,9 +20,9 @@ STREAMS = (12, 13)  # of what is permuted, and of the permutations
 
 
 def perturbations(
-    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], norm: Norm, device: str
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
 ) -> Tensor:
     """See `epsball.families.Family`."""
-    values = noise.uniform(seed, STREAMS[0], radius, range(1), structure.patch_count(shape), device)
-    base = scale(values[:, structure.patches(shape, device)], radius, norm)
+    values = noise.drawn(spec.noise, seed, STREAMS[0], radius, range(1), structure.patch_count(shape), device)
+    base = scale(values[:, structure.patches(shape, device)], radius, spec.norm, spec.noise)
     return base[0][noise.permutations(seed, STREAMS[1], radius, draws, prod(shape), device)]

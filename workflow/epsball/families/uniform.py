@@ -8,7 +8,7 @@ from torch import Tensor
 
 from epsball import noise
 from epsball.ball import scale
-from epsball.config import Norm
+from epsball.config import Ball
 
 KEEPS_FEATURES = True
 LARGEST_ONLY = False
@@ -16,7 +16,8 @@ STREAMS = (0,)
 
 
 def perturbations(
-    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], norm: Norm, device: str
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
 ) -> Tensor:
     """See `epsball.families.Family`."""
-    return scale(noise.uniform(seed, STREAMS[0], radius, draws, prod(shape), device), radius, norm)
+    integers = noise.drawn(spec.noise, seed, STREAMS[0], radius, draws, prod(shape), device)
+    return scale(integers, radius, spec.norm, spec.noise)
