@@ -35,17 +35,19 @@ def measure(activations, perturbations, context):
 _FAMILY = '''
 """Half of every element is one sign."""
 
+from math import prod
+
 from epsball.ball import scale
 from epsball import noise
 
 LARGEST_ONLY = False
 KEEPS_FEATURES = False
-STREAMS = (9,)
+STREAMS = (99,)
 
-def perturbations(*, seed, radius, draws, elements, norm, device):
-    drawn = noise.uniform(seed, STREAMS[0], radius, draws, elements, device)
+def perturbations(*, seed, radius, draws, shape, spec, device):
+    drawn = noise.uniform(seed, STREAMS[0], radius, draws, prod(shape), device)
     drawn[:, ::2] = drawn[:, ::2].abs()
-    return scale(drawn, radius, norm)
+    return scale(drawn, radius, spec.norm)
 '''
 
 _PROBE_OF_FAMILY = '''

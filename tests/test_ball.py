@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from fractions import Fraction
 from math import isqrt
 
 import numpy as np
 import pytest
 import torch
-from conftest import UNIFORM
+from conftest import BALL, UNIFORM
 from epsball import ball, noise
 from epsball.config import Norm
 from epsball.families import FAMILIES, family
@@ -90,7 +92,7 @@ def test_distances_are_scipys() -> None:
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_permuted_draws_are_permutations_of_one(norm: Norm) -> None:
-    arguments = {"seed": 3, "radius": 2.0, "elements": 300, "norm": norm, "device": "cpu"}
+    arguments = {"seed": 3, "radius": 2.0, "shape": (10, 10, 3), "spec": replace(BALL, norm=norm), "device": "cpu"}
     drawn = family("permuted").perturbations(draws=range(5), **arguments)  # type: ignore[arg-type]
     ordered = drawn.sort(dim=1).values
     assert (ordered == ordered[0]).all()
@@ -100,9 +102,28 @@ def test_permuted_draws_are_permutations_of_one(norm: Norm) -> None:
 
 
 def test_uniform_draws_are_fresh_for_each_radius() -> None:
-    arguments = {"seed": 3, "draws": range(2), "elements": 300, "norm": "l2", "device": "cpu"}
+    arguments = {"seed": 3, "draws": range(2), "shape": (10, 10, 3), "spec": BALL, "device": "cpu"}
     one, two = (family("uniform").perturbations(radius=r, **arguments) for r in (1.0, 2.0))  # type: ignore[arg-type]
     assert abs(float(torch.corrcoef(torch.stack([one[0], two[0]]))[0, 1])) < 0.3
+
+
+# SHA-256 of draws when these families were written: where one changes, so does every table.
+DRAWN = {
+    ("uniform", "l2"): "c4cc22bc43b52de14f4160118959e6573e5245ef759509125a74a067d5c19916",
+    ("permuted", "l2"): "0886901ba577b57724a02b6f132975675ef2c4780cf1c477d763329e111b2fd2",
+    ("mixed", "l2"): "d2779b692e7493b6bd4d5d1c67dc948cb69c5f4153b14678ee50972083703918",
+    ("uniform", "linf"): "3404df01410d94f91efdb70b8e847f1cc1a0562cf7c0e23b84b8e8927e720db1",
+    ("permuted", "linf"): "5849a4e5f88d28472d66b4d16f3f0fefbaf2d4065c60a6554b472b8a3afff739",
+    ("mixed", "linf"): "58f1440d76ffccb4df67a48f5856f4543a8d63770d25d0faaf5cde1e4a9e5186",
+}
+
+
+@pytest.mark.parametrize(("name", "norm"), DRAWN)
+def test_draws_are_what_they_always_were(name: str, norm: Norm) -> None:
+    drawn = family(name).perturbations(
+        seed=2**63 + 17, radius=2.5, draws=range(3, 6), shape=(9, 11, 3), spec=replace(BALL, norm=norm), device="cpu"
+    )
+    assert hashlib.sha256(drawn.numpy().tobytes()).hexdigest() == DRAWN[name, norm]
 
 
 def test_families_share_no_stream() -> None:

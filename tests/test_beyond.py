@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import MINIMAL_RUN, Stages, write_run
+from conftest import BALL, MINIMAL_RUN, Stages, write_run
 from epsball import figures, probes
 from epsball.config import Norm
 from epsball.families import family
@@ -20,21 +20,22 @@ from scipy.stats import kstest
 from test_analytic import UNITS, Constant, Linear
 
 
-def vectors(name: str, draws: int = 100, elements: int = 6912, norm: Norm = "l2") -> torch.Tensor:
+def vectors(
+    name: str, draws: range = range(100), shape: tuple[int, int, int] = (48, 48, 3), norm: Norm = "l2"
+) -> torch.Tensor:
     """Draws in the ball of radius 10."""
     return family(name).perturbations(
-        seed=5, radius=10.0, draws=range(draws), elements=elements, norm=norm, device="cpu"
+        seed=5, radius=10.0, draws=draws, shape=shape, spec=replace(BALL, norm=norm), device="cpu"
     )
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_mixed_norms_are_evenly_distributed(norm: Norm) -> None:
-    drawn = vectors("mixed", 2000, 300, norm)
+    drawn = vectors("mixed", range(2000), (10, 10, 3), norm)
     norms = drawn.double().norm(dim=1) / 10 if norm == "l2" else drawn.abs().amax(dim=1) * 25.5
     assert kstest(norms.numpy(), "uniform").pvalue > 0.01
     assert norms.max() <= 1 + 1e-6
-    some = family("mixed").perturbations(seed=5, radius=10.0, draws=range(7, 9), elements=300, norm=norm, device="cpu")
-    assert torch.equal(some, drawn[7:9])
+    assert torch.equal(vectors("mixed", range(7, 9), (10, 10, 3), norm), drawn[7:9])
 
 
 @pytest.mark.parametrize("name", ["alpha", "alpha_mixed"])

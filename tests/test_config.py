@@ -32,6 +32,7 @@ def test_defaults_are_the_papers() -> None:
     config = load_config(MINIMAL)
     assert config.ball.radii == (0, 0.1, *range(1, 21))
     assert (config.ball.draws, config.ball.norm, config.ball.clip) == (100, "l2", False)
+    assert config.ball.noise == "uniform"
     photos = config.datasets["photos"]
     assert (photos.samples, photos.threshold) == (300, 0.99)
     assert config.networks["net"].training is None
@@ -58,6 +59,7 @@ MISTAKES = [
     ("draws", 2, "draws is 2; it must be at least 3"),
     ("draws", "many", "draws is 'many'; expected: integer"),
     ("norm", "l1", "norm is 'l1'; expected one of: l2, linf"),
+    ("noise", "gauss", "noise is 'gauss'; expected one of: uniform, sphere, gaussian"),
     ("floor_draws", 21, r"floor_draws is 21; it must be at most batch \(20\)"),
     ("thresold", 0.9, "unknown key 'thresold' in the file; did you mean 'threshold'"),
     ("networks.net.layr", "fc", "unknown key 'layr' in networks.net; did you mean 'layer'"),
@@ -84,6 +86,14 @@ def test_all_mistakes_come_at_once() -> None:
     with pytest.raises(EpsballError) as caught:
         load_config(raw)
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_gaussian_noise_has_an_l2_norm_alone() -> None:
+    raw = {**MINIMAL, "noise": "gaussian"}
+    assert load_config(raw).ball.noise == "gaussian"
+    assert load_config({**raw, "noise": "sphere", "norm": "linf"}).ball.noise == "sphere"
+    with pytest.raises(EpsballError, match="noise is 'gaussian', .*; it needs norm l2, not linf"):
+        load_config({**raw, "norm": "linf"})
 
 
 def test_missing_networks() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -21,16 +22,25 @@ from torch import nn
 CONTEXT = Context(scale_g=0.5, scale_h=1.25, mantel_permutations=199)
 
 
+QUANTILES = np.array([NormalDist().inv_cdf((2 * place + 1) / 2**17) for place in range(2**16)])
+
+
 def naive_vectors(seed: int, radius: float, family: str, size: int, spec: Ball) -> list[np.ndarray]:
     """Eq. 4 and 6, number by number."""
     vectors = []
     for draw in range(spec.draws):
         stream, base = (UNIFORM, draw) if family == "uniform" else (PERMUTED_BASE, 0)
         words = [naive_word(seed, stream, radius, base, element) for element in range(size)]
-        v = np.array([(word // 2**9) * 2 + 1 - 2**23 for word in words]) / 2**23
+        if spec.noise == "uniform":
+            v = np.array([(word // 2**9) * 2 + 1 - 2**23 for word in words]) / 2**23
+        else:
+            v = QUANTILES[[word // 2**16 for word in words]]
         if family == "permuted":
             keys = [naive_word(seed, PERMUTATION, radius, draw, element) for element in range(size)]
             v = v[sorted(range(size), key=lambda element: (keys[element], element))]
+        if spec.noise == "gaussian":
+            vectors.append(v * radius / np.sqrt(size))
+            continue
         length = np.linalg.norm(v) if spec.norm == "l2" else 255 * np.abs(v).max()
         vectors.append(v * (radius / length))
     return vectors
@@ -55,10 +65,16 @@ def naive_outputs(
     return out
 
 
-SPECS = [BALL, replace(BALL, norm="linf", radii=(0.0, 0.1, 20.0)), replace(BALL, clip=True)]
+SPECS = [
+    BALL,
+    replace(BALL, norm="linf", radii=(0.0, 0.1, 20.0)),
+    replace(BALL, clip=True),
+    replace(BALL, noise="sphere"),
+    replace(BALL, noise="gaussian"),
+]
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=["l2", "linf", "clip"])
+@pytest.mark.parametrize("spec", SPECS, ids=["l2", "linf", "clip", "sphere", "gaussian"])
 @pytest.mark.parametrize(("name", "family"), [("isotropy", "uniform"), ("symmetry", "permuted")])
 def test_ranges(stages: Stages, name: str, family: str, spec: Ball) -> None:
     module = conv_net()

@@ -53,7 +53,7 @@ def activate(
         forward: the network.
         samples: rows of the shard.
         pool: where the images are.
-        spec: radii, draws, norm, clipping.
+        spec: radii, draws, norm, noise, clipping.
         compute: size of a batch, draws for the floor.
         path: of the store.
         attributes: what makes it; with the same ones the numbers are the same, but where passes had to be smaller.
@@ -98,7 +98,7 @@ def cells(
         forward: the network.
         row: of the sample table.
         image: of the sample, as `epsball.perturbation.sample_images` gives both.
-        spec: radii, draws, norm, clipping; radius 0 first.
+        spec: radii, draws, norm, noise, clipping; radius 0 first.
         compute: size of a batch, draws for the floor.
         progress: of images.
     """

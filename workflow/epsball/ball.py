@@ -7,6 +7,7 @@ network sees is ``(x + v) - x`` in float32, and norms and distances are of that 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 import torch
@@ -14,26 +15,30 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from epsball import compiled
-from epsball.config import Norm
+from epsball.config import Noise, Norm
+from epsball.noise import normal_deviation
 
 _BLOCK = 25  # points that are multiplied by as many at a time
 _GROUP = 100  # points that are held at a time, twice
 
 
-def scale(integers: Tensor, radius: float | Tensor, norm: Norm) -> Tensor:
-    """Scale draws to a norm: r · v / ‖v‖ of Eq. 4.
+def scale(integers: Tensor, radius: float | Tensor, norm: Norm, kind: Noise = "uniform") -> Tensor:
+    """Scale draws to a norm: r · v / ‖v‖ of Eq. 4. Gaussian ones have a standard deviation of r/√d instead.
 
     Args:
         integers: int32 (draw, element), in (-2**24, 2**24); their common unit does not matter.
         radius: for l2 on the [0, 1] scale, for linf in 8-bit levels (radius/255); of all draws, or of each, float64
             (draw,) on the CPU.
         norm: which norm.
+        kind: of the noise; gaussian is of `epsball.noise.normal`, and its norm l2.
 
     Returns:
         float32 (draw, element): each number one rounding of an integer times one float32 factor.
     """
     # A few numbers in float64, on the CPU: not every device has it.
-    if norm == "l2":
+    if kind == "gaussian":
+        lengths = torch.full((len(integers),), math.sqrt(integers.shape[1]) * normal_deviation(), dtype=torch.float64)
+    elif norm == "l2":
         high, low = squares(integers).cpu().double().unbind(dim=1)
         lengths = (high * 2.0**24 + low).sqrt()
     else:

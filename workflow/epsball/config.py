@@ -15,6 +15,7 @@ import jsonschema
 from epsball.errors import EpsballError, nearest
 
 Norm = Literal["l2", "linf"]
+Noise = Literal["uniform", "sphere", "gaussian"]
 
 TRAINABLE = ("signs", "gtsrb")  # kinds of dataset with a training split
 
@@ -29,6 +30,8 @@ class Ball:
         draws: T, for each sample, radius and family.
         norm: what the radius measures.
         clip: whether perturbed images are clipped to [0, 1].
+        noise: what elements are drawn from: U(-1, 1), as in Eq. 4; or the normal distribution, scaled to the norm like
+            them ("sphere"), or by a constant factor, so that its mean square alone is the radius' ("gaussian").
     """
 
     radii: tuple[float, ...]
@@ -36,6 +39,7 @@ class Ball:
     draws: int
     norm: Norm = "l2"
     clip: bool = False
+    noise: Noise = "uniform"
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
             draws=top["draws"],
             norm=top["norm"],
             clip=top["clip"],
+            noise=top["noise"],
         ),
         compute=Compute(
             batch=top["batch"],
@@ -287,6 +292,8 @@ def _mistakes(raw: Mapping[str, Any]) -> Iterator[str]:
     batch, floor_draws = (raw.get(key, schema()["properties"][key]["default"]) for key in ("batch", "floor_draws"))
     if isinstance(batch, int) and isinstance(floor_draws, int) and floor_draws > batch:
         yield f"floor_draws is {floor_draws}; it must be at most batch ({batch})"
+    if raw.get("noise") == "gaussian" and raw.get("norm") == "linf":
+        yield "noise is 'gaussian', whose L2 norm alone has a scale; it needs norm l2, not linf"
     radii, epsilon = raw.get("radii"), raw.get("epsilon", schema()["properties"]["epsilon"]["default"])
     if isinstance(radii, list) and all(isinstance(r, int | float) for r in [epsilon, *radii]):
         steps = [epsilon, *radii]

@@ -38,7 +38,7 @@ def measure_control(
         samples: rows of the shard.
         pool: where the images are.
         perturbations: by family, the store of the shard.
-        spec: radii, draws, norm, clipping.
+        spec: radii, draws, norm, noise, clipping.
         compute: size of a batch, draws for the floor.
         context: see `epsball.probes.Context`.
         label: for the progress.

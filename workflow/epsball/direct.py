@@ -34,7 +34,7 @@ def measure_direct(
         forward: the network in batches.
         samples: rows of the shard.
         pool: where the images are.
-        ball: radii, draws, norm, clipping.
+        ball: radii, draws, norm, noise, clipping.
         settings: of direct probes.
         scale: see `epsball.subject.Subject`.
     """

@@ -7,13 +7,18 @@ seed; the counter is (element // 4, draw, radius, stream), the radius by the bit
 
 from __future__ import annotations
 
+import functools
+import math
 import struct
 
+import numpy as np
 import torch
+from scipy.special import ndtri
 from torch import Tensor
 
 from epsball import compiled
 from epsball.compiled import MULTIPLIERS, ROUNDS, WEYL
+from epsball.config import Noise
 
 _MASK = 0xFFFFFFFF
 
@@ -92,6 +97,52 @@ def uniform(
     return words(seed, stream, radius, draws, elements, device).bitwise_right_shift_(8).bitwise_or_(1)
 
 
+def normal(
+    seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Normal numbers as integers, looked up in `normal_table` by the upper 16 bits of a word each.
+
+    Logarithms and roots differ in their last bits from device to device; integers from one table do not.
+
+    Arguments as for `words`.
+
+    Returns:
+        int32 tensor (draw, element), in (-2**23, 2**23), of standard deviation `normal_deviation`.
+    """
+    places = words(seed, stream, radius, draws, elements, device).bitwise_right_shift_(16).add_(2**15)
+    return normal_table().to(device).index_select(0, places.flatten()).view_as(places)
+
+
+@functools.cache
+def normal_table() -> Tensor:
+    """Quantiles of the normal distribution at (i + 1/2) / 2**16, in units of 2**-20. Not to be written to.
+
+    So normal numbers are 65,536 values of equal probability, each the median of its share of the distribution: 0.00004
+    standard deviations apart in the middle, 0.25 at the ends. The largest is 4.32, beyond which two of the 150,528
+    elements of an image would be. The variance is 0.99998 of the distribution's, and allowed for; the kurtosis 2.999.
+    No quantile is so near to a half that its rounding depends on how it was computed.
+
+    Returns:
+        int32 tensor (2**16,) on the CPU, rising, each number the negative of its counterpart.
+    """
+    lower = np.rint(ndtri((np.arange(2**15) + 0.5) / 2**16) * 2**20).astype(np.int32)
+    return torch.from_numpy(np.concatenate([lower, -lower[::-1]]))
+
+
+@functools.cache
+def normal_deviation() -> float:
+    """Standard deviation of `normal`, in its unit."""
+    return math.sqrt(int(normal_table().long().square().sum()) / 2**16)
+
+
+def drawn(
+    kind: Noise, seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Independent integers of a kind of noise, to be scaled by `epsball.ball.scale`: `uniform` or `normal` ones."""
+    draw = uniform if kind == "uniform" else normal
+    return draw(seed, stream, radius, draws, elements, device)
+
+
 def permutations(
     seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
 ) -> Tensor:
@@ -104,8 +155,40 @@ def permutations(
     """
     keys = words(seed, stream, radius, draws, elements, device).long().bitwise_left_shift_(_NUMBER_BITS)
     keys |= torch.arange(elements, device=device)
-    if keys.device.type == "cpu":
-        keys.numpy().sort(axis=1)  # by vector instructions, where the processor has them
+    return _ordered(keys).bitwise_and_(2**_NUMBER_BITS - 1)
+
+
+def grouped_permutations(seed: int, stream: int, radius: float, draws: range, groups: Tensor) -> Tensor:
+    """Random permutations within groups: the places of a group get its elements in the order of 32 random bits each.
+
+    Group, bits and number are one integer, so that here too the order is total. Where they take more than 63 bits,
+    elements are ordered by bits and number, and what that gives by group, stably: the same permutation.
+
+    Args:
+        seed: of the sample, 64 bits.
+        stream: what the bits are for, as for `words`.
+        radius: of the ball.
+        draws: numbers of the draws; step 1.
+        groups: int64 (element,), the group of each, numbered from 0; where they are is where to compute.
+
+    Returns:
+        int64 tensor (draw, element): each row a permutation of ``range(len(groups))`` with ``groups[row] == groups``.
+    """
+    elements, device = len(groups), groups.device
+    number_bits, group_bits = (elements - 1).bit_length(), int(groups.max()).bit_length()
+    if group_bits + 32 + number_bits <= 63:
+        keys = words(seed, stream, radius, draws, elements, device).long().add_(2**31).bitwise_left_shift_(number_bits)
+        keys |= groups << (32 + number_bits) | torch.arange(elements, device=device)
+        members = _ordered(keys).bitwise_and_(2**number_bits - 1)
     else:
-        keys = keys.sort(dim=1).values
-    return keys.bitwise_and_(2**_NUMBER_BITS - 1)
+        members = permutations(seed, stream, radius, draws, elements, device)
+        members = members.gather(1, groups[members].sort(dim=1, stable=True).indices)
+    return torch.empty_like(members).index_copy_(1, groups.sort(stable=True).indices, members)
+
+
+def _ordered(keys: Tensor) -> Tensor:
+    """Each row of int64 keys in rising order; overwrites them on a CPU."""
+    if keys.device.type != "cpu":
+        return keys.sort(dim=1).values
+    keys.numpy().sort(axis=1)  # by vector instructions, where the processor has them
+    return keys

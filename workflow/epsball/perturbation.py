@@ -55,7 +55,7 @@ def perturbed_images(
         seed: of the sample.
         radius: of the ball.
         draws: which.
-        spec: norm and clipping.
+        spec: norm, noise and clipping.
         device: where to compute; it does not change a bit.
 
     Returns:
@@ -63,8 +63,9 @@ def perturbed_images(
     """
     if radius == 0:
         return image.permute(2, 0, 1).expand(len(draws), -1, -1, -1)
+    height, width, channels = image.shape
     vectors = family(name).perturbations(
-        seed=seed, radius=radius, draws=draws, elements=image.numel(), norm=spec.norm, device=device
+        seed=seed, radius=radius, draws=draws, shape=(height, width, channels), spec=spec, device=device
     )
     return ball.perturbed(image, vectors, spec.clip)
 
@@ -100,7 +101,7 @@ def perturb(
         name: of the family.
         samples: rows of the shard.
         pool: where the images are.
-        spec: radii, draws, norm, clipping.
+        spec: radii, draws, norm, noise, clipping.
         path: of the store.
         attributes: what makes it; with the same ones the numbers are the same.
     """

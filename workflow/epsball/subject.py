@@ -27,7 +27,7 @@ class Subject:
             the images, on the device.
         network_name: in the configuration.
         forward: the same in batches of one size, without derivatives.
-        ball: radii, draws, norm, clipping.
+        ball: radii, draws, norm, noise, clipping.
         settings: of direct probes.
         scale: that normalises a ratio: the factor of g over that of h, of Eq. 9.
     """

@@ -30,7 +30,9 @@ with job(snakemake):
         ball,
         compute,
         Path(snakemake.output.store),
-        provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip), network=network, compute=compute)
+        provenance.attributes(
+            dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), network=network, compute=compute
+        )
         | {
             "code": params.code,
             "network": wildcards.network,

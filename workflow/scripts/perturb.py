@@ -24,6 +24,7 @@ with job(snakemake):
         open_pool(dataset, params.folder / dataset.name),
         ball,
         Path(snakemake.output.store),
-        provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip), compute=compute) | {"code": params.code},
+        provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), compute=compute)
+        | {"code": params.code},
     )
     files.keep(Path(snakemake.output.store))

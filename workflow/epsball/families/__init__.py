@@ -6,7 +6,7 @@ import importlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-from epsball.config import Ball, Norm
+from epsball.config import Ball
 from epsball.provenance import declared
 
 if TYPE_CHECKING:
@@ -16,6 +16,11 @@ FAMILIES = {
     "uniform": "epsball.families.uniform",
     "permuted": "epsball.families.permuted",
     "mixed": "epsball.families.mixed",
+    "permuted_pixels": "epsball.families.permuted_pixels",
+    "permuted_channels": "epsball.families.permuted_channels",
+    "permuted_patches": "epsball.families.permuted_patches",
+    "coarse": "epsball.families.coarse",
+    "permuted_coarse": "epsball.families.permuted_coarse",
 }
 
 
@@ -27,9 +32,22 @@ class Family(Protocol):
     STREAMS: tuple[int, ...]  # of `epsball.noise`, its own alone
 
     def perturbations(
-        self, *, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str
+        self, *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
     ) -> Tensor:
-        """Perturbations of one sample at one radius: float32 (draw, element), of that norm or, if mixed, below it."""
+        """Perturbations of one sample at one radius.
+
+        Args:
+            seed: of the sample.
+            radius: of the ball.
+            draws: which.
+            shape: of the image: height, width, 3.
+            spec: norm and noise.
+            device: where to compute; it does not change a bit.
+
+        Returns:
+            float32 (draw, element), elements in the image's order, of that norm; if mixed, of norms
+            below it, and of gaussian noise, of norms about it.
+        """
         ...
 
 

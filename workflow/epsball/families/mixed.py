@@ -5,19 +5,23 @@ At one norm all draws are as far from each other, but for a percent, and a corre
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import Tensor
 
 from epsball import noise
 from epsball.ball import scale
-from epsball.config import Norm
+from epsball.config import Ball
 
 KEEPS_FEATURES = True
 LARGEST_ONLY = True
 STREAMS = (3, 4)
 
 
-def perturbations(*, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str) -> Tensor:
+def perturbations(
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
+) -> Tensor:
     """See `epsball.families.Family`."""
-    integers = noise.uniform(seed, STREAMS[0], radius, draws, elements, device)
+    integers = noise.drawn(spec.noise, seed, STREAMS[0], radius, draws, prod(shape), device)
     share = (noise.words(seed, STREAMS[1], radius, draws, 1)[:, 0].double() + 2.0**31 + 1) / 2.0**32
-    return scale(integers, radius * share, norm)
+    return scale(integers, radius * share, spec.norm, spec.noise)

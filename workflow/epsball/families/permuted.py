@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import Tensor
 
 from epsball import noise
 from epsball.ball import scale
-from epsball.config import Norm
+from epsball.config import Ball
 
 KEEPS_FEATURES = False
 LARGEST_ONLY = False
 STREAMS = (1, 2)  # of what is permuted, and of the permutations
 
 
-def perturbations(*, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str) -> Tensor:
+def perturbations(
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
+) -> Tensor:
     """See `epsball.families.Family`."""
-    base = scale(noise.uniform(seed, STREAMS[0], radius, range(1), elements, device), radius, norm)
-    return base[0][noise.permutations(seed, STREAMS[1], radius, draws, elements, device)]
+    integers = noise.drawn(spec.noise, seed, STREAMS[0], radius, range(1), prod(shape), device)
+    base = scale(integers, radius, spec.norm, spec.noise)
+    return base[0][noise.permutations(seed, STREAMS[1], radius, draws, prod(shape), device)]

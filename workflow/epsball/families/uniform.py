@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import Tensor
 
 from epsball import noise
 from epsball.ball import scale
-from epsball.config import Norm
+from epsball.config import Ball
 
 KEEPS_FEATURES = True
 LARGEST_ONLY = False
 STREAMS = (0,)
 
 
-def perturbations(*, seed: int, radius: float, draws: range, elements: int, norm: Norm, device: str) -> Tensor:
+def perturbations(
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
+) -> Tensor:
     """See `epsball.families.Family`."""
-    return scale(noise.uniform(seed, STREAMS[0], radius, draws, elements, device), radius, norm)
+    integers = noise.drawn(spec.noise, seed, STREAMS[0], radius, draws, prod(shape), device)
+    return scale(integers, radius, spec.norm, spec.noise)

@@ -1,0 +1,25 @@
+"""Not in the paper: as Eq. 6, but elements stay in their channel, so that each channel keeps its mean."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import Tensor
+
+from epsball import noise, structure
+from epsball.ball import scale
+from epsball.config import Ball
+
+KEEPS_FEATURES = False
+LARGEST_ONLY = False
+STREAMS = (7, 8)  # of what is permuted, and of the permutations
+
+
+def perturbations(
+    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
+) -> Tensor:
+    """See `epsball.families.Family`."""
+    integers = noise.drawn(spec.noise, seed, STREAMS[0], radius, range(1), prod(shape), device)
+    base = scale(integers, radius, spec.norm, spec.noise)
+    groups = structure.channels(shape, device)
+    return base[0][noise.grouped_permutations(seed, STREAMS[1], radius, draws, groups)]
