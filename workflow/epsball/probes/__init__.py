@@ -30,6 +30,7 @@ PROBES = {
     "topology_mixed": "epsball.probes.topology_mixed",
     "alpha": "epsball.probes.alpha",
     "alpha_mixed": "epsball.probes.alpha_mixed",
+    "boundary": "epsball.probes.boundary",
 }
 
 PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every run
