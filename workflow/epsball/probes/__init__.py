@@ -40,6 +40,7 @@ PROBES = {
     "depth": "epsball.probes.depth",
     "lipschitz_bounds": "epsball.probes.lipschitz_bounds",
     "frequency": "epsball.probes.frequency",
+    "boundary": "epsball.probes.boundary",
 }
 
 PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every run

@@ -1,0 +1,174 @@
+"""Not in the paper: worst against random, how far the decision boundary is and what the score does on the way to it.
+
+Random directions are the run's own uniform draws at the largest radius, the first ones, and so the same for every
+network; they are followed to both sides. Attacks give a point, which is searched along the ray to it; one that is not
+misclassified is followed further. All distances are of images that the network was shown and took for another class,
+so they are upper bounds of the distance to the boundary.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from epsball import boundary, scores
+from epsball.attacks import ATTACKS, Target
+from epsball.boundary import Crossing
+from epsball.config import Ball, Direct, Norm
+from epsball.families import family
+
+if TYPE_CHECKING:
+    from epsball.subject import Subject
+
+_SCAN = 12  # distances, of a random direction and of the ray to an attack's point
+_RANDOM_SCAN = 1000  # the last one over the first
+_ATTACK_SCAN = 16
+
+# In forward passes, about: a gradient counts as three. Measured on EfficientNet-Lite0.
+_RANDOM_PASSES = 40  # of each direction, both sides
+_ATTACK_PASSES = 900  # of all attacks, rays included
+
+
+@dataclass(frozen=True)
+class _Direction:
+    kind: str
+    name: str
+    ray: Tensor | None  # float32 (3, height, width), of L2 norm 1; None where an attack stayed where it was
+    crossing: Crossing
+
+
+def measure(subject: Subject) -> pd.DataFrame:
+    """Measure one sample.
+
+    Returns:
+        A row for each direction and each radius beyond 0. Columns kind, "random" or "attack"; direction, a number or
+        the attack's name; radius; of the image at that radius in that direction, a random one's own and not its
+        opposite, score and margin of the right class and misclassified, with nan where an attack has no direction; and,
+        the same in each row of a direction, distance, the L2 distance of the nearest misclassified image that was
+        found, infinite where censored; prediction, its class, or -1; clean_margin, of the image itself.
+    """
+    clean = _summary(subject, [(None, 0.0)])
+    found = [*_random(subject), *_attacked(subject, int(clean.prediction[0]))]
+    cells = list(itertools.product(found, (radius for radius in subject.ball.radii if radius > 0)))
+    summary = _summary(subject, [(direction.ray, radius) for direction, radius in cells])
+    known = np.array([direction.ray is not None for direction, _ in cells])
+    return pd.DataFrame(
+        {
+            "kind": [direction.kind for direction, _ in cells],
+            "direction": [direction.name for direction, _ in cells],
+            "radius": [radius for _, radius in cells],
+            "score": np.where(known, scores.score(summary.logit, summary.lse), np.nan),
+            "margin": np.where(known, scores.margin(summary.logit, summary.other), np.nan),
+            "misclassified": known & (summary.prediction != subject.label),
+            "distance": [direction.crossing.distance for direction, _ in cells],
+            "censored": [direction.crossing.censored for direction, _ in cells],
+            "prediction": [direction.crossing.prediction for direction, _ in cells],
+            "clean_margin": scores.margin(clean.logit, clean.other)[0],
+        }
+    )
+
+
+def passes(settings: Direct, ball: Ball) -> int:
+    """See `epsball.probes.DirectProbe`."""
+    rows = (settings.directions + len(ATTACKS)) * sum(radius > 0 for radius in ball.radii)
+    return settings.directions * _RANDOM_PASSES + _ATTACK_PASSES + rows
+
+
+def candidates(target: Target) -> Mapping[str, Tensor]:
+    """What each attack gives, float32 (3, height, width)."""
+    return {name: attack(target) for name, attack in ATTACKS.items()}
+
+
+def random_rays(subject: Subject) -> list[Tensor]:
+    """Random directions of norm 1, float32 (3, height, width) each."""
+    image, ball = subject.image, subject.ball
+    vectors = family("uniform").perturbations(
+        seed=subject.seed,
+        radius=max(ball.radii),
+        draws=range(subject.settings.directions),
+        elements=image.numel(),
+        norm=ball.norm,
+        device=str(image.device),
+    )
+    return [_unit(vector.view(image.shape).permute(2, 0, 1)) for vector in vectors]
+
+
+def _random(subject: Subject) -> list[_Direction]:
+    reach = boundary.reach(subject.image.numel())
+    scan = np.geomspace(reach / _RANDOM_SCAN, reach, _SCAN).tolist()
+    rays = random_rays(subject)
+    crossings = boundary.crossings(
+        subject.logits,
+        subject.pixels,
+        subject.label,
+        rays,
+        [scan] * len(rays),
+        two_sided=True,
+        box=subject.ball.clip,
+    )
+    return [
+        _Direction("random", str(number), ray, crossing)
+        for number, (ray, crossing) in enumerate(zip(rays, crossings, strict=True))
+    ]
+
+
+def _attacked(subject: Subject, prediction: int) -> list[_Direction]:
+    pixels, reach = subject.pixels, boundary.reach(subject.image.numel())
+    target = Target(lambda images: subject.network(images)[0], pixels, subject.label, subject.ball.clip, reach)
+    points = candidates(target)
+    lengths = {name: boundary.separation(pixels, point) for name, point in points.items()}
+    moved = [name for name, length in lengths.items() if length > 0]
+    rays = {name: _unit(points[name] - pixels) for name in moved}
+    scans = [_scan(lengths[name], reach) for name in moved]
+    crossings = boundary.crossings(
+        subject.logits, pixels, subject.label, list(rays.values()), scans, box=subject.ball.clip
+    )
+    met = dict(zip(moved, crossings, strict=True))
+    # An attack may stay where it is: of an image that is misclassified already, that is the boundary.
+    right = prediction == subject.label
+    still = Crossing(math.inf, -1, None) if right else Crossing(0.0, prediction, pixels)
+    return [_Direction("attack", name, rays.get(name), met.get(name, still)) for name in points]
+
+
+def _scan(length: float, reach: float) -> list[float]:
+    """What to look at on the way to an attack's point, and beyond it in case that it is right."""
+    # To a little beyond the point: on a ray of norm 1, rounded, the point itself may just not be met again.
+    end = length * (1 + boundary.TOLERANCE)
+    if end >= reach:
+        return np.geomspace(reach / _ATTACK_SCAN, reach, _SCAN).tolist()
+    near, beyond = np.geomspace(end / _ATTACK_SCAN, end, _SCAN), np.geomspace(end, reach, _SCAN)[1:]
+    return [*near.tolist(), *beyond.tolist()]
+
+
+def _summary(subject: Subject, places: list[tuple[Tensor | None, float]]) -> scores.Summary:
+    """Of the images at places, rays and radii; of the image itself where there is no ray."""
+    size, parts = subject.forward.size, []
+    for start in range(0, len(places), size):
+        images = [_image(subject, ray, radius) for ray, radius in places[start : start + size]]
+        parts.append(subject.logits(torch.stack(images)))
+    logits = torch.cat(parts).numpy()
+    return scores.summarise(logits, np.full(len(logits), subject.label))
+
+
+def _image(subject: Subject, ray: Tensor | None, radius: float) -> Tensor:
+    if ray is None:
+        return subject.pixels
+    return boundary.at(subject.pixels, ray, radius * _length(ray, subject.ball.norm), subject.ball.clip)
+
+
+def _length(ray: Tensor, norm: Norm) -> float:
+    """L2 length of what is of norm 1, in the run's norm, along a ray."""
+    return 1.0 if norm == "l2" else 1 / (255 * float(ray.abs().max()))
+
+
+def _unit(vector: Tensor) -> Tensor:
+    # The norm on the CPU, in float64: not every device has it.
+    return vector / float(torch.linalg.vector_norm(vector.cpu().double()))
