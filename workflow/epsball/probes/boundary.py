@@ -53,7 +53,8 @@ def measure(subject: Subject) -> pd.DataFrame:
         the attack's name; radius; of the image at that radius in that direction, a random one's own and not its
         opposite, score and margin of the right class and misclassified, with nan where an attack has no direction; and,
         the same in each row of a direction, distance, the L2 distance of the nearest misclassified image that was
-        found, infinite where censored; prediction, its class, or -1; clean_margin, of the image itself.
+        found, infinite where censored; prediction, its class, or -1; flat, what a random distance over the worst is if
+        the boundary is flat, see `epsball.boundary.flat_ratio`; clean_margin, of the image itself.
     """
     clean = _summary(subject, [(None, 0.0)])
     found = [*_random(subject), *_attacked(subject, int(clean.prediction[0]))]
@@ -71,6 +72,7 @@ def measure(subject: Subject) -> pd.DataFrame:
             "distance": [direction.crossing.distance for direction, _ in cells],
             "censored": [direction.crossing.censored for direction, _ in cells],
             "prediction": [direction.crossing.prediction for direction, _ in cells],
+            "flat": boundary.flat_ratio(subject.image.numel()),
             "clean_margin": scores.margin(clean.logit, clean.other)[0],
         }
     )
@@ -90,12 +92,13 @@ def candidates(target: Target) -> Mapping[str, Tensor]:
 def random_rays(subject: Subject) -> list[Tensor]:
     """Random directions of norm 1, float32 (3, height, width) each."""
     image, ball = subject.image, subject.ball
+    height, width, channels = image.shape
     vectors = family("uniform").perturbations(
         seed=subject.seed,
         radius=max(ball.radii),
         draws=range(subject.settings.directions),
-        elements=image.numel(),
-        norm=ball.norm,
+        shape=(height, width, channels),
+        spec=ball,
         device=str(image.device),
     )
     return [_unit(vector.view(image.shape).permute(2, 0, 1)) for vector in vectors]
