@@ -96,5 +96,5 @@ def gradient_norms(
         at = (centre + points.to(centre.device)).requires_grad_()
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(function(at).sum(), at)
-        found.append(gradient.flatten(start_dim=1).double().norm(dim=1).cpu())
+        found.append(gradient.flatten(start_dim=1).cpu().double().norm(dim=1))
     return torch.cat(found).numpy().reshape(batches, size)

@@ -124,11 +124,11 @@ def jacobian_norm(function: Function, image: Tensor, iterations: int, seed: int)
     for done in range(1, iterations + 1):
         pushed = jvp(function, (at,), (vector,))[1]
         (image_of,) = pull(pushed)
-        before, value = value, float(pushed.double().norm())
+        before, value = value, float(pushed.cpu().double().norm())
         squared = value**2
         if squared == 0:
             return Norm(0.0, done, 0.0, True)
-        residual = float((image_of.double() - squared * vector.double()).norm()) / squared
+        residual = float((image_of.cpu().double() - squared * vector.cpu().double()).norm()) / squared
         vector = image_of / image_of.norm()
         steady = steady + 1 if abs(value - before) <= _TOLERANCE * value else 0
         if steady == _STEADY:

@@ -49,7 +49,7 @@ class Target:
         """
         with torch.enable_grad():
             images = point.detach()[None].clone().requires_grad_()
-            logits = self.logits(images)[0].double()
+            logits = self.logits(images)[0].cpu().double()  # not every device has float64
             (gradient,) = torch.autograd.grad(value(logits), images)
         return gradient[0], logits.detach()
 

@@ -37,13 +37,14 @@ class RadialBasisFunction(nn.Module):
         at = image.clone()[None].requires_grad_()
         with torch.enable_grad():
             logits, _ = self.network(at)
-            log_score = logits.double().log_softmax(dim=1)[0, label]
-            gradient = torch.autograd.grad(log_score, at)[0][0].double()
+            # On the CPU from here on: not every device has float64.
+            log_score = logits.cpu().double().log_softmax(dim=1)[0, label]
+            gradient = torch.autograd.grad(log_score, at)[0][0].cpu().double()
         self.label, self.classes = torch.full_like(self.label, label), logits.shape[1]
         log_score = log_score.detach()
         u, slope = (-2 * log_score).sqrt(), gradient.norm()  # of ln p: ‖∇p‖ / p
         self.width = u / slope
-        self.middle = image.double() + self.width * u * gradient / slope
+        self.middle = image.cpu().double() + self.width * u * gradient / slope
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits whose softmax is the score; no features."""
@@ -51,14 +52,14 @@ class RadialBasisFunction(nn.Module):
         square = torch.cat([self._square_distance(image) for image in torch.split(images, 1)])
         # No nearer to the centre than where 1 - score can still be told from 0.
         log_score = (-square / (2 * self.width.double().square())).clamp_max(-1e-15)
-        logits = images.new_full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
+        logits = torch.full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
         label = int(self.label)
         logits[:, label] = log_score
         logits[:, (label + 1) % self.classes] = torch.log(-torch.expm1(log_score))
         return logits, logits[:, :0]
 
     def _square_distance(self, image: Tensor) -> Tensor:
-        return (image.double() - self.middle).flatten(start_dim=1).square().sum(dim=1)
+        return (image.cpu().double() - self.middle).flatten(start_dim=1).square().sum(dim=1)
 
 
 def make(network: Network, image: Tensor, seed: int) -> nn.Module:

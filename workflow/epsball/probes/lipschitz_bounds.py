@@ -73,7 +73,8 @@ def _ratios(subject: Subject) -> np.ndarray:
     images = subject.perturbed(_FAMILY, subject.ball.epsilon)
     clean = subject.features(subject.pixels[None]).double()
     out = (subject.features(images).double() - clean).norm(dim=1)
-    lengths = (images.double() - subject.pixels.double()).flatten(start_dim=1).norm(dim=1).cpu()
+    # On the CPU: not every device has float64.
+    lengths = (images.cpu().double() - subject.pixels.cpu().double()).flatten(start_dim=1).norm(dim=1)
     ratios: np.ndarray = (out / lengths).numpy()
     return ratios
 
