@@ -374,8 +374,26 @@ def test_further_probes_measure_themselves_only(study: Study) -> None:
     }
     assert "figures/beyond_geometry.pdf" in made
     more = pd.read_csv(study.folder / "results" / "further" / "claims.tsv", sep="\t")
-    assert len(more) == len(claims) + 3
+    assert len(more) == len(claims) + 4
     pd.testing.assert_frame_equal(more.iloc[: len(claims)], claims)
+
+
+def test_direct_probes_ask_the_network_and_nothing_else_is_redone(study: Study) -> None:
+    config = {**TINY, "run": "direct"}
+    study.run(config)
+    study.passes()
+    made = study.run({**config, "further_probes": ["gradient", "depth"]})
+    assert {name for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
+        "metrics/one/gradient/0.parquet",
+        "metrics/one/depth/0.parquet",
+    }
+    assert kinds(made) == {"metrics", "claims.tsv", "figures", "report.html"}
+    assert "figures/beyond_depth.pdf" in made
+    assert set(study.passes()) == {"measure_direct"}
+    assert "Layer by layer" in (study.folder / "results" / "direct" / "report.html").read_text()
+    fewer = study.run({**config, "further_probes": ["gradient", "depth"], "direct": {"draws": 4}})
+    assert study.table("direct", "one", "depth")["draws"].unique().tolist() == [4]
+    assert "metrics/one/topology/0.parquet" not in fewer
 
 
 def test_controls_are_measured_and_nothing_else_is_redone(study: Study) -> None:
