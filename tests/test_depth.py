@@ -92,12 +92,21 @@ def test_groups_fit_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_blocks_are_modules_that_are_no_lists() -> None:
-    assert list(layers.blocks(conv_net())) == ["0", "1", "2", "3", "4", "5", "6"]
-    names = list(layers.blocks(resnet18(weights=None)))
+    assert layers.blocks(conv_net()) == ["0", "1", "2", "3", "4", "5", "6"]
+    names = layers.blocks(resnet18(weights=None))
     assert names[:5] == ["conv1", "bn1", "relu", "maxpool", "layer1.0"]
     assert names[-2:] == ["avgpool", "fc"]
     assert "features.0" in layers.blocks(vgg11(weights=None))
     assert "inception3a" in layers.blocks(googlenet(weights=None, init_weights=False))
+
+
+def test_a_wrapper_is_gone_into() -> None:
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = resnet18(weights=None)
+
+    assert layers.blocks(Wrapped())[4] == "inner.layer1.0"
 
 
 def test_an_unknown_layer_is_named() -> None:

@@ -11,12 +11,23 @@ from torch import Tensor, nn
 from epsball.errors import EpsballError, nearest
 
 
-def blocks(module: nn.Module, prefix: str = "") -> Iterator[str]:
-    """Names of the blocks of a network: lists of modules are gone into, any other module is one."""
+_FEW = 3
+
+
+def blocks(module: nn.Module) -> list[str]:
+    """Names of the blocks of a network: lists of modules are gone into, and what is but a wrapper; others are one."""
+    found = list(_children(module, ""))
+    parts = dict(module.named_modules())
+    while len(found) < _FEW and any(True for name in found for _ in parts[name].children()):
+        found = [inner for name in found for inner in (list(_children(parts[name], f"{name}.")) or [name])]
+    return found
+
+
+def _children(module: nn.Module, prefix: str) -> Iterator[str]:
     for name, part in module.named_children():
         path = f"{prefix}{name}"
         if isinstance(part, nn.Sequential | nn.ModuleList):
-            yield from blocks(part, f"{path}.")
+            yield from _children(part, f"{path}.")
         else:
             yield path
 
@@ -31,7 +42,7 @@ def chosen(module: nn.Module, names: Sequence[str]) -> list[str]:
     for name in names:
         if name not in known:
             raise EpsballError(f"layer '{name}' does not exist in the network; {nearest(name, known)}")
-    return list(names) or list(blocks(module))
+    return list(names) or blocks(module)
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from epsball.config import Ball, Direct
 from epsball.subject import Subject
 
 _FAMILY = "uniform"
-_COST = 6  # of a pass with its derivatives, nested
+_COST = 8  # of a pass with its derivatives, nested
+_AT_ONCE = 5  # draws: each holds four of every activation
 
 
 def passes(settings: Direct, ball: Ball) -> int:
@@ -59,11 +60,7 @@ def _derivatives(subject: Subject, perturbations: Tensor) -> tuple[Tensor, Tenso
         out: Tensor = subject.network(images)[0]
         return out
 
-    size = subject.forward.size
-    parts = [
-        derivatives.along(function, subject.pixels, perturbations[start : start + size])[1:]
-        for start in range(0, len(perturbations), size)
-    ]
+    parts = [derivatives.along(function, subject.pixels, some)[1:] for some in torch.split(perturbations, _AT_ONCE)]
     first, second = (torch.cat(orders).cpu().double() for orders in zip(*parts, strict=True))
     return first, second
 
