@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -81,8 +81,7 @@ def _point(image: Tensor, scaled: Array, unit: float) -> Tensor:
     return image + torch.from_numpy((scaled * unit).astype(np.float32)).to(image.device).view_as(image)
 
 
-def _bounds(image: Tensor, unit: float) -> Array:
-    """(elements, 2): how far each element may go."""
+def _bounds(image: Tensor, unit: float) -> Bounds:
+    """How far each element may go."""
     values = image.cpu().double().numpy().ravel()
-    bounds: Array = np.stack([-values / unit, (1 - values) / unit], axis=1)
-    return bounds
+    return Bounds(-values / unit, (1 - values) / unit)

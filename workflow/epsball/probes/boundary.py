@@ -146,7 +146,7 @@ def _scan(length: float, reach: float) -> list[float]:
     # To a little beyond the point: on a ray of norm 1, rounded, the point itself may just not be met again.
     end = length * (1 + boundary.TOLERANCE)
     if end >= reach:
-        return np.geomspace(reach / _ATTACK_SCAN, reach, _SCAN).tolist()
+        return [*np.geomspace(reach / _ATTACK_SCAN, reach, _SCAN).tolist()]
     near, beyond = np.geomspace(end / _ATTACK_SCAN, end, _SCAN), np.geomspace(end, reach, _SCAN)[1:]
     return [*near.tolist(), *beyond.tolist()]
 
