@@ -147,7 +147,7 @@ def test_stores_tell_what_the_norms_are(stages: Stages) -> None:
     norms = {}
     for kind in ("uniform", "sphere", "gaussian"):
         path = stages.folder / f"{kind}.zarr.zip"
-        perturb("uniform", stages.samples, stages.pool, replace(BALL, noise=kind), path, {})  # type: ignore[arg-type]
+        perturb("uniform", stages.samples, stages.pool, replace(BALL, noise=kind), path, {})
         norms[kind] = open_store(path)["norm"].values[:, -1]
     assert norms["uniform"] == pytest.approx(3, rel=1e-4)
     assert norms["sphere"] == pytest.approx(3, rel=1e-4)
@@ -168,4 +168,4 @@ def test_a_gpu_gives_the_same_bits() -> None:
     here = noise.normal(7, UNIFORM, 2.0, range(3), 10_000)
     assert torch.equal(here, there.cpu())
     for kind in ("sphere", "gaussian"):
-        assert torch.equal(ball.scale(here, 2.0, "l2", kind), ball.scale(there, 2.0, "l2", kind).cpu())  # type: ignore[arg-type]
+        assert torch.equal(ball.scale(here, 2.0, "l2", kind), ball.scale(there, 2.0, "l2", kind).cpu())
