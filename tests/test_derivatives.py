@@ -186,6 +186,32 @@ def test_clever_finds_the_end_of_a_reverse_weibull_distribution() -> None:
     assert found == pytest.approx(7.0, rel=0.05)
 
 
+def test_a_distribution_without_an_end_has_no_location() -> None:
+    maxima = np.random.default_rng(3).gumbel(5.0, 0.1, 60)
+    assert maxima.max() <= clever.location(maxima) < 4 * maxima.max()
+
+
+def test_clever_is_that_of_the_adversarial_robustness_toolbox() -> None:
+    metrics = pytest.importorskip("art.metrics", reason="needs adversarial-robustness-toolbox")
+    estimators = pytest.importorskip("art.estimators.classification", reason="needs adversarial-robustness-toolbox")
+    module, radius = conv_net().eval(), 5.0
+    logits = module(image()[None])[0].detach().double()
+    label = int(logits.argmax())
+    other = derivatives.runner_up(logits, label)
+    wrapped = estimators.PyTorchClassifier(module, nn.CrossEntropyLoss(), (3, SIZE, SIZE), 3, device_type="cpu")
+    np.random.seed(2)  # noqa: NPY002 the toolbox draws from it
+    theirs = metrics.clever_t(wrapped, image().numpy(), other, 60, 60, radius, norm=2, pool_factor=60)
+
+    def margin(images: Tensor) -> Tensor:
+        out: Tensor = module(images)
+        return out[:, label] - out[:, other]
+
+    norms = clever.gradient_norms(margin, image(), radius, 60, 60, 20, 1)
+    found = clever.clever(float(logits[label] - logits[other]), norms, radius)
+    assert 0 < theirs < radius, "not cut at the radius"
+    assert found.score == pytest.approx(float(theirs), rel=0.1)
+
+
 def test_gradients_are_sampled_in_the_ball_whatever_the_batch() -> None:
     seen: list[Tensor] = []
 

@@ -13,7 +13,9 @@ from torch import Tensor
 from epsball.derivatives import Function, differentiable
 from epsball.scores import Array
 
-_SHAPES = (0.1, 1, 5, 10, 20, 50, 100)  # that the search for the likeliest distribution starts from
+# Shapes that the search for the likeliest distribution starts from, those of the authors. A fit beyond them runs away:
+# to a distribution without an end, whose location says nothing.
+_SHAPES = (0.1, 1, 5, 10, 20, 50, 100)
 
 
 class Clever(NamedTuple):
@@ -49,6 +51,9 @@ def location(maxima: Array) -> float:
 
     Args:
         maxima: (batch,).
+
+    Returns:
+        The location; the largest of the maxima where no fit has an end.
     """
     spread = float(np.ptp(maxima))
     if spread <= 1e-6 * abs(float(maxima.max())):
@@ -63,7 +68,7 @@ def location(maxima: Array) -> float:
             except (ValueError, RuntimeError):  # SciPy's optimiser gave up
                 continue
             likelihood = float(weibull_min.logpdf(scaled, *fitted).sum())
-        if np.isfinite(likelihood) and likelihood > best:
+        if fitted[0] <= max(_SHAPES) and np.isfinite(likelihood) and likelihood > best:
             best, found = likelihood, -float(fitted[1]) * spread
     return found
 

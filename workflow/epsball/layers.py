@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from epsball.errors import EpsballError, nearest
 
-
 _FEW = 3
 
 
