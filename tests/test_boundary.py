@@ -53,6 +53,35 @@ class Round(nn.Module):
         return logits
 
 
+class Oval(nn.Module):
+    """Class 0 within an ellipse in the plane of two elements, in which the image is at a place."""
+
+    def __init__(self, image: Tensor, place: Tensor, axes: Tensor) -> None:
+        super().__init__()
+        self.image, self.place, self.axes = nn.Buffer(image), nn.Buffer(place), nn.Buffer(axes)
+        self.layer = nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        points = (images - self.image).flatten(start_dim=1)[:, :2] + self.place
+        squares = (points / self.axes).square().sum(dim=1, keepdim=True)
+        logits: Tensor = self.layer(torch.cat([10 * (1 - squares), 0 * squares], dim=1))
+        return logits
+
+
+class Plateau(nn.Module):
+    """No slope within half a unit of the image, class 1 a little further."""
+
+    def __init__(self, image: Tensor) -> None:
+        super().__init__()
+        self.image = nn.Buffer(image)
+        self.layer = nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        squares = (images - self.image).flatten(start_dim=1).square().sum(dim=1, keepdim=True)
+        logits: Tensor = self.layer(torch.cat([0 * squares + 1, 100 * (squares - 0.25).relu()], dim=1))
+        return logits
+
+
 class Never(nn.Module):
     """The same of any image."""
 
@@ -212,6 +241,32 @@ def test_distance_to_a_sphere_is_known() -> None:
         cosine = abs(float((ray.double() * away.double()).sum()))
         expected = -offset * cosine + np.sqrt((offset * cosine) ** 2 + radius**2 - offset**2)
         assert 0.9999 * expected <= found[str(number)] <= 1.0012 * expected
+
+
+def test_the_norm_is_made_small_along_a_curved_boundary() -> None:
+    # Straight up the gradient an ellipse is a sixth further than it is to its nearest point.
+    place, axes, angles = (0.1, 0.6), (1.0, 2.0), np.linspace(0, 2 * np.pi, 100_001)
+    nearest = np.hypot(axes[0] * np.cos(angles) - place[0], axes[1] * np.sin(angles) - place[1]).min()
+    of = subject(Oval(picture().permute(2, 0, 1), torch.tensor(place), torch.tensor(axes)))
+    candidates = probe.candidates(target(of))
+    for name in ("lbfgs", "aghdam"):
+        size = boundary.separation(of.pixels, candidates[name])
+        assert 0.9999 * nearest <= size <= 1.03 * nearest, name
+        assert of.logits(candidates[name][None]).argmax() == 1
+
+
+def test_where_there_is_no_slope_ddn_goes_anywhere_and_always_the_same_way() -> None:
+    of = subject(Plateau(picture().permute(2, 0, 1)))
+    points = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        points.append(ATTACKS["deepfool"](target(of)))
+        assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(*points)
+    found = distances(probe.measure(of))
+    assert found["deepfool"] == pytest.approx(np.sqrt(0.26), rel=1.1e-3)
+    assert np.isinf(found[["fgsm", "lbfgs", "aghdam"]]).all()
 
 
 def test_in_a_box_all_stays_in_the_box() -> None:

@@ -32,7 +32,7 @@ def attack(target: Target) -> Tensor:
     # Foolbox clips to its bounds and does nothing else with them; within the reach, these are never met.
     bounds = (0.0, 1.0) if target.box else (-target.reach, 1 + target.reach)
     model = foolbox.PyTorchModel(_Logits(target).eval(), bounds=bounds, device=target.image.device)
-    unit = max(target.flat_distance(), 1e-6)
+    unit = target.flat_distance() or 1.0
     attempts: list[Any] = [
         foolbox.attacks.L2DeepFoolAttack(steps=_STEPS, candidates=_CANDIDATES),
         foolbox.attacks.DDNAttack(init_epsilon=unit, steps=_DDN_STEPS),
