@@ -87,22 +87,22 @@ def bounded(made: Network, size: Pair) -> Bound:
 
 def slope(made: Network, image: Tensor) -> float:
     """The largest singular value of the features' Jacobian."""
-    jacobian = torch.autograd.functional.jacobian(lambda x: made(x[None])[1][0], image)
-    return float(torch.linalg.matrix_norm(jacobian.flatten(start_dim=1), 2))
+    image = image.clone().requires_grad_()
+    rows = [torch.autograd.grad(feature, image, retain_graph=True)[0].flatten() for feature in made(image[None])[1][0]]
+    return float(torch.linalg.matrix_norm(torch.stack(rows), 2))
 
 
 def steepest(made: Network, image: Tensor) -> float:
-    """The same, from below, by a few steps of power iteration: for networks that are large."""
-
-    def features(x: Tensor) -> Tensor:
-        return made(x[None])[1]
-
-    direction = torch.randn(image.shape, dtype=image.dtype, generator=generator(1))
+    """The largest difference quotient along what changes the features fast, for networks with large Jacobians."""
+    at = image.clone().requires_grad_()
+    features = made(at[None])[1]
+    along, quotients = torch.ones_like(features), []
     for _ in range(5):
-        _, along = torch.func.jvp(features, (image,), (direction / direction.norm(),))
-        _, back = torch.autograd.functional.vjp(features, image, along)
-        direction = back
-    return float(along.norm())
+        (direction,) = torch.autograd.grad(features, at, along, retain_graph=True)
+        step = 1e-4 * direction / direction.norm()
+        along = (made((image + step)[None])[1] - features).detach()
+        quotients.append(float(along.norm() / step.norm()))
+    return max(quotients)
 
 
 def dense_norm(function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> float:
@@ -223,6 +223,7 @@ def test_a_linear_operation_has_the_norm_of_its_matrix() -> None:
         nn.ReplicationPad2d((2, 0, 1, 3)),
         nn.CircularPad2d(2),
         nn.Upsample(scale_factor=2),
+        nn.Conv2d(3, 5, 2, stride=2),
         Function(lambda x: x.mean(dim=(2, 3))),
         Function(lambda x: x.sum(dim=1)),
         Function(lambda x: -3 * x + 2),
@@ -269,29 +270,24 @@ def test_an_activation_has_its_largest_slope() -> None:
         assert largest * (1 - 1e-7) <= norm <= largest * 1.001, layer
 
 
-@pytest.mark.parametrize(
-    ("layer", "windows"),
-    [
-        (nn.MaxPool2d(2), 1),
-        (nn.MaxPool2d(3, 2), 4),
-        (nn.MaxPool2d(3, 2, 1), 4),
-        (nn.MaxPool2d(3, 1, 1), 9),
-        (nn.MaxPool2d((3, 2), (1, 2), ceil_mode=True), 3),
-        (nn.MaxPool2d(3, 2, 1, dilation=2), 9),
-        (nn.MaxPool2d(3, 3, 1, dilation=2), 1),
-        (nn.AdaptiveMaxPool2d(3), 1),
-        (nn.AdaptiveMaxPool2d((4, 3)), 2),
-    ],
-    ids=str,
-)
-def test_the_bound_of_max_pooling_is_reached(layer: nn.Module, windows: int) -> None:
-    made, size = network(layer), (9, 9)
-    found = bounded(made, size).value
-    assert found == pytest.approx(windows**0.5)
+def test_the_bound_of_max_pooling_is_reached() -> None:
+    windows: dict[nn.Module, int] = {
+        nn.MaxPool2d(2): 1,
+        nn.MaxPool2d(3, 2): 4,
+        nn.MaxPool2d(3, 2, 1): 4,
+        nn.MaxPool2d(3, 1, 1): 9,
+        nn.MaxPool2d((3, 2), (1, 2), ceil_mode=True): 3,
+        nn.MaxPool2d(3, 2, 1, dilation=2): 9,
+        nn.MaxPool2d(3, 3, 1, dilation=2): 1,
+        nn.AdaptiveMaxPool2d(3): 1,
+        nn.AdaptiveMaxPool2d((4, 3)): 2,
+    }
+    found = norms(list(windows), (9, 9))
+    assert found == pytest.approx([count**0.5 for count in windows.values()])
     # One bright element is the maximum of each window that it is in.
-    bright = torch.eye(81, dtype=torch.float64).view(81, 1, 9, 9).expand(-1, 3, -1, -1)
-    lengths = torch.stack([made(image[None])[1].norm() / image.norm() for image in bright])
-    assert float(lengths.max()) == pytest.approx(found)
+    bright = torch.eye(81, dtype=torch.float64).view(81, 1, 9, 9)
+    lengths = [float(layer(bright).flatten(start_dim=1).norm(dim=1).max()) for layer in windows]
+    assert lengths == pytest.approx(found)
 
 
 @pytest.mark.parametrize(("n", "alpha", "beta", "k"), [(5, 1e-4, 0.75, 1.0), (3, 2.0, 0.75, 2.0), (2, 9.0, 2.0, 0.3)])
@@ -301,7 +297,7 @@ def test_local_response_normalisation_is_bounded(n: int, alpha: float, beta: flo
     slopes = [
         slope(made, scale * torch.randn(3, 1, 2, dtype=torch.float64, generator=generator(seed)))
         for scale in (0.01, 0.3, 1.0, 3.0, 10.0, 100.0)
-        for seed in range(30)
+        for seed in range(15)
     ]
     assert max(slopes) <= found
     assert found < 6 * k**-beta
@@ -323,6 +319,7 @@ def residual(channels: int, middle: nn.Module) -> nn.Module:
 @pytest.mark.parametrize(
     "layers",
     [
+        [nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), nn.Softplus(), nn.Conv2d(4, 6, 3, 2)],
         [nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), residual(4, nn.ReLU(inplace=True)), nn.MaxPool2d(3, 2)],
         [nn.Conv2d(3, 4, 3, 2, 1), Branches(nn.Conv2d(4, 3, 1), nn.MaxPool2d(3, 1, 1), joined), nn.SiLU()],
         [nn.Conv2d(3, 6, 3), nn.LocalResponseNorm(3, 2.0), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Conv2d(6, 4, 2)],
@@ -330,12 +327,12 @@ def residual(channels: int, middle: nn.Module) -> nn.Module:
         [nn.Conv2d(3, 4, 2), residual(4, nn.ELU(1.5)), nn.Flatten(), nn.Linear(196, 9), nn.Tanh(), nn.Linear(9, 5)],
         [Branches(nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 5, padding=2), torch.sub), nn.Hardswish(), nn.BatchNorm2d(2)],
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_no_pair_of_images_exceeds_the_bound(layers: list[nn.Module]) -> None:
     made, size = network(*layers), (8, 8)
     found = bounded(made, size).value
-    images = [torch.rand(3, *size, dtype=torch.float64, generator=generator(seed)) for seed in range(25)]
+    images = [torch.rand(3, *size, dtype=torch.float64, generator=generator(seed)) for seed in range(12)]
     slopes = [slope(made, image) for image in images]
     features = [made(image[None])[1] for image in images]
     quotients = [
@@ -376,10 +373,10 @@ def test_batch_normalisation_is_one_operation_with_the_convolution_before_it() -
     assert bounded(between, (8, 8)).value == pytest.approx(math.prod(apart))
     assert bounded(together, (8, 8)).value < math.prod(apart)
     # Features in front of it are not normalised.
-    plain = nn.Sequential(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5)).double().eval().requires_grad_(False)
-    plain[1].running_var.fill_(1e-4)
-    module = nn.Sequential(*plain, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    weight = plain[0].weight.flatten(start_dim=1)
+    convolution, norm = nn.Conv2d(3, 5, 1).double(), nn.BatchNorm2d(5).double()
+    norm.weight.data.fill_(100)
+    module = nn.Sequential(convolution, norm, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval().requires_grad_(False)
+    weight = convolution.weight.flatten(start_dim=1)
     assert bounded(Network(module, "0"), (8, 8)).value == pytest.approx(
         float(torch.linalg.matrix_norm(weight, 2)), rel=operator_norm.TOLERANCE
     )
@@ -398,6 +395,13 @@ def test_features_are_those_of_the_layer_and_normalisation_counts() -> None:
     assert math.isnan(after.value)
     assert after.unavailable == "no bound is known of the operation 'softmax' in layer '2'"
     assert after.by_layer == steps[:-1]
+
+
+class AlwaysTraining(nn.BatchNorm2d):
+    """By the batch's own statistics."""
+
+    def train(self, mode: bool = True) -> AlwaysTraining:
+        return super().train(True)
 
 
 def depends_on_values(x: Tensor) -> Tensor:
@@ -420,8 +424,7 @@ def depends_on_the_shape(x: Tensor) -> Tensor:
         (Function(lambda x: x.round()), "'round'"),
         (Function(lambda x: functional.adaptive_max_pool2d(x, 1, return_indices=True)[1].double()), "no real numbers"),
         (nn.GroupNorm(1, 3), "norm"),
-        (nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3).train()), "batch_norm"),
-        (nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect"), ""),
+        (nn.Sequential(nn.Conv2d(3, 3, 1), AlwaysTraining(3)), "batch_norm"),
         (nn.ConvTranspose2d(3, 3, 2), "'conv_transpose2d'"),
         (nn.LocalResponseNorm(3, beta=-1.0), "local response normalisation"),
         (Function(lambda x: x * math.nan), "not finite"),
@@ -431,12 +434,7 @@ def depends_on_the_shape(x: Tensor) -> Tensor:
     ids=str,
 )
 def test_what_has_no_bound_is_named(layer: nn.Module, named: str) -> None:
-    made = network()
-    made.module.insert(0, layer.double())
-    found = global_bound(made, (3, 4, 4))
-    if not named:
-        assert found.unavailable == ""
-        return
+    found = global_bound(network(layer), (3, 4, 4))
     assert math.isnan(found.value)
     assert re.search(named, found.unavailable), found.unavailable
     assert "\n" not in found.unavailable
@@ -459,20 +457,31 @@ def test_a_network_is_left_as_it_was() -> None:
     assert all(torch.equal(one, other) for one, other in zip(made(image), before, strict=True))
 
 
-def test_published_architectures_have_a_bound_above_their_slope() -> None:
+def published(name: str) -> nn.Module:
     from torchvision import models
 
+    if name == "resnet18":
+        return normalise(models.resnet18(weights=None), [0.5] * 3, [0.25] * 3)
+    if name == "googlenet":
+        made: nn.Module = models.googlenet(weights=None, aux_logits=False, transform_input=True, init_weights=False)
+        return made
+    if name == "efficientnet-lite:0":
+        return efficientnet_lite.build(SPEC, pretrained=False)
+    return sign.build(replace(SPEC, factory=name, args={}), pretrained=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("resnet18", 32),
+        ("googlenet", 32),
+        ("efficientnet-lite:0", 32),
+        *((f"sign:{name}", 48) for name in sign.ARCHITECTURES),
+    ],
+)
+def test_published_architectures_have_a_bound_above_their_slope(name: str, size: int) -> None:
     torch.manual_seed(0)
-    modules = {
-        "resnet18": (normalise(models.resnet18(weights=None), [0.5] * 3, [0.25] * 3), 32),
-        "googlenet": (models.googlenet(weights=None, aux_logits=False, transform_input=True, init_weights=False), 32),
-        "efficientnet-lite0": (efficientnet_lite.build(SPEC, pretrained=False), 32),
-        **{
-            name: (sign.build(replace(SPEC, factory=f"sign:{name}", args={}), False), 48) for name in sign.ARCHITECTURES
-        },
-    }
-    for name, (module, size) in modules.items():
-        made = Network(module.double().eval().requires_grad_(False))
-        found = bounded(made, (size, size))
-        image = torch.rand(3, size, size, dtype=torch.float64, generator=generator())
-        assert 0 < steepest(made, image) <= found.value < math.inf, name
+    made = Network(published(name).double().eval().requires_grad_(False))
+    found = bounded(made, (size, size)).value
+    image = torch.rand(3, size, size, dtype=torch.float64, generator=generator())
+    assert 0 < steepest(made, image) <= found < math.inf

@@ -129,7 +129,7 @@ def _keep_local_response_norm(
 
 def scale_of_batch_norm(made: Call) -> Tensor:
     """|γ| / √(σ² + ε) of batch normalisation in eval mode, a channel each."""
-    scale = (made["running_var"].double() + made["eps"]).rsqrt()
+    scale: Tensor = (made["running_var"].double() + made["eps"]).rsqrt()
     return scale if made["weight"] is None else scale * made["weight"].double().abs()
 
 

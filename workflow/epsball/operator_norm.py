@@ -111,7 +111,7 @@ def _phases(taps: int, stride: int, dilation: int, size: int) -> Tensor:
     count = -(-size // stride) if step.any() else 1
     angle = 2 * math.pi / count * (torch.arange(count)[:, None] * step % count)
     wave = torch.polar(torch.ones(angle.shape, dtype=torch.float64), angle.double())
-    met = phase.unique()
+    met = torch.tensor(sorted(set(phase.tolist())))
     return wave[:, None, :] * (phase == met[:, None])
 
 
