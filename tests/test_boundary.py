@@ -6,17 +6,16 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
+import conftest
 import foolbox
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import BALL, COMPUTE, SIZE, conv_net
+from conftest import BALL, SIZE, conv_net
 from epsball import boundary
 from epsball.attacks import ATTACKS, Target
 from epsball.config import Direct
-from epsball.forward import Forward, configure
-from epsball.networks import Network
 from epsball.probes import boundary as probe
 from epsball.probes import direct_probe, is_direct
 from epsball.subject import Subject
@@ -115,18 +114,10 @@ def flat(classes: int, distance: float) -> tuple[Flat, np.ndarray, float]:
 def subject(
     module: nn.Module, image: Tensor | None = None, label: int = 0, clip: bool = False, directions: int = RANDOM
 ) -> Subject:
-    configure(COMPUTE)
-    network = Network(module.eval().requires_grad_(False), "layer" if hasattr(module, "layer") else None)
-    return Subject(
-        sample="s",
-        image=picture() if image is None else image,
-        label=label,
-        seed=2**63 + 5,
-        network=network,
-        network_name="net",
-        forward=Forward(network, COMPUTE),
-        ball=replace(BALL, clip=clip),
-        settings=Direct(directions=directions),
+    pixels = (picture() if image is None else image).permute(2, 0, 1)
+    layer = "layer" if hasattr(module, "layer") else None
+    return conftest.subject(
+        module, pixels, label=label, layer=layer, ball=replace(BALL, clip=clip), directions=directions
     )
 
 
@@ -375,6 +366,6 @@ def test_twice_gives_the_same() -> None:
         tables.append(probe.measure(subject(module, label=label)))
     pd.testing.assert_frame_equal(tables[0], tables[1])
     assert list(tables[0]) == [
-        "kind", "direction", "radius", "score", "margin", "misclassified", "distance", "censored", "prediction",
+        "kind", "direction", "radius", "score", "margin", "misclassified", "distance", "censored", "prediction", "flat",
         "clean_margin",
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 DEVICE = "meta"  # a device of PyTorch's own without numbers
 
 
-class WithoutFloat64(TorchDispatchMode):
+class WithoutFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Raises where a tensor on the device is float64; what comes back is all ones."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -37,7 +37,7 @@ class WithoutFloat64(TorchDispatchMode):
 
 
 def test_float64_is_found_out() -> None:
-    with pytest.raises(AssertionError, match="makes float64 on the device"), WithoutFloat64():
+    with pytest.raises(AssertionError, match="makes float64 on the device"), WithoutFloat64():  # type: ignore[no-untyped-call]
         torch.zeros(3, device=DEVICE).double()
 
 
@@ -47,7 +47,7 @@ def test_float64_is_found_out() -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_perturbations_are_made_without_float64_on_the_device(name: str, norm: Any, noise: Any) -> None:
     spec = Ball(radii=BALL.radii, epsilon=0.1, draws=4, norm=norm, noise=noise)
-    with WithoutFloat64():
+    with WithoutFloat64():  # type: ignore[no-untyped-call]
         vectors = family(name).perturbations(
             seed=3, radius=1.0, draws=range(4), shape=(16, 16, 3), spec=spec, device=DEVICE
         )
