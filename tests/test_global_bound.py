@@ -301,6 +301,15 @@ def test_local_response_normalisation_is_bounded(n: int, alpha: float, beta: flo
     ]
     assert max(slopes) <= found
     assert found < 6 * k**-beta
+    # Of one channel alone, what the derivative lacks of the quotient is a row's only element: at most 2βc.
+    image = torch.zeros(40000, 3, 1, 1, dtype=torch.float64)
+    image[:, 1, 0, 0] = torch.linspace(1e-3, 40, 40000, dtype=torch.float64)
+    image.requires_grad_()
+    normalised = functional.local_response_norm(image, n, alpha, beta, k)
+    (derivative,) = torch.autograd.grad(normalised.sum(dim=(0, 2, 3))[1], image)
+    lacking = float((normalised / image - derivative)[:, 1].detach().max())
+    if alpha > 1:  # else too slow a change to be on the grid
+        assert found == pytest.approx(k**-beta + lacking * min(n, 3) ** 0.5, rel=1e-3)
     # At 0 the division by k^β alone is left.
     assert slope(made, torch.zeros(3, 1, 2, dtype=torch.float64)) == pytest.approx(k**-beta)
     assert "local_response_norm" in {step.operation for step in bounded(made, (1, 2)).by_layer}
@@ -367,11 +376,16 @@ def test_what_follows_in_place_is_of_the_changed_tensor() -> None:
 def test_batch_normalisation_is_one_operation_with_the_convolution_before_it() -> None:
     convolution, norm = nn.Conv2d(3, 5, 3, padding=1), nn.BatchNorm2d(5)
     together, between = network(convolution, norm), network(convolution, nn.Identity(), Function(torch.abs), norm)
+    norm.weight.mul_(3)
     exact = dense_norm(lambda x: torch.cat([together(image[None])[1] for image in x]), (3, 8, 8))
     assert exact <= bounded(together, (8, 8)).value <= 1.15 * exact
     apart = [step.norm for step in bounded(between, (8, 8)).by_layer]
     assert bounded(between, (8, 8)).value == pytest.approx(math.prod(apart))
     assert bounded(together, (8, 8)).value < math.prod(apart)
+    # What else uses the convolution is not normalised.
+    both = network(convolution, Branches(norm, nn.Identity(), joined))
+    norm.weight.zero_()
+    assert bounded(both, (8, 8)).value == pytest.approx(apart[0], rel=operator_norm.TOLERANCE)
     # Features in front of it are not normalised.
     convolution, norm = nn.Conv2d(3, 5, 1).double(), nn.BatchNorm2d(5).double()
     norm.weight.data.fill_(100)
