@@ -143,12 +143,15 @@ def _lipschitz(results: Results, claims: pd.DataFrame) -> str:
         for network in results.config.networks
         if (table := results.metrics(network, "lipschitz_bounds"))["unavailable"].iloc[0]
     }
-    missing = " ".join(f"For {network} there is no global bound: {why}." for network, why in reasons.items())
-    return (
+    said = [
         "The Jacobian's norm is the sampled ratio of Eq. 9 times "
-        f"{_judged(claims, 'Jacobian against sampled', _tenfold)}; the global bound is that norm times "
-        f"{_judged(claims, 'global bound against Jacobian', _tenfold)}. {missing}"
-    ).strip()
+        f"{_judged(claims, 'Jacobian against sampled', _tenfold)}."
+    ]
+    if len(reasons) < len(results.config.networks):
+        times = _judged(claims, "global bound against Jacobian", _tenfold)
+        said.append(f"The global bound is that norm times {times}.")
+    said += [f"For {network} there is no global bound: {why}." for network, why in reasons.items()]
+    return " ".join(said)
 
 
 def _boundary(results: Results, claims: pd.DataFrame) -> str:

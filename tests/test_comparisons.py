@@ -1,0 +1,114 @@
+"""Comparisons beyond the paper and what the report says of them, against SciPy and tables whose answers are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import MINIMAL_RUN, write_run
+from epsball import comparisons, explaining, figures
+from epsball.chapters import CHAPTERS
+from epsball.claims import Claim
+from epsball.config import Config
+from epsball.files import write_table
+from epsball.probes import PAPERS, PROBES
+from epsball.results import Results
+from epsball.verdicts import judge
+from scipy import stats
+
+FURTHER: Config = replace(MINIMAL_RUN, further_probes=tuple(name for name in PROBES if name not in PAPERS))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Results:
+    write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
+    return Results(FURTHER, tmp_path)
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 2)) @ [[1, 0.6], [0, 1]]
+    assert explaining.rank_correlation(rows) == pytest.approx(stats.spearmanr(rows[:, 0], rows[:, 1]).statistic)
+    assert explaining.rank_correlation(np.c_[rows[:, 0], np.ones(40)]) == 0
+
+
+def test_partial_rank_correlation_is_that_of_residuals() -> None:
+    generator = np.random.default_rng(1)
+    margin = generator.normal(size=60)
+    rows = np.c_[margin + generator.normal(size=60), margin + generator.normal(size=60), margin]
+    ranks = stats.rankdata(rows, axis=0)
+    left = [ranks[:, side] - np.polyval(np.polyfit(ranks[:, 2], ranks[:, side], 1), ranks[:, 2]) for side in (0, 1)]
+    assert explaining.rank_correlation(rows) == pytest.approx(np.corrcoef(left)[0, 1])
+    # What they share is the margin: the plain correlation is high, the partial one is not.
+    assert explaining.rank_correlation(rows[:, :2]) > 0.35 > 0.25 > abs(explaining.rank_correlation(rows))
+
+
+def test_an_adversarial_distance_that_was_not_found_is_the_largest() -> None:
+    rows = np.c_[np.arange(10.0), np.arange(10.0)]
+    rows[-1, 1] = np.inf
+    assert explaining.rank_correlation(rows) == pytest.approx(1)
+
+
+def test_reliability_of_halves() -> None:
+    """A true value with a variance of 1 and noise of 1 in each half: 0.5 a half, 2/3 whole."""
+    generator = np.random.default_rng(2)
+    true = generator.normal(size=(20_000, 1))
+    rows = true + generator.normal(size=(20_000, 2))
+    assert comparisons.reliability(rows) == pytest.approx(2 / 3, abs=0.02)
+    assert comparisons.reliability(np.ones((5, 2))) == 0
+
+
+def test_boundaries_of_a_sample(run: Results) -> None:
+    found = explaining.boundary(run, "net")
+    assert (found["random"] / found["worst"]).to_numpy() == pytest.approx(40)
+    assert (found["flat"] == 20).all()
+    rows = judge(FURTHER, run.folder).set_index("claim")
+    row = rows.loc["boundary against a flat one"]
+    assert [row["estimate"], row["ci_low"], row["ci_high"]] == pytest.approx([1, 1, 1])
+
+
+def test_every_comparison_is_judged_where_its_probes_are_measured(run: Results) -> None:
+    judged = judge(FURTHER, run.folder)
+    assert {claim.name for claim in comparisons.COMPARISONS} <= set(judged["claim"])
+    assert judged.loc[judged["claim"] == "global bound against Jacobian", "verdict"].tolist() == [
+        "not measured in this run"
+    ]
+    alone = judge(MINIMAL_RUN, run.folder)
+    assert not {claim.name for claim in comparisons.COMPARISONS[1:]} & set(alone["claim"])
+
+
+@pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.needs) > 1])
+def test_a_comparison_of_several_probes_needs_them_all(run: Results, claim: Claim) -> None:
+    fewer = replace(FURTHER, further_probes=tuple(name for name in FURTHER.further_probes if name != claim.needs[0]))
+    assert claim.name not in set(judge(fewer, run.folder)["claim"])
+
+
+def test_chapters_say_what_the_tables_hold(run: Results) -> None:
+    claims = judge(FURTHER, run.folder)
+    said = {chapter.figure: chapter.says(run, claims) for chapter in CHAPTERS}
+    assert set(said) == {name for name in figures.FIGURES if name.startswith("beyond")}
+    assert "0.4 for net. In one step it falls most at" in said["beyond_depth"]
+    assert "within 0.0% for net" in said["beyond_frequency"]
+    assert "no boundary is met in 33% for net of the random directions" in said["beyond_boundary"]
+    assert "times 2 (2 to 2) for net" in said["beyond_boundary"]
+    assert "For net there is no global bound: mul of two tensors is not on the list." in said["beyond_lipschitz"]
+    assert "times 100 (100 to 100) for net" in said["beyond_lipschitz"]
+    assert "too few samples" in said["beyond_controls"]
+    assert said["beyond_adversarial"].startswith("Of 5 rank correlations")
+    for text in said.values():
+        assert "nan" not in text
+        assert "not measured" not in text
+
+
+def test_a_chapter_counts_controls(run: Results) -> None:
+    config = replace(FURTHER, controls=("identity",))
+    for path in sorted((run.folder / "metrics" / "net").glob("*.parquet")):
+        table = pd.read_parquet(path)
+        write_table(run.folder / "metrics" / "net~identity" / path.name, table)
+    [chapter] = [chapter for chapter in CHAPTERS if chapter.figure == "beyond_controls"]
+    said = chapter.says(Results(config, run.folder), judge(config, run.folder))
+    assert said.startswith("In 4 of 4 comparisons with a control no difference is shown")
+    assert "identity 4 of 4" in said
+    assert set(CONTROLS) > {"identity"}
