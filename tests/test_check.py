@@ -46,6 +46,26 @@ def test_a_probe_that_does_not_exist(raw: dict[str, Any], tmp_path: Path) -> Non
         check(load_config({**raw, "further_probes": ["alfa"]}), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"further_probes": ["frequency"]}, "networks.net: has no convolution to measure frequency by; remove"),
+        (
+            {"further_probes": ["depth"], "direct": {"layers": {"net": ["2"]}}},
+            r"direct.layers.net: layer '2' does not exist in the network; known: 0, 1\.",
+        ),
+    ],
+)
+def test_what_a_direct_probe_needs(raw: dict[str, Any], tmp_path: Path, settings: Any, sentence: str) -> None:
+    with pytest.raises(EpsballError, match=sentence):
+        check(load_config({**raw, **settings}), tmp_path)
+
+
+def test_layers_of_a_network_that_is_not_there(raw: dict[str, Any]) -> None:
+    with pytest.raises(EpsballError, match=r"direct.layers has 'nets', no network .*; did you mean 'net'\?"):
+        load_config({**raw, "direct": {"layers": {"nets": ["2"]}}})
+
+
 def test_a_study_that_fits(raw: dict[str, Any], tmp_path: Path) -> None:
     table = check(load_config(raw), tmp_path)
     row = table.iloc[0].to_dict()

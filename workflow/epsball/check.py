@@ -13,7 +13,7 @@ from epsball.controls import chosen_controls
 from epsball.datasets import Pool, missing, open_pool
 from epsball.errors import EpsballError
 from epsball.forward import device, inputs
-from epsball.probes import chosen
+from epsball.probes import PROBES, chosen, require
 from epsball.sources import fetches
 
 _log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     for network in config.networks.values():
         try:
             if network.dataset in pools:
-                rows.append(_fit(network, pools[network.dataset], unusable[network.dataset]))
+                rows.append(_fit(config, network, pools[network.dataset], unusable[network.dataset]))
             else:
                 networks.open_network(network, pretrained=not fetches(network))
         except EpsballError as error:
@@ -66,7 +66,7 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _fit(spec: NetworkSpec, pool: Pool, unusable: int) -> dict[str, object]:
+def _fit(config: Config, spec: NetworkSpec, pool: Pool, unusable: int) -> dict[str, object]:
     # Published weights are downloaded and verified by a rule.
     network = networks.open_network(spec, pretrained=not fetches(spec))
     picture = next(pool.batches(1))[1][0]
@@ -84,6 +84,9 @@ def _fit(spec: NetworkSpec, pool: Pool, unusable: int) -> dict[str, object]:
             f"networks.{spec.name}: has {classes} outputs, but dataset '{spec.dataset}' has labels from "
             f"{int(pool.labels.min())} to {worst}; labels count from 0 in the order of the outputs"
         )
+    for name in config.further_probes:
+        if name in PROBES:
+            require(name, network, spec.name, config.direct)
     return {
         "network": spec.name,
         "dataset": spec.dataset,

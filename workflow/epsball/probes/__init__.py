@@ -20,6 +20,7 @@ from epsball.errors import EpsballError, nearest
 from epsball.provenance import declared
 
 if TYPE_CHECKING:
+    from epsball.networks import Network
     from epsball.subject import Subject
 
 PROBES = {
@@ -96,6 +97,17 @@ def direct_probe(name: str) -> DirectProbe:
 def is_direct(name: str) -> bool:
     """Whether a probe asks the network itself."""
     return "FAMILY" not in declared(PROBES[name])
+
+
+def require(name: str, network: Network, network_name: str, settings: Direct) -> None:
+    """Check that a network has what a direct probe needs; a probe that needs something has a function of this name.
+
+    Raises:
+        EpsballError: it has not.
+    """
+    check = getattr(importlib.import_module(PROBES[name]), "require", None)
+    if is_direct(name) and check is not None:
+        check(network, network_name, settings)
 
 
 def family_of(name: str) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 from epsball import layers
 from epsball.config import Ball, Direct
 from epsball.errors import EpsballError
+from epsball.networks import Network
 from epsball.scores import Array
 from epsball.subject import Subject
 
@@ -76,6 +77,18 @@ def measure(subject: Subject) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def require(network: Network, network_name: str, settings: Direct) -> None:
+    """See `epsball.probes.require`."""
+    _names(network, network_name, settings)
+
+
+def _names(network: Network, network_name: str, settings: Direct) -> list[str]:
+    try:
+        return layers.chosen(network.module, settings.layers.get(network_name, ()))
+    except EpsballError as error:
+        raise EpsballError(f"direct.layers.{network_name}: {error}") from None
+
+
 class _Seen:
     """What is kept of a layer's outputs.
 
@@ -107,10 +120,7 @@ def _cells(ball: Ball) -> list[tuple[str, float]]:
 def _groups(subject: Subject) -> Iterator[list[str]]:
     """Layers in the order of a pass, in groups whose outputs fit into memory."""
     module = subject.network.module
-    try:
-        names = layers.chosen(module, subject.settings.layers.get(subject.network_name, ()))
-    except EpsballError as error:
-        raise EpsballError(f"direct.layers.{subject.network_name}: {error}") from None
+    names = _names(subject.network, subject.network_name, subject.settings)
     budget = subject.settings.layer_memory * 1e6
     group: list[str] = []
     taken = 0.0

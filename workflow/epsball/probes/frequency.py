@@ -66,6 +66,20 @@ def measure(subject: Subject) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
+def require(network: Network, network_name: str, settings: Direct) -> None:
+    """See `epsball.probes.require`."""
+    _convolutions(network, network_name)
+
+
+def _convolutions(network: Network, name: str) -> list[nn.Conv2d]:
+    found = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    if not found:
+        raise EpsballError(
+            f"networks.{name}: has no convolution to measure frequency by; remove 'frequency' from further_probes"
+        )
+    return found
+
+
 class _ReachedError(Exception):
     """The first convolution was passed; the rest of the network need not be."""
 
@@ -79,8 +93,7 @@ def _first_layer(network: Network, images: Tensor, name: str) -> tuple[Tensor, T
         found.append((inputs[0].cpu().double(), output.cpu().double(), part))
         raise _ReachedError
 
-    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
-    handles = [part.register_forward_hook(stop) for part in convolutions]
+    handles = [part.register_forward_hook(stop) for part in _convolutions(network, name)]
     try:
         with torch.inference_mode():
             network(images)
@@ -89,9 +102,7 @@ def _first_layer(network: Network, images: Tensor, name: str) -> tuple[Tensor, T
     finally:
         for handle in handles:
             handle.remove()
-    raise EpsballError(
-        f"networks.{name}: has no convolution to measure frequency by; remove 'frequency' from further_probes"
-    )
+    raise EpsballError(f"networks.{name}: no convolution is passed to measure frequency by")
 
 
 def _parseval(moved: Tensor, weight: Tensor, layer: nn.Conv2d) -> Array:
