@@ -12,7 +12,7 @@ from epsball.errors import EpsballError
 from epsball.probes import direct_probe
 from torch import Tensor, nn
 
-SIDE = 32
+SIDE = 64
 
 
 def image() -> Tensor:
@@ -43,7 +43,8 @@ def test_independent_elements_have_a_flat_spectrum_and_low_frequencies_have_not(
     assert flat["difference"].to_numpy() == pytest.approx(np.sqrt(2), rel=0.15)
     assert (flat["spread"] < 0.2).all()
     gain = {name: (rows["measured"] / rows["white"]).to_numpy() for name, rows in table.groupby("family")}
-    assert gain["coarse"][0] > 10 > 2 > gain["permuted_coarse"][0]
+    # No permutation changes the mean of all elements, which the first filter passes.
+    assert gain["coarse"][0] > 10 > 4 > gain["permuted_coarse"][0]
     assert gain["coarse"][1] < 0.5 < gain["permuted_coarse"][1]
 
 
