@@ -19,7 +19,7 @@ from epsball.config import Config, NetworkSpec, load_config
 from epsball.errors import EpsballError
 from epsball.figures import save, sensitivity, style
 from epsball.files import write_table
-from epsball.readings import compare, readings, summary
+from epsball.readings import compare, describe, readings, summary
 from epsball.verdicts import judge
 from epsball.weights import save as save_weights
 from PIL import Image
@@ -147,13 +147,15 @@ def test_the_figure_shows_every_cell(two: dict[str, Path], tmp_path: Path) -> No
         table.loc[place, "verdict"] = verdict
     table.loc[table["verdict"] == "not measured in this run", "estimate"] = np.nan
     with style.paper():
-        figure = sensitivity.draw(table)
+        figure = sensitivity.draw(table, describe(load_config(RAW)))
         save(figure, tmp_path / "sensitivity.tsv")
     [ax] = figure.axes
     assert len(ax.patches) == len(table)
     assert len(ax.texts) == len(CLAIMS) + table["estimate"].notna().sum()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(VERDICTS)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["base\n", "clip\non"]
+    assert "base: norm l2, ε 0.1, clip off, noise uniform, threshold 0.99; each" in ax.get_xlabel()
+    assert "share of them (> 0.5)" in [label.get_text() for label in ax.get_yticklabels()]
     assert (tmp_path / "sensitivity.pdf").read_bytes().startswith(b"%PDF")
     assert "<svg" in (tmp_path / "sensitivity.svg").read_text()
     assert np.asarray(Image.open(tmp_path / "sensitivity.png").convert("L")).std() > 10

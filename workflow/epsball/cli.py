@@ -99,13 +99,14 @@ def _compare_readings(folder: Path) -> None:
     from epsball.figures import sensitivity, style  # takes a second
 
     raw = _raw(folder / f"{readings.BASE}.yaml")
-    run = load_config(raw).run.removesuffix(readings.run_of("", readings.BASE))
+    base = load_config(raw)
+    run = base.run.removesuffix(readings.run_of("", readings.BASE))
     found = [name for name in readings.readings(raw | {"run": run}) if (folder / f"{name}.yaml").is_file()]
     table = readings.compare({name: Path("results") / readings.run_of(run, name) for name in found})
     path = Path("results") / run / "sensitivity.tsv"
     files.write_table(path, table)
     with style.paper():
-        figures.save(sensitivity.draw(table), path)
+        figures.save(sensitivity.draw(table, readings.describe(base)), path)
     print("\n".join(readings.summary(table)))
     print(f"\nTable: {path}\nFigure: {path.with_suffix('.png')}, .pdf, .svg")
 

@@ -70,6 +70,16 @@ def run_of(base: str, reading: str) -> str:
     return f"{base}-{reading}"
 
 
+def describe(config: Config) -> str:
+    """How a configuration reads the paper, in a few words."""
+    ball = config.ball
+    thresholds = sorted({dataset.threshold for dataset in config.datasets.values()})
+    return (
+        f"norm {ball.norm}, ε {ball.epsilon:g}, clip {_word(ball.clip)}, noise {ball.noise}, "
+        f"threshold {' or '.join(f'{threshold:g}' for threshold in thresholds)}"
+    )
+
+
 def _changes(raw: Mapping[str, Any], base: Config) -> Iterator[tuple[str, dict[str, Any]]]:
     """The base with one thing changed, each way that is possible, and a name."""
     for key, values in _OPEN.items():

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from epsball.claims import CLAIMS
+from epsball.claims import ALL_NETWORKS, CLAIMS
 from epsball.figures import style
 
 # Of Okabe & Ito, and as different in lightness as in hue: it is read in grey as well.
@@ -24,11 +24,12 @@ _STATEMENTS = {claim.name: claim.statement for claim in CLAIMS}
 _ROW = 0.185  # inches
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(table: pd.DataFrame, base: str) -> Figure:
     """A column a reading; under each claim a row a network, coloured by verdict, the estimate written in.
 
     Args:
         table: see `epsball.readings.compare`.
+        base: how the base reads the paper, in words.
     """
     places = {reading: place for place, reading in enumerate(table["reading"].unique())}
     claims = table.groupby("claim", sort=False)
@@ -43,7 +44,7 @@ def draw(table: pd.DataFrame) -> Figure:
         for network, cells in claim.groupby("network", sort=False):
             row += 1
             own = cells["bound"].iloc[0]
-            networks[row] = str(network) if own == bound else f"{network} ({own})"
+            networks[row] = str(network) if network != ALL_NETWORKS else f"share of them ({own})"
             for reading, estimate, verdict in zip(cells["reading"], cells["estimate"], cells["verdict"], strict=True):
                 _cell(ax, places[reading], row, estimate, verdict)
         row += 1
@@ -51,6 +52,7 @@ def draw(table: pd.DataFrame) -> Figure:
     ax.set_xticks(np.arange(len(places)) + 0.5, [_heading(reading) for reading in places])
     ax.set_yticks([place + 0.5 for place in networks], list(networks.values()))
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    ax.set_xlabel(f"base: {base}; each other column: one change", color="0.35", fontsize="small")
     ax.grid(False)
     ax.spines[:].set_visible(False)
     shown = [verdict for verdict in _COLOURS if (table["verdict"] == verdict).any()]
