@@ -140,7 +140,8 @@ def _claims(reading: str, folder: Path) -> pd.DataFrame:
         table = pd.read_csv(path, sep="\t")
     except FileNotFoundError:
         raise EpsballError(
-            f"reading '{reading}' has no verdicts yet: '{path}' does not exist; run its configuration first"
+            f"reading '{reading}' has no verdicts yet: '{path}' does not exist; run its configuration, or remove it to "
+            "leave the reading out"
         ) from None
     papers = table["claim"].isin([claim.name for claim in CLAIMS]) & table["control"].isna()
     kept = table.loc[papers, list(_COLUMNS)].fillna({"dataset": ""})  # "all networks" are of none
