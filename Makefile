@@ -3,13 +3,18 @@ CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: help reproduce test check lint soak test-slurm bench clean
+.PHONY: help reproduce sensitivity test check lint soak test-slurm bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 reproduce: $(READY) ## environment, install, the default run, where to look
 	$(BIN)/snakemake --cores $(CORES)
+
+READINGS := results/sensitivity/readings
+sensitivity: $(READY) ## the paper's claims under every reading of it: configurations, runs, table, figure
+	commands=$$($(BIN)/epsball readings config/sensitivity.yaml $(READINGS) --cores $(CORES)) && PATH="$(CURDIR)/$(BIN):$$PATH" sh -exc "$$commands"
+	$(BIN)/epsball sensitivity $(READINGS)
 
 test: $(READY) lint ## environment, install, everything checked
 	$(BIN)/python tests/slurm.py $(BIN)/pytest -n $(CORES) --dist loadgroup

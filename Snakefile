@@ -35,4 +35,5 @@ onstart:
 
 
 onsuccess:
-    print(f"\nReport: {RUN}/report.html\nClaims: {RUN}/claims.tsv\nFigures: {RUN}/figures/")
+    places = {"Report": "report.html", "Claims": "claims.tsv", "Figures": "figures/"}
+    print("", *(f"{name}: {RUN}/{place}" for name, place in places.items() if Path(RUN, place).exists()), sep="\n")

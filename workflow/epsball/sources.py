@@ -21,6 +21,8 @@ SOURCES = {
 
 _OWN = "epsball.networks.own"
 
+_LOAD_STATE = ("sign", "torchvision", "timm")  # what `weights` is to them: a file of the network's state dict
+
 
 def source(spec: NetworkSpec) -> str:
     """The module that knows a network's source."""
@@ -33,6 +35,11 @@ def modules(spec: NetworkSpec) -> list[str]:
     architectures: dict[str, str] = declared(names[0]).get("ARCHITECTURES", {})
     name = spec.factory.split(":", 1)[1]
     return names + ([architectures[name]] if name in architectures else [])
+
+
+def loads_state(spec: NetworkSpec) -> bool:
+    """Whether a network takes what a run keeps of it, `networks/<name>/weights.safetensors`, as its `weights`."""
+    return spec.factory.split(":", 1)[0] in _LOAD_STATE
 
 
 def files_digest(spec: NetworkSpec) -> str:

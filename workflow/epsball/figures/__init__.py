@@ -89,7 +89,13 @@ def draw(name: str, config: Config, folder: Path, path: Path) -> None:
     from epsball.figures import style  # takes a second to import, in each job that asks for names alone
 
     with style.paper():
-        drawn = figure(name).draw(Results(config, folder))
-        for suffix in (".pdf", ".svg", ".png"):
-            with files.whole(path.with_suffix(suffix)) as beside:
-                drawn.savefig(beside, format=suffix[1:], dpi=style.DPI, metadata=style.METADATA[suffix])
+        save(figure(name).draw(Results(config, folder)), path)
+
+
+def save(drawn: Figure, path: Path) -> None:
+    """Write a figure as PDF, SVG and PNG, each whole or not at all; within `style.paper()`, as it was drawn."""
+    from epsball.figures import style
+
+    for suffix in (".pdf", ".svg", ".png"):
+        with files.whole(path.with_suffix(suffix)) as beside:
+            drawn.savefig(beside, format=suffix[1:], dpi=style.DPI, metadata=style.METADATA[suffix])

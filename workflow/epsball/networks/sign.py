@@ -1,13 +1,15 @@
-"""The paper's two traffic sign networks, built untrained: the workflow trains them."""
+"""The paper's two traffic sign networks. None has published their weights: the workflow trains them, or has a file."""
 
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 from torch import nn
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
+from epsball.networks import state
 
 ARCHITECTURES = {
     "ciresan2012": "epsball.networks.ciresan2012",
@@ -16,9 +18,11 @@ ARCHITECTURES = {
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
-    """See `epsball.networks.build`."""
+    """See `epsball.networks.build`. Untrained, where the configuration has no file of its state dict as `weights`."""
     name = spec.factory.split(":", 1)[1]
     if name not in ARCHITECTURES:
         raise EpsballError(f"factory 'sign:{name}' does not exist; {nearest(name, ARCHITECTURES)}")
     module: nn.Module = importlib.import_module(ARCHITECTURES[name]).build(**spec.args)
+    if pretrained and spec.weights:
+        state.load_file(module, Path(spec.weights))
     return module
