@@ -45,6 +45,12 @@ def test_code_counts_through_imports(library: Path) -> None:
     assert digest(library, "figure.py", "epsball.figures.fig5_functions") == figure
 
 
+def test_what_is_imported_for_its_types_alone_does_not_count(library: Path) -> None:
+    measure = digest(library, "measure.py", "epsball.probes.topology")
+    edit(library, "subject.py", "self.ball.draws", "self.ball.draws + 1")
+    assert digest(library, "measure.py", "epsball.probes.topology") == measure
+
+
 def test_only_what_a_stage_loads_counts(library: Path) -> None:
     uniform = digest(library, "activate.py", "epsball.families.uniform")
     permuted = digest(library, "activate.py", "epsball.families.permuted")
