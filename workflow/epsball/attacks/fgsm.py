@@ -18,7 +18,7 @@ _STEPS = 20  # of the line search, up to the reach: a factor of 1.44 each
 
 def attack(target: Target) -> Tensor:
     """See `epsball.attacks.Attack`."""
-    label = torch.tensor(target.label, device=target.image.device)
+    label = torch.tensor(target.label)
     gradient, _ = target.gradient(target.image, lambda logits: cross_entropy(logits, label))
     signs = gradient.sign()
     length = float(torch.linalg.vector_norm(signs))

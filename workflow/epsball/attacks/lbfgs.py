@@ -63,7 +63,7 @@ def attack(target: Target) -> Tensor:
 
 def _objective(scaled: Array, target: Target, wanted: int, weight: float, unit: float) -> tuple[float, Array]:
     """Value and gradient, with r = unit · scaled."""
-    label = torch.tensor(wanted, device=target.image.device)
+    label = torch.tensor(wanted)
     loss = 0.0
 
     def cross(logits: Tensor) -> Tensor:

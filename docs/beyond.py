@@ -1,0 +1,49 @@
+"""Put the chapters of a run that goes beyond the paper into the documentation: python docs/beyond.py CONFIG, after it.
+
+Writes beyond_<run>.md: each chapter's figure, what it says in sentences made of the numbers, and its caveat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from epsball.chapters import CHAPTERS
+from epsball.config import load_config
+from epsball.figures import names
+from epsball.results import Results
+
+DOCS = Path(__file__).parent
+
+
+def main(configuration: Path) -> None:
+    """Write the page of a run and copy its figures beside it."""
+    config = load_config(yaml.safe_load(configuration.read_text(encoding="utf-8")))
+    folder = DOCS.parent / "results" / config.run
+    results, claims = Results(config, folder), pd.read_csv(folder / "claims.tsv", sep="\t").fillna({"control": ""})
+    samples = ", ".join(f"{len(results.samples(name))} {name}" for name in config.datasets)
+    lines = [
+        f"# Beyond the paper: the run `{config.run}`",
+        "",
+        f"    snakemake --cores 2 --configfile config/{configuration.name}",
+        f"    python docs/beyond.py config/{configuration.name}",
+        "",
+        f"Samples: {samples}. T = {config.ball.draws} draws, of which probes that ask the network itself look at "
+        f"{config.direct.draws}. This page is made from the run's tables. Brackets are 95% intervals over samples.",
+    ]
+    for chapter in CHAPTERS:
+        if chapter.figure in names(config):
+            picture = f"{config.run}_{chapter.figure}.png"
+            shutil.copy(folder / "figures" / f"{chapter.figure}.png", DOCS / picture)
+            lines += ["", f"## {chapter.title}", "", chapter.says(results, claims), ""]
+            lines += [f"![{chapter.title}]({picture})", "", f"*{chapter.caveat}*"]
+    (DOCS / f"beyond_{config.run}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    main(parser.parse_args().config)
