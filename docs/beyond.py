@@ -1,6 +1,6 @@
 """Put the chapters of a run that goes beyond the paper into the documentation: python docs/beyond.py CONFIG, after it.
 
-Writes beyond_<run>.md: each chapter's figure, what it says in sentences made of the numbers, and its caveat.
+Writes <run>.md: each chapter's figure, what it says in sentences made of the numbers, and its caveat.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def main(configuration: Path) -> None:
     ]
     for chapter in CHAPTERS:
         if chapter.figure in names(config):
-            picture = f"{config.run}_{chapter.figure}.png"
+            picture = f"{config.run}_{chapter.figure.removeprefix('beyond_')}.png"
             shutil.copy(folder / "figures" / f"{chapter.figure}.png", DOCS / picture)
             lines += ["", f"## {chapter.title}", "", chapter.says(results, claims), ""]
             lines += [f"![{chapter.title}]({picture})", "", f"*{chapter.caveat}*"]
-    (DOCS / f"beyond_{config.run}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (DOCS / f"{config.run}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

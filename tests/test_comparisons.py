@@ -12,7 +12,7 @@ from conftest import MINIMAL_RUN, write_run
 from epsball import comparisons, explaining, figures
 from epsball.chapters import CHAPTERS
 from epsball.claims import Claim
-from epsball.config import Config
+from epsball.config import Config, TrainingSpec
 from epsball.files import write_table
 from epsball.probes import PAPERS, PROBES
 from epsball.results import Results
@@ -71,12 +71,38 @@ def test_boundaries_of_a_sample(run: Results) -> None:
 
 def test_every_comparison_is_judged_where_its_probes_are_measured(run: Results) -> None:
     judged = judge(FURTHER, run.folder)
-    assert {claim.name for claim in comparisons.COMPARISONS} <= set(judged["claim"])
+    alone = {claim.name for claim in comparisons.COMPARISONS if claim.applies(FURTHER, "net")}
+    assert alone <= set(judged["claim"])
+    assert not {claim.name for claim in comparisons.COMPARISONS if claim.across} & set(judged["claim"])
     assert judged.loc[judged["claim"] == "global bound against Jacobian", "verdict"].tolist() == [
         "not measured in this run"
     ]
-    alone = judge(MINIMAL_RUN, run.folder)
-    assert not {claim.name for claim in comparisons.COMPARISONS[1:]} & set(alone["claim"])
+    papers = judge(MINIMAL_RUN, run.folder)
+    assert not {claim.name for claim in comparisons.COMPARISONS[1:]} & set(papers["claim"])
+
+
+def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(run: Results) -> None:
+    plain = TrainingSpec()
+    spec = replace(FURTHER.networks["net"], training=plain)
+    robust = replace(spec, name="robust", training=replace(plain, adversarial_radius=0.5))
+    config = replace(FURTHER, networks={"net": spec, "robust": robust})
+    for path in sorted((run.folder / "metrics" / "net").glob("*.parquet")):
+        table = pd.read_parquet(path)
+        for column in {"distance"} & set(table) if path.stem == "boundary" else {"gradient_margin"} & set(table):
+            table[column] = table[column] * (4 if column == "distance" else 0.25)
+        write_table(run.folder / "metrics" / "robust" / path.name, table)
+    assert explaining.standard(config, "robust") == "net"
+    assert explaining.standard(config, "net") is None
+    judged = judge(config, run.folder)
+    changed = judged[judged["claim"].str.startswith("adversarial training")].set_index("claim")["estimate"]
+    assert set(judged.loc[judged["claim"].str.startswith("adversarial training"), "network"]) == {"robust"}
+    assert changed["adversarial training: distance"] == pytest.approx(2)
+    assert changed["adversarial training: gradient"] == pytest.approx(-2)
+    assert changed["adversarial training: margin"] == 0
+    [row] = judged[judged["claim"] == "explains adversarial examples across networks: margin"].to_dict("records")
+    assert row["network"] == "all networks"
+    both = pd.concat([explaining.explaining(Results(config, run.folder), name) for name in config.networks])
+    assert row["estimate"] == pytest.approx(stats.spearmanr(both["margin"], both["distance"]).statistic)
 
 
 @pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.needs) > 1])

@@ -170,17 +170,28 @@ def _boundary(results: Results, claims: pd.DataFrame) -> str:
 
 
 def _adversarial(results: Results, claims: pd.DataFrame) -> str:
-    rows = claims[claims["claim"].str.startswith("explains adversarial examples: ")]
+    rows = claims[claims["claim"].str.startswith("explains adversarial examples")]
     shown = rows[rows["verdict"] == "differs"]
-    found = ", ".join(
-        f"{QUANTITIES[row['claim'].split(': ')[1]][1]} for {row['network']} ({number(row['estimate'])}, "
-        f"{number(row['ci_low'])} to {number(row['ci_high'])})"
-        for row in shown.to_dict("records")
-    )
     judged = rows["verdict"].isin(["differs", "no difference shown"]).sum()
-    return (
+    found = _listed(shown)
+    said = (
         f"Of {judged} rank correlations with the smallest adversarial distance that could be judged, {len(shown)} "
         f"exclude 0{': ' + found if found else ''}. One in twenty does so by chance."
+    )
+    trained = claims[claims["claim"].str.startswith("adversarial training: ") & (claims["verdict"] == "differs")]
+    changed = trained.assign(
+        estimate=2 ** trained["estimate"], ci_low=2 ** trained["ci_low"], ci_high=2 ** trained["ci_high"]
+    )
+    changed = changed[changed["claim"] != "adversarial training: rho"]
+    return said + (f" Adversarial training multiplies {_listed(changed)}." if len(changed) else "")
+
+
+def _listed(rows: pd.DataFrame) -> str:
+    words = {name: words for name, (_, words) in QUANTITIES.items()} | {"distance": "the smallest adversarial distance"}
+    return ", ".join(
+        f"{words[row['claim'].split(': ')[1]]} for {row['network']} ({number(row['estimate'])}, "
+        f"{number(row['ci_low'])} to {number(row['ci_high'])})"
+        for row in rows.to_dict("records")
     )
 
 

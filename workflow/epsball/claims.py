@@ -38,6 +38,8 @@ class Claim:
         statistic: of such rows, the estimate.
         exact: whether it is a share of samples, whose interval is known without resampling.
         needs: further probes, of the network alone.
+        across: whether its values are of all networks of a dataset together, whichever of them is asked for.
+        applies: whether it can be said of a network.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Claim:
     statistic: Callable[[np.ndarray], float]
     exact: bool = False
     needs: tuple[str, ...] = ()
+    across: bool = False
+    applies: Callable[[Config, str], bool] = lambda config, network: True
 
     def estimate(self, results: Results, network: str) -> Estimate | None:
         """The estimate of a network or a control, with its interval over samples."""

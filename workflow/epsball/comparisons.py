@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 
 from epsball.claims import Claim, Values, log_ratio, median, wide
-from epsball.explaining import QUANTITIES, at_largest, boundary, explaining, rank_correlation
+from epsball.explaining import (
+    QUANTITIES,
+    at_largest,
+    boundary,
+    explaining,
+    first_of_several,
+    rank_correlation,
+    standard,
+    together,
+)
 from epsball.results import Results
 
 
@@ -83,11 +92,40 @@ def _against_flat(results: Results, network: str) -> Values:
     return doublings
 
 
-def _explained_by(quantity: str) -> Callable[[Results, str], Values]:
-    columns = [quantity, "distance"] + (["margin"] if quantity != "margin" else [])
+def _columns(quantity: str) -> list[str]:
+    return [quantity, "distance"] + (["margin"] if quantity != "margin" else [])
 
+
+def _explained_by(quantity: str) -> Callable[[Results, str], Values]:
     def values(results: Results, network: str) -> Values:
-        return explaining(results, network)[columns].dropna()
+        return explaining(results, network)[_columns(quantity)].dropna()
+
+    return values
+
+
+def _explained_across(quantity: str) -> Callable[[Results, str], Values]:
+    def values(results: Results, network: str) -> Values:
+        of_all = together(results, network)
+        networks = results.config.networks_of(results.config.networks[network].dataset)
+        return of_all[[f"{name} {spec.name}" for spec in networks for name in _columns(quantity)]].dropna()
+
+    return values
+
+
+def _pooled(quantity: str) -> Callable[[np.ndarray], float]:
+    return lambda rows: rank_correlation(rows.reshape(-1, len(_columns(quantity))))
+
+
+def _changed_by_training(quantity: str) -> Callable[[Results, str], Values | None]:
+    """log2 of the ratio to the standard network of the same architecture, sample by sample; of ρ the difference."""
+
+    def values(results: Results, network: str) -> Values | None:
+        other = standard(results.config, network)
+        if other is None:
+            return None
+        robust, plain = (explaining(results, name)[quantity] for name in (network, other))
+        changed: pd.Series = robust - plain if quantity == "rho" else log_ratio(robust, plain) / np.log(2)
+        return changed.dropna()
 
     return values
 
@@ -228,5 +266,39 @@ COMPARISONS = (
             needs=("gradient", "topology_mixed"),
         )
         for quantity, (_, words) in QUANTITIES.items()
+    ),
+    *(
+        Claim(
+            f"explains adversarial examples across networks: {quantity}",
+            f"the same of the {words}, over samples and networks of a dataset together; intervals over samples",
+            "boundary",
+            0.0,
+            True,
+            _explained_across(quantity),
+            _pooled(quantity),
+            needs=("gradient", "topology_mixed"),
+            across=True,
+            applies=first_of_several,
+        )
+        for quantity, (_, words) in QUANTITIES.items()
+    ),
+    *(
+        Claim(
+            f"adversarial training: {quantity}",
+            f"what adversarial training does to the {words}: median "
+            + ("difference" if quantity == "rho" else "log2 of the ratio")
+            + " to the same architecture trained without, paired over samples",
+            "boundary",
+            0.0,
+            True,
+            _changed_by_training(quantity),
+            median,
+            needs=("gradient", "topology_mixed"),
+            applies=lambda config, network: standard(config, network) is not None,
+        )
+        for quantity, words in {
+            "distance": "smallest adversarial distance",
+            **{name: words for name, (_, words) in QUANTITIES.items()},
+        }.items()
     ),
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from epsball.config import Config
 from epsball.results import Results
 
 QUANTITIES = {
@@ -59,6 +60,30 @@ def explaining(results: Results, network: str) -> pd.DataFrame:
             "distance": boundary(results, network)["worst"],
         }
     )
+
+
+def together(results: Results, network: str) -> pd.DataFrame:
+    """The same of all networks of a network's dataset, side by side: a row a sample, the columns of each in turn."""
+    networks = results.config.networks_of(results.config.networks[network].dataset)
+    return pd.concat([explaining(results, spec.name).add_suffix(f" {spec.name}") for spec in networks], axis=1)
+
+
+def first_of_several(config: Config, network: str) -> bool:
+    """Whether a network is the first of a dataset that has more."""
+    networks = config.networks_of(config.networks[network].dataset)
+    return len(networks) > 1 and networks[0].name == network
+
+
+def standard(config: Config, network: str) -> str | None:
+    """The network that one trained adversarially is like in everything else; None for any other."""
+    spec = config.networks[network]
+    if spec.training is None or not spec.training.adversarial_radius:
+        return None
+    for other in config.networks_of(spec.dataset):
+        plain = other.training is not None and not other.training.adversarial_radius
+        if plain and (other.factory, other.args) == (spec.factory, spec.args):
+            return other.name
+    return None
 
 
 def rank_correlation(rows: np.ndarray) -> float:

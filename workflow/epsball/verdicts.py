@@ -38,8 +38,12 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
         if claim is STRONGLY:
             rows.append(_most_networks(results))
     for claim in COMPARISONS:
-        for network in config.networks:
-            if {claim.probe, *claim.needs} <= set(chosen(config)):
+        if not {claim.probe, *claim.needs} <= set(chosen(config)):
+            continue
+        for network in filter(lambda name: claim.applies(config, name), config.networks):
+            if claim.across:
+                rows.append(_comparison(results, claim, network) | {"network": ALL_NETWORKS})
+            else:
                 rows += [_comparison(results, claim, network), *_against_controls(results, claim, network)]
     return pd.DataFrame(rows)
 
