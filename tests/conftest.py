@@ -218,7 +218,7 @@ def _write_further(folder: Path, rows: pd.DataFrame, size: np.ndarray) -> None:
     }
     write_table(metrics / "expansion.parquet", beyond.assign(**shares))
     layers = beyond.merge(pd.DataFrame({"depth": range(4), "layer": ["image", "conv", "pool", "fc"]}), how="cross")
-    layers = layers.assign(rho=1 - layers["depth"] / 5, relative=1.0 + layers["depth"])
+    layers = layers.assign(rho=1 - layers["depth"] / 5, relative=1.0 + layers["depth"], kind="")
     write_table(metrics / "depth.parquet", pd.concat([layers.assign(family=name) for name in ("uniform", "mixed")]))
     columns = ("sampled_rms", "sampled_max", "jacobian_norm", "margin_gradient", "clever_largest", "clever_lipschitz")
     bounds = one.assign(**{name: 10.0**place for place, name in enumerate(columns)}, global_bound=np.nan)
@@ -231,7 +231,9 @@ def _write_further(folder: Path, rows: pd.DataFrame, size: np.ndarray) -> None:
     found = beyond.merge(directions, how="cross")
     distance = generator.uniform(0.5, 1.5, len(names)).repeat(len(found) // len(names))
     distance = np.where(found["kind"] == "random", np.where(found["direction"] == "2", np.inf, 40 * distance), distance)
-    found = found.assign(score=1 / (1 + found["radius"]), distance=distance, censored=np.isinf(distance), flat=20.0)
+    found = found.assign(
+        score=1 / (1 + found["radius"]), distance=distance, censored=np.isinf(distance), flat=20.0, reach=80.0
+    )
     write_table(metrics / "boundary.parquet", found)
     filters = pd.DataFrame({"filter": range(5), "measured": 10.0 ** np.arange(5)})
     filters = filters.merge(pd.DataFrame({"family": ["permuted", "coarse", "permuted_coarse"]}), how="cross")

@@ -367,5 +367,5 @@ def test_twice_gives_the_same() -> None:
     pd.testing.assert_frame_equal(tables[0], tables[1])
     assert list(tables[0]) == [
         "kind", "direction", "radius", "score", "margin", "misclassified", "distance", "censored", "prediction", "flat",
-        "clean_margin",
+        "reach", "clean_margin",
     ]  # fmt: skip

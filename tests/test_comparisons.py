@@ -58,6 +58,7 @@ def test_reliability_of_halves() -> None:
     rows = true + generator.normal(size=(20_000, 2))
     assert comparisons.reliability(rows) == pytest.approx(2 / 3, abs=0.02)
     assert comparisons.reliability(np.ones((5, 2))) == 0
+    assert comparisons.reliability(np.c_[np.arange(9), -(np.arange(9) ** 1.5)]) == -1
 
 
 def test_boundaries_of_a_sample(run: Results) -> None:
@@ -67,6 +68,17 @@ def test_boundaries_of_a_sample(run: Results) -> None:
     rows = judge(FURTHER, run.folder).set_index("claim")
     row = rows.loc["boundary against a flat one"]
     assert [row["estimate"], row["ci_low"], row["ci_high"]] == pytest.approx([1, 1, 1])
+
+
+def test_beyond_the_reach_of_a_search_nothing_is_known(run: Results) -> None:
+    """No boundary is met in random directions, and a flat one would not be either."""
+    path = run.folder / "metrics" / "net" / "boundary.parquet"
+    table = pd.read_parquet(path)
+    table.loc[table["kind"] == "random", ["distance", "reach"]] = [np.inf, 8.0]
+    table["reach"] = 8.0  # a flat boundary would be met at 10 to 30
+    write_table(path, table)
+    row = judge(FURTHER, run.folder).set_index("claim").loc["boundary against a flat one"]
+    assert [row["estimate"], row["verdict"]] == [0, "no difference shown"]
 
 
 def test_every_comparison_is_judged_where_its_probes_are_measured(run: Results) -> None:

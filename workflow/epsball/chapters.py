@@ -164,8 +164,8 @@ def _boundary(results: Results, claims: pd.DataFrame) -> str:
         missed[network] = f"{100 * table.loc[table['kind'] == 'random', 'censored'].mean():.0f}%"
     return (
         f"The median of the smallest adversarial distance is {_each(worst)}; no boundary is met in {_each(missed)} of "
-        "the random directions. The ratio of random to worst distance is what a flat boundary gives times "
-        f"{_judged(claims, 'boundary against a flat one', _doubled)}."
+        "the random directions. The ratio of random to worst distance, both cut where the search ended, is what a flat "
+        f"boundary gives times {_judged(claims, 'boundary against a flat one', _doubled)}."
     )
 
 

@@ -30,7 +30,7 @@ def boundary(results: Results, network: str) -> pd.DataFrame:
 
     Returns:
         A row a sample: random, median of the random directions; worst, the smallest of the attacks; flat, their ratio
-        if the boundary were flat.
+        if the boundary were flat; reach, how far was searched.
     """
     table = results.metrics(network, "boundary").drop_duplicates(["sample", "kind", "direction"])
     by_kind = table.groupby(["sample", "kind"], sort=False)["distance"]
@@ -38,7 +38,7 @@ def boundary(results: Results, network: str) -> pd.DataFrame:
         {
             "random": by_kind.median().xs("random", level="kind"),
             "worst": by_kind.min().xs("attack", level="kind"),
-            "flat": table.groupby("sample", sort=False)["flat"].first(),
+            **{name: table.groupby("sample", sort=False)[name].first() for name in ("flat", "reach")},
         }
     )
 

@@ -33,7 +33,7 @@ def draw(results: Results) -> Figure:
         for place, (network, table) in enumerate(tables.items()):
             _points(ax, table, quantity, _COLOURS[place % len(_COLOURS)], network)
         ax.set(yscale="log", xlabel=_LABELS[quantity])
-        if quantity in {"range", "ratio", "gradient"}:
+        if quantity in {"range", "gradient"}:
             ax.set_xscale("log")
         ax.minorticks_off()
     for row in grid:

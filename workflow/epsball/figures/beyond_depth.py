@@ -44,9 +44,16 @@ def draw(results: Results) -> Figure:
 
 
 def _layers(ax: Axes, table: pd.DataFrame) -> None:
-    names = table.drop_duplicates("depth").set_index("depth")["layer"]
+    names = table.drop_duplicates("depth").set_index("depth")
     step = -(-len(names) // _LABELLED)
     shown = [place for place in names.index if place % step == 0 and place + step <= names.index[-1]]
     shown.append(names.index[-1])
-    ax.set_xticks(shown, [names[place] for place in shown], rotation=55, ha="right", rotation_mode="anchor", fontsize=5)
+    labels = [_label(str(names["layer"][place]), str(names["kind"][place])) for place in shown]
+    ax.set_xticks(shown, labels, rotation=55, ha="right", rotation_mode="anchor", fontsize=5)
     ax.grid(False, axis="x")
+
+
+def _label(layer: str, kind: str) -> str:
+    """The last parts of a layer's name; where they are numbers alone, its kind."""
+    parts = layer.split(".")
+    return kind or layer if parts[-1].isdigit() and len(parts) == 1 else ".".join(parts[-2:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from epsball.claims import wide
 from epsball.figures import style
 from epsball.results import Results
 
@@ -15,30 +16,21 @@ _LOWEST = -0.25  # shown: below 0 an expansion is worse than none
 
 
 def draw(results: Results) -> Figure:
-    """A column a network, score above margin: explained variance over the radius."""
+    """A row a network, score beside margin: explained variance over the radius."""
     config = results.config
-    columns = len(config.networks)
-    figure = Figure(figsize=(style.WIDTH, 4.2))
-    grid = figure.subplots(2, columns, squeeze=False, sharey=True)
-    for place, network in enumerate(config.networks):
+    figure = Figure(figsize=(style.WIDTH, 1.9 * len(config.networks) + 0.5))
+    grid = figure.subplots(len(config.networks), 2, squeeze=False, sharey=True)
+    for row, network in zip(grid, config.networks, strict=True):
         table = results.metrics(network, "expansion")
-        for ax, quantity in zip(grid[:, place], ("score", "margin"), strict=True):
+        for ax, quantity in zip(row, ("score", "margin"), strict=True):
             places = style.radius_axis(ax, config)
             for order, (colour, label) in _ORDERS.items():
-                samples = table.pivot_table(
-                    index="sample", columns="radius", values=f"{quantity}_{order}", dropna=False
-                )
+                samples = wide(table, f"{quantity}_{order}")
                 x = [places[float(radius)] for radius in samples.columns]
                 style.band(ax, x, samples.clip(lower=_LOWEST), colour, label)
             _frame(ax)
-            if place == 0:
-                ax.set_ylabel(f"explained variance\nof the {quantity}")
-        ax = grid[0, place]
-        ax.set_xlabel("")
-        dataset = config.datasets[config.networks[network].dataset]
-        ax.set_title(f"{network}\n", fontweight="bold", fontsize=7)
-        facts = f"{dataset.name}, {table['sample'].nunique()} samples, > {dataset.threshold:g}"
-        style.write(ax, 0, 1.03, facts, color="0.35")
+            ax.set_ylabel(f"explained: {quantity}")
+        style.title(row[0], config, network, table["sample"].nunique())
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return figure

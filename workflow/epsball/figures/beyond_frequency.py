@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
 from epsball.figures import style
 from epsball.results import Results
@@ -17,6 +20,8 @@ _FAMILIES = {
     "permuted_coarse": ("#009e73", "the same, permuted"),
 }
 
+_DEAD = 1e-8  # of the strongest filter's energy: what answers less has no weights to speak of
+
 
 def draw(results: Results) -> Figure:
     """A row a network, a point a filter: measured energy against a flat spectrum's, and against Parseval's."""
@@ -27,12 +32,13 @@ def draw(results: Results) -> Figure:
         table = results.metrics(network, "frequency")
         style.title(row[0], config, network, table["sample"].nunique())
         means = table.groupby(["family", "filter"], sort=False)[["measured", "white", "parseval"]].mean()
+        means = means[means["white"] > _DEAD * means["white"].max()]
         for ax, column, label in zip(
             row, ("white", "parseval"), ("a flat spectrum", "the spectra, by Parseval"), strict=True
         ):
             for family, (colour, name) in _FAMILIES.items():
                 points = means.loc[family]
-                ax.scatter(points[column], points["measured"], s=8, color=colour, alpha=0.6, lw=0, label=name)
+                ax.scatter(points[column], points["measured"], label=name, alpha=0.7, **_marker(family, colour))
             _frame(ax, means["measured"].to_numpy(float))
             ax.set(xlabel=f"mean square predicted by {label}", ylabel="measured")
     handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -40,8 +46,18 @@ def draw(results: Results) -> Figure:
     return figure
 
 
+def _marker(family: str, colour: str) -> dict[str, Any]:
+    """Permuted noise lies where permuted low frequencies do: its points are rings around theirs."""
+    if family == "permuted":
+        return {"s": 18, "facecolors": "none", "edgecolors": colour, "lw": 0.8}
+    return {"s": 7, "color": colour, "lw": 0}
+
+
 def _frame(ax: Axes, measured: np.ndarray) -> None:
     ends = [measured[measured > 0].min(), measured.max()]
     ax.plot(ends, ends, color=style.GREY, lw=0.7, zorder=1)
     ax.set(xscale="log", yscale="log")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+        axis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(9, 9)))
     ax.minorticks_off()

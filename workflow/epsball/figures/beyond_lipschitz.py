@@ -12,17 +12,17 @@ from epsball.results import Results
 READS = ("lipschitz_bounds",)
 
 _FEATURES = {
-    "sampled_rms": "sampled\nrms",
-    "sampled_max": "sampled\nmax",
+    "sampled_rms": "sampled rms",
+    "sampled_max": "sampled max",
     "jacobian_norm": "‖J‖",
-    "global_bound": "global\nbound",
+    "global_bound": "global bound",
 }
-_MARGIN = {"margin_gradient": "‖∇m‖", "clever_largest": "largest\n‖∇m‖", "clever_lipschitz": "CLEVER"}
+_MARGIN = {"margin_gradient": "‖∇m‖", "clever_largest": "largest ‖∇m‖", "clever_lipschitz": "CLEVER"}
 
 
 def draw(results: Results) -> Figure:
     """A panel a network: a point a sample; of the features, and right of the line of the margin."""
-    figure, axes = style.panels(results.config)
+    figure, axes = style.panels(results.config, height=2.6, sharey=False)
     for network, ax in axes.items():
         _panel(ax, results, network)
     return figure
@@ -43,7 +43,7 @@ def _panel(ax: Axes, results: Results, network: str) -> None:
         ax.plot([place - 0.36, place + 0.36], [np.nanmedian(values)] * 2, color="black", lw=1.2, zorder=3)
     ax.axvline(len(_FEATURES) - 0.5, color=style.GREY, lw=0.6)
     ax.axhline(1, color=style.GREY, lw=0.6, zorder=1)
-    ax.set_xticks(range(len(columns)), list(columns.values()), fontsize=6)
+    style.slanted(ax, list(columns.values()))
     ax.grid(False, axis="x")
     ax.set_yscale("log")
-    ax.set(xlim=(-0.6, len(columns) - 0.4), ylabel="Φ_L and margin m, per unit of L2")
+    ax.set(xlim=(-0.6, len(columns) - 0.4), ylabel="of Φ_L, of margin m")

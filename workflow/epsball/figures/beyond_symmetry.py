@@ -16,17 +16,17 @@ READS = (
 )  # fmt: skip
 
 _COLUMNS = (
-    ("symmetry", "isotropy", "all\nelements"),
-    ("symmetry_pixels", "isotropy", "whole\npixels"),
-    ("symmetry_channels", "isotropy", "in a\nchannel"),
-    ("symmetry_patches", "isotropy", "in a\npatch"),
-    ("symmetry_coarse", "isotropy_coarse", "of low\nfrequencies"),
+    ("symmetry", "isotropy", "all elements"),
+    ("symmetry_pixels", "isotropy", "whole pixels"),
+    ("symmetry_channels", "isotropy", "in a channel"),
+    ("symmetry_patches", "isotropy", "in a patch"),
+    ("symmetry_coarse", "isotropy_coarse", "low frequencies"),
 )
 
 
 def draw(results: Results) -> Figure:
     """A panel a network, a point a sample: ranges under permutation over those of fresh draws of the same kind."""
-    figure, axes = style.panels(results.config)
+    figure, axes = style.panels(results.config, height=2.5)
     for network, ax in axes.items():
         _panel(ax, results, network)
     return figure
@@ -42,6 +42,6 @@ def _panel(ax: Axes, results: Results, network: str) -> None:
         ax.plot([place - 0.36, place + 0.36], [np.median(doublings)] * 2, color="black", lw=1.2, zorder=3)
     ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
     ax.axvline(len(_COLUMNS) - 1.5, color=style.GREY, lw=0.6)
-    ax.set_xticks(range(len(_COLUMNS)), [label for _, _, label in _COLUMNS], fontsize=6)
+    style.slanted(ax, [label for _, _, label in _COLUMNS])
     ax.grid(False, axis="x")
     ax.set(xlim=(-0.6, len(_COLUMNS) - 0.4), ylabel="log2 range of the margin,\npermuted over redrawn")

@@ -111,6 +111,11 @@ def band(ax: Axes, x: Sequence[float], samples: pd.DataFrame, colour: str, label
     ax.plot(x, middle, color=colour, marker="o", ms=2.5, lw=1.1, label=label)
 
 
+def slanted(ax: Axes, labels: Sequence[str]) -> None:
+    """Labels at the places 0, 1, … of an axis that are too long to stand side by side."""
+    ax.set_xticks(range(len(labels)), labels, fontsize=6, rotation=35, ha="right", rotation_mode="anchor")
+
+
 def spread(count: int) -> np.ndarray:
     """Sidewards offsets of samples at one radius, so that they do not hide each other."""
     return np.linspace(-0.32, 0.32, count) if count > 1 else np.zeros(count)

@@ -54,7 +54,8 @@ def measure(subject: Subject) -> pd.DataFrame:
         opposite, score and margin of the right class and misclassified, with nan where an attack has no direction; and,
         the same in each row of a direction, distance, the L2 distance of the nearest misclassified image that was
         found, infinite where censored; prediction, its class, or -1; flat, what a random distance over the worst is if
-        the boundary is flat, see `epsball.boundary.flat_ratio`; clean_margin, of the image itself.
+        the boundary is flat, see `epsball.boundary.flat_ratio`; reach, how far random directions were followed;
+        clean_margin, of the image itself.
     """
     clean = _summary(subject, [(None, 0.0)])
     found = [*_random(subject), *_attacked(subject, int(clean.prediction[0]))]
@@ -73,6 +74,7 @@ def measure(subject: Subject) -> pd.DataFrame:
             "censored": [direction.crossing.censored for direction, _ in cells],
             "prediction": [direction.crossing.prediction for direction, _ in cells],
             "flat": boundary.flat_ratio(subject.image.numel()),
+            "reach": boundary.reach(subject.image.numel()),
             "clean_margin": scores.margin(clean.logit, clean.other)[0],
         }
     )
