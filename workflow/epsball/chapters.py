@@ -128,9 +128,9 @@ def _depth(results: Results, claims: pd.DataFrame) -> str:
         mixed = table[table["family"] == "mixed"]
         rho = mixed.groupby("depth")["rho"].median()
         steps = rho.diff().dropna()
-        layer = mixed.loc[mixed["depth"] == steps.idxmin(), "layer"].iloc[0]
+        layer, kind = mixed.loc[mixed["depth"] == steps.idxmin(), ["layer", "kind"]].iloc[0]
         ends[network] = number(rho.iloc[-1])
-        losses[network] = f"{layer} ({number(steps.min())})"
+        losses[network] = f"{layer} ({kind}, {number(steps.min())})"
     return (
         f"From 1 at the image, Mantel's ρ at mixed norms ends at {_each(ends)}. In one step it falls most at "
         f"{_each(losses)}."

@@ -57,7 +57,8 @@ def _frame(ax: Axes, measured: np.ndarray) -> None:
     ends = [measured[measured > 0].min(), measured.max()]
     ax.plot(ends, ends, color=style.GREY, lw=0.7, zorder=1)
     ax.set(xscale="log", yscale="log")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
-        axis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(9, 9)))
+    if ends[1] < 100 * ends[0]:  # too few powers of ten to label an axis by
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(9, 9)))
     ax.minorticks_off()
