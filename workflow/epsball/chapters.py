@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from epsball.claims import ALL_NETWORKS
 from epsball.explaining import QUANTITIES, at_largest
 from epsball.results import Results
 
@@ -189,7 +190,8 @@ def _adversarial(results: Results, claims: pd.DataFrame) -> str:
 def _listed(rows: pd.DataFrame) -> str:
     words = {name: words for name, (_, words) in QUANTITIES.items()} | {"distance": "the smallest adversarial distance"}
     return ", ".join(
-        f"{words[row['claim'].split(': ')[1]]} for {row['network']} ({number(row['estimate'])}, "
+        f"{words[row['claim'].split(': ')[1]]} for {row['network']}"
+        f"{' of ' + row['dataset'] if row['network'] == ALL_NETWORKS else ''} ({number(row['estimate'])}, "
         f"{number(row['ci_low'])} to {number(row['ci_high'])})"
         for row in rows.to_dict("records")
     )

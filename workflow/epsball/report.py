@@ -18,7 +18,7 @@ from PIL import Image
 
 from epsball import provenance
 from epsball.chapters import CHAPTERS
-from epsball.claims import ENOUGH_SAMPLES
+from epsball.claims import ALL_NETWORKS, ENOUGH_SAMPLES
 from epsball.config import Config
 from epsball.datasets import open_pool
 from epsball.figures import names
@@ -40,7 +40,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         The page, HTML, with all pictures inside.
     """
     results = Results(config, folder)
-    claims = pd.read_csv(folder / "claims.tsv", sep="\t").fillna({"control": ""})
+    claims = pd.read_csv(folder / "claims.tsv", sep="\t").fillna({"control": "", "dataset": ""})
     chapters = [chapter for chapter in CHAPTERS if chapter.figure in names(config)]
     told = {chapter.figure for chapter in chapters}
     environment = jinja2.Environment(
@@ -63,6 +63,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         datasets=[_dataset(results, name) for name in config.datasets],
         networks=[_network(results, name) for name in config.networks],
         enough=ENOUGH_SAMPLES,
+        all_networks=ALL_NETWORKS,
         configuration=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),
         versions=provenance.versions(),
     )
