@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import torch
 
 from epsball.config import Ball, Direct
 from epsball.datasets import Pool
@@ -38,6 +39,8 @@ def measure_direct(
         settings: of direct probes.
         scale: see `epsball.subject.Subject`.
     """
+    # On a GPU derivatives of some operations, adaptive pooling for one, have no deterministic form.
+    torch.use_deterministic_algorithms(True, warn_only=True)
     parts = []
     module = direct_probe(name)
     with Progress(f"{name} {network_name}", len(samples), "samples") as progress:
