@@ -63,7 +63,7 @@ def test_of_a_quadratic_function_the_second_order_is_all() -> None:
 def test_derivatives_along_a_direction_are_those_of_autograd() -> None:
     module, at = Quadratic(1.0).double(), image().double()
     directions = torch.stack([image(seed).double() - 0.5 for seed in (1, 2)])
-    _, first, second = derivatives.along(module, at, directions)
+    first, second = derivatives.along(module, at, directions)
     flat, around = directions.flatten(start_dim=1), at.flatten()
     expected = torch.einsum("kij,j,ni->nk", module.matrices, around, flat) + flat @ module.linear.T
     np.testing.assert_allclose(first, expected, rtol=1e-10)

@@ -14,12 +14,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from epsball import compiled
-from epsball.config import Noise, Norm
-from epsball.noise import normal_deviation
+from epsball import compiled, noise
+from epsball.config import Ball, Noise, Norm
 
 _BLOCK = 25  # points that are multiplied by as many at a time
 _GROUP = 100  # points that are held at a time, twice
+
+
+def independent(spec: Ball, seed: int, stream: int, radius: float, draws: range, elements: int, device: str) -> Tensor:
+    """Draws of independent elements of a ball's noise, scaled to its norm: float32 (draw, element)."""
+    return scale(noise.drawn(spec.noise, seed, stream, radius, draws, elements, device), radius, spec.norm, spec.noise)
 
 
 def scale(integers: Tensor, radius: float | Tensor, norm: Norm, kind: Noise = "uniform") -> Tensor:
@@ -37,7 +41,9 @@ def scale(integers: Tensor, radius: float | Tensor, norm: Norm, kind: Noise = "u
     """
     # A few numbers in float64, on the CPU: not every device has it.
     if kind == "gaussian":
-        lengths = torch.full((len(integers),), math.sqrt(integers.shape[1]) * normal_deviation(), dtype=torch.float64)
+        lengths = torch.full(
+            (len(integers),), math.sqrt(integers.shape[1]) * noise.normal_deviation(), dtype=torch.float64
+        )
     elif norm == "l2":
         high, low = squares(integers).cpu().double().unbind(dim=1)
         lengths = (high * 2.0**24 + low).sqrt()

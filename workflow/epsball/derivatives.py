@@ -66,8 +66,8 @@ def pulled_back(function: Function, image: Tensor, directions: Tensor) -> Tensor
     return torch.stack(rows)
 
 
-def along(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Value, first and second derivative of outputs along directions: of f(x + t v) at t = 0.
+def along(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """First and second derivative of outputs along directions: of f(x + t v) at t = 0.
 
     By forward differentiation, nested: exact, and without a matrix.
 
@@ -77,7 +77,7 @@ def along(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor
         directions: v, float32 (n, 3, height, width).
 
     Returns:
-        Three of (n, units).
+        Two of (n, units).
     """
     tangents = differentiable(directions)
     at = differentiable(image.expand_as(tangents))
@@ -86,8 +86,8 @@ def along(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor
         values, changes = jvp(function, (images,), (tangents,))  # type: ignore[misc]
         return values, changes
 
-    (values, first), (_, second) = jvp(pushed, (at,), (tangents,))  # type: ignore[misc]
-    return values, first, second
+    (_, first), (_, second) = jvp(pushed, (at,), (tangents,))  # type: ignore[misc]
+    return first, second
 
 
 class Norm(NamedTuple):

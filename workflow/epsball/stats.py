@@ -51,6 +51,13 @@ def bootstrap(size: int, statistic: Callable[[np.ndarray], float], resamples: in
     return Estimate(float(statistic(np.arange(size))), float(low), float(high))
 
 
+def pearson(x: Array, y: Array) -> float:
+    """Pearson's correlation; not a number where one side is constant or there are fewer than two pairs."""
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.nan
+    return float(np.corrcoef(x, y)[0, 1])
+
+
 def polynomial(x: Array, y: Array, degree: int) -> Array:
     """Least-squares polynomial: coefficients, the highest power first, as `numpy.polyval` takes them."""
     coefficients: Array = np.polyfit(x, y, degree)

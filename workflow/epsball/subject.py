@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -58,6 +59,21 @@ class Subject:
         chosen = self.draws if draws is None else draws
         spec = families.ball(self.ball, family)
         return perturbed_images(family, self.image, self.seed, radius, chosen, spec, device=str(self.image.device))
+
+    @functools.cached_property
+    def clean(self) -> Tensor:
+        """Logits (classes,) of the image itself, float64 on the CPU."""
+        return self.logits(self.pixels[None])[0].double()
+
+    def to_logits(self, images: Tensor) -> Tensor:
+        """Logits (n, classes), differentiable."""
+        out: Tensor = self.network(images)[0]
+        return out
+
+    def to_features(self, images: Tensor) -> Tensor:
+        """Features (n, units), differentiable."""
+        out: Tensor = self.network(images)[1]
+        return out
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits (n, classes) of any number of images, float32 on the CPU."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from epsball.attacks.target import Target
+from epsball.derivatives import runner_up
 
 _WEIGHTS = 6  # values of c
 _ITERATIONS = 15  # for each
@@ -27,7 +28,7 @@ def attack(target: Target) -> Tensor:
     if unit == 0:
         return target.image
     logits = target.plain(target.image[None])[0]
-    wanted = target.runner_up(logits)
+    wanted = runner_up(logits, target.label)
     start = np.zeros(target.image.numel())
     bounds = _bounds(target.image, unit) if target.box else None
     # With r in units of the flat distance D and margin m, the two terms balance about the boundary where c D² = m / 4.

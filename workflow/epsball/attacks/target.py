@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from epsball.derivatives import runner_up
+
 
 @dataclass(frozen=True)
 class Target:
@@ -55,13 +57,7 @@ class Target:
 
     def margin(self, logits: Tensor) -> Tensor:
         """Logit of the right class less the best other one, of logits (classes,)."""
-        return logits[self.label] - logits[self.runner_up(logits)]
-
-    def runner_up(self, logits: Tensor) -> int:
-        """The best class other than the right one, of logits (classes,)."""
-        others = logits.detach().clone()
-        others[self.label] = -torch.inf
-        return int(others.argmax())
+        return logits[self.label] - logits[runner_up(logits, self.label)]
 
     def flat_distance(self) -> float:
         """|margin| / ‖∇ margin‖: how far the boundary is, were it flat; a unit to take steps in. 0 without a slope."""

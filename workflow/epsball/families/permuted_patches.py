@@ -11,7 +11,7 @@ from math import prod
 from torch import Tensor
 
 from epsball import noise, structure
-from epsball.ball import scale
+from epsball.ball import independent
 from epsball.config import Ball
 
 KEEPS_FEATURES = False
@@ -23,7 +23,6 @@ def perturbations(
     *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
 ) -> Tensor:
     """See `epsball.families.Family`."""
-    integers = noise.drawn(spec.noise, seed, STREAMS[0], radius, range(1), prod(shape), device)
-    base = scale(integers, radius, spec.norm, spec.noise)
+    base = independent(spec, seed, STREAMS[0], radius, range(1), prod(shape), device)
     groups = structure.patches(shape, device)
     return base[0][noise.grouped_permutations(seed, STREAMS[1], radius, draws, groups)]

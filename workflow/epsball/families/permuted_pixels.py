@@ -7,7 +7,7 @@ from math import prod
 from torch import Tensor
 
 from epsball import noise
-from epsball.ball import scale
+from epsball.ball import independent
 from epsball.config import Ball
 
 KEEPS_FEATURES = False
@@ -19,8 +19,7 @@ def perturbations(
     *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
 ) -> Tensor:
     """See `epsball.families.Family`."""
-    integers = noise.drawn(spec.noise, seed, STREAMS[0], radius, range(1), prod(shape), device)
-    base = scale(integers, radius, spec.norm, spec.noise)
+    base = independent(spec, seed, STREAMS[0], radius, range(1), prod(shape), device)
     height, width, channels = shape
     pixels = noise.permutations(seed, STREAMS[1], radius, draws, height * width, device)
     return base.view(-1, channels)[pixels].flatten(start_dim=1)

@@ -6,8 +6,7 @@ from math import prod
 
 from torch import Tensor
 
-from epsball import noise
-from epsball.ball import scale
+from epsball.ball import independent
 from epsball.config import Ball
 
 KEEPS_FEATURES = True
@@ -19,5 +18,4 @@ def perturbations(
     *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
 ) -> Tensor:
     """See `epsball.families.Family`."""
-    integers = noise.drawn(spec.noise, seed, STREAMS[0], radius, draws, prod(shape), device)
-    return scale(integers, radius, spec.norm, spec.noise)
+    return independent(spec, seed, STREAMS[0], radius, draws, prod(shape), device)

@@ -127,7 +127,7 @@ def _random(subject: Subject) -> list[_Direction]:
 
 def _attacked(subject: Subject, prediction: int) -> list[_Direction]:
     pixels, reach = subject.pixels, boundary.reach(subject.image.numel())
-    target = Target(lambda images: subject.network(images)[0], pixels, subject.label, subject.ball.clip, reach)
+    target = Target(subject.to_logits, pixels, subject.label, subject.ball.clip, reach)
     points = candidates(target)
     lengths = {name: boundary.separation(pixels, point) for name, point in points.items()}
     moved = [name for name, length in lengths.items() if length > 0]

@@ -14,6 +14,7 @@ from epsball.config import Ball, Direct
 from epsball.errors import EpsballError
 from epsball.networks import Network
 from epsball.scores import Array
+from epsball.stats import pearson
 from epsball.subject import Subject
 
 _UNITS = 2**18  # that are taken into float64 at a time
@@ -69,7 +70,7 @@ def measure(subject: Subject) -> pd.DataFrame:
                     "layer": name,
                     "kind": kinds.get(name, ""),
                     "units": seen.units,
-                    "rho": _correlation(image.distances, seen.distances),
+                    "rho": pearson(image.distances, seen.distances),
                     "ratio": _rms(ratios),
                     "relative": _rms(ratios) * image.length / seen.length if seen.length > 0 else np.nan,
                 }
@@ -143,12 +144,6 @@ def _passed(subject: Subject, group: Sequence[str], images: Tensor) -> Iterator[
             filled = torch.cat([batch, batch[-1:].expand(size - len(batch), -1, -1, -1)])
             subject.network(filled.contiguous(memory_format=torch.channels_last))
             yield {INPUT: batch, **{name: output[: len(batch)] for name, output in held.items()}}
-
-
-def _correlation(before: Array, after: Array) -> float:
-    if np.ptp(before) == 0 or np.ptp(after) == 0:
-        return np.nan
-    return float(np.corrcoef(before, after)[0, 1])
 
 
 def _rms(values: Array) -> float:

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball import derivatives
+from epsball import derivatives, scores
 from epsball.config import Ball, Direct
 from epsball.subject import Subject
 
@@ -34,14 +34,20 @@ def measure(subject: Subject) -> pd.DataFrame:
         the norm of the logits' second derivatives over that of their first, which is 0 for a piecewise linear network.
     """
     rows = []
-    clean = subject.logits(subject.pixels[None])[0].double()
+    clean, label = subject.clean, subject.label
+    before = scores.summarise(clean[None].numpy(), np.array([label]))
     for radius in subject.ball.radii[1:]:
         images = subject.perturbed(_FAMILY, radius)
-        logits = subject.logits(images).double()
+        after = scores.summarise(subject.logits(images).numpy(), np.full(len(images), label))
         first, second = _derivatives(subject, images - subject.pixels)
         row: dict[str, float] = {"radius": radius, "draws": len(images)}
+        changes = {
+            "score": scores.shortfall(before.logit, before.lse) - scores.shortfall(after.logit, after.lse),
+            "margin": scores.margin(after.logit, after.other) - scores.margin(before.logit, before.other),
+        }
         for name, expand in (("score", _score), ("margin", _margin)):
-            change, one, two = (part.numpy() for part in expand(clean, logits, first, second, subject.label))
+            change = changes[name]
+            one, two = (part.numpy() for part in expand(clean, first, second, label))
             row[f"{name}_first"] = _explained(change, one)
             row[f"{name}_second"] = _explained(change, one + two)
             row[f"{name}_sd"] = float(change.std(ddof=1))
@@ -55,41 +61,27 @@ def measure(subject: Subject) -> pd.DataFrame:
 
 def _derivatives(subject: Subject, perturbations: Tensor) -> tuple[Tensor, Tensor]:
     """Of the logits along each perturbation, float64 (draw, classes), first and second."""
-
-    def function(images: Tensor) -> Tensor:
-        out: Tensor = subject.network(images)[0]
-        return out
-
-    parts = [derivatives.along(function, subject.pixels, some)[1:] for some in torch.split(perturbations, _AT_ONCE)]
+    parts = [
+        derivatives.along(subject.to_logits, subject.pixels, some) for some in torch.split(perturbations, _AT_ONCE)
+    ]
     first, second = (torch.cat(orders).cpu().double() for orders in zip(*parts, strict=True))
     return first, second
 
 
-def _score(clean: Tensor, logits: Tensor, first: Tensor, second: Tensor, label: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Change of the score of each draw, and its first- and second-order part, by the chain rule."""
-    scores = clean.softmax(dim=0)
+def _score(clean: Tensor, first: Tensor, second: Tensor, label: int) -> tuple[Tensor, Tensor]:
+    """First- and second-order part of the change of the score of each draw, by the chain rule."""
+    scored = clean.softmax(dim=0)
     gradient = derivatives.score_gradient(clean, label)
-    spread = ((first - first @ scores[:, None]) ** 2) @ scores
-    own = first[:, label] - first @ scores
-    curved = scores[label] * (own**2 - spread) + second @ gradient
-    return _score_change(clean, logits, label), first @ gradient, curved / 2
+    spread = ((first - first @ scored[:, None]) ** 2) @ scored
+    own = first[:, label] - first @ scored
+    curved = scored[label] * (own**2 - spread) + second @ gradient
+    return first @ gradient, curved / 2
 
 
-def _score_change(clean: Tensor, logits: Tensor, label: int) -> Tensor:
-    """Differences of scores, from those to 1, which do not cancel."""
-
-    def shortfall(z: Tensor) -> Tensor:
-        return -torch.expm1(z[..., label] - z.logsumexp(dim=-1))
-
-    return shortfall(clean) - shortfall(logits)
-
-
-def _margin(clean: Tensor, logits: Tensor, first: Tensor, second: Tensor, label: int) -> tuple[Tensor, Tensor, Tensor]:
+def _margin(clean: Tensor, first: Tensor, second: Tensor, label: int) -> tuple[Tensor, Tensor]:
     """The same of the margin; the expansion's other class is the clean image's."""
     other = derivatives.runner_up(clean, label)
-    others = torch.cat([logits[:, :label], logits[:, label + 1 :]], dim=1).amax(dim=1)
-    change = (logits[:, label] - others) - (clean[label] - clean[other])
-    return change, first[:, label] - first[:, other], (second[:, label] - second[:, other]) / 2
+    return first[:, label] - first[:, other], (second[:, label] - second[:, other]) / 2
 
 
 def _explained(change: np.ndarray, expansion: np.ndarray) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from epsball import derivatives, scores
 from epsball.config import Ball, Direct
@@ -29,17 +28,13 @@ def measure(subject: Subject) -> pd.DataFrame:
         asymmetry_margin, ‖∇ - mean(∇) 1‖: first-order asymmetry.
     """
     label = subject.label
-    logits = subject.logits(subject.pixels[None])[0].double()
+    logits = subject.clean
     other = derivatives.runner_up(logits, label)
     margin = torch.zeros_like(logits)
     margin[label], margin[other] = 1, -1
     directions = torch.stack([derivatives.score_gradient(logits, label), margin])
 
-    def function(images: Tensor) -> Tensor:
-        out: Tensor = subject.network(images)[0]
-        return out
-
-    of_score, of_margin = derivatives.pulled_back(function, subject.pixels, directions)
+    of_score, of_margin = derivatives.pulled_back(subject.to_logits, subject.pixels, directions)
     summary = scores.summarise(logits[None].numpy(), np.array([label]))
     return pd.DataFrame(
         {

@@ -45,12 +45,10 @@ def measure(subject: Subject) -> pd.DataFrame:
     shape = (subject.pixels.shape[0], subject.pixels.shape[1], subject.pixels.shape[2])
     bound = _bound(subject.network, shape)
 
-    def features(images: Tensor) -> Tensor:
-        out: Tensor = subject.network(images)[1]
-        return out
-
     ratios = _ratios(subject)
-    norm = derivatives.jacobian_norm(features, subject.pixels, subject.settings.power_iterations, subject.seed)
+    norm = derivatives.jacobian_norm(
+        subject.to_features, subject.pixels, subject.settings.power_iterations, subject.seed
+    )
     row: dict[str, float | str | bool] = {
         "sampled_max": float(ratios.max()),
         "sampled_rms": float(np.sqrt(np.square(ratios).mean())),
@@ -81,11 +79,11 @@ def _ratios(subject: Subject) -> np.ndarray:
 
 def _of_the_margin(subject: Subject) -> dict[str, float]:
     settings, label = subject.settings, subject.label
-    logits = subject.logits(subject.pixels[None])[0].double()
+    logits = subject.clean
     other = derivatives.runner_up(logits, label)
 
     def margin(images: Tensor) -> Tensor:
-        out: Tensor = subject.network(images)[0]
+        out = subject.to_logits(images)
         return out[:, label] - out[:, other]
 
     def norms(radius: float, batches: int, size: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from epsball.probes import Context, table
 from epsball.scores import Array
+from epsball.stats import pearson
 
 FAMILY = "uniform"
 
@@ -31,18 +32,11 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
             before, after = square(inputs[radius]), squareform(pdist(features))
             permutations, half = context.mantel_permutations, len(features) // 2
             rho[sample, radius], p_value[sample, radius] = correlation(before, after, permutations, int(seed))
-            first[sample, radius] = pearson(before[:half, :half], after[:half, :half])
-            second[sample, radius] = pearson(before[half:, half:], after[half:, half:])
+            for found, part in ((first, slice(half)), (second, slice(half, None))):
+                inner = np.tril_indices(len(before[part]), -1)
+                found[sample, radius] = pearson(before[part, part][inner], after[part, part][inner])
     columns = {"rho": rho, "p_value": p_value, "rho_first": first, "rho_second": second}
     return table(columns, activations, "sample", "radius")
-
-
-def pearson(before: Array, after: Array) -> float:
-    """Correlation of two distance matrices over pairs; not a number where one side is constant or has one pair."""
-    pairs = np.tril_indices(len(before), -1)
-    if len(pairs[0]) < 2 or np.ptp(before[pairs]) == 0 or np.ptp(after[pairs]) == 0:
-        return np.nan
-    return float(np.corrcoef(before[pairs], after[pairs])[0, 1])
 
 
 def correlation(before: Array, after: Array, permutations: int, seed: int) -> tuple[float, float]:
