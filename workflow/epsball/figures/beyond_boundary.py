@@ -19,15 +19,13 @@ _ATTACKS = ("#d55e00", "#e69f00", "#cc79a7", "#009e73")
 def draw(results: Results) -> Figure:
     """A row a network: the score over the radius, and distances to the boundary, a point a sample."""
     config = results.config
-    figure = Figure(figsize=(style.WIDTH, 2.3 * len(config.networks) + 0.4))
-    grid = figure.subplots(len(config.networks), 2, squeeze=False)
-    for row, network in zip(grid, config.networks, strict=True):
+    figure, rows = style.rows(config, height=2.3)
+    for network, row in rows.items():
         table = results.metrics(network, "boundary")
         style.title(row[0], config, network, table["sample"].nunique())
         _scores(row[0], results, network)
         _distances(row[1], results, network)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    style.legend(figure, next(iter(rows.values()))[0])
     return figure
 
 
@@ -55,11 +53,8 @@ def _distances(ax: Axes, results: Results, network: str) -> None:
     for name, colour in _colours(results, network).items():
         columns.append((name, table[table["direction"] == name].set_index("sample")["distance"], colour))
     for place, (_, values, colour) in enumerate(columns):
-        met = values[np.isfinite(values)]
-        ax.scatter(place + style.spread(len(met)), met, s=9, color=colour, alpha=0.55, lw=0, zorder=2)
-        if len(met) > len(values) / 2:
-            ax.plot([place - 0.36, place + 0.36], [np.median(values)] * 2, color="black", lw=1.2, zorder=3)
-        if missed := len(values) - len(met):
+        style.column(ax, place, values, colour)
+        if missed := int(np.isinf(values).sum()):
             style.write(ax, (place + 0.5) / len(columns), 1.02, f"{missed} not met", ha="center", color="0.35")
     ax.set_yscale("log")
     ax.set_xticks(range(len(columns)), [name for name, _, _ in columns], fontsize=6)

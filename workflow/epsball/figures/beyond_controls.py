@@ -30,9 +30,8 @@ _COLUMNS = (
 def draw(results: Results) -> Figure:
     """A row a network, a column a quantity: the median over samples, and where half of them lie."""
     config = results.config
-    figure = Figure(figsize=(style.WIDTH, 1.9 * len(config.networks) + 0.5))
-    grid = figure.subplots(len(config.networks), len(_COLUMNS), squeeze=False)
-    for row, network in zip(grid, config.networks, strict=True):
+    figure, rows = style.rows(config, len(_COLUMNS))
+    for network, row in rows.items():
         for ax, (probe, column, label) in zip(row, _COLUMNS, strict=True):
             _panel(ax, results, network, probe, column)
             ax.set_ylabel(label)

@@ -18,9 +18,8 @@ _LABELLED = 12  # layers, at most
 def draw(results: Results) -> Figure:
     """A row a network: ρ at mixed norms and at the largest radius, and the relative ratio, over depth."""
     config = results.config
-    figure = Figure(figsize=(style.WIDTH, 2.5 * len(config.networks) + 0.3))
-    grid = figure.subplots(len(config.networks), 2, squeeze=False)
-    for row, network in zip(grid, config.networks, strict=True):
+    figure, rows = style.rows(config, height=2.5)
+    for network, row in rows.items():
         table = results.metrics(network, "depth")
         largest = table["radius"].max()
         at = table[table["radius"] == largest]

@@ -18,9 +18,8 @@ _LOWEST = -0.25  # shown: below 0 an expansion is worse than none
 def draw(results: Results) -> Figure:
     """A row a network, score beside margin: explained variance over the radius."""
     config = results.config
-    figure = Figure(figsize=(style.WIDTH, 1.9 * len(config.networks) + 0.5))
-    grid = figure.subplots(len(config.networks), 2, squeeze=False, sharey=True)
-    for row, network in zip(grid, config.networks, strict=True):
+    figure, rows = style.rows(config, sharey=True)
+    for network, row in rows.items():
         table = results.metrics(network, "expansion")
         for ax, quantity in zip(row, ("score", "margin"), strict=True):
             places = style.radius_axis(ax, config)
@@ -31,8 +30,7 @@ def draw(results: Results) -> Figure:
             _frame(ax)
             ax.set_ylabel(f"explained: {quantity}")
         style.title(row[0], config, network, table["sample"].nunique())
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    style.legend(figure, next(iter(rows.values()))[0])
     return figure
 
 

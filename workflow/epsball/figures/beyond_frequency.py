@@ -26,9 +26,8 @@ _DEAD = 1e-8  # of the strongest filter's energy: what answers less has no weigh
 def draw(results: Results) -> Figure:
     """A row a network, a point a filter: measured energy against a flat spectrum's, and against Parseval's."""
     config = results.config
-    figure = Figure(figsize=(style.WIDTH, 2.4 * len(config.networks) + 0.4))
-    grid = figure.subplots(len(config.networks), 2, squeeze=False)
-    for row, network in zip(grid, config.networks, strict=True):
+    figure, rows = style.rows(config, height=2.4)
+    for network, row in rows.items():
         table = results.metrics(network, "frequency")
         style.title(row[0], config, network, table["sample"].nunique())
         means = table.groupby(["family", "filter"], sort=False)[["measured", "white", "parseval"]].mean()
@@ -41,8 +40,7 @@ def draw(results: Results) -> Figure:
                 ax.scatter(points[column], points["measured"], label=name, alpha=0.7, **_marker(family, colour))
             _frame(ax, means["measured"].to_numpy(float))
             ax.set(xlabel=f"mean square predicted by {label}", ylabel="measured")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    style.legend(figure, next(iter(rows.values()))[0])
     return figure
 
 

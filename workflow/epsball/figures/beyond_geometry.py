@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -37,8 +36,7 @@ def _panel(ax: Axes, results: Results, network: str) -> None:
         ("shuffled\nmixed", tables["alpha_mixed"]["shuffled"], _SHUFFLED),
     ]
     for place, (_, values, colour) in enumerate(columns):
-        ax.scatter(place + style.spread(len(values)), values, s=10, color=colour, alpha=0.55, lw=0, zorder=2)
-        ax.plot([place - 0.36, place + 0.36], [np.nanmedian(values)] * 2, color="black", lw=1.2, zorder=3)
+        style.column(ax, place, values, colour)
     ax.axvline(1.5, color=style.GREY, lw=0.6)
     ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
     ax.set_xticks(range(len(columns)), [label for label, _, _ in columns], fontsize=6)

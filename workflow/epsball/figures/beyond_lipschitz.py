@@ -38,9 +38,7 @@ def _panel(ax: Axes, results: Results, network: str) -> None:
             ax.text(place, 0.5, "not available", rotation=90, ha="center", va="center", fontsize=6, color="0.35",
                     transform=ax.get_xaxis_transform())  # fmt: skip
             continue
-        colour = "#0072b2" if column in _FEATURES else "#d55e00"
-        ax.scatter(place + style.spread(len(values)), values, s=9, color=colour, alpha=0.55, lw=0, zorder=2)
-        ax.plot([place - 0.36, place + 0.36], [np.nanmedian(values)] * 2, color="black", lw=1.2, zorder=3)
+        style.column(ax, place, values, "#0072b2" if column in _FEATURES else "#d55e00")
     ax.axvline(len(_FEATURES) - 0.5, color=style.GREY, lw=0.6)
     ax.axhline(1, color=style.GREY, lw=0.6, zorder=1)
     style.slanted(ax, list(columns.values()))

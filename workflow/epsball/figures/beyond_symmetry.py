@@ -38,8 +38,7 @@ def _panel(ax: Axes, results: Results, network: str) -> None:
         upper, lower = (wide(results.metrics(network, probe), "margin_range") for probe in (permuted, redrawn))
         radii = [radius for radius in results.config.ball.radii if radius >= 1]
         doublings = sum(log_ratio(upper[radius], lower[radius]) for radius in radii) / len(radii) / np.log(2)
-        ax.scatter(place + style.spread(len(doublings)), doublings, s=10, color="#0072b2", alpha=0.55, lw=0, zorder=2)
-        ax.plot([place - 0.36, place + 0.36], [np.median(doublings)] * 2, color="black", lw=1.2, zorder=3)
+        style.column(ax, place, doublings, "#0072b2")
     ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
     ax.axvline(len(_COLUMNS) - 1.5, color=style.GREY, lw=0.6)
     style.slanted(ax, [label for _, _, label in _COLUMNS])

@@ -61,6 +61,21 @@ def panels(config: Config, height: float = 2.3, sharey: bool = True) -> tuple[Fi
     return figure, axes
 
 
+def rows(
+    config: Config, columns: int = 2, height: float = 1.9, sharey: bool = False
+) -> tuple[Figure, dict[str, np.ndarray]]:
+    """A row of panels for each network."""
+    figure = Figure(figsize=(WIDTH, height * len(config.networks) + 0.5))
+    grid = figure.subplots(len(config.networks), columns, squeeze=False, sharey=sharey)
+    return figure, dict(zip(config.networks, grid, strict=True))
+
+
+def legend(figure: Figure, ax: Axes) -> None:
+    """What the colours of a panel are, below all of them."""
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+
+
 def title(ax: Axes, config: Config, network: str, samples: int) -> None:
     """Name of the network, and what its samples are: also a threshold that is not the paper's."""
     dataset = config.datasets[config.networks[network].dataset]
@@ -109,6 +124,14 @@ def band(ax: Axes, x: Sequence[float], samples: pd.DataFrame, colour: str, label
     low, middle, high = (samples.quantile(share).to_numpy(float) for share in (0.25, 0.5, 0.75))
     ax.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
     ax.plot(x, middle, color=colour, marker="o", ms=2.5, lw=1.1, label=label)
+
+
+def column(ax: Axes, place: int, values: pd.Series | np.ndarray, colour: str) -> None:
+    """A point a sample at a place of an axis, and their median; none of those that are infinite."""
+    met = np.asarray(values, float)[~np.isinf(values)]
+    ax.scatter(place + spread(len(met)), met, s=10, color=colour, alpha=0.55, lw=0, zorder=2)
+    if len(met) > len(values) / 2:
+        ax.plot([place - 0.36, place + 0.36], [np.nanmedian(values)] * 2, color="black", lw=1.2, zorder=3)
 
 
 def slanted(ax: Axes, labels: Sequence[str]) -> None:
