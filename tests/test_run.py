@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import conv_net, pictures
+from conftest import pictures, sure_net
 from epsball import families, files, probes, records, store
 from epsball.activation import activate
 from epsball.config import load_config
@@ -51,7 +51,8 @@ def write(folder: Path, **changes: Any) -> Path:
     records.keep_configuration(run, raw)
     configure(config.compute)
     pool = open_pool(config.datasets["squares"], folder)
-    forwards = {name: Forward(Network(trained(seed)), config.compute) for name, seed in NETWORKS.items()}
+    nets = {name: Network(sure_net(seed).eval().requires_grad_(False)) for name, seed in NETWORKS.items()}
+    forwards = {name: Forward(net, config.compute) for name, net in nets.items()}
     surveys = {name: survey(forward, pool, 5, name) for name, forward in forwards.items()}
     samples = select(surveys, config.datasets["squares"], config.seed, config.shard_size)
     assert [len(shard_rows(samples, shard)) for shard in shards(samples)] == [2, 2, 1]
@@ -66,7 +67,9 @@ def write(folder: Path, **changes: Any) -> Path:
             perturb(family, rows, pool, ball, path, {})
             for name, forward in forwards.items():
                 kept = run / "activations" / name / family / f"{shard}.zarr.zip"
-                activate(family, forward, rows, pool, ball, config.compute, kept, {"network": name, "shard": str(shard)})
+                activate(
+                    family, forward, rows, pool, ball, config.compute, kept, {"network": name, "shard": str(shard)}
+                )
                 for probe in filter(lambda probe: probes.family_of(probe) == family, probes.chosen(config)):
                     part = measure(probe, rows, kept, path, ball, Context(1.0, 1.0, 99))
                     files.write_table(run / "metrics" / name / probe / f"{shard}.parquet", part)
@@ -75,21 +78,6 @@ def write(folder: Path, **changes: Any) -> Path:
             parts = [run / "metrics" / name / probe / f"{shard}.parquet" for shard in shards(samples)]
             files.write_table(run / "metrics" / name / f"{probe}.parquet", gather(parts, samples))
     return run
-
-
-def trained(seed: int) -> Any:
-    """A network that is right about all images: its brightest channel's logit is largest."""
-    net = conv_net(seed=seed).eval().requires_grad_(False)
-    weight, head = 0.02 * net[0].weight, np.eye(3, 7)
-    for channel in range(3):
-        weight[channel, channel] += 1 / 9
-    net[0].weight.copy_(weight)
-    inner = 0.02 * net[4].weight
-    for channel in range(3):
-        inner[channel, 4 * channel : 4 * channel + 4] += 0.25
-    net[4].weight.copy_(inner)
-    net[6].weight.copy_(9 * net[6].weight.new_tensor(head))
-    return net
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +120,17 @@ def test_stores_of_all_shards_are_one_in_the_order_of_the_samples(run: Run, fold
     held = run.activations("one")
     samples = run.samples("squares")["sample"].tolist()
     assert held["sample"].values.tolist() == samples
-    assert dict(held.sizes) == {"sample": 5, "radius": 4, "draw": 6, "unit": 7, "floor_draw": 4}
+    assert dict(held.sizes) == {"sample": 5, "radius": 4, "draw": 6, "unit": 3, "floor_draw": 4}
     assert (held.attrs["network"], held.attrs["family"]) == ("one", "uniform")
-    assert "shard" not in held.attrs, "what shards do not have in common"
+    assert "part" not in held.attrs, "what shards do not have in common"
     expected = xr.concat(parts, "sample").sel(sample=samples)
     xr.testing.assert_equal(held, expected)
-    for some in ({"sample": 3, "radius": -1}, {"sample": [4, 1], "radius": [2, 0], "draw": [5, 1, 2]}, {"sample": []}):
+    some: dict[str, Any]
+    for some in (
+        {"sample": 3, "radius": -1},
+        {"sample": [4, 1], "radius": [2, 0], "draw": [5, 1, 2]},
+        {"sample": []},
+    ):
         xr.testing.assert_equal(held["features"].isel(some), expected["features"].isel(some))
     apart = run.perturbations("squares", "uniform")
     assert apart["distance"].sizes == {"sample": 5, "radius": 4, "pair": 15}
@@ -166,7 +159,7 @@ def test_a_run_asks_for_less_than_its_stores_hold(folder: Path, tmp_path: Path) 
     samples = pd.read_csv(less / "samples" / "squares.csv", dtype=str).iloc[1:]
     files.write_table(less / "samples" / "squares.csv", samples)
     held = epsball.open_run(less).activations("two")
-    assert held["features"].shape == (4, 3, 4, 7)
+    assert held["features"].shape == (4, 3, 4, 3)
     whole = epsball.open_run(folder).activations("two")
     xr.testing.assert_equal(
         held["features"], whole["features"].isel(sample=slice(1, None), radius=[0, 1, 3], draw=slice(4))

@@ -102,7 +102,7 @@ class Run:
         if network is None:
             return pd.concat([self.metrics(probe, name) for name in self.networks], ignore_index=True)
         self._require("network", network, [*self.networks, *self.controls])
-        base, _, control = network.partition("~")
+        control = network.partition("~")[2]
         if control and probe not in controls.measured_by(self.config, control):
             raise EpsballError(f"'{network}' is not measured by '{probe}', which says nothing of this control")
         table = self._results.metrics(network, probe)

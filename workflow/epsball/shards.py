@@ -1,4 +1,7 @@
-"""The stores of all shards as one dataset, read where it is looked at: without dask, xarray would join them in memory."""
+"""The stores of all shards as one dataset, read where it is looked at.
+
+xarray itself would join them in memory, unless dask is there.
+"""
 
 from __future__ import annotations
 

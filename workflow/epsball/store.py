@@ -131,9 +131,7 @@ def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
         raise EpsballError(f"{path}: not a whole store ({error}); remove it and run again to make it anew") from None
 
 
-def open_part(
-    path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: int, verify: bool = True
-) -> xr.Dataset:
+def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: int, verify: bool = True) -> xr.Dataset:
     """Open what is asked for of a store, lazily; it may hold more samples, radii and draws.
 
     Args:
