@@ -1,4 +1,4 @@
-"""Probes without Snakemake: the numbers of the stages and of networks with known answers, whatever images are given as."""
+"""Probes without Snakemake: the numbers of the stages, and of networks with known answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
     "device": "cpu",
     "mantel_permutations": 199,
 }
-DIRECT = {"draws": 4, "clever_batches": 3, "clever_size": 2, "directions": 2, "power_iterations": 5}
+DIRECT: dict[str, Any] = {"draws": 4, "clever_batches": 3, "clever_size": 2, "directions": 2, "power_iterations": 5}
 
 
 @pytest.fixture

@@ -176,8 +176,8 @@ def _network(model: nn.Module, layer: str | None, pool: Pool) -> Network:
     low, high = int(pool.labels.min()), int(pool.labels.max())
     if low < 0 or high >= classes:
         raise EpsballError(
-            f"labels are from {low} to {high}, but the model has {classes} outputs; labels count from 0 in the order of "
-            "the outputs"
+            f"labels are from {low} to {high}, but the model has {classes} outputs; labels count from 0 in the order "
+            "of the outputs"
         )
     return network
 
