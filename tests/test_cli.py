@@ -179,7 +179,9 @@ COMMAND = [sys.executable, "-m", "epsball.cli"]
 
 def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mine.yaml")
-    process = subprocess.Popen([*COMMAND, "readings", "mine.yaml", "."], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*COMMAND, "readings", "mine.yaml", "."], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
     with (tmp_path / "mine.yaml").open("w"):  # once the command reads it
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)

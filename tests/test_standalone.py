@@ -147,7 +147,7 @@ BROKEN[2, 0, 1, 1] = np.nan
         ),
         ({"images": IMAGES[0]}, "images are uint8 (6, 6, 3); expected"),
         ({"images": IMAGES[:0]}, "images are empty"),
-        ({"images": 255 * FLOATS}, "images have values from 60 to 219; expected [0, 1]"),
+        ({"images": 255 * FLOATS}, "images have values from 60 to 218; expected [0, 1]"),
         ({"images": BROKEN}, "image 2 has values that are not finite"),
         ({"images": IMAGES[[0, 1, 2, 1]]}, "images 1 and 3 are equal"),
         ({"labels": LABELS[:3]}, "labels are int64 (3,); expected 4 integers, one an image"),
