@@ -86,6 +86,12 @@ def in_reach() -> bool:
     )
 
 
+def squares(folder: Path) -> None:
+    """Write the images of the study."""
+    images, labels = pictures(24, size=10, seed=8)
+    np.savez(folder / "squares.npz", images=images, labels=labels)
+
+
 class Study:
     """A copy of the repository with small data in it."""
 
@@ -95,8 +101,7 @@ class Study:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "Snakefile", folder)
         (folder / "factory.py").write_text(FACTORY)
-        images, labels = pictures(24, size=10, seed=8)
-        np.savez(folder / "squares.npz", images=images, labels=labels)
+        squares(folder)
 
     def snakemake(self, config: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on a configuration."""

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import epsball
 import numpy as np
 import pytest
 import torch
 import yaml
 from conftest import ROOT, pictures
+from epsball import plan
 from epsball.cli import main
+from epsball.config import load_config
 from PIL import Image
 from torch import nn
 
@@ -82,6 +90,113 @@ def test_mistakes_are_one_sentence(
     Path("weights.pt").write_text("a: [")
     assert main(arguments) == 1
     assert sentence in capsys.readouterr().err
+
+
+CONFIG = str(ROOT / "config" / "paper.yaml")
+
+
+def test_the_plan_is_that_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", CONFIG, "--cores", "3"]) == 0
+    assert capsys.readouterr().out == plan.describe(load_config(yaml.safe_load(Path(CONFIG).read_text())), 3)
+
+
+def test_without_a_command_there_is_help_that_names_all_and_each_has_an_example(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    commands = re.findall(r"^    (\w+)", text.split("commands:")[1], re.MULTILINE)
+    assert {"check", "plan", "explain", "readings", "sensitivity"} <= set(commands)
+    for command in commands:
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0
+        said = capsys.readouterr().out
+        assert f"\n  epsball {command} " in said, "an example"
+        assert re.search(r"^(prints|writes) ", said, re.MULTILINE), "what comes out"
+        assert max(map(len, said.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["chek", "mine.yaml"], "epsball: error: 'chek' is no command; did you mean 'check'?"),
+        (["check"], "epsball check: error: the following arguments are required: config"),
+        (["check", "mine.yaml", "--images", "few"], "argument --images: invalid int value: 'few'"),
+    ],
+)
+def test_a_command_line_that_is_not_understood(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"epsball {epsball.__version__}\n"
+
+
+def completed(script: str, folder: Path, *words: str) -> set[str]:
+    """What bash completes the last word to."""
+    ask = f"""
+{script}
+COMP_WORDS=({" ".join(f"'{word}'" for word in words)})
+COMP_CWORD={len(words) - 1}
+$(complete -p epsball | sed -E 's/.*-F ([^ ]+).*/\\1/') epsball '{words[-1]}' '{words[-2]}'
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(["bash", "-c", ask], cwd=folder, capture_output=True, text=True, check=False)
+    assert not done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_commands_options_and_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--print-completion", "bash"])
+    script = capsys.readouterr().out
+    (tmp_path / "mine.yaml").touch()
+    assert completed(script, tmp_path, "epsball", "ex") == {"explain"}
+    assert {"check", "plan", "explain"} <= completed(script, tmp_path, "epsball", "")
+    assert completed(script, tmp_path, "epsball", "check", "--la") == {"--layers"}
+    assert completed(script, tmp_path, "epsball", "check", "mi") == {"mine.yaml"}
+
+
+def test_zsh_has_a_script_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", "zsh"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("#compdef epsball")
+
+
+COMMAND = [sys.executable, "-m", "epsball.cli"]
+
+
+def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.yaml")
+    process = subprocess.Popen(
+        [*COMMAND, "readings", "mine.yaml", "."], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    with (tmp_path / "mine.yaml").open("w"):  # once the command reads it
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+
+
+def test_a_reader_that_has_enough_ends_it_without_a_traceback() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--print-completion", "bash"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 141
 
 
 def test_a_broken_image_is_named_and_counted(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:

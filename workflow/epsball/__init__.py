@@ -1,4 +1,9 @@
-"""epsball: what a ConvNet does in a small ball around an image."""
+"""epsball: what a ConvNet does in a small ball around an image.
+
+The library: it is what `pip install` of the package gives, and it is whole without Snakemake. It reads runs
+(`open_run`), measures a network of one's own (`measure`) and has the command line (`epsball`). The workflow, with its
+rules and configurations, is the repository around it.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from epsball.config import load_config as load_config
+    from epsball.run import open_run as open_run
+    from epsball.standalone import measure as measure
     from epsball.store import open_store as open_store
 
 __version__ = "0.1.0"
 
-_PUBLIC = {"load_config": "epsball.config", "open_store": "epsball.store"}
+_PUBLIC = {
+    "load_config": "epsball.config",
+    "measure": "epsball.standalone",
+    "open_run": "epsball.run",
+    "open_store": "epsball.store",
+}
 
-__all__ = ["load_config", "open_store"]
+__all__ = ["load_config", "measure", "open_run", "open_store"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,3 +33,7 @@ def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'epsball' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

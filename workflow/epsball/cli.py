@@ -1,92 +1,233 @@
-"""The command line: `epsball check`, `explain`, `readings`, `sensitivity`. Thin over the library.
+"""The command line: `epsball check`, `plan`, `explain`, `readings`, `sensitivity`. Thin over the library.
 
-Snakemake is the way to run a study.
+Snakemake is the way to run a study. What takes long to import is imported by the command that needs it.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import shtab
 import yaml
 
-from epsball import files, readings
-from epsball.check import check
+from epsball import __version__
 from epsball.config import Config, load_config
-from epsball.datasets import open_pool
 from epsball.errors import EpsballError, nearest
-from epsball.inspection import inspect, layers
-from epsball.records import explain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+Command = Callable[[argparse.Namespace], None]
+
+_DESCRIPTION = """\
+What a ConvNet does in a small ball around an image.
+
+Snakemake runs a study; these commands are for before and after it:
+
+  epsball check mine.yaml                     does the configuration fit?
+  epsball plan mine.yaml                      what will it cost?
+  snakemake --cores 2 --configfile mine.yaml  results/mine/report.html
+  epsball explain results/mine/claims.tsv     what made this file?
+"""
+
+_EPILOG = """\
+`epsball COMMAND --help` has an example of each and says what comes out. Exit
+codes: 0; 1 for an error, which is said in a sentence; 2 for a command line that
+is not understood.
+
+Completion: eval "$(epsball --print-completion bash)" in ~/.bashrc.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="epsball", description="What a ConvNet does in a small ball around an image.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    look = commands.add_parser(
-        "check",
-        help="load every network and dataset of a configuration and pass some images through",
-        description="Load every network and dataset of a configuration, pass some images through each network, and "
-        "print parameters, features, accuracy, and the share of images that are right above the threshold. An accuracy "
-        "far below the published one means a wrong channel order, normalisation or class list.",
-    )
-    look.add_argument("config", type=Path, help="the configuration, such as config/config.yaml")
-    look.add_argument("--images", type=int, default=40, help="images of each dataset (default: 40)")
-    look.add_argument("--layers", metavar="NETWORK", help="list a network's layers with their shapes instead")
-    trace = commands.add_parser(
-        "explain",
-        help="say what made a file of a run",
-        description="Say what made a table, store, figure or report of a run: when, from what, by which configuration, "
-        "code, weights and data, and whether it has changed since.",
-    )
-    trace.add_argument("file", type=Path, help="the file, such as results/default/claims.tsv")
-    _add_readings(commands)
-    given = parser.parse_args(arguments)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        match given.command:
-            case "explain":
-                print("\n".join(explain(given.file)))
-            case "readings":
-                _write_readings(given)
-            case "sensitivity":
-                _compare_readings(given.folder)
-            case _:
-                _check(given)
+        try:
+            _run(sys.argv[1:] if arguments is None else list(arguments))
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe can be told
     except EpsballError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever reads has enough, `head` for one; what is left is not to be flushed at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return 0
 
 
-def _add_readings(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    write = commands.add_parser(
+def _run(arguments: Sequence[str]) -> None:
+    parser, commands = _parser()
+    if not arguments:
+        parser.print_help()
+        return
+    if not arguments[0].startswith("-") and arguments[0] not in commands.choices:
+        parser.error(f"'{arguments[0]}' is no command; {nearest(arguments[0], commands.choices)}")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    given.run(given)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, Commands]:
+    parser = argparse.ArgumentParser(
+        prog="epsball", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"epsball {__version__}")
+    shtab.add_argument_to(parser, "--print-completion", help="print a script that completes commands and files")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_check(commands)
+    _add_plan(commands)
+    _add_explain(commands)
+    _add_readings(commands)
+    _add_sensitivity(commands)
+    return parser, commands
+
+
+def _add(commands: Commands, name: str, run: Command, summary: str, description: str) -> argparse.ArgumentParser:
+    """A command, with its one line in the list of all, and what `--help` says of it."""
+    parser = commands.add_parser(
+        name, help=summary, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_path(parser: argparse.ArgumentParser, name: str, said: str, complete: dict[str, str] = shtab.FILE) -> None:
+    parser.add_argument(name, type=Path, help=said).complete = complete  # type: ignore[attr-defined]
+
+
+def _add_check(commands: Commands) -> None:
+    parser = _add(
+        commands,
+        "check",
+        _check,
+        "load every network and dataset of a configuration and pass some images through",
+        """\
+Load every network and dataset of a configuration and pass some images through
+each network.
+
+  epsball check mine.yaml
+  epsball check mine.yaml --layers mine
+
+prints a table, a row a network: parameters, features, accuracy, and the share
+of images that are right above the threshold. An accuracy far below the
+published one means a wrong channel order, normalisation or class list. With
+--layers: a network's layers, for its key `layer`.
+""",
+    )
+    _add_path(parser, "config", "the configuration, such as config/config.yaml")
+    parser.add_argument("--images", type=int, default=40, help="images of each dataset (default: 40)")
+    parser.add_argument("--layers", metavar="NETWORK", help="list a network's layers with their shapes instead")
+
+
+def _add_plan(commands: Commands) -> None:
+    parser = _add(
+        commands,
+        "plan",
+        _plan,
+        "say what a run will cost",
+        """\
+Say what a run will cost, from its configuration alone; nothing is loaded or
+computed.
+
+  epsball plan config/paper.yaml --cores 8
+
+prints for each network its forward passes and hours on a core and on a GPU, at
+nominal rates; disk, jobs and time of the whole; and the data that are not there
+yet. `snakemake -n` says it too, and which jobs there are left to do.
+""",
+    )
+    _add_path(parser, "config", "the configuration, such as config/paper.yaml")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="of the run (default: all)")
+
+
+def _add_explain(commands: Commands) -> None:
+    parser = _add(
+        commands,
+        "explain",
+        _explain,
+        "say what made a file of a run",
+        """\
+Say what made a table, store, figure or report of a run.
+
+  epsball explain results/default/claims.tsv
+
+prints when and from what it was made, by which configuration, code, weights,
+data and versions, and whether it has changed since.
+""",
+    )
+    _add_path(parser, "file", "the file, such as results/default/claims.tsv")
+
+
+def _add_readings(commands: Commands) -> None:
+    parser = _add(
+        commands,
         "readings",
-        help="write a configuration for each reading of the paper",
-        description="Write the configuration of each reading of the paper: the given one, and each that differs from "
-        "it in the norm, epsilon, clipping, the kind of noise or the threshold. Print the commands that run them; the "
-        "first is needed by the others, which take the weights of its networks.",
+        _write_readings,
+        "write a configuration for each reading of the paper",
+        """\
+Write the configuration of each reading of the paper: the given one, and each
+that differs from it in the norm, epsilon, clipping, the kind of noise or the
+threshold.
+
+  epsball readings config/sensitivity.yaml results/sensitivity/readings
+
+prints the commands that run them; the first is needed by the others, which take
+the weights of its networks.
+""",
     )
-    write.add_argument("config", type=Path, help="the configuration to start from, such as config/sensitivity.yaml")
-    write.add_argument("folder", type=Path, help="where to write them, <reading>.yaml")
-    write.add_argument("--cores", default="all", help="of the commands that are printed (default: all)")
-    compare = commands.add_parser(
+    _add_path(parser, "config", "the configuration to start from, such as config/sensitivity.yaml")
+    _add_path(parser, "folder", "where to write them, <reading>.yaml", shtab.DIRECTORY)
+    parser.add_argument("--cores", default="all", help="of the commands that are printed (default: all)")
+
+
+def _add_sensitivity(commands: Commands) -> None:
+    parser = _add(
+        commands,
         "sensitivity",
-        help="compare the verdicts under every reading of the paper",
-        description="Read the claims of the runs of all readings, write sensitivity.tsv and the figure beside the "
-        "folder results/<run>-<reading> of each, in results/<run>/, and say which verdicts depend on the reading. A "
-        "reading whose configuration was removed is left out.",
+        _compare_readings,
+        "compare the verdicts under every reading of the paper",
+        """\
+Read the claims of the runs of all readings and say which verdicts depend on the
+reading.
+
+  epsball sensitivity results/sensitivity/readings
+
+writes sensitivity.tsv and the figure in results/<run>/, beside the folder
+results/<run>-<reading> of each. A reading whose configuration was removed is
+left out.
+""",
     )
-    compare.add_argument("folder", type=Path, help="where `epsball readings` wrote the configurations")
+    _add_path(parser, "folder", "where `epsball readings` wrote the configurations", shtab.DIRECTORY)
+
+
+def _explain(given: argparse.Namespace) -> None:
+    from epsball.records import explain
+
+    print("\n".join(explain(given.file)))
+
+
+def _plan(given: argparse.Namespace) -> None:
+    from epsball import plan
+
+    print(plan.describe(_read(given.config), given.cores), end="")
 
 
 def _write_readings(given: argparse.Namespace) -> None:
+    from epsball import files, readings
+
     for name, raw in readings.readings(_raw(given.config)).items():
         path = given.folder / f"{name}.yaml"
         files.write_text(path, yaml.safe_dump(raw, sort_keys=False, allow_unicode=True))
@@ -94,10 +235,11 @@ def _write_readings(given: argparse.Namespace) -> None:
         print(shlex.join(command))
 
 
-def _compare_readings(folder: Path) -> None:
-    from epsball import figures
-    from epsball.figures import sensitivity, style  # takes a second
+def _compare_readings(given: argparse.Namespace) -> None:
+    from epsball import figures, files, readings
+    from epsball.figures import sensitivity, style
 
+    folder = given.folder
     raw = _raw(folder / f"{readings.BASE}.yaml")
     base = load_config(raw)
     run = base.run.removesuffix(readings.run_of("", readings.BASE))
@@ -112,6 +254,11 @@ def _compare_readings(folder: Path) -> None:
 
 
 def _check(given: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from epsball.check import check
+    from epsball.inspection import inspect
+
     config = _read(given.config)
     folder = Path("results") / config.run
     if given.layers:
@@ -138,6 +285,9 @@ def _raw(path: Path) -> dict[str, Any]:
 
 
 def _layers(config: Config, folder: Path, name: str) -> pd.DataFrame:
+    from epsball.datasets import open_pool
+    from epsball.inspection import layers
+
     if name not in config.networks:
         raise EpsballError(f"--layers is '{name}', no network of the configuration; {nearest(name, config.networks)}")
     spec = config.networks[name]

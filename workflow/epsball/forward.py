@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import ctypes
 import ctypes.util
 import logging
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from epsball import gpus
 from epsball.config import Compute
 from epsball.errors import EpsballError
+from epsball.images import Pictures
 
 _log = logging.getLogger(__name__)
 
 # glibc's names for what mallopt sets (malloc.h).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_TRIMMED, _MMAPS = 128 * 1024, 65536  # its defaults
 
 
 def configure(compute: Compute) -> None:
@@ -32,19 +33,47 @@ def configure(compute: Compute) -> None:
     Raises:
         EpsballError: the device that was asked for is not there.
     """
-    torch.set_num_threads(compute.threads)
+    _settle(compute.threads)
+    if device(compute.device) == "cuda":
+        torch.cuda.set_device(gpus.take(gpus.present()))
+
+
+@contextlib.contextmanager
+def configured(threads: int) -> Iterator[None]:
+    """The same while the block lasts, for a process that has other work too: it takes no GPU for itself alone."""
+    before = torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+    products = torch.backends.cuda.matmul.allow_tf32
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    _settle(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = before[1:]
+        torch.backends.cuda.matmul.allow_tf32 = products
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+        torch.use_deterministic_algorithms(strict, warn_only=warns)
+        _allocate(_MMAPS, _TRIMMED)
+
+
+def _settle(threads: int) -> None:
+    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # Costs a write of every activation and changes nothing.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+    # By default every large activation is mapped, faulted in and unmapped on every pass.
+    _allocate(0, 2**31 - 1)
+
+
+def _allocate(mmaps: int, trimmed: int) -> None:
+    """Tell glibc how many blocks may be mapped, and from how many free bytes memory is given back."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        # By default every large activation is mapped, faulted in and unmapped on every pass.
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    if device(compute.device) == "cuda":
-        torch.cuda.set_device(gpus.take(gpus.present()))
+        libc.mallopt(_M_MMAP_MAX, mmaps)
+        libc.mallopt(_M_TRIM_THRESHOLD, trimmed)
 
 
 def device(name: str) -> str:
@@ -61,16 +90,17 @@ def device(name: str) -> str:
     return name
 
 
-def inputs(pictures: NDArray[np.uint8]) -> Tensor:
+def inputs(pictures: Pictures) -> Tensor:
     """Pictures as networks take them.
 
     Args:
-        pictures: uint8 (..., height, width, 3).
+        pictures: (..., height, width, 3), uint8 or float32 in [0, 1].
 
     Returns:
         float32 (..., 3, height, width) in [0, 1].
     """
-    return torch.from_numpy(pictures).movedim(-1, -3).float() / 255
+    images = torch.from_numpy(pictures).movedim(-1, -3)
+    return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
 @runtime_checkable

@@ -11,6 +11,9 @@ from PIL import Image, UnidentifiedImageError
 
 from epsball.errors import EpsballError
 
+# Of files, uint8; arrays that are given may be float32 in [0, 1]. Both (..., height, width, 3).
+Pictures = NDArray[np.uint8 | np.float32]
+
 _MODES = ("RGB", "L")  # one ImageNet photograph in a hundred is grey
 
 
@@ -79,6 +82,6 @@ def _open(path: Path, load: bool) -> Image.Image:
     return image.convert("RGB") if load else image
 
 
-def digest(image: NDArray[np.uint8]) -> str:
+def digest(image: Pictures) -> str:
     """SHA-256 of an image's shape and pixels, in hexadecimal."""
     return hashlib.sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()

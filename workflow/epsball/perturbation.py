@@ -19,6 +19,7 @@ from epsball.config import Ball
 from epsball.datasets import Pool
 from epsball.errors import EpsballError
 from epsball.families import family
+from epsball.forward import inputs
 from epsball.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tens
             raise EpsballError(
                 f"{row.image}: has other pixels than when it was surveyed; remove its dataset's survey and run again"
             )
-        yield row, torch.from_numpy(picture.copy()).float() / 255
+        yield row, inputs(picture.copy()).permute(1, 2, 0)
 
 
 def perturbed_images(

@@ -79,7 +79,7 @@ def cost(config: Config, spec: NetworkSpec) -> Cost:
     for name in probes.chosen(config):
         if probes.is_direct(name):
             passes += dataset.samples * probes.direct_probe(name).passes(config.direct, config.ball)
-    for control in config.controls:
+    for control in controls.chosen_controls(config):
         times, own = controls.passes(control), controls.has_own_features(control)
         drawn = [families.ball(config.ball, name) for name in controls.families(config, control)]
         passes += times * (pool * own + dataset.samples * sum(passes_per_sample(ball, compute) for ball in drawn))

@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from epsball import files, provenance
-from epsball.errors import EpsballError
+from epsball.errors import EpsballError, nearest
 
 _FOLDER = "provenance"  # in the folder of a run
 _LISTED = 6  # inputs that are listed one by one
@@ -22,9 +22,26 @@ _LISTED = 6  # inputs that are listed one by one
 def keep_configuration(run: Path, configuration: Mapping[str, Any]) -> None:
     """Keep a configuration, as it was given, under its digest: records name it by that."""
     path = run / _FOLDER / f"configuration.{provenance.digest(configuration)}.yaml"
-    if not path.is_file():
+    if path.is_file():
+        path.touch()  # the newest is the one that was run last
+    else:
         plain = json.loads(json.dumps(configuration))  # Snakemake reads JSON into dictionaries of its own
         files.write_text(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+
+
+def last_configuration(run: Path) -> dict[str, Any]:
+    """The configuration that a run was last run with, as it was given.
+
+    Raises:
+        EpsballError: the folder is that of no run.
+    """
+    kept = (run / _FOLDER).glob("configuration.*.yaml")
+    newest = max(kept, key=lambda path: path.stat().st_mtime_ns, default=None)
+    if newest is None:
+        runs = [str(folder.parent) for folder in sorted(Path("results").glob(f"*/{_FOLDER}"))]
+        raise EpsballError(f"'{run}' is no folder of a run, such as results/<run>; {nearest(str(run), runs)}")
+    given: dict[str, Any] = yaml.safe_load(newest.read_text(encoding="utf-8"))
+    return given
 
 
 def record(

@@ -11,11 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from epsball.config import Config
+from epsball.errors import EpsballError
 from epsball.selection import read_samples
 
 
 class Results:
-    """The tables of a run.
+    """The files of a run.
+
+    Every method raises an EpsballError where the run has not got that far.
 
     Args:
         config: of the run.
@@ -25,26 +28,45 @@ class Results:
     def __init__(self, config: Config, folder: Path) -> None:
         self.config, self.folder = config, folder
 
+    def claims(self) -> pd.DataFrame:
+        """The claims and their verdicts; see `epsball.verdicts.judge`."""
+        table = pd.read_csv(self._there("claims.tsv"), sep="\t")
+        return table.fillna({"control": "", "dataset": ""})
+
     def metrics(self, network: str, probe: str) -> pd.DataFrame:
         """A probe's table of a network."""
-        return pd.read_parquet(self.folder / "metrics" / network / f"{probe}.parquet")
+        return pd.read_parquet(self._there("metrics", network, f"{probe}.parquet"))
 
     def samples(self, dataset: str) -> pd.DataFrame:
         """The samples of a dataset."""
-        return read_samples(str(self.folder / "samples" / f"{dataset}.csv"))
+        return read_samples(str(self._there("samples", f"{dataset}.csv")))
 
     def survey(self, network: str) -> pd.DataFrame:
         """A network's survey of its dataset's pool."""
         dataset = self.config.networks[network].dataset
-        return pd.read_parquet(self.folder / "survey" / dataset / f"{network}.parquet")
+        return pd.read_parquet(self._there("survey", dataset, f"{network}.parquet"))
 
     def card(self, network: str) -> dict[str, Any]:
         """A network's card; see `epsball.preparation.prepare`."""
-        path = self.folder / "networks" / network / "card.json"
+        path = self._there("networks", network, "card.json")
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return facts
 
     def illustration(self, dataset: str) -> dict[str, NDArray[Any]]:
         """What Fig. 2 shows of a dataset; see `epsball.illustration.illustrate`."""
-        with np.load(self.folder / "illustrations" / f"{dataset}.npz", allow_pickle=False) as arrays:
+        with np.load(self._there("illustrations", f"{dataset}.npz"), allow_pickle=False) as arrays:
             return dict(arrays)
+
+    def activations(self, network: str, family: str, shard: int) -> Path:
+        """The store of a network's outputs; see `epsball.activation.activate`."""
+        return self._there("activations", network, family, f"{shard}.zarr.zip")
+
+    def perturbations(self, dataset: str, family: str, shard: int) -> Path:
+        """The store of what perturbations are; see `epsball.perturbation.perturb`."""
+        return self._there("perturbations", dataset, family, f"{shard}.zarr.zip")
+
+    def _there(self, *parts: str) -> Path:
+        path = self.folder.joinpath(*parts)
+        if not path.is_file():
+            raise EpsballError(f"'{path}' is not there; the run is not finished: the command that started it goes on")
+        return path

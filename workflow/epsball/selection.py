@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from epsball.config import DatasetSpec
@@ -15,6 +16,17 @@ from epsball.errors import EpsballError
 def sample_seed(seed: int, image_digest: str) -> int:
     """A sample's own 64-bit seed: a hash of the run's seed and the image's digest."""
     return int.from_bytes(hashlib.sha256(f"{seed} {image_digest}".encode()).digest()[:8], "big")
+
+
+def identify(images: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Images, by their column digest, with the seed and the name that they have as a sample.
+
+    Args:
+        images: a row an image.
+        seed: of the run.
+    """
+    seeds = [sample_seed(seed, digest) for digest in images["digest"]]
+    return images.assign(seed=np.array(seeds, np.uint64), sample=[f"{own:016x}"[:10] for own in seeds])
 
 
 def select(
@@ -56,12 +68,11 @@ def select(
             f"all of its networks ({reached}); lower its threshold or check labels and normalisation"
         )
     table = table[sure]
-    table["seed"] = pd.Series([sample_seed(seed, d) for d in table["digest"]], index=table.index, dtype="uint64")
+    table = identify(table, seed)
     table = table.drop_duplicates("digest").sort_values("seed")
     known = table["track"] != ""
     table = table[~(known & table["track"].duplicated())]
     table = table.head(spec.samples).reset_index(drop=True)
-    table["sample"] = [f"{seed:016x}"[:10] for seed in table["seed"]]
     table["shard"] = _shards(table["sample"], before, shard_size)
     columns = ["sample", "image", "label", "seed", "shard", "digest"]
     return table[columns + [f"score_{network}" for network in surveys]]

@@ -131,19 +131,20 @@ def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
         raise EpsballError(f"{path}: not a whole store ({error}); remove it and run again to make it anew") from None
 
 
-def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> xr.Dataset:
-    """Open what is asked for of a store, lazily, its checksums compared; it may hold more samples, radii and draws.
+def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: int, verify: bool = True) -> xr.Dataset:
+    """Open what is asked for of a store, lazily; it may hold more samples, radii and draws.
 
     Args:
         path: of the store.
         samples: rows of a sample table, in the order in which they are wanted.
         radii: which, in the order in which they are wanted.
         draws: how many, from the first.
+        verify: see `open_store`.
 
     Raises:
         EpsballError: it lacks some of it, or is not whole.
     """
-    held = open_store(path, verify=True)
+    held = open_store(path, verify=verify)
     if lack := _lack(held, samples, radii, draws):
         raise EpsballError(f"{path}: lacks {lack}; remove it and run again to make it anew")
     places = {"sample": _places(held, "seed", samples["seed"]), "radius": _places(held, "radius", radii)}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from epsball import images
 from epsball.config import DatasetSpec
 from epsball.errors import EpsballError
-from epsball.images import UnusableImageError
+from epsball.images import Pictures, UnusableImageError
 
 KINDS = {
     "photographs": "epsball.datasets.photographs",
@@ -38,7 +38,7 @@ class Pool:
     Attributes:
         names: of the images, each once.
         labels: class of each image, by the network's output.
-        read: image number to uint8 (height, width, 3).
+        read: image number to (height, width, 3), uint8 or float32 in [0, 1].
         tracks: what recording each image is a frame of, where known.
         classes: number of classes, where the dataset itself knows it.
         files: of the images, where each has one.
@@ -46,7 +46,7 @@ class Pool:
 
     names: Sequence[str]
     labels: NDArray[np.int64]
-    read: Callable[[int], NDArray[np.uint8]]
+    read: Callable[[int], Pictures]
     tracks: Sequence[str] | None = None
     classes: int | None = None
     files: Sequence[Path] = ()
@@ -88,7 +88,7 @@ class Pool:
             raise _none_usable(complaints)
         return complaints
 
-    def batches(self, size: int) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+    def batches(self, size: int) -> Iterator[tuple[list[int], Pictures]]:
         """Numbers and images (n, height, width, 3), `size` at a time. Images that cannot be used are named and skipped.
 
         Raises:
@@ -101,7 +101,7 @@ class Pool:
         if complaints and len(complaints) == len(self):
             raise _none_usable(complaints)
 
-    def _usable(self, complaints: list[str]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def _usable(self, complaints: list[str]) -> Iterator[tuple[int, Pictures]]:
         shape: tuple[int, ...] | None = None
         for number, name in enumerate(self.names):
             try:
