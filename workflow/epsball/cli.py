@@ -118,7 +118,10 @@ def _check(given: argparse.Namespace) -> None:
         print(_layers(config, folder, given.layers).to_string(index=False))
     else:
         check(config, folder / "datasets")
-        print(pd.DataFrame(inspect(config, folder, given.images)).to_string(index=False))
+        found = pd.DataFrame(inspect(config, folder, given.images))
+        print(found.drop(columns="hint").to_string(index=False))
+        for hint in filter(None, found["hint"]):
+            print(f"\n{hint}")
 
 
 def _read(path: Path) -> Config:

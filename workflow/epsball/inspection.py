@@ -13,6 +13,7 @@ from epsball import networks, weights
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import Pool, open_pool
 from epsball.forward import Forward, configure, inputs
+from epsball.misreading import hint
 from epsball.survey import survey
 
 
@@ -25,8 +26,9 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         images: of each pool, evenly spaced.
 
     Yields:
-        For each network: network, dataset, images, parameters, layer, units, classes, accuracy, and sure (share right
-        with a score above the threshold).
+        For each network: network, dataset, images, parameters, layer, units, classes, accuracy, sure (share right
+        with a score above the threshold), and hint: a sentence, or empty, on what it seems to take for another thing
+        than it is given.
 
     Raises:
         EpsballError: a dataset or a network does not work.
@@ -49,12 +51,14 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         table = survey(passes, pool, config.compute.batch, spec.name)
         right = table["prediction"] == table["label"]
         above = right & (table["score"] > dataset.threshold)
+        said = hint(spec.name, network, config.compute, pool, table) if trained else ""
         passes.exact(_image(pool)[None])
         classes, units = networks.probe_shape(network.cpu(), _image(pool))
         row |= {"units": units, "classes": classes}
         yield row | {
             "accuracy": f"{right.mean():.0%}" if trained else "not trained yet",
             "sure": f"{above.mean():.0%} above {dataset.threshold:g}" if trained else "",
+            "hint": said,
         }
 
 
