@@ -32,8 +32,17 @@ onstart:
         runfolder.hold(FOLDER, getattr(workflow.scheduler._executor, "run_uuid", None))
         records.keep_configuration(FOLDER, config)
         print(check(CONFIG, FOLDER / "datasets").to_string(index=False) + "\n", file=sys.stderr)
+        monitor().listen(logger)
 
 
 onsuccess:
+    monitor().end()
     places = {"Report": "report.html", "Claims": "claims.tsv", "Figures": "figures/"}
+    if Path(RUN, "claims.tsv").exists():
+        print("", summary.verdicts(pd.read_csv(f"{RUN}/claims.tsv", sep="\t")), sep="\n")
     print("", *(f"{name}: {RUN}/{place}" for name, place in places.items() if Path(RUN, place).exists()), sep="\n")
+    print(f"Time: {monitoring.clock(monitor().seconds)}")
+
+
+onerror:
+    print("", summary.failures(monitor().end()), sep="\n", file=sys.stderr)
