@@ -60,7 +60,7 @@ wildcard_constraints:
 
 def code(script, *modules):
     """Digest of a stage's code: its script, what that imports of the library, and modules that it loads by name."""
-    return provenance.code_digest(Path(workflow.basedir) / "workflow" / "scripts" / script, modules)
+    return provenance.code_digest(WORKFLOW / "scripts" / script, modules)
 
 
 def tracked(value):
@@ -283,7 +283,7 @@ def all_tables():
 
 def caption(figure):
     """Text of a figure's caption."""
-    return Path(workflow.basedir, "workflow", "report", f"{figure}.rst").read_text(encoding="utf-8")
+    return Path(WORKFLOW, "report", f"{figure}.rst").read_text(encoding="utf-8")
 
 
 def figure_inputs(wildcards):
