@@ -12,9 +12,12 @@ from torch import Tensor, nn
 from epsball import networks, weights
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import Pool, open_pool
+from epsball.errors import EpsballError
 from epsball.forward import Forward, configure, inputs
 from epsball.misreading import hint
 from epsball.survey import survey
+
+_NEARLY = 1e-4  # that probabilities which were computed in float32 sum up to 1
 
 
 def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, object]]:
@@ -31,8 +34,10 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         than it is given.
 
     Raises:
-        EpsballError: a dataset or a network does not work.
+        EpsballError: a dataset or a network does not work, or there is no image to pass.
     """
+    if images < 1:
+        raise EpsballError(f"--images is {images}; it must be at least 1")
     configure(config.compute)
     for spec in config.networks.values():
         dataset = config.datasets[spec.dataset]
@@ -52,7 +57,9 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         right = table["prediction"] == table["label"]
         above = right & (table["score"] > dataset.threshold)
         said = hint(spec.name, network, config.compute, pool, table) if trained else ""
-        passes.exact(_image(pool)[None])
+        logits, _ = passes.exact(_image(pool)[None])
+        if (logits >= 0).all() and abs(logits.sum() - 1) < _NEARLY:
+            said = f"{spec.name}: its outputs look like probabilities, expected logits; leave out its last softmax."
         classes, units = networks.probe_shape(network.cpu(), _image(pool))
         row |= {"units": units, "classes": classes}
         yield row | {
