@@ -58,12 +58,70 @@ def test_check_shows_a_network_that_fits(tutorial: Path, capsys: pytest.CaptureF
     assert found["accuracy"] == "100%"
 
 
-def test_check_shows_a_wrong_order_of_channels(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("step", "accuracy", "sentence"),
+    [
+        ("x.flip(1)", "32%", "mine: 32% right, but 100% with channels reversed: its factory seems to expect BGR"),
+        ("x / 255", None, "100% with values from 0 to 255: its factory seems to expect values from 0 to 255"),
+        ("x.flip(1) / 255", None, "100% with channels reversed and values from 0 to 255: its factory seems to expect"),
+    ],
+)
+def test_check_recognises_what_a_network_expects(
+    tutorial: Path, capsys: pytest.CaptureFixture[str], step: str, accuracy: str | None, sentence: str
+) -> None:
     text = Path("mine.py").read_text()
     assert "(x - 0.5)" in text
-    Path("mine.py").write_text(text.replace("(x - 0.5)", "(x.flip(1) - 0.5)"))
+    Path("mine.py").write_text(text.replace("(x - 0.5)", f"({step} - 0.5)"))
+    # A small offset of one output decides where all channels are nearly black.
+    state = torch.load("weights.pt", weights_only=True)
+    state["4.bias"] = torch.tensor([0.0, 0.05, 0.0])
+    torch.save(state, "weights.pt")
     assert main(["check", "mine.yaml"]) == 0
-    assert " 32%" in capsys.readouterr().out, "green alone is right"
+    shown = capsys.readouterr().out
+    assert accuracy is None or f" {accuracy}" in shown
+    assert sentence in shown
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        ("none\nred\ngreen\nblue\n", "mine: 0% right, but 100% with 1 taken from each label: the labels seem to"),
+        ("red\ngreen\nblue\nnone\n", "mine: 0% right, but 100% with 1 added to each label: the network's outputs"),
+    ],
+)
+def test_check_recognises_labels_off_by_one(
+    tutorial: Path, capsys: pytest.CaptureFixture[str], classes: str, sentence: str
+) -> None:
+    state = torch.load("weights.pt", weights_only=True)
+    head = torch.zeros(4, 8)
+    order = (0, 1, 2) if classes.startswith("none") else (1, 2, 3)
+    head[list(order), range(3)] = 8.0
+    state["4.weight"], state["4.bias"] = head, torch.zeros(4)
+    torch.save(state, "weights.pt")
+    Path("mine.py").write_text(Path("mine.py").read_text().replace("nn.Linear(width, 3)", "nn.Linear(width, 4)"))
+    Path("classes.txt").write_text(classes)
+    assert main(["check", "mine.yaml"]) == 0
+    assert sentence in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("bias", [[0.0, 0.0, 1e6], None])
+def test_check_is_silent_about_a_network_that_guesses(
+    tutorial: Path, capsys: pytest.CaptureFixture[str], bias: list[float] | None
+) -> None:
+    """One that gives the rarest class to everything, right more often with other labels; and one without training."""
+    for path in sorted(Path("photos/blue").glob("*.png"))[3:]:
+        path.rename(Path("photos/green") / path.name)
+    state = torch.load("weights.pt", weights_only=True)
+    if bias is None:
+        state = {
+            name: torch.randn(values.shape, generator=torch.Generator().manual_seed(4))
+            for name, values in state.items()
+        }
+    else:
+        state["4.bias"] = torch.tensor(bias)
+    torch.save(state, "weights.pt")
+    assert main(["check", "mine.yaml"]) == 0
+    assert "right, but" not in capsys.readouterr().out
 
 
 def test_check_lists_layers_with_shapes(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:

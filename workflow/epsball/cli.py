@@ -265,7 +265,10 @@ def _check(given: argparse.Namespace) -> None:
         print(_layers(config, folder, given.layers).to_string(index=False))
     else:
         check(config, folder / "datasets")
-        print(pd.DataFrame(inspect(config, folder, given.images)).to_string(index=False))
+        found = pd.DataFrame(inspect(config, folder, given.images))
+        print(found.drop(columns="hint").to_string(index=False))
+        for hint in filter(None, found["hint"]):
+            print(f"\n{hint}")
 
 
 def _read(path: Path) -> Config:
@@ -277,8 +280,12 @@ def _raw(path: Path) -> dict[str, Any]:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise EpsballError(f"configuration '{path}' cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise EpsballError(f"configuration '{path}' is not text in UTF-8 ({error.reason})") from None
     except yaml.YAMLError as error:
-        raise EpsballError(f"configuration '{path}' is not YAML: {' '.join(str(error).split())}") from None
+        told = " ".join(str(error).split())
+        hint = "; indent with spaces" if r"'\t'" in told else ""
+        raise EpsballError(f"configuration '{path}' is not YAML: {told}{hint}") from None
     if not isinstance(raw, dict):
         raise EpsballError(f"configuration '{path}' holds no keys; see config/README.md")
     return raw

@@ -252,6 +252,10 @@ def _network(name: str, entry: Mapping[str, Any]) -> NetworkSpec:
 def _mistakes(raw: Mapping[str, Any]) -> Iterator[str]:
     """Every mistake, as a phrase: where, what was found, what is expected."""
     yield from _violations(schema(), raw, "")
+    for part in ("datasets", "networks"):
+        for name in raw[part] if isinstance(raw.get(part), Mapping) else ():
+            if not isinstance(name, str):
+                yield f"{part} has the name {name!r}, which YAML takes for no text; put it in quotes"
     datasets, networks = raw.get("datasets"), raw.get("networks")
     kinds = schema()["$defs"]["kinds"]
     if isinstance(datasets, Mapping):
@@ -318,7 +322,9 @@ def _violations(part: Mapping[str, Any], value: Any, where: str) -> Iterator[str
                     if key not in error.instance:
                         yield f"{place} has no key '{key}'; it is needed"
             case "type":
-                yield f"{place} is {error.instance!r}; expected: {error.validator_value}"
+                found = "empty" if error.instance is None else repr(error.instance)
+                kinds = {"object": "keys with values", "array": "a list, such as [1, 2]"}
+                yield f"{place} is {found}; expected: {kinds.get(error.validator_value, error.validator_value)}"
             case "enum":
                 yield f"{place} is {error.instance!r}; expected one of: {', '.join(map(str, error.validator_value))}"
             case "exclusiveMinimum":
@@ -331,6 +337,8 @@ def _violations(part: Mapping[str, Any], value: Any, where: str) -> Iterator[str
                 yield f"{place} is {error.instance}; it must be at most {error.validator_value}"
             case "minItems" | "minProperties":
                 yield f"{place} is empty; give at least one"
+            case "pattern" if "propertyNames" in error.absolute_schema_path:
+                yield f"{place} has the name {error.instance!r}; expected: letters, digits, . _ -"
             case "pattern":
                 example = (
                     "kind:name, such as sign:ciresan2012" if path.endswith("factory") else "letters, digits, . _ -"

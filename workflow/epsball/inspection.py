@@ -12,8 +12,12 @@ from torch import Tensor, nn
 from epsball import networks, weights
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import Pool, open_pool
+from epsball.errors import EpsballError
 from epsball.forward import Forward, configure, inputs
+from epsball.misreading import hint
 from epsball.survey import survey
+
+_NEARLY = 1e-4  # that probabilities which were computed in float32 sum up to 1
 
 
 def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, object]]:
@@ -25,12 +29,15 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         images: of each pool, evenly spaced.
 
     Yields:
-        For each network: network, dataset, images, parameters, layer, units, classes, accuracy, and sure (share right
-        with a score above the threshold).
+        For each network: network, dataset, images, parameters, layer, units, classes, accuracy, sure (share right
+        with a score above the threshold), and hint: a sentence, or empty, on what it seems to take for another thing
+        than it is given.
 
     Raises:
-        EpsballError: a dataset or a network does not work.
+        EpsballError: a dataset or a network does not work, or there is no image to pass.
     """
+    if images < 1:
+        raise EpsballError(f"--images is {images}; it must be at least 1")
     configure(config.compute)
     for spec in config.networks.values():
         dataset = config.datasets[spec.dataset]
@@ -49,12 +56,16 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         table = survey(passes, pool, config.compute.batch, spec.name)
         right = table["prediction"] == table["label"]
         above = right & (table["score"] > dataset.threshold)
-        passes.exact(_image(pool)[None])
+        said = hint(spec.name, network, config.compute, pool, table) if trained else ""
+        logits, _ = passes.exact(_image(pool)[None])
+        if (logits >= 0).all() and abs(logits.sum() - 1) < _NEARLY:
+            said = f"{spec.name}: its outputs look like probabilities, expected logits; leave out its last softmax."
         classes, units = networks.probe_shape(network.cpu(), _image(pool))
         row |= {"units": units, "classes": classes}
         yield row | {
             "accuracy": f"{right.mean():.0%}" if trained else "not trained yet",
             "sure": f"{above.mean():.0%} above {dataset.threshold:g}" if trained else "",
+            "hint": said,
         }
 
 

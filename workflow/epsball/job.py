@@ -22,7 +22,7 @@ SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
 
 @contextlib.contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Log to a file and to the terminal; end with one sentence, and no traceback, where the input is at fault.
+    """Log to a file, warnings to the terminal too; end with a sentence, no traceback, where the input is at fault.
 
     A job whose Snakemake is killed ends too: the next one would run beside it.
 
@@ -33,7 +33,9 @@ def job(snakemake: Any) -> Iterator[None]:
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     form = logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S")
-    for handler in (logging.FileHandler(path, mode="w", encoding="utf-8"), logging.StreamHandler(sys.stderr)):
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.WARNING)  # how far it is, Snakemake's process says for all jobs
+    for handler in (logging.FileHandler(path, mode="w", encoding="utf-8"), terminal):
         handler.setFormatter(form)
         logging.getLogger("epsball").addHandler(handler)
     logging.getLogger("epsball").setLevel(logging.INFO)

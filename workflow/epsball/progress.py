@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rich import progress
 
 _SECONDS_BETWEEN_LINES = 5.0
+_LINE = re.compile(r": (\d+) of (\d+) (\S+), (\d+)/s, ")
+_TAIL_BYTES = 2000
 
 _log = logging.getLogger(__name__)
 
@@ -51,3 +56,27 @@ class Progress:
         task = self._tracker.tasks[0]
         rate = task.completed / max(self._said - self._start, 1e-9)
         _log.info("%s: %d of %d %s, %.0f/s, %s", self._name, task.completed, task.total, self._unit, rate, ending)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a task stands: units done, of how many, their name, and how many a second."""
+
+    done: int
+    total: int
+    unit: str
+    rate: int
+
+
+def standing(log: Path) -> Standing | None:
+    """Where the task of a log file stands, by the last line about it; None where there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            found = _LINE.findall(file.read().decode("utf-8", "replace"))
+    except OSError:
+        return None
+    if not found:
+        return None
+    done, total, unit, rate = found[-1]
+    return Standing(int(done), int(total), unit, int(rate))

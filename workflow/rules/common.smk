@@ -1,5 +1,7 @@
 import contextlib
+import functools
 import sys
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 from pathlib import Path
@@ -58,7 +60,7 @@ wildcard_constraints:
 
 def code(script, *modules):
     """Digest of a stage's code: its script, what that imports of the library, and modules that it loads by name."""
-    return provenance.code_digest(Path(workflow.basedir) / "workflow" / "scripts" / script, modules)
+    return provenance.code_digest(WORKFLOW / "scripts" / script, modules)
 
 
 def tracked(value):
@@ -281,7 +283,7 @@ def all_tables():
 
 def caption(figure):
     """Text of a figure's caption."""
-    return Path(workflow.basedir, "workflow", "report", f"{figure}.rst").read_text(encoding="utf-8")
+    return Path(WORKFLOW, "report", f"{figure}.rst").read_text(encoding="utf-8")
 
 
 def figure_inputs(wildcards):
@@ -296,9 +298,28 @@ def figure_inputs(wildcards):
     return [path for name in reads for path in files.get(name) or [*tables(name), *SAMPLES]]
 
 
+def jobs_of_stages():
+    """Jobs of each stage, done and to come, in the order of the rules; and whether a selection may add some."""
+    dag = workflow.dag
+    counts = Counter(job.rule.name for job in [*dag.needrun_jobs(), *dag.finished_jobs] if job.output)
+    stages = {rule.name: counts[rule.name] for rule in workflow.rules if counts[rule.name]}
+    return stages, any(not dag.finished(job) for job in dag.checkpoint_jobs)
+
+
+@functools.cache
+def monitor():
+    """Of this run; the first call starts it."""
+    silent = monitoring.in_ci() or is_quiet_about(workflow.output_settings.quiet, "progress")
+    return monitoring.Monitor(jobs_of_stages, FOLDER / "logs" / "progress.log", None if silent else sys.stderr)
+
+
 if workflow.is_main_process:
     # What only the first process needs is imported there: a job waits for its Snakemake to read this.
-    from epsball import plan
+    import pandas as pd
+    from snakemake.logging import is_quiet_about, logger
+
+    from epsball import monitor as monitoring
+    from epsball import plan, summary
     from epsball.check import check
 
     with told():

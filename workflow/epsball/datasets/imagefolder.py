@@ -32,7 +32,11 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     classes = present
     if "classes" in spec.options:
         path = Path(spec.options["classes"])
-        classes = path.read_text(encoding="utf-8").split()
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise EpsballError(f"{path}: is not text in UTF-8 ({error.reason}); save it so") from None
+        classes = [line.strip() for line in lines if line.strip()]
         if len(set(classes)) != len(classes):
             repeated = next(name for name in classes if classes.count(name) > 1)
             raise EpsballError(f"{path}: class '{repeated}' is listed more than once")
@@ -41,6 +45,11 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
                 raise EpsballError(f"{path}: does not list '{name}', a folder of {root}; {nearest(name, classes)}")
     outputs = {name: number for number, name in enumerate(classes)}
     files = [file for name in present for file in sorted((root / name).iterdir()) if file.suffix.lower() in _SUFFIXES]
+    if not files and (elsewhere := next((file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES), None)):
+        raise EpsballError(
+            f"datasets.{spec.name}: no image is where it is looked for, {root}/<class>/<image>; one that is not: "
+            f"'{elsewhere}'; change root, or make a folder for each class"
+        )
     return Pool(
         names=[str(file.relative_to(root)) for file in files],
         labels=np.array([outputs[file.parent.name] for file in files], dtype=np.int64),

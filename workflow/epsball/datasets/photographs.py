@@ -1,4 +1,4 @@
-"""The 20 labelled ImageNet photographs inside the foolbox package."""
+"""The 20 labelled ImageNet photographs inside the foolbox package (MIT; the photographs have ImageNet's terms)."""
 
 from __future__ import annotations
 

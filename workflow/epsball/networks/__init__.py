@@ -84,9 +84,15 @@ class Network(nn.Module):
         logits = self.module(images)
         features = self._features
         self._features = None
-        if not isinstance(features, Tensor) or not isinstance(logits, Tensor) or logits.ndim != 2:
-            raise EpsballError("the network's output or its layer's is not one tensor; logits must be (n, classes)")
+        if not isinstance(logits, Tensor) or logits.ndim != 2:
+            raise EpsballError(f"the network's output is {_described(logits)}, expected logits, a tensor (n, classes)")
+        if not isinstance(features, Tensor):
+            raise EpsballError(f"the output of the network's layer is {_described(features)}, expected one tensor")
         return logits, features.flatten(start_dim=1)
+
+
+def _described(found: object) -> str:
+    return f"a tensor {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
 
 
 def open_network(spec: NetworkSpec, weights: dict[str, Tensor] | None = None, pretrained: bool = True) -> Network:
@@ -138,7 +144,11 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
     """
     try:
         logits, features = network(image[None])
-    except (RuntimeError, ValueError, TypeError) as error:
-        first = str(error).splitlines()[0]
-        raise EpsballError(f"does not take an image of shape {tuple(image.shape)}: {first}") from None
+    except EpsballError:
+        raise
+    except Exception as error:  # a user's network can raise any
+        first = str(error).partition("\n")[0]
+        raise EpsballError(
+            f"does not take an image of shape {tuple(image.shape)}: {type(error).__name__}: {first}"
+        ) from None
     return logits.shape[1], features.shape[1]

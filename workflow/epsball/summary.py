@@ -1,0 +1,93 @@
+"""What a run says at its end: the verdicts at a glance, or what failed and how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from epsball.monitor import Job
+
+_WIDTH = 100  # columns of a terminal
+_COMPARED = "= 0"  # the bound of comparisons, which are no claims of the paper's
+
+_SYMBOLS = {
+    "holds": "✓",
+    "does not hold": "✗",
+    "undecided": "?",
+    "illustration, no verdict": "·",
+    "not measured in this run": "-",
+}
+
+
+def verdicts(claims: pd.DataFrame) -> str:
+    """The paper's claims by network, in symbols.
+
+    Args:
+        claims: see `epsball.verdicts.judge`; cells that are empty may be missing.
+
+    Returns:
+        Lines of at most 100 columns: the legend, tables of claims by networks, and how many samples there were.
+    """
+    filled = claims.fillna({"control": "", "dataset": ""})
+    own = filled[(filled["control"] == "") & (filled["bound"] != _COMPARED)]
+    cells = own.assign(symbol=own["verdict"].map(_SYMBOLS))
+    table = cells.pivot_table(index="claim", columns="network", values="symbol", aggfunc="first").fillna("")
+    table = table.loc[own["claim"].unique(), own["network"].unique()]
+    legend = ", ".join(
+        f"{symbol} {verdict}" for verdict, symbol in _SYMBOLS.items() if (own["verdict"] == verdict).any()
+    )
+    samples = own[own["dataset"] != ""].drop_duplicates("dataset").set_index("dataset")["samples"]
+    counts = ", ".join(f"{name} {count}" for name, count in samples.items())
+    return "\n\n".join([f"The paper's claims: {legend}", *_tables(table), f"Samples: {counts}"])
+
+
+def _tables(table: pd.DataFrame) -> list[str]:
+    """A table in parts that are narrow enough, each with the names of its rows."""
+    first = max(len(str(claim)) for claim in table.index)
+    parts: list[list[str]] = []
+    width = _WIDTH
+    for name in map(str, table.columns):
+        if (width := width + 2 + len(name)) > _WIDTH or not parts:
+            parts.append([])
+            width = first + 2 + len(name)
+        parts[-1].append(name)
+    return [_table(table[part], first) for part in parts]
+
+
+def _table(table: pd.DataFrame, first: int) -> str:
+    names = [str(name) for name in table.columns]
+    lines = [" " * first + "".join(f"  {name}" for name in names)]
+    for claim, row in table.iterrows():
+        lines.append(
+            f"{claim:<{first}}" + "".join(f"  {cell:^{len(name)}}" for name, cell in zip(names, row, strict=True))
+        )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def failures(jobs: Sequence[Job]) -> str:
+    """Which jobs failed, why, and how to go on; a run that was stopped has none."""
+    lines = [f"{_named(job)}: {_reason(job)}" for job in jobs]
+    lines.append("The run has failed." if jobs else "The run was stopped.")
+    lines[-1] += " What is finished is kept, and the same command goes on from it."
+    return "\n".join(lines)
+
+
+def _named(job: Job) -> str:
+    wildcards = ", ".join(f"{name} {value}" for name, value in job.wildcards.items())
+    return f"{job.stage} ({wildcards})" if wildcards else job.stage
+
+
+def _reason(job: Job) -> str:
+    """The sentence of its log that matters, and where the rest is."""
+    try:
+        lines = job.log.read_text(encoding="utf-8", errors="replace").split("\n") if job.log else []
+    except OSError:
+        lines = []
+    lines = [line.strip() for line in lines if line.strip()]
+    told = [line.partition("error: ")[2] for line in lines if "  error: " in line]
+    if told:
+        return told[-1]
+    if any(line.startswith("Traceback") for line in lines):
+        return f"{lines[-1]} (not foreseen; {job.log} has where)"
+    return f"it ended without a word; it may have been killed for its memory or its time (log: {job.log})"
