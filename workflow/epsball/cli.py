@@ -1,4 +1,4 @@
-"""The command line: `epsball check`, `explain`, `readings`, `sensitivity`. Thin over the library.
+"""The command line: `epsball check`, `explain`, `compare`, `readings`, `sensitivity`. Thin over the library.
 
 Snakemake is the way to run a study.
 """
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "code, weights and data, and whether it has changed since.",
     )
     trace.add_argument("file", type=Path, help="the file, such as results/default/claims.tsv")
+    _add_compare(commands)
     _add_readings(commands)
     given = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match given.command:
             case "explain":
                 print("\n".join(explain(given.file)))
+            case "compare":
+                _compare(given)
             case "readings":
                 _write_readings(given)
             case "sensitivity":
@@ -63,6 +66,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    beside = commands.add_parser(
+        "compare",
+        help="compare the verdicts and configurations of two runs",
+        description="Say which keys of the configuration two runs differ in, and which verdicts. Networks and claims "
+        "that one of them alone has are named.",
+    )
+    beside.add_argument("run_a", type=Path, metavar="RUN_A", help="folder of a run, such as results/default")
+    beside.add_argument("run_b", type=Path, metavar="RUN_B", help="folder of another")
+    beside.add_argument("--html", type=Path, metavar="FILE", help="write a page with all numbers side by side, too")
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from epsball import compare  # takes a second
+
+    runs = given.run_a, given.run_b
+    print("\n".join(compare.summary(compare.compare(*runs), compare.configuration_differences(*runs))))
+    if given.html:
+        files.write_text(given.html, compare.page(*runs))
+        print(f"\nPage: {given.html}")
 
 
 def _add_readings(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

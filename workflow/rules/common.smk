@@ -284,6 +284,12 @@ def caption(figure):
     return Path(workflow.basedir, "workflow", "report", f"{figure}.rst").read_text(encoding="utf-8")
 
 
+def look():
+    """Digest of the report's templates, which are no code."""
+    folder = Path(workflow.basedir, "workflow", "epsball", "report", "templates")
+    return provenance.digest(*(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())))
+
+
 def figure_inputs(wildcards):
     """What a figure is drawn from."""
     reads = figures.reads(wildcards.figure)

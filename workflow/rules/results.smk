@@ -85,6 +85,7 @@ rule claims:
 rule report:
     input:
         claims=f"{RUN}/claims.tsv",
+        tables=all_tables(),
         cards=CARDS,
         surveys=SURVEYS,
         samples=SAMPLES,
@@ -100,7 +101,8 @@ rule report:
         config=tracked(CONFIG),
         run=FOLDER,
         captions=tracked({name: caption(name) for name in figures.names(CONFIG)}),
-        code=code("report.py", *KINDS.values()),
+        code=code("report.py", *KINDS.values(), *(FAMILIES[name] for name in ("uniform", "permuted"))),
+        look=look(),
         upstream=lambda wildcards: [
             made("claims"),
             *(made("figure", figure=figure) for figure in figures.names(CONFIG)),
