@@ -181,7 +181,7 @@ def test_samples_by_mouse_and_arrows(page: Page, run: tuple[Config, Path]) -> No
     table = Results(config, folder).metrics("two", "isotropy")
     row = table[(table["sample"] == samples["sample"][0]) & (table["radius"] == 4)].iloc[0]
     last = panel.locator(".draws").first.locator("button").last
-    expect(last).to_contain_text(f"r = 4, {float(f'{row.score_min:.3g}'):g}")
+    expect(last).to_contain_text(f"r = 4: {row['score_min']:.4f}")
     expect(last).to_have_class("wrong" if row["prediction_min"] != samples["label"][0] else "right")
     last.click()
     dialog = page.locator("#enlarged")

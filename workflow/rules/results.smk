@@ -47,7 +47,14 @@ rule figure:
     input:
         figure_inputs,
     output:
-        multiext(f"{RUN}/figures/{{figure}}", ".pdf", ".svg", ".png"),
+        f"{RUN}/figures/{{figure}}.pdf",
+        f"{RUN}/figures/{{figure}}.svg",
+        report(
+            f"{RUN}/figures/{{figure}}.png",
+            caption="../report/figure.rst",
+            category=figure_category,
+            labels={"figure": "{figure}"},
+        ),
     log:
         f"{RUN}/logs/figures/{{figure}}.log",
     priority: 30
@@ -56,6 +63,7 @@ rule figure:
     params:
         config=tracked(CONFIG),
         run=FOLDER,
+        caption=lambda wildcards: SimpleNamespace(text=caption(wildcards.figure)),  # which changes no figure: untracked
         code=lambda wildcards: code("figure.py", figures.module_name(wildcards.figure)),
         upstream=figure_upstream,
     script:
@@ -67,7 +75,9 @@ rule claims:
         all_tables(),
         SAMPLES,
     output:
-        table=f"{RUN}/claims.tsv",
+        table=report(
+            f"{RUN}/claims.tsv", caption="../report/claims.rst", category="Claims", labels={"table": "verdicts"}
+        ),
     log:
         f"{RUN}/logs/claims.log",
     priority: 30
@@ -92,7 +102,12 @@ rule report:
         images=[path for dataset in DATASETS for path in made_files(dataset, "test")],
         figures=expand(f"{RUN}/figures/{{figure}}.png", figure=figures.names(CONFIG)),
     output:
-        page=report(f"{RUN}/report.html", category="Report"),
+        page=report(
+            f"{RUN}/report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"page": "the whole report"},
+        ),
     log:
         f"{RUN}/logs/report.log",
     conda:

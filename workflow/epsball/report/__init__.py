@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,8 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
 
 def _figure(folder: Path, name: str, caption: str) -> dict[str, str]:
     picture = pictures.png(folder / "figures" / f"{name}.png")
-    title, _, rest = caption.strip().partition(". ")
-    if title.startswith("Figure"):
-        further, _, rest = rest.partition(". ")
-        title = f"{title}. {further}"
+    # The first sentence, and the one after a bare number: "Figure 1. Isotropy (Eq. 4). Range of …"
+    title, rest = re.split(r"(?<!^Figure \d)(?<!Eq)\. ", caption.strip(), maxsplit=1)
     return {"name": name, "picture": picture, "title": title, "caption": rest}
 
 

@@ -54,7 +54,7 @@ def chart(name: str, results: Results) -> dict[str, Any]:
     axis = {
         "tickvals": list(range(len(radii))),
         "ticktext": ["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in radii],
-        "title": f"radius r ({'L2' if config.ball.norm == 'l2' else 'L∞, 8-bit levels'})",
+        "title": {"text": f"radius r ({'L2' if config.ball.norm == 'l2' else 'L∞, 8-bit levels'})", "standoff": 6},
         "range": [-0.6, len(radii) - 0.4],
         "showgrid": False,
         "zeroline": False,
@@ -78,7 +78,8 @@ def chart(name: str, results: Results) -> dict[str, Any]:
         },
         shapes=shapes,
         hovermode="closest",
-        margin={"l": 70, "r": 10, "t": 10, "b": 50},
+        margin={"l": 70, "r": 12, "t": 12, "b": 60},
+        font={"family": "system-ui, sans-serif", "size": 13},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
     )
     found: dict[str, Any] = json.loads(go.Figure(traces, layout).to_json())

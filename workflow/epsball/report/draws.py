@@ -1,7 +1,7 @@
 """Samples to be opened: scores over the draws of each radius, and the draws of lowest score, drawn again from the seed.
 
-Pictures have a budget. A run that is too large for it gets draws of fewer radii, then of fresh draws alone, then of
-fewer samples: those with a misclassified draw come first.
+Pictures have a budget. A run that is too large for it gets draws of fewer radii (ε goes first, where there is least to
+see), then no permutations, then draws of fewer samples: those with a misclassified draw come first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BUDGET = 6_000_000  # bytes of all draws' pictures in the page
 
 PROBES = {"isotropy": "uniform", "symmetry": "permuted"}  # and the family that each is measured on
 
-_FEW = (6, 3)  # radii, where all of them are too many
+_FEWEST = 3  # radii, before anything else is left out
 
 Tables = Mapping[str, Mapping[str, pd.DataFrame]]  # by network and probe
 
@@ -110,10 +110,11 @@ def _plan(
 ) -> tuple[list[str], list[float]]:
     """The first choice of probes and radii whose pictures fit, by the size of one; or the last."""
     radii = [radius for radius in spec.radii if radius > 0]
-    size = len(_picture("uniform", image, int(row.seed), radii[-1], 0, spec))
+    ends = (_picture("uniform", image, int(row.seed), radius, 0, spec) for radius in (radii[0], radii[-1]))
+    size = sum(map(len, ends)) / 2
     choices = [(list(PROBES), radii)]
-    choices += [(list(PROBES), _spread(radii, few)) for few in _FEW]
-    choices.append((list(PROBES)[:1], _spread(radii, _FEW[-1])))
+    choices += [(list(PROBES), _spread(radii[1:], count)) for count in range(len(radii) - 1, _FEWEST - 1, -1)]
+    choices.append((list(PROBES)[:1], _spread(radii[1:] or radii, _FEWEST)))
     for probes, some in choices:
         if samples * (1 + networks * len(probes) * len(some)) * size <= budget:
             break

@@ -59,8 +59,8 @@ def _isotropy(results: Results) -> str:
     ball = results.config.ball
     return (
         f"The median range of the score over draws of one norm is {_medians(results, 'isotropy', 'range', ball.epsilon)} "
-        f"at ε, and at r = {ball.radii[-1]:g} {_medians(results, 'isotropy', 'range', ball.radii[-1])}; there a draw is "
-        f"misclassified of {_misclassified(results, 'isotropy', ball.radii[-1])} samples."
+        f"at ε, and at r = {ball.radii[-1]:g} {_medians(results, 'isotropy', 'range', ball.radii[-1])}. Samples of "
+        f"which a draw is misclassified there: {_misclassified(results, 'isotropy', ball.radii[-1])}."
     )
 
 
@@ -78,7 +78,7 @@ def _topology(results: Results) -> str:
         rho = results.metrics(network, "topology")["rho"].dropna()
         return f"{100 * (rho.abs() < 0.1).mean():.0f}%" if len(rho) else "none that is defined"
 
-    return f"|ρ| is below 0.1 in {_each(results, share)} of the samples and radii."
+    return f"Share of samples and radii with |ρ| below 0.1: {_each(results, share)}."
 
 
 def _lipschitz(results: Results) -> str:
@@ -88,8 +88,8 @@ def _lipschitz(results: Results) -> str:
     found = {name: results.metrics(name, "lipschitz")["ratio"].dropna() for name in results.config.networks}
     medians = _each(results, lambda name: number(float(found[name].median())))
     return (
-        f"The median ratio is {medians}, and {_each(results, lambda name: below(found[name]))} of the ratios are below "
-        "1, where a perturbed image comes closer."
+        f"The median ratio is {medians}. Share of the ratios below 1, where a perturbed image comes closer: "
+        f"{_each(results, lambda name: below(found[name]))}."
     )
 
 

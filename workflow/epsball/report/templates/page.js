@@ -19,6 +19,7 @@
 
   // Numbers as the tables show them, three digits.
   const number = (value) => String(Number(value.toPrecision(3)));
+  const score = (value) => value.toFixed(4);
 
   /* Dark and light */
 
@@ -80,6 +81,9 @@
       "font.color": style.color,
       "xaxis.linecolor": rule,
       "yaxis.gridcolor": rule,
+      "modebar.bgcolor": "rgba(0,0,0,0)",
+      "modebar.color": rule,
+      "modebar.activecolor": style.color,
       "hoverlabel.bgcolor": style.backgroundColor,
       "hoverlabel.bordercolor": rule,
       "hoverlabel.font.color": style.color,
@@ -88,7 +92,7 @@
   async function draw(place, traces, layout) {
     try {
       const library = await plotly();
-      await library.newPlot(place, traces, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
+      await library.newPlot(place, traces, layout, { displaylogo: false, responsive: true, modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]] });
       await library.relayout(place, colours());
       place.dataset.drawn = "yes";
     } catch (error) {
@@ -274,10 +278,11 @@
   function scoreLayout() {
     return {
       autosize: true,
-      margin: { l: 50, r: 10, t: 10, b: 40 },
+      margin: { l: 60, r: 12, t: 12, b: 56 },
+      font: { family: "system-ui, sans-serif", size: 13 },
       hovermode: "closest",
-      xaxis: { title: { text: "radius r" }, type: "category", showgrid: false },
-      yaxis: { title: { text: "score of the right class" }, range: [-0.03, 1.03], zeroline: false },
+      xaxis: { title: { text: "radius r", standoff: 6 }, type: "category", showgrid: false },
+      yaxis: { title: { text: "score" }, range: [-0.03, 1.03], zeroline: false },
       legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0 },
     };
   }
@@ -288,12 +293,12 @@
       const draws = sample.draws.filter((draw) => draw.network === network && draw.probe === probe);
       const buttons = draws.map((draw) => {
         const picture = sample.pictures[draw.picture];
-        const words = `r = ${named(draw.radius, opened)}, score ${number(draw.score)}: ${draw.wrong ? `class ${draw.prediction} ✗` : "right"}`;
+        const words = `r = ${named(draw.radius, opened)}, score ${score(draw.score)}: ${draw.wrong ? `class ${draw.prediction} ✗` : "right"}`;
         const made = element(
           "button",
           { type: "button", class: draw.wrong ? "wrong" : "right", "aria-label": `Enlarge: ${words}` },
           element("img", { src: picture, alt: "", class: "pixelated" }),
-          `r = ${named(draw.radius, opened)}, ${number(draw.score)}`,
+          `r = ${named(draw.radius, opened)}: ${score(draw.score)}`,
           element("br"),
           draw.wrong ? element("b", {}, `✗ class ${draw.prediction}`) : "✓ right",
         );
@@ -313,7 +318,7 @@
       element(
         "div",
         { class: "three" },
-        part(element("img", { src: source, alt: "clean image", class: "pixelated" }), `Clean: class ${sample.label}, score ${number(sample.clean_scores[draw.network])}`),
+        part(element("img", { src: source, alt: "clean image", class: "pixelated" }), `Clean: class ${sample.label}, score ${score(sample.clean_scores[draw.network])}`),
         part(element("img", { src: picture, alt: "perturbed image", class: `pixelated${draw.wrong ? " wrong" : ""}` }), `Perturbed: ${words}`),
         part(canvas, third),
       ),
