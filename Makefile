@@ -17,6 +17,7 @@ sensitivity: $(READY) ## the paper's claims under every reading of it: configura
 	$(BIN)/epsball sensitivity $(READINGS)
 
 test: $(READY) lint ## environment, install, everything checked
+	$(BIN)/python tests/browser.py
 	$(BIN)/python tests/slurm.py $(BIN)/pytest -n $(CORES) --dist loadgroup
 
 check: $(READY) lint ## what can be checked in under two minutes, for use while working

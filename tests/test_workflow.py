@@ -70,7 +70,7 @@ def test_everything_of_the_contract_is_there(study: Study) -> None:
 
 COLUMNS = {
     "isotropy": "sample radius draws score_min score_max score_mean score_sd range floor margin_min margin_max "
-    "margin_sd rms outside misclassified",
+    "margin_sd rms outside misclassified draw_min draw_max prediction_min",
     "topology": "sample radius rho p_value",
     "lipschitz": "sample radius draw d_in d_out ratio ratio_raw scale_g scale_h",
 }

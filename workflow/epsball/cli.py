@@ -1,4 +1,4 @@
-"""The command line: `epsball check`, `plan`, `explain`, `readings`, `sensitivity`. Thin over the library.
+"""The command line: `epsball check`, `plan`, `explain`, `compare`, `readings`, `sensitivity`. Thin over the library.
 
 Snakemake is the way to run a study. What takes long to import is imported by the command that needs it.
 """
@@ -90,6 +90,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Commands]:
     _add_check(commands)
     _add_plan(commands)
     _add_explain(commands)
+    _add_compare(commands)
     _add_readings(commands)
     _add_sensitivity(commands)
     return parser, commands
@@ -171,6 +172,27 @@ data and versions, and whether it has changed since.
     _add_path(parser, "file", "the file, such as results/default/claims.tsv")
 
 
+def _add_compare(commands: Commands) -> None:
+    parser = _add(
+        commands,
+        "compare",
+        _compare,
+        "compare the verdicts and configurations of two runs",
+        """\
+Say which keys of the configuration two runs differ in, and which verdicts.
+Networks and claims that one of them alone has are named.
+
+  epsball compare results/default results/mine --html compare.html
+
+prints the keys and the verdicts that differ; with --html a page, too, with all
+numbers side by side.
+""",
+    )
+    _add_path(parser, "run_a", "folder of a run, such as results/default", shtab.DIRECTORY)
+    _add_path(parser, "run_b", "folder of another", shtab.DIRECTORY)
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the page here")
+
+
 def _add_readings(commands: Commands) -> None:
     parser = _add(
         commands,
@@ -223,6 +245,16 @@ def _plan(given: argparse.Namespace) -> None:
     from epsball import plan
 
     print(plan.describe(_read(given.config), given.cores), end="")
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from epsball import compare, files
+
+    runs = given.run_a, given.run_b
+    print("\n".join(compare.summary(compare.compare(*runs), compare.configuration_differences(*runs))))
+    if given.html:
+        files.write_text(given.html, compare.page(*runs))
+        print(f"\nPage: {given.html}")
 
 
 def _write_readings(given: argparse.Namespace) -> None:

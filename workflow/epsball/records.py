@@ -78,6 +78,18 @@ def record(
         files.write_text(path, json.dumps(facts, indent=1) + "\n")
 
 
+def configuration(path: Path) -> dict[str, Any]:
+    """The configuration that a file of a run was made by, as it was given.
+
+    Raises:
+        EpsballError: it is no file of a run, or nothing is recorded of it.
+    """
+    run = _run(path)
+    kept = run / _FOLDER / f"configuration.{_record_of(run, path)['configuration']}.yaml"
+    given: dict[str, Any] = yaml.safe_load(kept.read_text(encoding="utf-8"))
+    return given
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -96,9 +108,7 @@ def explain(path: Path) -> Iterator[str]:
     if not path.is_file():
         raise EpsballError(f"'{path}' does not exist; expected a file of a run, such as results/<run>/claims.tsv")
     run = _run(path)
-    if not (kept := _path(run, path)).is_file():
-        raise EpsballError(f"nothing is recorded of '{path}'; tables, stores, figures and the report have records")
-    facts = _read(kept)
+    facts = _record_of(run, path)
     same = file_digest(path) == facts["sha256"]
     chain = {facts["file"]: facts, **_chain(run, facts)}
     yield f"{path}"
@@ -154,6 +164,12 @@ def _run(path: Path) -> Path:
         if folder.parent.name == "results" or (folder / _FOLDER).is_dir():
             return folder
     raise EpsballError(f"'{path}' is in no folder of a run; expected results/<run>/…")
+
+
+def _record_of(run: Path, file: Path) -> dict[str, Any]:
+    if not (kept := _path(run, file)).is_file():
+        raise EpsballError(f"nothing is recorded of '{file}'; tables, stores, figures and the report have records")
+    return _read(kept)
 
 
 def _path(run: Path, file: Path) -> Path:

@@ -286,6 +286,18 @@ def caption(figure):
     return Path(WORKFLOW, "report", f"{figure}.rst").read_text(encoding="utf-8")
 
 
+def look():
+    """Digest of the report's templates, which are no code."""
+    folder = Path(workflow.basedir, "workflow", "epsball", "report", "templates")
+    return provenance.digest(*(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())))
+
+
+def figure_category(wildcards):
+    """Where `snakemake --report` lists a figure."""
+    categories = {"fig": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}
+    return next(title for start, title in categories.items() if wildcards.figure.startswith(start))
+
+
 def figure_inputs(wildcards):
     """What a figure is drawn from."""
     reads = figures.reads(wildcards.figure)

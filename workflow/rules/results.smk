@@ -47,7 +47,14 @@ rule figure:
     input:
         figure_inputs,
     output:
-        multiext(f"{RUN}/figures/{{figure}}", ".pdf", ".svg", ".png"),
+        f"{RUN}/figures/{{figure}}.pdf",
+        f"{RUN}/figures/{{figure}}.svg",
+        report(
+            f"{RUN}/figures/{{figure}}.png",
+            caption="../report/figure.rst",
+            category=figure_category,
+            labels={"figure": "{figure}"},
+        ),
     log:
         f"{RUN}/logs/figures/{{figure}}.log",
     priority: 30
@@ -56,6 +63,7 @@ rule figure:
     params:
         config=tracked(CONFIG),
         run=FOLDER,
+        caption=lambda wildcards: SimpleNamespace(text=caption(wildcards.figure)),  # which changes no figure: untracked
         code=lambda wildcards: code("figure.py", figures.module_name(wildcards.figure)),
         upstream=figure_upstream,
     script:
@@ -67,7 +75,9 @@ rule claims:
         all_tables(),
         SAMPLES,
     output:
-        table=f"{RUN}/claims.tsv",
+        table=report(
+            f"{RUN}/claims.tsv", caption="../report/claims.rst", category="Claims", labels={"table": "verdicts"}
+        ),
     log:
         f"{RUN}/logs/claims.log",
     priority: 30
@@ -85,13 +95,19 @@ rule claims:
 rule report:
     input:
         claims=f"{RUN}/claims.tsv",
+        tables=all_tables(),
         cards=CARDS,
         surveys=SURVEYS,
         samples=SAMPLES,
         images=[path for dataset in DATASETS for path in made_files(dataset, "test")],
         figures=expand(f"{RUN}/figures/{{figure}}.png", figure=figures.names(CONFIG)),
     output:
-        page=report(f"{RUN}/report.html", category="Report"),
+        page=report(
+            f"{RUN}/report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"page": "the whole report"},
+        ),
     log:
         f"{RUN}/logs/report.log",
     conda:
@@ -100,7 +116,8 @@ rule report:
         config=tracked(CONFIG),
         run=FOLDER,
         captions=tracked({name: caption(name) for name in figures.names(CONFIG)}),
-        code=code("report.py", *KINDS.values()),
+        code=code("report.py", *KINDS.values(), *(FAMILIES[name] for name in ("uniform", "permuted"))),
+        look=look(),
         upstream=lambda wildcards: [
             made("claims"),
             *(made("figure", figure=figure) for figure in figures.names(CONFIG)),

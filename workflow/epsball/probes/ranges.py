@@ -17,7 +17,9 @@ def measure_ranges(activations: xr.Dataset, perturbations: xr.Dataset) -> pd.Dat
         Columns sample, radius, draws; of the score of the right class score_min, score_max, score_mean, score_sd and
         range (of Eq. 4: maximum less minimum); floor, the range of (float32 score - float64 score) over the draws that
         were computed twice; of the margin margin_min, margin_max, margin_sd, margin_range and margin_floor; rms and
-        outside, means of the perturbations'; misclassified, the share of draws.
+        outside, means of the perturbations'; misclassified, the share of draws; draw_min and draw_max, numbers of the
+        draws with the lowest and the highest score (the first of equal ones), and prediction_min, the class that the
+        network takes draw_min for.
     """
     arrays = {name: activations[name].values for name in ("logit", "other", "lse", "prediction")}
     shortfall = scores.shortfall(arrays["logit"], arrays["lse"])
@@ -28,6 +30,7 @@ def measure_ranges(activations: xr.Dataset, perturbations: xr.Dataset) -> pd.Dat
     margin_error = margin[:, :, :twice] - scores.margin(exact["logit"], exact["other"])
     draws = margin.shape[2]
     wrong = arrays["prediction"] != activations["label"].values[:, None, None]
+    lowest = shortfall.argmax(axis=2)
     return table(
         {
             "draws": np.full(margin.shape[:2], draws),
@@ -45,6 +48,9 @@ def measure_ranges(activations: xr.Dataset, perturbations: xr.Dataset) -> pd.Dat
             "rms": perturbations["rms"].values.mean(axis=2),
             "outside": perturbations["outside"].values.mean(axis=2),
             "misclassified": wrong.mean(axis=2),
+            "draw_min": lowest,
+            "draw_max": shortfall.argmin(axis=2),
+            "prediction_min": np.take_along_axis(arrays["prediction"], lowest[:, :, None], axis=2)[:, :, 0],
         },
         activations,
         "sample",

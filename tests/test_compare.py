@@ -1,0 +1,107 @@
+"""Two runs side by side: tables and configurations that are made to differ in known places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_run
+from epsball.cli import main
+from epsball.compare import compare, configuration_differences, page, summary
+from epsball.config import load_config
+from epsball.errors import EpsballError
+from epsball.files import write_table
+from epsball.records import keep_configuration, record
+from epsball.verdicts import judge
+
+RAW: dict[str, Any] = {
+    "radii": [1, 10],
+    "draws": 10,
+    "bootstrap": 200,
+    "datasets": {"mine": {"kind": "arrays", "root": "unused.npz"}},
+    "networks": {"net": {"dataset": "mine", "factory": "a.b:c"}},
+}
+
+
+def finished(folder: Path, raw: dict[str, Any], growth: float) -> Path:
+    """A run with claims and their record."""
+    write_run(folder, samples=30, growth=growth, floor=1e-6)
+    write_table(folder / "claims.tsv", judge(load_config(raw), folder))
+    keep_configuration(folder, raw)
+    record([str(folder / "claims.tsv")], [], "claims", "digest", raw)
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> tuple[Path, Path]:
+    """Ranges at 10: 0.001 · 3² in the one, 0.001 · 20² in the other."""
+    other = {**RAW, "draws": 20, "clip": True, "networks": {"net": {**RAW["networks"]["net"], "args": {"width": 3}}}}
+    return (
+        finished(tmp_path / "results" / "one", {**RAW, "run": "one"}, 3.0),
+        finished(tmp_path / "results" / "two", {**other, "run": "two"}, 20.0),
+    )
+
+
+def test_a_verdict_that_changes_is_found_and_no_other(runs: tuple[Path, Path]) -> None:
+    table = compare(*runs)
+    assert len(table) == len(pd.read_csv(runs[0] / "claims.tsv", sep="\t"))
+    changed = table[table["changed"]]
+    assert set(changed["claim"]) == {"strongly anisotropic at 10"}
+    row = changed[changed["network"] == "net"].iloc[0]
+    assert [row["verdict_a"], row["verdict_b"]] == ["does not hold", "holds"]
+    assert [row["estimate_a"], row["estimate_b"], row["difference"]] == pytest.approx([0.009, 0.4, 0.391])
+
+
+def test_a_run_compared_with_itself_differs_in_nothing(runs: tuple[Path, Path]) -> None:
+    table = compare(runs[0], runs[0])
+    assert not table["changed"].any()
+    assert (table["difference"].dropna() == 0).all()
+    assert configuration_differences(runs[0], runs[0]).empty
+
+
+def test_keys_that_differ_defaults_included(runs: tuple[Path, Path]) -> None:
+    found = configuration_differences(*runs).set_index("key")
+    assert found.loc["ball.clip"].tolist() == [False, True]  # the first has the default
+    assert found.loc["ball.draws"].tolist() == [10, 20]
+    assert found.loc["networks.net.args.width", "b"] == 3
+    assert set(found.index) == {"run", "ball.clip", "ball.draws", "networks.net.args.width"}
+
+
+def test_what_one_run_alone_has_is_named(runs: tuple[Path, Path]) -> None:
+    path = runs[1] / "claims.tsv"
+    table = pd.read_csv(path, sep="\t")
+    more = table[table["network"] == "net"].assign(network="further", control="identity", difference=0.5)
+    write_table(path, pd.concat([table, more]))
+    both = compare(*runs)
+    alone = both[both["network"] == "further"]
+    assert set(alone["verdict_a"]) == {"not in this run"}
+    assert not alone["changed"].any()
+    assert (alone["estimate_b"] == 0.5).all()  # of a control, the difference from it
+    assert np.isnan(alone["estimate_a"]).all()
+    said = "\n".join(summary(both, configuration_differences(*runs)))
+    assert f"In the second run alone: {len(more)} rows, of further less identity" in said
+    assert "In “two” alone, and not compared: further less identity." in page(*runs)
+
+
+def test_the_command(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.html"
+    assert main(["compare", *map(str, runs), "--html", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "  ball.draws: 10 → 20" in said
+    assert "strongly anisotropic at 10, net: does not hold (0.009) → holds (0.4)" in said
+    written = out.read_text()
+    assert "<strong>changed</strong>" in written
+    assert "https://" not in written
+
+
+def test_folders_that_are_no_runs(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(runs[0]), str(tmp_path)]) == 1
+    assert f"error: '{tmp_path}' has no claims.tsv; expected the folder of a finished run" in capsys.readouterr().err
+    (tmp_path / "claims.tsv").write_text("a\tb\n1\t2\n")
+    with pytest.raises(EpsballError, match="has no column ci_high; expected the claims"):
+        compare(runs[0], tmp_path)

@@ -1,0 +1,81 @@
+"""A small run by the real stages in this process, without Snakemake: what the report's tests look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from conftest import ROOT, pictures
+from epsball import figures, forward, selection
+from epsball.activation import activate
+from epsball.config import Config, load_config
+from epsball.datasets import open_pool
+from epsball.files import write_table
+from epsball.illustration import illustrate
+from epsball.measurement import measure
+from epsball.normalisers import scales
+from epsball.perturbation import perturb
+from epsball.preparation import prepare
+from epsball.probes import Context, chosen, families, family_of
+from epsball.survey import survey
+from epsball.verdicts import judge
+from epsball.weights import restore
+from study import BASE, FACTORY
+
+
+def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path]:
+    """Everything of a run below its report.
+
+    Args:
+        folder: for the run and what it is given.
+        size: of its images, in pixels.
+        **changes: to the configuration of the small study.
+
+    Returns:
+        The configuration, and the folder of the run.
+    """
+    (folder / "factory.py").write_text(FACTORY)
+    images, labels = pictures(24, size=size, seed=8)
+    np.savez(folder / "squares.npz", images=images, labels=labels)
+    raw = {**BASE, **changes, "datasets": {"squares": {"kind": "arrays", "root": str(folder / "squares.npz")}}}
+    place = str(folder / "factory.py")
+    raw["networks"] = {name: {**entry, "factory": f"{place}:make"} for name, entry in raw["networks"].items()}
+    config, run = load_config(raw), folder / "results" / "small"
+    forward.configure(config.compute)
+    pool, surveys = open_pool(config.datasets["squares"], run), {}
+    for name, spec in config.networks.items():
+        weights = run / "networks" / name / "weights.safetensors"
+        prepare(spec, pool, None, config.compute, config.seed, weights, weights.with_name("card.json"))
+        surveys[name] = survey(forward.Forward(restore(spec, weights), config.compute), pool, 4, name)
+        write_table(run / "survey" / "squares" / f"{name}.parquet", surveys[name])
+    samples = selection.select(surveys, config.datasets["squares"], config.seed, 100)
+    write_table(run / "samples" / "squares.csv", samples)
+    for family in families(config):
+        perturb(family, samples, pool, config.ball, run / f"{family}.zarr.zip", {})
+    for name, spec in config.networks.items():
+        network = forward.Forward(restore(spec, run / "networks" / name / "weights.safetensors"), config.compute)
+        for family in families(config):
+            path = run / name / f"{family}.zarr.zip"
+            activate(family, network, samples, pool, config.ball, config.compute, path, {})
+        context = Context(*scales(surveys[name]), config.mantel_permutations)
+        for probe in chosen(config):
+            family = family_of(probe)
+            stores = run / name / f"{family}.zarr.zip", run / f"{family}.zarr.zip"
+            table = measure(probe, samples, *stores, config.ball, context)
+            write_table(run / "metrics" / name / f"{probe}.parquet", table)
+    write_table(run / "claims.tsv", judge(config, run))
+    kept = {name: run / "networks" / name / "weights.safetensors" for name in config.networks}
+    stores = {name: [run / name / "permuted.zarr.zip"] for name in config.networks}
+    picture = run / "illustrations" / "squares.npz"
+    specs = list(config.networks.values())
+    illustrate(specs, kept, stores, samples, pool, config.ball, config.compute, config.illustration_grid, picture)
+    for name in figures.names(config):
+        figures.draw(name, config, run, run / "figures" / f"{name}.png")
+    return config, run
+
+
+def captions(config: Config) -> dict[str, str]:
+    """Captions of a run's figures."""
+    return {name: (ROOT / "workflow" / "report" / f"{name}.rst").read_text() for name in figures.names(config)}

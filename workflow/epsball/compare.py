@@ -1,0 +1,150 @@
+"""Comparison of two runs: their verdicts side by side, and what their configurations differ in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from epsball import records
+from epsball.config import load_config
+from epsball.errors import EpsballError
+from epsball.report.template import number, render
+
+_KEY = ["claim", "network", "dataset", "control"]  # what two rows have in common
+_VALUES = ["estimate", "ci_low", "ci_high", "difference", "difference_low", "difference_high", "samples", "verdict"]
+_MISSING = "not in this run"
+
+
+def compare(run_a: Path, run_b: Path) -> pd.DataFrame:
+    """The claims of two runs side by side.
+
+    Args:
+        run_a: folder of a run.
+        run_b: of another.
+
+    Returns:
+        A row a claim, network and control that either has, those of the first before what the second alone has: claim,
+        statement, network, dataset, control; for a and b estimate, ci_low, ci_high, samples and verdict, with the
+        suffix _a or _b; difference, b less a; changed, whether both have a verdict and it is another. In the rows of
+        a control the estimate is the difference of the network from it. What a run does not have is not a number, and
+        its verdict "not in this run". Runs whose dataset has another name meet nowhere.
+
+    Raises:
+        EpsballError: a folder is no run.
+    """
+    tables = [_claims(folder) for folder in (run_a, run_b)]
+    both = tables[0].merge(tables[1], on=_KEY, how="outer", suffixes=("_a", "_b"), sort=False)
+    order = pd.concat([table[_KEY] for table in tables]).drop_duplicates()
+    both = order.merge(both, on=_KEY, how="left")
+    both["statement"] = both["statement_a"].fillna(both["statement_b"])
+    for column in ("verdict_a", "verdict_b"):
+        both[column] = both[column].fillna(_MISSING)
+    met = (both["verdict_a"] != _MISSING) & (both["verdict_b"] != _MISSING)
+    both["difference"] = both["estimate_b"] - both["estimate_a"]
+    both["changed"] = met & (both["verdict_a"] != both["verdict_b"])
+    sides = [f"{column}_{side}" for side in "ab" for column in ("estimate", "ci_low", "ci_high", "samples", "verdict")]
+    return both[["claim", "statement", "network", "dataset", "control", *sides, "difference", "changed"]]
+
+
+def configuration_differences(run_a: Path, run_b: Path) -> pd.DataFrame:
+    """The keys, defaults included, that two runs' configurations differ in.
+
+    Returns:
+        Columns key (dotted), a, b; None where a run has no such key.
+
+    Raises:
+        EpsballError: a folder is no run.
+    """
+    flat = [dict(_flat(_configuration(folder))) for folder in (run_a, run_b)]
+    keys = list(dict.fromkeys(key for found in flat for key in found))
+    rows = [(key, *(found.get(key) for found in flat)) for key in keys if flat[0].get(key) != flat[1].get(key)]
+    return pd.DataFrame(rows, columns=["key", "a", "b"], dtype=object)
+
+
+def summary(table: pd.DataFrame, differences: pd.DataFrame) -> Iterator[str]:
+    """Say in lines what two runs differ in.
+
+    Args:
+        table: of `compare`.
+        differences: of `configuration_differences`.
+    """
+    yield f"Keys of the configuration that differ: {len(differences) or 'none'}"
+    yield from (f"  {row.key}: {_shown(row.a)} → {_shown(row.b)}" for row in differences.itertuples())
+    met = table[(table["verdict_a"] != _MISSING) & (table["verdict_b"] != _MISSING)]
+    changed = met[met["changed"]]
+    yield f"Verdicts that differ: {len(changed)} of {len(met)}"
+    for row in changed.to_dict("records"):
+        yield (
+            f"  {row['claim']}, {_name(row)}: {row['verdict_a']} ({number(row['estimate_a'])}) → "
+            f"{row['verdict_b']} ({number(row['estimate_b'])})"
+        )
+    for side, run in (("a", "first"), ("b", "second")):
+        other = "verdict_b" if side == "a" else "verdict_a"
+        alone = table[table[other] == _MISSING]
+        if len(alone):
+            names = ", ".join(dict.fromkeys(map(_name, alone.to_dict("records"))))
+            yield f"In the {run} run alone: {len(alone)} rows, of {names}"
+
+
+def page(run_a: Path, run_b: Path) -> str:
+    """The comparison as HTML, one file that opens offline; arguments as for `compare`."""
+    table = compare(run_a, run_b)
+    met = (table["verdict_a"] != _MISSING) & (table["verdict_b"] != _MISSING)
+    return render(
+        "compare.html.j2",
+        runs=[run_a.resolve().name, run_b.resolve().name],
+        differences=[
+            (row.key, _shown(row.a), _shown(row.b)) for row in configuration_differences(run_a, run_b).itertuples()
+        ],
+        claims=[(name, rows.to_dict("records")) for name, rows in table[met].groupby("claim", sort=False)],
+        changed=int(table["changed"].sum()),
+        met=int(met.sum()),
+        alone=[
+            sorted({_name(row) for row in table[table[other] == _MISSING].to_dict("records")})
+            for other in ("verdict_b", "verdict_a")
+        ],
+    )
+
+
+def _claims(folder: Path) -> pd.DataFrame:
+    path = folder / "claims.tsv"
+    try:
+        table = pd.read_csv(path, sep="\t", dtype={"control": "str", "dataset": "str"}).fillna({"control": "", "dataset": ""})
+    except FileNotFoundError:
+        raise EpsballError(
+            f"'{folder}' has no claims.tsv; expected the folder of a finished run, such as results/default"
+        ) from None
+    if missing := sorted({"statement", *_KEY, *_VALUES} - set(table)):
+        raise EpsballError(f"'{path}' has no column {missing[0]}; expected the claims of a run, made by this version")
+    compared = table["control"] != ""
+    for column, difference in (("estimate", "difference"), ("ci_low", "difference_low"), ("ci_high", "difference_high")):
+        table[column] = table[column].where(~compared, table[difference])
+    return table[[*_KEY, "statement", "estimate", "ci_low", "ci_high", "samples", "verdict"]]
+
+
+def _configuration(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = dataclasses.asdict(load_config(records.configuration(folder / "claims.tsv")))
+    return config
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings, by dotted keys."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, value
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{row['network']}{' less ' + row['control'] if row['control'] else ''}"

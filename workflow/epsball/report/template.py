@@ -1,0 +1,87 @@
+"""The look of the pages: templates with their style and script, rendered into one file."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import importlib.resources
+import json
+import math
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+_SYMBOLS = {
+    "holds": "✓",
+    "does not hold": "✗",
+    "undecided": "?",
+    "illustration, no verdict": "○",
+    "differs": "≠",
+    "no difference shown": "≈",
+    "not measured in this run": "–",
+}
+
+
+def render(name: str, **values: Any) -> str:
+    """A page from its template.
+
+    Args:
+        name: of the template.
+        **values: what it shows.
+
+    Returns:
+        HTML that asks for nothing outside of it.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("epsball.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": number, "symbol": lambda verdict: _SYMBOLS[verdict], "packed": packed}
+    environment.globals["plotly"] = _plotly
+    page: str = environment.get_template(name).render(**values)
+    return page
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; a dash where there is no number."""
+    return "–" if value is None or math.isnan(value) else f"{value:.3g}"
+
+
+def packed(data: object) -> str:
+    """Data as JSON, compressed, in base64: a page's own script unpacks it when it is needed."""
+    return _compressed(json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
+
+
+def _plotly() -> str:
+    """The script of the plotting library, compressed."""
+    script = importlib.resources.files("plotly").joinpath("package_data", "plotly.min.js")
+    return _compressed(script.read_bytes())
+
+
+def _compressed(data: bytes) -> str:
+    return base64.b64encode(gzip.compress(data, compresslevel=6, mtime=0)).decode()
+
+
+def matrix(claims: pd.DataFrame, networks: list[str]) -> list[dict[str, Any]]:
+    """Verdicts at a glance: a row a claim, of the rows without a control.
+
+    Args:
+        claims: see `epsball.verdicts.judge`, with a column `row` that numbers the rows.
+        networks: the columns, in their order.
+
+    Returns:
+        For each claim its name, statement, and by network the row of the claims' table, where there is one.
+    """
+    own = claims[claims["control"] == ""]
+    return [
+        {
+            "claim": claim,
+            "statement": rows["statement"].iloc[0],
+            "cells": [next(iter(rows[rows["network"] == name].to_dict("records")), None) for name in networks],
+        }
+        for claim, rows in own.groupby("claim", sort=False)
+    ]
