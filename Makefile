@@ -31,7 +31,7 @@ lint: $(READY)
 	$(BIN)/snakemake --lint
 
 docs: $(READY) ## these pages, into docs/_build/html, without the network: about a minute
-	$(BIN)/sphinx-build -W --keep-going -n -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -n -q -j auto -b html docs docs/_build/html
 
 N ?= 20
 soak: $(READY) ## kill N=20 runs of a small study at random moments, local and in SLURM, go on, and compare

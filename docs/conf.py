@@ -50,9 +50,9 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,
     "abort_on_example_error": True,
     "image_srcset": ["2x"],
-    "min_reported_time": 10**6,
 }
 
 html_theme = "furo"
@@ -61,6 +61,8 @@ html_static_path = ["_static"]
 html_css_files = ["epsball.css"]
 html_show_copyright = False
 html_copy_source = False
+html_use_index = False
+html_domain_indices = False
 html_theme_options = {"footer_icons": []}
 copybutton_exclude = ".linenos, .gp, .go"
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import json
 import os
 import re
-import subprocess
-import sys
 import tomllib
+import unittest.mock
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import epsball
+from epsball.cli import main
 from epsball.config import schema
 from epsball.controls import CONTROLS
 from epsball.families import FAMILIES
@@ -159,9 +161,11 @@ def commands() -> str:
 
 
 def _help(*command: str) -> str:
-    environment = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1", "PYTHONPATH": str(LIBRARY.parent)}
-    asked = [sys.executable, "-m", "epsball.cli", *command, "--help"]
-    return subprocess.run(asked, capture_output=True, text=True, check=True, env=environment).stdout
+    said = io.StringIO()
+    width = unittest.mock.patch.dict(os.environ, COLUMNS="88")
+    with width, contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        main([*command, "--help"])
+    return said.getvalue()
 
 
 def rules() -> str:
@@ -189,15 +193,15 @@ def _rule(block: str) -> tuple[str, str, str] | None:
     script = re.search(r"scripts/(\w+\.py)", block)
     does = _summary(ROOT / "workflow" / "scripts" / script[1]) if script else f"As `{block.split()[2]}`, of a control."
     writes = re.findall(r"f\"\{RUN\}/(.*?)\"", output[1])
-    places = [re.sub(r",[^{}<>/]*(?=>)", "", _plain(place)) for place in writes]
     said = next(filter(None, name.groups()))
-    return f"`{said}`" if said != "control_rule" else "`control_<control>`", does, ", ".join(f"`{p}`" for p in places)
+    named = "control_<control>" if said == "control_rule" else said
+    return f"`{named}`", does, ", ".join(f"`{_plain(place)}`" for place in writes) or "what its file lists"
 
 
 def _plain(place: str) -> str:
     """`{{network}}` and `{probe}` as `<network>` and `<probe>`."""
-    place = re.sub(r",\s*\{[^{}]*\}(?=\}\})|,\{[^{}]*\}", "", place)
-    return re.sub(r"\{+(\w+)[^{}]*\}+", r"<\1>", place)
+    without_patterns = re.sub(r",\{[^{}]*\}", "", place)
+    return re.sub(r"\{+(\w+)\}+", r"<\1>", without_patterns)
 
 
 def layers() -> str:

