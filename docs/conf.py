@@ -39,7 +39,6 @@ nitpick_ignore_regex = [("py:.*", ".*")]  # other libraries' names: their invent
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-autodoc_mock_imports: list[str] = []
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
@@ -63,7 +62,6 @@ html_show_copyright = False
 html_copy_source = False
 html_use_index = False
 html_domain_indices = False
-html_theme_options = {"footer_icons": []}
 copybutton_exclude = ".linenos, .gp, .go"
 
 _LINK = re.compile(r"\]\((?![a-z]+:|#|/)([^)#\s]+)(#[^)\s]*)?\)")

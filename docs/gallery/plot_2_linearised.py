@@ -31,7 +31,7 @@ network = networks.open_network(NetworkSpec("lite0", "photographs", "efficientne
 
 forward = Forward(network, compute)
 pictures = torch.stack([torch.from_numpy(pool.read(number).copy()).float() / 255 for number in range(len(pool))])
-logits = torch.cat([forward(part)[0] for part in pictures.permute(0, 3, 1, 2).split(6)])
+logits = torch.cat([forward(part)[0] for part in torch.split(pictures.permute(0, 3, 1, 2), 6)])
 summary = scores.summarise(logits.numpy(), pool.labels)
 surest = int(np.argmax(scores.score(summary.logit, summary.lse)))
 image, label = pictures[surest], int(pool.labels[surest])
