@@ -3,7 +3,7 @@ CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: help reproduce sensitivity test check lint soak test-slurm bench clean
+.PHONY: help reproduce sensitivity test check lint docs soak test-slurm bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ lint: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
+docs: $(READY) ## these pages, into docs/_build/html, without the network: about a minute
+	$(BIN)/sphinx-build -W --keep-going -n -q -j auto -b html docs docs/_build/html
+
 N ?= 20
 soak: $(READY) ## kill N=20 runs of a small study at random moments, local and in SLURM, go on, and compare
 	$(BIN)/python tests/soak.py $(N)
@@ -44,7 +47,7 @@ bench: $(READY) ## rate of the activate stage against bare passes and a plain sc
 	$(BIN)/python benchmarks/scaling.py
 
 clean: ## remove environment, caches and results
-	rm -rf .venv .snakemake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache results/*/
+	rm -rf .venv .snakemake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache docs/_build docs/_gallery docs/_generated results/*/
 
 $(READY): envs/requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "epsball needs Python 3.11 or newer, found " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11")'

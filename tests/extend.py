@@ -2,7 +2,7 @@
 
     python tests/extend.py
 
-prints the table that is in the README.
+prints the table that is in docs/howto/extend.md.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _logs(run: Path) -> dict[str, int]:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table as the README has it."""
+    """The table as the page has it."""
     names = list(map(str, table.columns))
     rows: list[list[str]] = [names, ["---"] * len(names), *table.astype(str).to_numpy().tolist()]
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)

@@ -60,7 +60,7 @@ class Target:
         return logits[self.label] - logits[runner_up(logits, self.label)]
 
     def flat_distance(self) -> float:
-        """|margin| / ‖∇ margin‖: how far the boundary is, were it flat; a unit to take steps in. 0 without a slope."""
+        """Size of margin / ‖∇ margin‖, how far a flat boundary is: a unit to take steps in. 0 without a slope."""
         gradient, logits = self.gradient(self.image, self.margin)
         slope = float(torch.linalg.vector_norm(gradient))
         return min(abs(float(self.margin(logits))) / slope, self.reach) if slope > 0 else 0.0

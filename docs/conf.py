@@ -1,0 +1,104 @@
+"""How Sphinx builds these pages: `make docs`."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+sys.path[:0] = [str(DOCS), str(ROOT / "workflow")]
+
+import epsball  # noqa: E402
+import generate  # noqa: E402
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+project = "epsball"
+author = "epsball developers"
+release = version = epsball.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "gallery", "_generated/public.md"]
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence"]
+
+# Single backticks in docstrings: a link where there is something of that name, code where there is not.
+default_role = "py:obj"
+nitpick_ignore_regex = [("py:.*", ".*")]  # other libraries' names: their inventories would have to be downloaded
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "_gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_memory": False,
+    "write_computation_times": False,
+    "abort_on_example_error": True,
+    "image_srcset": ["2x"],
+}
+
+html_theme = "furo"
+html_title = "epsball"
+html_static_path = ["_static"]
+html_css_files = ["epsball.css"]
+html_show_copyright = False
+html_copy_source = False
+html_use_index = False
+html_domain_indices = False
+copybutton_exclude = ".linenos, .gp, .go"
+
+_LINK = re.compile(r"\]\((?![a-z]+:|#|/)([^)#\s]+)(#[^)\s]*)?\)")
+# Files outside of docs/ that are pages here, and where.
+_PAGES = {"README.md": "index.md", "config/README.md": "reference/configuration.md"}
+
+
+def repaired(text: str, origin: Path, page: str) -> str:
+    """Links of a Markdown file as the page that shows it needs them.
+
+    On the page of a repository a link is relative to the file; a page may include a file of another folder.
+
+    Args:
+        text: Markdown.
+        origin: the file that it is from.
+        page: that shows it, relative to docs/.
+    """
+
+    def link(found: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(origin.parent.relative_to(ROOT).as_posix(), found[1]))
+        shown = _PAGES.get(target, posixpath.relpath(target, "docs"))
+        return f"]({posixpath.relpath(shown, posixpath.dirname(page) or '.')}{found[2] or ''})"
+
+    return _LINK.sub(link, text)
+
+
+def _source_read(app: Sphinx, name: str, content: list[str]) -> None:
+    if (path := DOCS / f"{name}.md").is_file() and "_generated" not in name:
+        content[0] = repaired(content[0], path, f"{name}.md")
+
+
+def _include_read(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
+    content[0] = repaired(content[0], (DOCS / path).resolve(), f"{parent}.md")
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    generate.write(DOCS / "_generated")
+    app.connect("source-read", _source_read)
+    app.connect("include-read", _include_read)

@@ -1,0 +1,34 @@
+"""
+What the draws of a ball look like
+==================================
+
+A rendered traffic sign, and three draws at each of four radii. The L2 norm of a perturbation does not depend on the
+size of the image, what one sees of it does: at 48 × 48 pixels a norm of 10 is a standard deviation of 0.12 an
+element.
+"""
+
+import matplotlib.pyplot as plt
+import torch
+from epsball.config import Ball
+from epsball.datasets import signs
+from epsball.figures import style
+from epsball.perturbation import perturbed_images
+
+RADII = (1.0, 5.0, 10.0, 20.0)
+spec = Ball(radii=(0.0, *RADII), epsilon=1.0, draws=3)
+image = torch.from_numpy(signs.image("test", seed=1, number=17).copy()).float() / 255
+
+# %%
+# The seed of a sample, the radius and the number of the draw are all that a perturbation comes from, and the image is
+# perturbed as every network of the dataset would see it. Nothing is clipped, unless the configuration says so: for
+# the picture alone, values are cut to [0, 1].
+
+with style.paper():
+    figure, axes = plt.subplots(3, len(RADII), figsize=(style.WIDTH, 5.4))
+    for column, radius in enumerate(RADII):
+        drawn = perturbed_images("uniform", image, seed=2017, radius=radius, draws=range(3), spec=spec)
+        for ax, picture in zip(axes[:, column], drawn, strict=True):
+            ax.imshow(picture.permute(1, 2, 0).clamp(0, 1), interpolation="nearest")
+            ax.set_axis_off()
+        axes[0, column].set_title(f"r = {radius:g}")
+    plt.show()

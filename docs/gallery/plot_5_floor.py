@@ -1,0 +1,51 @@
+"""
+The noise floor
+===============
+
+In a ball that is small enough every range of the score is rounding. The floor is measured and not guessed: the same
+draws once in float32 and once in float64, and the range of the difference. A range counts above ten floors.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from epsball import scores
+from epsball.config import Ball, Compute
+from epsball.figures import style
+from epsball.forward import Forward, configure
+from epsball.networks import Network
+from epsball.perturbation import perturbed_images
+from torch import nn
+
+compute = Compute(batch=20, threads=2, device="cpu")
+configure(compute)
+torch.manual_seed(0)
+module = nn.Sequential(
+    nn.Conv2d(3, 16, 5), nn.ReLU(), nn.Conv2d(16, 16, 5), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 24 * 24, 10)
+)
+forward = Forward(Network(module.eval().requires_grad_(False)), compute)
+
+# %%
+# The label is whatever the network says of the clean image.
+
+RADII = tuple(10.0**power for power in range(-7, 2))
+spec = Ball(radii=(0.0, *RADII), epsilon=RADII[0], draws=20)
+image = torch.rand(32, 32, 3, generator=torch.Generator().manual_seed(1))
+labels = np.full(20, int(forward(image.permute(2, 0, 1)[None])[0].argmax()))
+
+ranges, floors = [], []
+for radius in RADII:
+    images = perturbed_images("uniform", image, seed=2017, radius=radius, draws=range(20), spec=spec)
+    found, exact = (scores.summarise(passes(images)[0].numpy(), labels) for passes in (forward, forward.exact))
+    shortfall = scores.shortfall(found.logit, found.lse)
+    ranges.append(np.ptp(shortfall))
+    floors.append(np.ptp(shortfall - scores.shortfall(exact.logit, exact.lse)))
+
+with style.paper():
+    figure, ax = plt.subplots(figsize=(style.WIDTH * 0.7, 3))
+    ax.loglog(RADII, ranges, "o-", label="range of the score")
+    ax.loglog(RADII, floors, "x:", label="floor")
+    ax.fill_between(RADII, np.array(floors) * 10, min(floors), color=style.FLOOR, label="ten floors: no evidence")
+    ax.set(xlabel="radius (L2, [0, 1] scale)", ylabel="range")
+    ax.legend(frameon=False)
+    plt.show()
