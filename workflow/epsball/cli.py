@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,9 @@ def _add(commands: Commands, name: str, run: Command, summary: str, description:
     return parser
 
 
-def _add_path(parser: argparse.ArgumentParser, name: str, said: str, complete: dict[str, str] = shtab.FILE) -> None:
+def _add_path(
+    parser: argparse.ArgumentParser, name: str, said: str, complete: Mapping[str, object] = shtab.FILE
+) -> None:
     parser.add_argument(name, type=Path, help=said).complete = complete  # type: ignore[attr-defined]
 
 

@@ -74,7 +74,8 @@ def measure(
         noise: what elements are drawn from: uniform, sphere or gaussian.
         clip: whether perturbed images are clipped to [0, 1].
         seed: of the study; an image's own seed is a hash of it and the pixels.
-        batch: images in a pass; another number can change float rounding.
+        batch: images in a pass, which is filled up where there are fewer draws; another number can change float
+            rounding.
         floor_draws: draws for each image and radius that are computed again in float64, for the noise floor.
         threads: of the CPU; as many as PyTorch has by default. Another number can change float rounding.
         device: auto, cpu, cuda or mps.
