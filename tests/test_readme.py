@@ -25,7 +25,7 @@ def commands() -> list[str]:
     prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
     lines = [line.strip().split("  #")[0].strip() for line in prose.splitlines() if re.match(r" {4}\S", line)]
     named = re.findall(r"`((?:make|snakemake|epsball) [^`]+)`", prose)
-    return list(dict.fromkeys([*lines, *named]))
+    return list(dict.fromkeys(" ".join(command.split()) for command in [*lines, *named]))
 
 
 MAKE = [command for command in commands() if command.startswith("make ")]
