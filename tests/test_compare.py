@@ -97,9 +97,7 @@ def test_the_command(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Cap
     assert "https://" not in written
 
 
-def test_folders_that_are_no_runs(
-    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folders_that_are_no_runs(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(runs[0]), str(tmp_path)]) == 1
     assert f"error: '{tmp_path}' has no claims.tsv; expected the folder of a finished run" in capsys.readouterr().err
     (tmp_path / "claims.tsv").write_text("a\tb\n1\t2\n")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from conftest import ROOT, pictures
 from epsball import figures, forward, selection
 from epsball.activation import activate

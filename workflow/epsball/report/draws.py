@@ -169,5 +169,4 @@ def _picture(family: str, image: torch.Tensor, seed: int, radius: float, draw: i
 
 def _pixels(image: torch.Tensor) -> NDArray[np.uint8]:
     """8-bit pixels of an image (height, width, 3) in [0, 1]; what is outside is cut."""
-    pixels: NDArray[np.uint8] = (image * 255).round().clamp(0, 255).to(torch.uint8).numpy()
-    return pixels
+    return np.rint(image.numpy() * 255).clip(0, 255).astype(np.uint8)
