@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -152,5 +152,5 @@ def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _name(row: Mapping[str, Any]) -> str:
+def _name(row: Mapping[Hashable, Any]) -> str:
     return f"{row['network']}{' less ' + row['control'] if row['control'] else ''}"

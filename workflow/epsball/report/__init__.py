@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def _beyond(results: Results, claims: pd.DataFrame, figures: Mapping[str, dict[s
     ]
 
 
-def _judged(rows: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+def _judged(rows: pd.DataFrame) -> dict[str, list[dict[Hashable, Any]]]:
     """The rows of a claim: of the networks, and of their controls."""
     compared = rows["control"] != ""
     return {"own": rows[~compared].to_dict("records"), "controls": rows[compared].to_dict("records")}
