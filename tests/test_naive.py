@@ -105,8 +105,8 @@ def test_ranges(stages: Stages, name: str, family: str, spec: Ball) -> None:
         )
         # Draws that are all but equal in float64 may be in another order in float32.
         for column, end in (("draw_min", score.min()), ("draw_max", score.max())):
-            assert score[table.loc[number, column]] == pytest.approx(end, abs=2e-6)
-        assert table.loc[number, "prediction_min"] == drawn[table.loc[number, "draw_min"]].argmax()
+            assert score[table[column].to_numpy()[number]] == pytest.approx(end, abs=2e-6)
+        assert table["prediction_min"][number] == drawn[table["draw_min"].to_numpy()[number]].argmax()
     expected = pd.DataFrame(rows)
     pd.testing.assert_frame_equal(table[expected.columns], expected, rtol=1e-4, atol=2e-6, check_dtype=False)
 

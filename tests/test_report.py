@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import BALL, pictures
+from conftest import BALL, MINIMAL_RUN, pictures
 from epsball import datasets, report
 from epsball.claims import FLOORS
 from epsball.config import Config
 from epsball.datasets import Pool
 from epsball.images import digest
 from epsball.perturbation import perturbed_images
-from epsball.report import draws
-from epsball.report.charts import CHARTS, chart
+from epsball.report import draws, template
+from epsball.report.charts import CHARTS, SAMPLES, chart
 from epsball.results import Results
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
@@ -95,6 +95,7 @@ def test_a_verdict_leads_to_its_row_and_folds_open(page: Page, run: tuple[Config
     assert cells.count() == len(claims)
     for number in (0, len(claims) - 1):
         page.goto(page.url.split("#")[0] + "#overview")
+        page.locator("#overview details").evaluate("fold => { fold.open = true; }")
         page.locator(f'#overview .cell a[href="#row-{number}"]').click()
         row = page.locator(f"#row-{number}")
         expect(row).to_be_visible()
@@ -305,6 +306,23 @@ def test_charts_show_the_tables(run: tuple[Config, Path]) -> None:
     y = np.frombuffer(base64.b64decode(traces["all draws right"]["y"]["bdata"]), dtype=np.float32)
     np.testing.assert_allclose(np.sort(y), np.sort(table.loc[~noise & ~wrong, "range"]), rtol=3e-4)
     assert set(CHARTS) == {"isotropy", "isotropy_margin", "symmetry", "topology", "lipschitz"}
+
+
+def test_charts_of_many_samples_stay_small() -> None:
+    """Of six networks, five charts each, less than 4.5 MB: what a page of 15 MB has for them."""
+    table, _, tables = synthetic(600, 1, 21, 8)
+    config = replace(MINIMAL_RUN, ball=replace(BALL, radii=(0.0, *map(float, range(1, 22)))))
+
+    class Synthetic(Results):
+        def metrics(self, network: str, probe: str) -> pd.DataFrame:
+            generator = np.random.default_rng(0)
+            rows = tables["n0"]["isotropy"]
+            drawn = {name: 10 ** generator.uniform(-9, 0, len(rows)) for name in ("range", "floor")}
+            return rows.assign(**drawn)
+
+    packed = template.packed(chart("isotropy", Synthetic(config, Path())))
+    assert len(packed) < 150_000
+    assert len(table) == 600 > SAMPLES
 
 
 def synthetic(samples: int, networks: int, radii: int, side: int) -> tuple[pd.DataFrame, Pool, draws.Tables]:

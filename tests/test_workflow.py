@@ -64,8 +64,9 @@ def test_everything_of_the_contract_is_there(study: Study) -> None:
     expected = {"claim", "statement", "network", "estimate", "ci_low", "ci_high", "samples", "verdict"}
     assert expected <= set(claims)
     page = (root / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == len(figures) + 4
-    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("data:image/png;base64,") == len(figures)
+    assert page.count("data:image/webp;base64,") == 4
+    assert "://" not in page
 
 
 COLUMNS = {
@@ -84,6 +85,18 @@ def test_tables_have_their_columns_and_rows(study: Study, probe: str) -> None:
     assert len(table) == 4 * 3 * (6 if probe == "lipschitz" else 1)
     if "range" in table:
         assert (table.loc[table["radius"] == 0, "range"] == 0).all()
+
+
+def test_snakemake_has_a_report_with_every_figure(study: Study) -> None:
+    study.run(BASE)
+    done = study.snakemake(BASE, "--report", "out.html")
+    assert done.returncode == 0, done.stderr
+    page = (study.folder / "out.html").read_text()
+    for figure in names(load_config(BASE)):
+        assert f"figures/{figure}.png" in page
+    for words in ("Figures of the paper", "|ρ| &lt; 0.1", "the whole report", "verdicts"):
+        assert words in page, words
+    (study.folder / "out.html").unlink()
 
 
 def test_a_second_run_does_nothing(study: Study) -> None:

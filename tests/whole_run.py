@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from conftest import ROOT, pictures
 from epsball import figures, forward, selection
 from epsball.activation import activate
@@ -62,8 +61,8 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
         context = Context(*scales(surveys[name]), config.mantel_permutations)
         for probe in chosen(config):
             family = family_of(probe)
-            stores = run / name / f"{family}.zarr.zip", run / f"{family}.zarr.zip"
-            table = measure(probe, samples, *stores, config.ball, context)
+            activations, perturbations = run / name / f"{family}.zarr.zip", run / f"{family}.zarr.zip"
+            table = measure(probe, samples, activations, perturbations, config.ball, context)
             write_table(run / "metrics" / name / f"{probe}.parquet", table)
     write_table(run / "claims.tsv", judge(config, run))
     kept = {name: run / "networks" / name / "weights.safetensors" for name in config.networks}

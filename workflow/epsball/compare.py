@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,9 @@ def page(run_a: Path, run_b: Path) -> str:
 def _claims(folder: Path) -> pd.DataFrame:
     path = folder / "claims.tsv"
     try:
-        table = pd.read_csv(path, sep="\t", dtype={"control": "str", "dataset": "str"}).fillna({"control": "", "dataset": ""})
+        table = pd.read_csv(path, sep="\t", dtype={"control": "str", "dataset": "str"}).fillna(
+            {"control": "", "dataset": ""}
+        )
     except FileNotFoundError:
         raise EpsballError(
             f"'{folder}' has no claims.tsv; expected the folder of a finished run, such as results/default"
@@ -121,7 +123,11 @@ def _claims(folder: Path) -> pd.DataFrame:
     if missing := sorted({"statement", *_KEY, *_VALUES} - set(table)):
         raise EpsballError(f"'{path}' has no column {missing[0]}; expected the claims of a run, made by this version")
     compared = table["control"] != ""
-    for column, difference in (("estimate", "difference"), ("ci_low", "difference_low"), ("ci_high", "difference_high")):
+    for column, difference in (
+        ("estimate", "difference"),
+        ("ci_low", "difference_low"),
+        ("ci_high", "difference_high"),
+    ):
         table[column] = table[column].where(~compared, table[difference])
     return table[[*_KEY, "statement", "estimate", "ci_low", "ci_high", "samples", "verdict"]]
 
@@ -146,5 +152,5 @@ def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _name(row: Mapping[str, Any]) -> str:
+def _name(row: Mapping[Hashable, Any]) -> str:
     return f"{row['network']}{' less ' + row['control'] if row['control'] else ''}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from epsball.config import Config
 from epsball.datasets import open_pool
 from epsball.figures import names
 from epsball.report import draws, pictures, probe_chapters
-from epsball.report.charts import CHARTS, chart
+from epsball.report.charts import CHARTS, SAMPLES, chart
 from epsball.report.template import matrix, packed, render
 from epsball.results import Results
 from epsball.selection import eligible
@@ -40,14 +40,15 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     """
     results = Results(config, folder)
     figures = {name: _figure(folder, name, captions[name]) for name in names(config)}
-    claims = pd.read_csv(folder / "claims.tsv", sep="\t", dtype={"control": "str", "dataset": "str"}).fillna({"control": "", "dataset": ""})
+    claims = pd.read_csv(folder / "claims.tsv", sep="\t", dtype={"control": "str", "dataset": "str"}).fillna(
+        {"control": "", "dataset": ""}
+    )
     claims["row"] = range(len(claims))
     charts = packed({name: chart(name, results) for name in CHARTS})
     chapters = _probe_chapters(results, figures)
     beyond = _beyond(results, claims, figures)
     told = {figure["name"] for chapter in (*chapters, *beyond) for figure in chapter["figures"]}
-    # The rest of the page takes less than 4 MB, most of it the plotting library.
-    spent = len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + 4_000_000
+    spent = len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + _rest(results)
     datasets = _datasets(results, min(draws.BUDGET, max(LIMIT - spent, 0)))
     page: str = render(
         "report.html.j2",
@@ -59,6 +60,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         beyond=beyond,
         other_figures=[figure for name, figure in figures.items() if name not in told],
         charts=charts,
+        chart_samples=SAMPLES,
         opened={key: sample for dataset in datasets for key, sample in dataset["opened"].items()},
         datasets=datasets,
         networks=[_network(results, name) for name in config.networks],
@@ -68,6 +70,16 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         versions=provenance.versions(),
     )
     return page
+
+
+def _rest(results: Results) -> int:
+    """Bytes that the page takes, about, beside charts, figures and draws: library, text, thumbnails and scores."""
+    config = results.config
+    of_samples = (
+        len(results.samples(name)) * (5_000 + 30 * len(config.networks_of(name)) * len(config.ball.radii))
+        for name in config.datasets
+    )
+    return 2_500_000 + sum(of_samples)
 
 
 def _figure(folder: Path, name: str, caption: str) -> dict[str, str]:
@@ -101,7 +113,7 @@ def _beyond(results: Results, claims: pd.DataFrame, figures: Mapping[str, dict[s
     ]
 
 
-def _judged(rows: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+def _judged(rows: pd.DataFrame) -> dict[str, list[dict[Hashable, Any]]]:
     """The rows of a claim: of the networks, and of their controls."""
     compared = rows["control"] != ""
     return {"own": rows[~compared].to_dict("records"), "controls": rows[compared].to_dict("records")}
@@ -139,7 +151,9 @@ def _dataset(results: Results, name: str, budget: int) -> dict[str, Any]:
         wrong = any(value > 0 for probes in scores for columns in probes.values() for value in columns["misclassified"])
         facts = {key: row[key] for key in ("image", "label", "sample")}
         clean = {network: float(row[f"score_{network}"]) for network in networks}
-        shown.append({**facts, "dataset": name, "key": f"{name}-{row['sample']}", "wrong": wrong, "clean_scores": clean})
+        shown.append(
+            {**facts, "dataset": name, "key": f"{name}-{row['sample']}", "wrong": wrong, "clean_scores": clean}
+        )
     surveyed = set(results.survey(networks[0])["image"])
     return {
         "spec": spec,

@@ -18,6 +18,8 @@ from epsball.results import Results
 
 RIGHT, WRONG, GREY = "#3b8fd4", "#e0701a", "#8a929b"  # on light and on dark pages
 
+SAMPLES = 200  # of a network, that a chart shows at most: the first ones, whose order is that of their random seeds
+
 _BAND = 0.1  # of the paper, for |ρ|
 
 
@@ -64,8 +66,9 @@ def chart(name: str, results: Results) -> dict[str, Any]:
         corners = {"x0": 0, "x1": 1, "y0": -spec.band, "y1": spec.band}
         shapes.append({"type": "rect", "xref": "paper", **corners, "fillcolor": GREY, "opacity": 0.2, "line_width": 0})
     if spec.line:
+        ends = {"x0": 0, "x1": 1, "y0": spec.line, "y1": spec.line}
         line = {"dash": "dash", "color": WRONG, "width": 1}
-        shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": spec.line, "y1": spec.line, "line": line})
+        shapes.append({"type": "line", "xref": "paper", **ends, "line": line})
     layout = go.Layout(
         template="none",
         xaxis=axis,
@@ -191,7 +194,7 @@ def _radii(config: Config) -> list[float]:
 
 def _placed(results: Results, table: pd.DataFrame) -> pd.DataFrame:
     """The rows beyond radius 0, with a place for each: radii are evenly spaced, samples side by side at each."""
-    table = table[table["radius"] > 0]
+    table = table[(table["radius"] > 0) & table["sample"].isin(table["sample"].unique()[:SAMPLES])]
     places = {radius: place for place, radius in enumerate(_radii(results.config))}
     samples = {name: number for number, name in enumerate(table["sample"].unique())}
     aside = table["sample"].map(samples) / max(len(samples) - 1, 1) * 0.64 - 0.32 * (len(samples) > 1)
@@ -199,7 +202,7 @@ def _placed(results: Results, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _small(values: pd.Series | pd.DataFrame | NDArray[np.float64]) -> NDArray[np.float32]:
-    """In float32, rounded to 12 bits, a relative 0.0002: what a chart shows of it, and half as large when compressed."""
+    """In float32, rounded to 12 bits, a relative 0.0002: more than a chart shows, and half as large when compressed."""
     bits = np.asarray(values, dtype=np.float32).view(np.uint32)
     rounded: NDArray[np.float32] = ((bits + np.uint32(0x400)) & np.uint32(0xFFFFF800)).view(np.float32)
     return np.where(np.isfinite(np.asarray(values, dtype=np.float32)), rounded, np.float32(np.nan))

@@ -132,7 +132,8 @@ def _shown(
 ) -> dict[str, Any]:
     """Pictures of the clean image and of the draws of lowest score; one that two networks share is there once."""
     numbers: dict[tuple[str, float, int], int] = {}
-    found, draws = [], []
+    found: list[str] = []
+    draws: list[dict[str, Any]] = []
     for network, probe, at in _lowest(rows, opened):
         key = (PROBES[probe], float(at.radius), int(at.draw_min))
         if key not in numbers:
@@ -169,5 +170,5 @@ def _picture(family: str, image: torch.Tensor, seed: int, radius: float, draw: i
 
 def _pixels(image: torch.Tensor) -> NDArray[np.uint8]:
     """8-bit pixels of an image (height, width, 3) in [0, 1]; what is outside is cut."""
-    pixels: NDArray[np.uint8] = (image * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+    pixels: NDArray[np.uint8] = np.rint(image.numpy() * 255).clip(0, 255).astype(np.uint8)
     return pixels

@@ -40,7 +40,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> str:
 def _encoded(image: Image.Image, lossless: bool) -> str:
     held = io.BytesIO()
     # What `quality` is of a lossless picture is effort: 0 is quick, and noise cannot be pressed further.
-    image.save(held, "WEBP", lossless=lossless, quality=0 if lossless else QUALITY)
+    image.save(held, "WEBP", lossless=lossless, quality=0 if lossless else QUALITY, method=2)
     return _uri("webp", held.getvalue())
 
 

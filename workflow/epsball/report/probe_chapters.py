@@ -56,11 +56,12 @@ def _misclassified(results: Results, probe: str, radius: float) -> str:
 
 
 def _isotropy(results: Results) -> str:
-    ball = results.config.ball
+    epsilon, largest = results.config.ball.epsilon, results.config.ball.radii[-1]
     return (
-        f"The median range of the score over draws of one norm is {_medians(results, 'isotropy', 'range', ball.epsilon)} "
-        f"at ε, and at r = {ball.radii[-1]:g} {_medians(results, 'isotropy', 'range', ball.radii[-1])}. Samples of "
-        f"which a draw is misclassified there: {_misclassified(results, 'isotropy', ball.radii[-1])}."
+        "The median range of the score over draws of one norm is "
+        f"{_medians(results, 'isotropy', 'range', epsilon)} at ε; at r = {largest:g} it is "
+        f"{_medians(results, 'isotropy', 'range', largest)}. Samples of which a draw is misclassified there: "
+        f"{_misclassified(results, 'isotropy', largest)}."
     )
 
 

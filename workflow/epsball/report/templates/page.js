@@ -194,8 +194,9 @@
     document.querySelector(`.thumb[data-key="${key}"]`)?.focus();
   }
   addEventListener("keydown", (event) => {
-    const busy = dialog?.open || event.target.matches("select, input") || event.target.closest(".draws, .scroll");
-    if (busy || event.altKey || event.ctrlKey || event.metaKey || !location.hash.startsWith("#sample-")) return;
+    const busy = dialog?.open || event.target.matches("select");
+    const scrolls = event.key !== "Escape" && event.target.closest(".draws, .scroll");
+    if (busy || scrolls || event.altKey || event.ctrlKey || event.metaKey || !location.hash.startsWith("#sample-")) return;
     if (event.key === "ArrowRight") step(1);
     else if (event.key === "ArrowLeft") step(-1);
     else if (event.key === "Escape") shut();
