@@ -9,7 +9,6 @@ import argparse
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import yaml
 from epsball.chapters import CHAPTERS
 from epsball.config import load_config
@@ -23,7 +22,8 @@ def main(configuration: Path) -> None:
     """Write the page of a run and copy its figures beside it."""
     config = load_config(yaml.safe_load(configuration.read_text(encoding="utf-8")))
     folder = DOCS.parent / "results" / config.run
-    results, claims = Results(config, folder), pd.read_csv(folder / "claims.tsv", sep="\t").fillna({"control": ""})
+    results = Results(config, folder)
+    claims = results.claims()
     samples = ", ".join(f"{len(results.samples(name))} {name}" for name in config.datasets)
     lines = [
         f"# Beyond the paper: the run `{config.run}`",

@@ -169,7 +169,7 @@ def test_a_terminal_of_100_columns_holds_the_verdicts_of_many_networks() -> None
         | {"verdict": words[(row + column) % 4]}
         for row, claim in enumerate(CLAIMS)
         for column, network in enumerate(networks)
-        for control, bound in ((None, "> 0.5"), ("identity", "> 0.5"), (None, "= 0"))
+        for control, bound in (("", "> 0.5"), ("identity", "> 0.5"), ("", "= 0"))
     ]
     text = summary.verdicts(pd.DataFrame(rows))
     assert max(map(len, text.splitlines())) <= 100

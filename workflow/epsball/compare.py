@@ -13,6 +13,7 @@ from epsball import records
 from epsball.config import load_config
 from epsball.errors import EpsballError
 from epsball.report.template import number, render
+from epsball.results import read_claims
 
 _KEY = ["claim", "network", "dataset", "control"]  # what two rows have in common
 _VALUES = ["estimate", "ci_low", "ci_high", "difference", "difference_low", "difference_high", "samples", "verdict"]
@@ -113,9 +114,7 @@ def page(run_a: Path, run_b: Path) -> str:
 def _claims(folder: Path) -> pd.DataFrame:
     path = folder / "claims.tsv"
     try:
-        table = pd.read_csv(path, sep="\t", dtype={"control": "str", "dataset": "str"}).fillna(
-            {"control": "", "dataset": ""}
-        )
+        table = read_claims(path)
     except FileNotFoundError:
         raise EpsballError(
             f"'{folder}' has no claims.tsv; expected the folder of a finished run, such as results/default"

@@ -15,6 +15,12 @@ from epsball.errors import EpsballError
 from epsball.selection import read_samples
 
 
+def read_claims(path: Path) -> pd.DataFrame:
+    """A table of claims; see `epsball.verdicts.judge`. Cells of control and dataset that are empty are ""."""
+    words = {"control": "str", "dataset": "str"}  # of some runs empty throughout
+    return pd.read_csv(path, sep="\t", dtype=words).fillna(dict.fromkeys(words, ""))
+
+
 class Results:
     """The files of a run.
 
@@ -30,8 +36,7 @@ class Results:
 
     def claims(self) -> pd.DataFrame:
         """The claims and their verdicts; see `epsball.verdicts.judge`."""
-        table = pd.read_csv(self._there("claims.tsv"), sep="\t")
-        return table.fillna({"control": "", "dataset": ""})
+        return read_claims(self._there("claims.tsv"))
 
     def metrics(self, network: str, probe: str) -> pd.DataFrame:
         """A probe's table of a network."""

@@ -24,13 +24,12 @@ def verdicts(claims: pd.DataFrame) -> str:
     """The paper's claims by network, in symbols.
 
     Args:
-        claims: see `epsball.verdicts.judge`; cells that are empty may be missing.
+        claims: see `epsball.verdicts.judge`.
 
     Returns:
         Lines of at most 100 columns: the legend, tables of claims by networks, and how many samples there were.
     """
-    filled = claims.fillna({"control": "", "dataset": ""})
-    own = filled[(filled["control"] == "") & (filled["bound"] != _COMPARED)]
+    own = claims[(claims["control"] == "") & (claims["bound"] != _COMPARED)]
     cells = own.assign(symbol=own["verdict"].map(_SYMBOLS))
     table = cells.pivot_table(index="claim", columns="network", values="symbol", aggfunc="first").fillna("")
     table = table.loc[own["claim"].unique(), own["network"].unique()]

@@ -327,12 +327,12 @@ def monitor():
 
 if workflow.is_main_process:
     # What only the first process needs is imported there: a job waits for its Snakemake to read this.
-    import pandas as pd
     from snakemake.logging import is_quiet_about, logger
 
     from epsball import monitor as monitoring
     from epsball import plan, summary
     from epsball.check import check
+    from epsball.results import read_claims
 
     with told():
         runfolder.require_writable(FOLDER)

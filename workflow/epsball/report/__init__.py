@@ -40,9 +40,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     """
     results = Results(config, folder)
     figures = {name: _figure(folder, name, captions[name]) for name in names(config)}
-    claims = pd.read_csv(folder / "claims.tsv", sep="\t", dtype={"control": "str", "dataset": "str"}).fillna(
-        {"control": "", "dataset": ""}
-    )
+    claims = results.claims()
     claims["row"] = range(len(claims))
     charts = packed({name: chart(name, results) for name in CHARTS})
     chapters = _probe_chapters(results, figures)
