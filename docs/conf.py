@@ -66,7 +66,12 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 _LINK = re.compile(r"\]\((?![a-z]+:|#|/)([^)#\s]+)(#[^)\s]*)?\)")
 # Files outside of docs/ that are pages here, and where.
-_PAGES = {"README.md": "index.md", "config/README.md": "reference/configuration.md"}
+_PAGES = {
+    "README.md": "index.md",
+    "config/README.md": "reference/configuration.md",
+    "CHANGELOG.md": "reference/changelog.md",
+    "CONTRIBUTING.md": "howto/contribute.md",
+}
 
 
 def repaired(text: str, origin: Path, page: str) -> str:

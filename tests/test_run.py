@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import pictures, sure_net
+from conftest import ROOT, pictures, sure_net
 from epsball import families, files, probes, records, store
 from epsball.activation import activate
 from epsball.config import load_config
@@ -26,6 +26,7 @@ from epsball.probes import Context
 from epsball.run import Run
 from epsball.selection import select, shard_rows, shards
 from epsball.survey import survey
+from epsball.verdicts import judge
 
 NETWORKS = {"one": 1, "two": 2}
 
@@ -198,6 +199,23 @@ def test_mistakes_are_one_sentence(run: Run, ask: Any, sentence: str) -> None:
     with pytest.raises(EpsballError, match=re.escape(sentence)) as raised:
         ask(run)
     assert "\n" not in str(raised.value)
+
+
+def test_the_page_about_it_works(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code, on this run under the names of the default one."""
+    run = shutil.copytree(folder, tmp_path / "results" / "default")
+    files.write_table(run / "claims.tsv", judge(epsball.open_run(run).config, run))
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "howto" / "read_results.md").read_text()
+    for given, here in {"signs": "squares", "ciresan2012": "one"}.items():
+        assert given in text
+        text = text.replace(given, here)
+    images, labels = pictures(2)
+    said: dict[str, Any] = {"model": sure_net(1), "images": images, "labels": labels}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, said)
+    assert said["store"]["features"].dims == ("sample", "radius", "draw", "unit")
+    assert {"image", "sample", "radius", "rho"} <= set(said["table"])
 
 
 def test_a_folder_that_is_no_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
