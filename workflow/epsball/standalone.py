@@ -215,5 +215,5 @@ def _stages(
     with tempfile.TemporaryDirectory(prefix="epsball-") as folder:
         drawn, passed = Path(folder, "perturbations.zarr.zip"), Path(folder, "activations.zarr.zip")
         perturb(family, row, pool, ball, drawn, {})
-        activate(family, passes, row, pool, ball, compute, passed, {})
+        activate(family, passes, row, pool, ball, compute, passed, {"network": _NAME})
         return measure_shard(probe, row, passed, drawn, ball, context)
