@@ -119,6 +119,7 @@ class Monitor(logging.Handler):
         with self._turn:
             if not self._ended.is_set():
                 self._ended.set()
+                self._totals, self._open = self._plan()
                 self._say()
         return list(self._failed.values())
 
