@@ -10,12 +10,14 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 from epsball import monitor, summary
 from epsball.claims import CLAIMS
+from epsball.job import job
 from epsball.monitor import Monitor
 from epsball.progress import Progress, standing
 from study import TINY, Study
@@ -149,6 +151,16 @@ def test_other_ends_of_a_job(tmp_path: Path, text: str, sentence: str) -> None:
     assert sentence in said
     assert str(log) in said
     assert summary.failures([]).startswith("The run was stopped. ")
+
+
+def test_a_job_says_a_line_once_though_a_library_configures_logging(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = tmp_path / "log"
+    with job(SimpleNamespace(log=[log], output=[], input=[], params={}, rule="survey", config={})):
+        logging.getLogger("epsball.survey").info("once")
+    assert log.read_text().count("once") == 1
+    assert "once" not in caplog.text, "the root logger, which pytest gives a handler, passes nothing on"
 
 
 @pytest.mark.parametrize(

@@ -35,26 +35,34 @@ def job(snakemake: Any) -> Iterator[None]:
     form = logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S")
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.WARNING)  # how far it is, Snakemake's process says for all jobs
-    for handler in (logging.FileHandler(path, mode="w", encoding="utf-8"), terminal):
+    log = logging.getLogger("epsball")
+    handlers = (logging.FileHandler(path, mode="w", encoding="utf-8"), terminal)
+    for handler in handlers:
         handler.setFormatter(form)
-        logging.getLogger("epsball").addHandler(handler)
-    logging.getLogger("epsball").setLevel(logging.INFO)
+        log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False  # a library may give the root logger a handler, and all would be said twice
     try:
         yield
         code = snakemake.params.get("code")
         records.record(snakemake.output, snakemake.input, snakemake.rule, code, snakemake.config)
     except EpsballError as error:
-        logging.getLogger("epsball").error("error: %s", error)
+        log.error("error: %s", error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             said = f"error: {error.strerror}: '{error.filename or 'results'}'; make room and run the same command again"
-            logging.getLogger("epsball").error(said)
+            log.error(said)
         else:
-            logging.getLogger("epsball").exception("an error that epsball did not expect")
+            log.exception("an error that epsball did not expect")
         sys.exit(1)
+    finally:
+        log.propagate = True
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()
 
 
 def _end_with(parent: int) -> None:

@@ -283,12 +283,12 @@ def all_tables():
 
 def caption(figure):
     """Text of a figure's caption."""
-    return Path(WORKFLOW, "report", f"{figure}.rst").read_text(encoding="utf-8")
+    return (WORKFLOW / "report" / f"{figure}.rst").read_text(encoding="utf-8")
 
 
 def look():
     """Digest of the report's templates, which are no code."""
-    folder = Path(workflow.basedir, "workflow", "epsball", "report", "templates")
+    folder = WORKFLOW / "epsball" / "report" / "templates"
     return provenance.digest(*(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())))
 
 
