@@ -237,6 +237,7 @@ COMMAND = [sys.executable, "-m", "epsball.cli"]
 
 def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mine.yaml")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would this
     process = subprocess.Popen(
         [*COMMAND, "readings", "mine.yaml", "."], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
