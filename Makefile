@@ -44,7 +44,7 @@ test-slurm: $(READY) ## its part on a SLURM, which is started for it (root, Debi
 
 bench: $(READY) ## rate of the activate stage against bare passes and a plain script, cost against size: 12 minutes
 	$(BIN)/python benchmarks/activate.py
-	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/scaling.py stages
 
 clean: ## remove environment, caches and results
 	rm -rf .venv .snakemake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache docs/_build docs/_gallery docs/_generated results/*/

@@ -1,30 +1,36 @@
 """Cost and memory against samples, draws, radii and networks, each over a factor of 16.
 
-    python benchmarks/scaling.py
+    python benchmarks/scaling.py [PART ...]
 
-The stages themselves, both families and all probes, with a sign network of random weights, each size in a process of
-its own. Prints core seconds, less those of start-up, and the memory of the process, and writes table and figure into
-results/bench/.
+With a sign network of random weights, each size in a process of its own: the stages of the run (both families and all
+stored probes), its controls, and its direct probes. Prints core seconds, less those of start-up, and the memory of the
+process, and writes table and figure into results/bench/.
 """
 
 from __future__ import annotations
 
+import argparse
+import copy
 import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import stub
 import torch
-from epsball import networks, probes
+from epsball import controls, networks, probes
 from epsball.activation import activate
-from epsball.config import Ball, Compute, DatasetSpec, NetworkSpec
-from epsball.datasets import open_pool
+from epsball.config import Ball, Compute, DatasetSpec, Direct, NetworkSpec
+from epsball.controlling import measure_control
+from epsball.datasets import Pool, open_pool
+from epsball.direct import measure_direct
 from epsball.forward import Forward, configure
 from epsball.images import digest
 from epsball.measurement import measure
@@ -33,10 +39,63 @@ from matplotlib import pyplot as plt
 
 BASE = {"samples": 2, "draws": 20, "radii": 4, "networks": 1}
 FACTORS = (1, 4, 16)
+CONTEXT = probes.Context(1, 1, 999)
 
 
-def one(samples: int, draws: int, radii: int, networks_: int) -> dict[str, float]:
-    """Core seconds and MB of the stages at a size, in this process."""
+@dataclass(frozen=True)
+class Study:
+    """What the parts work on."""
+
+    network: networks.Network
+    forward: Forward
+    samples: pd.DataFrame
+    pool: Pool
+    ball: Ball
+    compute: Compute
+    networks: int
+    folder: Path
+
+
+def stages(study: Study) -> None:
+    """Perturb, activate and measure of both families."""
+    for family in ("uniform", "permuted"):
+        drawn = study.folder / f"{family}.zarr.zip"
+        perturb(family, study.samples, study.pool, study.ball, drawn, {})
+        for number in range(study.networks):
+            store = study.folder / f"{family}{number}.zarr.zip"
+            activate(family, study.forward, study.samples, study.pool, study.ball, study.compute, store, {})
+            for name in probes.PROBES:
+                if not probes.is_direct(name) and family == probes.family_of(name):
+                    measure(name, study.samples, store, drawn, study.ball, CONTEXT)
+
+
+def beside(study: Study) -> None:
+    """Every control of the network, by the probes of the paper that it means something for."""
+    drawn = {}
+    for family in ("uniform", "permuted"):
+        drawn[family] = study.folder / f"{family}.zarr.zip"
+        perturb(family, study.samples, study.pool, study.ball, drawn[family], {})
+    for name in controls.CONTROLS:
+        means = [probe for probe in probes.PAPERS if probe in controls.control(name).PROBES]
+        families = {probes.family_of(probe): drawn[probes.family_of(probe)] for probe in means}
+        forward = Forward(controls.of(name, copy.deepcopy(study.network), study.pool, 0), study.compute)
+        measure_control(forward, means, study.samples, study.pool, families, study.ball, study.compute, CONTEXT, name)
+
+
+def direct(study: Study) -> None:
+    """Every direct probe, whose draws are those of the run."""
+    settings = Direct(draws=study.ball.draws)
+    for name in filter(probes.is_direct, probes.PROBES):
+        measure_direct(
+            name, study.network, "scaling", study.forward, study.samples, study.pool, study.ball, settings, 1.0
+        )
+
+
+PARTS: dict[str, Callable[[Study], None]] = {"stages": stages, "controls": beside, "direct probes": direct}
+
+
+def one(part: str, samples: int, draws: int, radii: int, networks_: int) -> dict[str, float]:
+    """Core seconds and MB of a part at a size, in this process."""
     compute = Compute(device="cpu")
     configure(compute)
     ball = Ball((0.0, *map(float, range(1, radii + 1))), epsilon=1.0, draws=draws)
@@ -47,55 +106,53 @@ def one(samples: int, draws: int, radii: int, networks_: int) -> dict[str, float
         table = pd.DataFrame({"sample": pool.names, "image": pool.names, "label": pool.labels, "shard": 0})
         table["seed"] = np.arange(len(pool), dtype=np.uint64)
         table["digest"] = [digest(pool.read(number)) for number in range(len(pool))]
-        table = table[:samples]
         torch.manual_seed(0)
         network = networks.open_network(NetworkSpec("aghdam2015", "images", "sign:aghdam2015"), pretrained=False)
         forward = Forward(network, compute)
         forward(torch.rand(20, 3, 48, 48))
         start = time.process_time()
-        for family in ("uniform", "permuted"):
-            perturb(family, table, pool, ball, folder / f"{family}.zarr.zip", {})
-            for number in range(networks_):
-                store = folder / f"{family}{number}.zarr.zip"
-                activate(family, forward, table, pool, ball, compute, store, {})
-                for name in probes.PROBES:
-                    if family == probes.probe(name).FAMILY:
-                        measure(name, table, store, folder / f"{family}.zarr.zip", ball, probes.Context(1, 1, 999))
+        PARTS[part](Study(network, forward, table[:samples], pool, ball, compute, networks_, folder))
         seconds = time.process_time() - start
     return {"core seconds": seconds, "MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def apart(size: dict[str, int]) -> dict[str, float]:
+def apart(part: str, size: dict[str, int]) -> dict[str, float]:
     """The same in a process of its own."""
-    command = [sys.executable, __file__, json.dumps([*size.values()])]
+    command = [sys.executable, __file__, "--one", json.dumps([part, *size.values()])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return measured
 
 
 def draw(table: pd.DataFrame) -> None:
-    """Cost and memory against each size, relative to the smallest."""
-    figure, axes = plt.subplots(1, 2, figsize=(7, 2.6))
-    for what, rows in table.groupby("of", sort=False):
-        axes[0].loglog(rows["times"], rows["core seconds"] / rows["core seconds"].iloc[0], "o-", label=str(what))
-        axes[1].semilogx(rows["times"], rows["MB"], "o-", label=str(what))
-    axes[0].loglog(FACTORS, FACTORS, color="black", linewidth=0.8, label="linear")
-    axes[0].set(xlabel="times as many", ylabel="core seconds, relative", xticks=FACTORS, xticklabels=FACTORS)
-    axes[1].set(xlabel="times as many", ylabel="memory, MB", xticks=FACTORS, xticklabels=FACTORS)
-    axes[1].set_ylim(0, 1.3 * table["MB"].max())
-    axes[0].legend(fontsize=7)
+    """Cost and memory of each part against each size, relative to the smallest."""
+    parts = table["part"].unique()
+    figure, axes = plt.subplots(2, len(parts), figsize=(7, 4.4), sharex=True, sharey="row", squeeze=False)
+    for (above, below), part in zip(axes.T, parts, strict=True):
+        for what, rows in table[table["part"] == part].groupby("of", sort=False):
+            above.loglog(rows["times"], rows["core seconds"] / rows["core seconds"].iloc[0], "o-", label=str(what))
+            below.semilogx(rows["times"], rows["MB"], "o-", label=str(what))
+        above.loglog(FACTORS, FACTORS, color="black", linewidth=0.8, label="linear")
+        above.set_title(part, fontsize=9)
+        below.set(xlabel="times as many", xticks=FACTORS, xticklabels=FACTORS, ylim=(0, 1.3 * table["MB"].max()))
+    axes[0, 0].set_ylabel("core seconds, relative")
+    axes[1, 0].set_ylabel("memory, MB")
+    axes[0, 0].legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(stub.OUT / "scaling.png", dpi=200)
 
 
-def main() -> None:
+def main(parts: list[str]) -> None:
     """Print and draw."""
     rows = []
-    for what, least in BASE.items():
-        for times in FACTORS:
-            size = BASE | {what: least * times}
-            rows.append({"of": what, "times": times, **size, **apart(size)})
-            print(rows[-1], flush=True)
+    for part in parts:
+        for what, least in BASE.items():
+            if what == "networks" and part != "stages":
+                continue  # a job each, whatever the others are
+            for times in FACTORS:
+                size = BASE | {what: least * times}
+                rows.append({"part": part, "of": what, "times": times, **size, **apart(part, size)})
+                print(rows[-1], flush=True)
     table = pd.DataFrame(rows)
     stub.OUT.mkdir(parents=True, exist_ok=True)
     table.round(2).to_csv(stub.OUT / "scaling.csv", index=False)
@@ -104,7 +161,11 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(one(*json.loads(sys.argv[1]))))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
+    parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(one(*given.one)))
     else:
-        main()
+        main(given.parts or [*PARTS])

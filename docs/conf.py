@@ -99,7 +99,8 @@ def _source_read(app: Sphinx, name: str, content: list[str]) -> None:
 
 
 def _include_read(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
-    content[0] = repaired(content[0], (DOCS / path).resolve(), f"{parent}.md")
+    # What MyST gives as the parent is a name without its folder.
+    content[0] = repaired(content[0], (DOCS / path).resolve(), f"{app.env.docname}.md")
 
 
 def setup(app: Sphinx) -> None:

@@ -18,6 +18,7 @@ PATH = ROOT / "docs" / "notebook.ipynb"
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In an empty folder: it needs no run and no repository."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "workflow"), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # beside other tests two threads wait for each other most of the time
     notebook = nbformat.read(PATH, as_version=4)  # type: ignore[no-untyped-call]
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not any(cell.outputs for cell in cells), "stored without outputs"
