@@ -45,6 +45,9 @@ def make(seed, sharpness):
     return net
 """
 
+# The same where no stage's passes are counted.
+PLAIN_FACTORY = FACTORY.replace("    net.register_forward_pre_hook(count)\n", "")
+
 BASE: dict[str, Any] = {
     "run": "small",
     "radii": [1],

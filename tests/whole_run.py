@@ -21,7 +21,7 @@ from epsball.probes import Context, chosen, families, family_of
 from epsball.survey import survey
 from epsball.verdicts import judge
 from epsball.weights import restore
-from study import BASE, FACTORY
+from study import BASE, PLAIN_FACTORY
 
 
 def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path]:
@@ -35,7 +35,7 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
     Returns:
         The configuration, and the folder of the run.
     """
-    (folder / "factory.py").write_text(FACTORY)
+    (folder / "factory.py").write_text(PLAIN_FACTORY)
     images, labels = pictures(24, size=size, seed=8)
     np.savez(folder / "squares.npz", images=images, labels=labels)
     raw = {**BASE, **changes, "datasets": {"squares": {"kind": "arrays", "root": str(folder / "squares.npz")}}}
