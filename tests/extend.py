@@ -134,7 +134,8 @@ def extend(study: Study) -> pd.DataFrame:
 def _logs(run: Path) -> dict[str, int]:
     """When each job of a run last began."""
     folder = run / "logs"
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*.log")}
+    jobs = (path for path in folder.rglob("*.log") if path != folder / "progress.log")  # that one is of the whole run
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in jobs}
 
 
 def markdown(table: pd.DataFrame) -> str:
