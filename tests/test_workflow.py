@@ -94,7 +94,7 @@ def test_snakemake_has_a_report_with_every_figure(study: Study) -> None:
     page = (study.folder / "out.html").read_text()
     for figure in names(load_config(BASE)):
         assert f"figures/{figure}.png" in page
-    for words in ("Figures of the paper", "the whole report", "verdicts"):
+    for words in ("Figures of the paper", r"|\u03c1| &lt; 0.1", "the whole report", "verdicts"):
         assert words in page, words
     (study.folder / "out.html").unlink()
 
