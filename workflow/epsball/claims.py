@@ -19,9 +19,18 @@ ENOUGH_SAMPLES = 20
 # A range counts above the noise when it is more than this many floors.
 FLOORS = 10
 
+RHO_BAND = 0.1  # of the paper, for |ρ|
+
 ALL_NETWORKS = "all networks"
 
 Values = pd.Series | pd.DataFrame  # a row a sample
+
+
+def lowest_drawn(ranges: pd.Series, floors: pd.Series) -> float:
+    """Where ranges are drawn that are below it on a log axis: the smallest positive range or level of ten floors."""
+    values = np.concatenate([ranges, FLOORS * floors])
+    positive = values[values > 0]
+    return float(positive.min()) if positive.size else float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,7 @@ def _not_symmetric(results: Results, network: str) -> Values:
 
 def _topology_changed(results: Results, network: str) -> Values:
     table = results.metrics(network, "topology").dropna(subset="rho")
-    counts: pd.DataFrame = (table["rho"].abs() < 0.1).groupby(table["sample"], sort=False).agg(["sum", "count"])
+    counts: pd.DataFrame = (table["rho"].abs() < RHO_BAND).groupby(table["sample"], sort=False).agg(["sum", "count"])
     return counts
 
 

@@ -44,9 +44,8 @@ def compare(run_a: Path, run_b: Path) -> pd.DataFrame:
     both["statement"] = both["statement_a"].fillna(both["statement_b"])
     for column in ("verdict_a", "verdict_b"):
         both[column] = both[column].fillna(_MISSING)
-    met = (both["verdict_a"] != _MISSING) & (both["verdict_b"] != _MISSING)
     both["difference"] = both["estimate_b"] - both["estimate_a"]
-    both["changed"] = met & (both["verdict_a"] != both["verdict_b"])
+    both["changed"] = _met(both) & (both["verdict_a"] != both["verdict_b"])
     sides = [f"{column}_{side}" for side in "ab" for column in ("estimate", "ci_low", "ci_high", "samples", "verdict")]
     return both[["claim", "statement", "network", "dataset", "control", *sides, "difference", "changed"]]
 
@@ -75,26 +74,22 @@ def summary(table: pd.DataFrame, differences: pd.DataFrame) -> Iterator[str]:
     """
     yield f"Keys of the configuration that differ: {len(differences) or 'none'}"
     yield from (f"  {row.key}: {_shown(row.a)} → {_shown(row.b)}" for row in differences.itertuples())
-    met = table[(table["verdict_a"] != _MISSING) & (table["verdict_b"] != _MISSING)]
-    changed = met[met["changed"]]
-    yield f"Verdicts that differ: {len(changed)} of {len(met)}"
+    changed = table[table["changed"]]
+    yield f"Verdicts that differ: {len(changed)} of {_met(table).sum()}"
     for row in changed.to_dict("records"):
         yield (
             f"  {row['claim']}, {_name(row)}: {row['verdict_a']} ({number(row['estimate_a'])}) → "
             f"{row['verdict_b']} ({number(row['estimate_b'])})"
         )
-    for side, run in (("a", "first"), ("b", "second")):
-        other = "verdict_b" if side == "a" else "verdict_a"
-        alone = table[table[other] == _MISSING]
-        if len(alone):
-            names = ", ".join(dict.fromkeys(map(_name, alone.to_dict("records"))))
-            yield f"In the {run} run alone: {len(alone)} rows, of {names}"
+    for run, alone in zip(("first", "second"), _alone(table), strict=True):
+        if alone:
+            yield f"In the {run} run alone: {len(alone)} rows, of {', '.join(dict.fromkeys(alone))}"
 
 
 def page(run_a: Path, run_b: Path) -> str:
     """The comparison as HTML, one file that opens offline; arguments as for `compare`."""
     table = compare(run_a, run_b)
-    met = (table["verdict_a"] != _MISSING) & (table["verdict_b"] != _MISSING)
+    met = _met(table)
     return render(
         "compare.html.j2",
         runs=[run_a.resolve().name, run_b.resolve().name],
@@ -104,11 +99,21 @@ def page(run_a: Path, run_b: Path) -> str:
         claims=[(name, rows.to_dict("records")) for name, rows in table[met].groupby("claim", sort=False)],
         changed=int(table["changed"].sum()),
         met=int(met.sum()),
-        alone=[
-            sorted({_name(row) for row in table[table[other] == _MISSING].to_dict("records")})
-            for other in ("verdict_b", "verdict_a")
-        ],
+        alone=[sorted(set(names)) for names in _alone(table)],
     )
+
+
+def _met(table: pd.DataFrame) -> pd.Series:
+    """Whether both runs have a row."""
+    return (table["verdict_a"] != _MISSING) & (table["verdict_b"] != _MISSING)
+
+
+def _alone(table: pd.DataFrame) -> list[list[str]]:
+    """Networks of the rows that the first run alone has, and of those that the second has."""
+    return [
+        [_name(row) for row in table[table[other] == _MISSING].to_dict("records")]
+        for other in ("verdict_b", "verdict_a")
+    ]
 
 
 def _claims(folder: Path) -> pd.DataFrame:

@@ -21,7 +21,7 @@ _LISTED = 6  # inputs that are listed one by one
 
 def keep_configuration(run: Path, configuration: Mapping[str, Any]) -> None:
     """Keep a configuration, as it was given, under its digest: records name it by that."""
-    path = run / _FOLDER / f"configuration.{provenance.digest(configuration)}.yaml"
+    path = _configuration_path(run, provenance.digest(configuration))
     if path.is_file():
         path.touch()  # the newest is the one that was run last
     else:
@@ -35,13 +35,12 @@ def last_configuration(run: Path) -> dict[str, Any]:
     Raises:
         EpsballError: the folder is that of no run.
     """
-    kept = (run / _FOLDER).glob("configuration.*.yaml")
-    newest = max(kept, key=lambda path: path.stat().st_mtime_ns, default=None)
+    kept = _configuration_path(run, "*")
+    newest = max(kept.parent.glob(kept.name), key=lambda path: path.stat().st_mtime_ns, default=None)
     if newest is None:
         runs = [str(folder.parent) for folder in sorted(Path("results").glob(f"*/{_FOLDER}"))]
         raise EpsballError(f"'{run}' is no folder of a run, such as results/<run>; {nearest(str(run), runs)}")
-    given: dict[str, Any] = yaml.safe_load(newest.read_text(encoding="utf-8"))
-    return given
+    return _given(newest)
 
 
 def record(
@@ -85,9 +84,7 @@ def configuration(path: Path) -> dict[str, Any]:
         EpsballError: it is no file of a run, or nothing is recorded of it.
     """
     run = _run(path)
-    kept = run / _FOLDER / f"configuration.{_record_of(run, path)['configuration']}.yaml"
-    given: dict[str, Any] = yaml.safe_load(kept.read_text(encoding="utf-8"))
-    return given
+    return _given(_configuration_path(run, _record_of(run, path)["configuration"]))
 
 
 def file_digest(path: Path) -> str:
@@ -114,7 +111,7 @@ def explain(path: Path) -> Iterator[str]:
     yield f"{path}"
     yield f"made           {facts['made']} by rule {facts['rule']}"
     yield f"content        SHA-256 {facts['sha256'][:16]}, {'as recorded' if same else 'CHANGED since it was made'}"
-    yield f"configuration  {run / _FOLDER / ('configuration.' + facts['configuration'] + '.yaml')}"
+    yield f"configuration  {_configuration_path(run, facts['configuration'])}"
     yield f"code           {', '.join(_codes(chain.values()))}"
     yield "versions       " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     states = {name: _state(run, name, digest) for name, digest in facts["inputs"].items()}
@@ -164,6 +161,15 @@ def _run(path: Path) -> Path:
         if folder.parent.name == "results" or (folder / _FOLDER).is_dir():
             return folder
     raise EpsballError(f"'{path}' is in no folder of a run; expected results/<run>/…")
+
+
+def _configuration_path(run: Path, digest: str) -> Path:
+    return run / _FOLDER / f"configuration.{digest}.yaml"
+
+
+def _given(path: Path) -> dict[str, Any]:
+    given: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return given
 
 
 def _record_of(run: Path, file: Path) -> dict[str, Any]:

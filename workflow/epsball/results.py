@@ -14,6 +14,8 @@ from epsball.config import Config
 from epsball.errors import EpsballError
 from epsball.selection import read_samples
 
+COMPARED = "= 0"  # the bound of comparisons, which are no claims of the paper's
+
 
 def read_claims(path: Path) -> pd.DataFrame:
     """A table of claims; see `epsball.verdicts.judge`. Cells of control and dataset that are empty are ""."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from epsball.monitor import Job
+from epsball.results import COMPARED
 
 _WIDTH = 100  # columns of a terminal
-_COMPARED = "= 0"  # the bound of comparisons, which are no claims of the paper's
 
 _SYMBOLS = {
     "holds": "✓",
@@ -29,7 +29,7 @@ def verdicts(claims: pd.DataFrame) -> str:
     Returns:
         Lines of at most 100 columns: the legend, tables of claims by networks, and how many samples there were.
     """
-    own = claims[(claims["control"] == "") & (claims["bound"] != _COMPARED)]
+    own = claims[(claims["control"] == "") & (claims["bound"] != COMPARED)]
     cells = own.assign(symbol=own["verdict"].map(_SYMBOLS))
     table = cells.pivot_table(index="claim", columns="network", values="symbol", aggfunc="first").fillna("")
     table = table.loc[own["claim"].unique(), own["network"].unique()]

@@ -15,7 +15,7 @@ from epsball.comparisons import COMPARISONS
 from epsball.config import Config
 from epsball.controls import compared, name_of
 from epsball.probes import chosen
-from epsball.results import Results
+from epsball.results import COMPARED, Results
 from epsball.stats import Estimate
 
 
@@ -57,7 +57,7 @@ def _row(results: Results, claim: Claim, network: str) -> dict[str, object]:
 def _comparison(results: Results, claim: Claim, network: str) -> dict[str, object]:
     row, estimate = _about(results, claim, network), claim.estimate(results, network)
     verdict = _differs(estimate, _samples(results, network))
-    return row | _estimated(estimate) | {"bound": "= 0", "verdict": verdict}
+    return row | _estimated(estimate) | {"bound": COMPARED, "verdict": verdict}
 
 
 def _against_controls(results: Results, claim: Claim, network: str) -> Iterator[dict[str, object]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -12,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from epsball.claims import FLOORS
+from epsball.claims import FLOORS, lowest_drawn
 from epsball.figures import style
 from epsball.results import Results
 
@@ -70,7 +69,7 @@ def _panel(
     ax.set_ylabel(f"range of {quantity.name}")
     beyond = table[table["radius"] > 0]
     at_floor = beyond[quantity.range] <= FLOORS * beyond[quantity.floor]
-    bottom = _bottom(beyond, quantity)
+    bottom = lowest_drawn(beyond[quantity.range], beyond[quantity.floor])
     ax.set_ylim(bottom / 3, max(float(beyond[quantity.range].max()), bottom) * 3)
     for radius, rows in beyond.groupby("radius"):
         x = places[float(str(radius))] + style.spread(len(rows))
@@ -87,10 +86,3 @@ def _panel(
     note = style.write(ax, 0.98, 0.04, f"all ranges at r = 0: {check}", ha="right")
     note.set_bbox({"facecolor": "white", "alpha": 0.8, "pad": 1, "linewidth": 0})
     ax.minorticks_off()
-
-
-def _bottom(table: pd.DataFrame, quantity: Quantity) -> float:
-    """The smallest positive range or level of ten floors: anything below is drawn there."""
-    values = np.concatenate([table[quantity.range], FLOORS * table[quantity.floor]])
-    positive = values[values > 0]
-    return float(positive.min()) if positive.size else float(np.finfo(np.float64).eps)

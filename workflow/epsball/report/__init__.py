@@ -21,7 +21,7 @@ from epsball.figures import names
 from epsball.report import draws, pictures, probe_chapters
 from epsball.report.charts import CHARTS, SAMPLES, chart
 from epsball.report.template import matrix, packed, render
-from epsball.results import Results
+from epsball.results import COMPARED, Results
 from epsball.selection import eligible
 
 LIMIT = 15_000_000  # bytes of the page
@@ -119,7 +119,7 @@ def _judged(rows: pd.DataFrame) -> dict[str, list[dict[Hashable, Any]]]:
 
 def _matrices(config: Config, claims: pd.DataFrame) -> list[dict[str, Any]]:
     """The paper's claims, and those without a bound of the paper's, each with the networks that they are said of."""
-    papers = claims["bound"] != "= 0"
+    papers = claims["bound"] != COMPARED
     found = []
     for title, rows in (("The paper's claims", claims[papers]), ("Beyond the paper", claims[~papers])):
         columns = [name for name in (*config.networks, ALL_NETWORKS) if (rows["network"] == name).any()]

@@ -12,15 +12,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from epsball.claims import FLOORS
+from epsball.claims import FLOORS, RHO_BAND, lowest_drawn
 from epsball.config import Config
 from epsball.results import Results
 
 RIGHT, WRONG, GREY = "#3b8fd4", "#e0701a", "#8a929b"  # on light and on dark pages
 
 SAMPLES = 200  # of a network, that a chart shows at most: the first ones, whose order is that of their random seeds
-
-_BAND = 0.1  # of the paper, for |ρ|
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,7 @@ def _ranges(probe: str, column: str, floor: str) -> Callable[[Results, str], Ite
     def traces(results: Results, network: str) -> Iterator[go.Scatter]:
         table = _placed(results, results.metrics(network, probe))
         level = FLOORS * table[floor]
-        positive = pd.concat([table[column], level])
-        bottom = positive[positive > 0].min() if (positive > 0).any() else np.finfo(np.float64).eps
+        bottom = lowest_drawn(table[column], table[floor])
         table = table.assign(y=table[column].clip(lower=bottom), level=level)
         noise, wrong = table[column] <= level, table["misclassified"] > 0
         yield go.Scatter(
@@ -112,18 +109,14 @@ def _ranges(probe: str, column: str, floor: str) -> Callable[[Results, str], Ite
             ("at least one misclassified", ~noise & wrong, {"color": WRONG, "symbol": "square"}),
             ("at the floor", noise, {"color": GREY, "symbol": "triangle-down-open"}),
         ):
-            rows = table[some]
-            shown = ("radius", column, "level", "misclassified")
-            yield go.Scatter(
-                x=_small(rows["x"]),
-                y=_small(rows["y"]),
-                mode="markers",
-                marker={"size": 7, **marker},
-                name=kind,
-                text=rows["sample"].tolist(),
-                customdata=_small(rows[list(shown)]),
-                hovertemplate="<b>%{text}</b>, r = %{customdata[0]:.3~g}<br>range %{customdata[1]:.3~g}"
-                f"<br>{FLOORS} floors %{{customdata[2]:.3~g}}<br>misclassified %{{customdata[3]:.0%}}<extra></extra>",
+            yield _points(
+                table[some],
+                "y",
+                kind,
+                (column, "level", "misclassified"),
+                "range %{customdata[1]:.3~g}"
+                f"<br>{FLOORS} floors %{{customdata[2]:.3~g}}<br>misclassified %{{customdata[3]:.0%}}",
+                **marker,
             )
 
     return traces
@@ -131,17 +124,8 @@ def _ranges(probe: str, column: str, floor: str) -> Callable[[Results, str], Ite
 
 def _topology(results: Results, network: str) -> Iterator[go.Scatter]:
     table = _placed(results, results.metrics(network, "topology")).dropna(subset="rho")
-    yield go.Scatter(
-        x=_small(table["x"]),
-        y=_small(table["rho"]),
-        mode="markers",
-        marker={"size": 7, "color": RIGHT},
-        name="Mantel's ρ",
-        text=table["sample"].tolist(),
-        customdata=_small(table[["radius", "p_value"]]),
-        hovertemplate="<b>%{text}</b>, r = %{customdata[0]:.3~g}<br>ρ = %{y:.3f}"
-        "<br>p = %{customdata[1]:.3~g}<extra></extra>",
-    )
+    hover = "ρ = %{y:.3f}<br>p = %{customdata[1]:.3~g}"
+    yield _points(table, "rho", "Mantel's ρ", ("p_value",), hover, color=RIGHT)
     median = table.groupby("radius")["rho"].median()
     yield go.Scatter(
         x=_small(pd.Series([_radii(results.config).index(float(str(radius))) for radius in median.index])),
@@ -166,16 +150,21 @@ def _lipschitz(results: Results, network: str) -> Iterator[go.Scatter]:
         name="minimum to maximum of the draws",
         hoverinfo="skip",
     )
-    yield go.Scatter(
+    hover = "median ratio %{y:.3~g}<br>from %{customdata[1]:.3~g} to %{customdata[2]:.3~g}"
+    yield _points(table, "median", "median", ("min", "max"), hover, color=RIGHT)
+
+
+def _points(table: pd.DataFrame, y: str, name: str, shown: tuple[str, ...], hover: str, **marker: str) -> go.Scatter:
+    """A point a sample and radius, which says both, and then of the columns shown, from customdata[1] on."""
+    return go.Scatter(
         x=_small(table["x"]),
-        y=_small(table["median"]),
+        y=_small(table[y]),
         mode="markers",
-        marker={"size": 7, "color": RIGHT},
-        name="median",
+        marker={"size": 7, **marker},
+        name=name,
         text=table["sample"].tolist(),
-        customdata=_small(table[["radius", "min", "max"]]),
-        hovertemplate="<b>%{text}</b>, r = %{customdata[0]:.3~g}<br>median ratio %{y:.3~g}"
-        "<br>from %{customdata[1]:.3~g} to %{customdata[2]:.3~g}<extra></extra>",
+        customdata=_small(table[["radius", *shown]]),
+        hovertemplate=f"<b>%{{text}}</b>, r = %{{customdata[0]:.3~g}}<br>{hover}<extra></extra>",
     )
 
 
@@ -183,7 +172,7 @@ CHARTS = {
     "isotropy": Chart("range of the score", _ranges("isotropy", "range", "floor"), log=True),
     "isotropy_margin": Chart("range of the margin", _ranges("isotropy", "margin_range", "margin_floor"), log=True),
     "symmetry": Chart("range of the score", _ranges("symmetry", "range", "floor"), log=True),
-    "topology": Chart("Mantel's ρ", _topology, band=_BAND),
+    "topology": Chart("Mantel's ρ", _topology, band=RHO_BAND),
     "lipschitz": Chart("local Lipschitz ratio", _lipschitz, line=1.0),
 }
 

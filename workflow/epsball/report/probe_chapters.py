@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from epsball.chapters import number
+from epsball.claims import RHO_BAND
 from epsball.results import Results
 
 
@@ -77,7 +78,7 @@ def _symmetry(results: Results) -> str:
 def _topology(results: Results) -> str:
     def share(network: str) -> str:
         rho = results.metrics(network, "topology")["rho"].dropna()
-        return f"{100 * (rho.abs() < 0.1).mean():.0f}%" if len(rho) else "none that is defined"
+        return f"{100 * (rho.abs() < RHO_BAND).mean():.0f}%" if len(rho) else "none that is defined"
 
     return f"Share of samples and radii with |ρ| below 0.1: {_each(results, share)}."
 
