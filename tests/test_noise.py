@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import PERMUTATION, PERMUTED_BASE, UNIFORM
-from epsball import ball, noise
+from epsball import ball, compiled, noise
 from scipy import stats
 
 # Known answers of Philox-4x32-10, published with Random123 (Salmon et al. 2011).
@@ -75,6 +75,12 @@ def test_tensors_and_compiled_loops_give_the_same_bits() -> None:
     bits = struct.unpack("<I", struct.pack("<f", 2.0))[0]
     noise.fill(out, range(4, 7), bits, UNIFORM, (77, 2**31 + 5))
     assert torch.equal(out, noise.words(77 + (2**31 + 5) * 2**32, UNIFORM, 2.0, range(4, 7), 5000))
+    few = torch.tensor([[5, -(2**31), 5, 2**31 - 1, 0, -1, 5, 2**11, 2**22]], dtype=torch.int32)  # and equal ones
+    for keys in (out, few):
+        members = torch.empty(keys.shape, dtype=torch.int64)
+        compiled.order(keys.numpy(), members.numpy())
+        assert torch.equal(members, noise.ordered(keys))
+        assert torch.equal(members, keys.sort(dim=1, stable=True).indices)
     integers = torch.cat([noise.uniform(7, UNIFORM, 2.0, range(3), 5000), torch.full((1, 5000), 1 - 2**24).int()])
     expected = [sum(value**2 >> 24 for value in row) for row in integers.tolist()]
     assert ball.squares(integers)[:, 0].tolist() == expected

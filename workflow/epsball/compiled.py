@@ -56,6 +56,60 @@ def words(out: NDArray[np.int32], first_draw: int, radius_bits: int, stream: int
 
 
 @_compiled("void(int32[:, ::1], int64[:, ::1])")
+def order(keys: NDArray[np.int32], members: NDArray[np.int64]) -> None:
+    """Fill each row with the numbers of a row's keys in rising order, equal ones by number: a radix sort.
+
+    NumPy's sort by vector instructions is as fast on some processors with AVX-512, and seven times slower on others.
+    """
+    sign, mask, half = np.uint32(2**31), np.uint32(2047), np.uint64(32)
+    count = keys.shape[1]
+    one, two = np.empty(count, np.uint64), np.empty(count, np.uint64)
+    for row in range(keys.shape[0]):
+        places = np.zeros((3, 2048), np.int64)
+        for element in range(count):
+            key = np.uint32(keys[row, element]) ^ sign
+            places[0, key & mask] += 1
+            places[1, (key >> np.uint32(11)) & mask] += 1
+            places[2, key >> np.uint32(22)] += 1
+        for digit in range(3):
+            before = 0
+            for value in range(2048):
+                here = places[digit, value]
+                places[digit, value] = before
+                before += here
+        for element in range(count):
+            key = np.uint32(keys[row, element]) ^ sign
+            value = key & mask
+            one[places[0, value]] = np.uint64(key) << half | np.uint64(element)
+            places[0, value] += 1
+        for element in range(count):
+            value = np.uint32(one[element] >> np.uint64(43)) & mask
+            two[places[1, value]] = one[element]
+            places[1, value] += 1
+        for element in range(count):
+            value = np.uint32(two[element] >> np.uint64(54))
+            members[row, places[2, value]] = np.int64(two[element] & np.uint64(0xFFFFFFFF))
+            places[2, value] += 1
+
+
+@_compiled("void(int64[:, ::1], int64[::1], int64[::1], int64[::1], int64[:, ::1])")
+def deal(
+    members: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    places: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    dealt: NDArray[np.int64],
+) -> None:
+    """Give each row's members, in their order, to the places of their groups; where a group's begin in `places`."""
+    for row in range(members.shape[0]):
+        ahead = starts.copy()
+        for member in members[row]:
+            group = groups[member]
+            dealt[row, places[ahead[group]]] = member
+            ahead[group] += 1
+
+
+@_compiled("void(int32[:, ::1], int64[:, ::1])")
 def squares(integers: NDArray[np.int32], sums: NDArray[np.int64]) -> None:
     """Add up the squares of each row: their parts above and below 24 bits apart, as `epsball.ball.scale` needs them."""
     for row in range(integers.shape[0]):

@@ -148,21 +148,27 @@ def permutations(
 ) -> Tensor:
     """Random permutations: the elements in the order of 32 random bits each, equal ones by number.
 
-    Bits and number are one integer: the order is total, so every sorting algorithm gives the same permutation.
+    The order is total, so every sorting algorithm gives the same permutation.
 
     Returns:
         int64 tensor (draw, element): each row a permutation of ``range(elements)``.
     """
-    keys = words(seed, stream, radius, draws, elements, device).long().bitwise_left_shift_(_NUMBER_BITS)
-    keys |= torch.arange(elements, device=device)
-    return _ordered(keys).bitwise_and_(2**_NUMBER_BITS - 1)
+    keys = words(seed, stream, radius, draws, elements, device)
+    if keys.device.type != "cpu":
+        return ordered(keys)
+    members = torch.empty(keys.shape, dtype=torch.int64)
+    compiled.order(keys.contiguous().numpy(), members.numpy())
+    return members
+
+
+def ordered(keys: Tensor) -> Tensor:
+    """What `epsball.compiled.order` does, on tensors: each key and its number as one integer."""
+    numbered = keys.long().bitwise_left_shift_(_NUMBER_BITS).bitwise_or_(torch.arange(keys.shape[1], device=keys.device))
+    return numbered.sort(dim=1).values.bitwise_and_(2**_NUMBER_BITS - 1)
 
 
 def grouped_permutations(seed: int, stream: int, radius: float, draws: range, groups: Tensor) -> Tensor:
     """Random permutations within groups: the places of a group get its elements in the order of 32 random bits each.
-
-    Group, bits and number are one integer, so that here too the order is total. Where they take more than 63 bits,
-    elements are ordered by bits and number, and what that gives by group, stably: the same permutation.
 
     Args:
         seed: of the sample, 64 bits.
@@ -174,21 +180,18 @@ def grouped_permutations(seed: int, stream: int, radius: float, draws: range, gr
     Returns:
         int64 tensor (draw, element): each row a permutation of ``range(len(groups))`` with ``groups[row] == groups``.
     """
-    elements, device = len(groups), groups.device
-    number_bits, group_bits = (elements - 1).bit_length(), int(groups.max()).bit_length()
-    if group_bits + 32 + number_bits <= 63:
-        keys = words(seed, stream, radius, draws, elements, device).long().add_(2**31).bitwise_left_shift_(number_bits)
-        keys |= groups << (32 + number_bits) | torch.arange(elements, device=device)
-        members = _ordered(keys).bitwise_and_(2**number_bits - 1)
-    else:
-        members = permutations(seed, stream, radius, draws, elements, device)
-        members = members.gather(1, groups[members].sort(dim=1, stable=True).indices)
-    return torch.empty_like(members).index_copy_(1, groups.sort(stable=True).indices, members)
+    members = permutations(seed, stream, radius, draws, len(groups), groups.device)
+    places = groups.sort(stable=True).indices
+    if groups.device.type != "cpu":
+        return dealt(members, groups, places)
+    starts = groups.bincount().cumsum(dim=0).roll(1)
+    starts[0] = 0
+    made = torch.empty_like(members)
+    compiled.deal(members.numpy(), groups.numpy(), places.numpy(), starts.numpy(), made.numpy())
+    return made
 
 
-def _ordered(keys: Tensor) -> Tensor:
-    """Each row of int64 keys in rising order; overwrites them on a CPU."""
-    if keys.device.type != "cpu":
-        return keys.sort(dim=1).values
-    keys.numpy().sort(axis=1)  # by vector instructions, where the processor has them
-    return keys
+def dealt(members: Tensor, groups: Tensor, places: Tensor) -> Tensor:
+    """What `epsball.compiled.deal` does, on tensors."""
+    by_group = members.gather(1, groups[members].sort(dim=1, stable=True).indices)
+    return torch.empty_like(members).index_copy_(1, places, by_group)
