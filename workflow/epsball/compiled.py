@@ -72,11 +72,8 @@ def order(keys: NDArray[np.int32], members: NDArray[np.int64]) -> None:
             places[1, (key >> np.uint32(11)) & mask] += 1
             places[2, key >> np.uint32(22)] += 1
         for digit in range(3):
-            before = 0
-            for value in range(2048):
-                here = places[digit, value]
-                places[digit, value] = before
-                before += here
+            places[digit, 1:] = np.cumsum(places[digit])[:-1]
+            places[digit, 0] = 0
         for element in range(count):
             key = np.uint32(keys[row, element]) ^ sign
             value = key & mask

@@ -163,7 +163,8 @@ def permutations(
 
 def ordered(keys: Tensor) -> Tensor:
     """What `epsball.compiled.order` does, on tensors: each key and its number as one integer."""
-    numbered = keys.long().bitwise_left_shift_(_NUMBER_BITS).bitwise_or_(torch.arange(keys.shape[1], device=keys.device))
+    numbered = keys.long().bitwise_left_shift_(_NUMBER_BITS)
+    numbered |= torch.arange(keys.shape[1], device=keys.device)
     return numbered.sort(dim=1).values.bitwise_and_(2**_NUMBER_BITS - 1)
 
 
