@@ -117,6 +117,15 @@ def test_what_is_left_is_said_once_there_is_a_basis(run: Run, monkeypatch: pytes
     # 20 s of the job at work and 2 of 30 s, at a mean of (3 × 10 + 3 × 30 + 10) / 70 side by side.
     assert run.lines()[-1] == f"measure 3/6; 6 of 9 jobs, about {monitor.clock(80 / (130 / 70))} left"
     assert run.lines()[0] == "2 of 9 jobs"
+    run.plan = ({"activate": 3, "measure": 6, "gather": 2, "figure": 4}, False)
+    run.say("job_finished", job_id=7)  # 3 × 30 s and 10 s: 25 s each
+    clock[0] += 10
+    run.start(8, "gather")
+    clock[0] += 5
+    run.say("job_finished", job_id=8)
+    # 2 × 25 s, 5 s, and 4 of the middle one of 10, 25 and 5 s.
+    run.monitor._say()
+    assert run.lines()[-1].endswith(f"about {monitor.clock(95 / (135 / 85))} left")
 
 
 def test_a_failed_job_that_is_tried_again_has_not_failed(run: Run) -> None:

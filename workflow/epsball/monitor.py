@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import statistics
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -170,16 +171,17 @@ class Monitor(logging.Handler):
     def _left(self, standings: Mapping[int, progress.Standing | None]) -> float | None:
         """Seconds left: jobs of each stage at its pace so far, as many side by side as there were on average.
 
-        A stage that has finished none yet is taken to have the pace of all together; a job at work tells by its log.
+        A stage that has finished none yet is taken to have the middle one of the other stages' paces: their mean would be
+        that of the passes, which are few and come first. A job at work tells by its log.
         """
         durations = [seconds for stage in self._finished.values() for seconds in stage]
         waiting = sum(self._totals.values()) - len(durations)
         if self._open or len(durations) < _ENOUGH_JOBS or not waiting or self._ended.is_set():
             return None
         now, work, busy = time.monotonic(), 0.0, sum(durations)
+        paces = {stage: statistics.mean(seconds) for stage, seconds in self._finished.items()}
         for stage, total in self._totals.items():
-            own = self._finished.get(stage) or durations
-            pace = sum(own) / len(own)
+            pace = paces.get(stage, statistics.median(paces.values()))
             running = [number for number, job in self._running.items() if job.stage == stage]
             work += (total - self._done(stage) - len(running)) * pace
             for number in running:
