@@ -171,8 +171,8 @@ class Monitor(logging.Handler):
     def _left(self, standings: Mapping[int, progress.Standing | None]) -> float | None:
         """Seconds left: jobs of each stage at its pace so far, as many side by side as there were on average.
 
-        A stage that has finished none yet is taken to have the middle one of the other stages' paces: their mean would be
-        that of the passes, which are few and come first. A job at work tells by its log.
+        A stage that has finished none yet is taken to have the middle one of the other stages' paces: their mean would
+        be that of the passes, which are few and come first. A job at work tells by its log.
         """
         durations = [seconds for stage in self._finished.values() for seconds in stage]
         waiting = sum(self._totals.values()) - len(durations)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from epsball import files, networks, provenance
+from epsball import files, networks, provenance, terms
 from epsball.config import Compute, NetworkSpec
 from epsball.datasets import Pool
 from epsball.forward import Forward, inputs
@@ -56,6 +56,7 @@ def prepare(
         "digest": save(module, weights),
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
+        "terms": terms.of_weights(spec),
         "versions": provenance.versions(),
     }
     files.write_text(card, json.dumps(facts, indent=2) + "\n")

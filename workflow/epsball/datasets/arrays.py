@@ -11,6 +11,8 @@ from epsball.config import DatasetSpec
 from epsball.datasets import Pool
 from epsball.errors import EpsballError
 
+TERMS = "those of your images"
+
 
 def load(path: Path) -> Pool:
     """The pool in an .npz of `images`, uint8 (n, height, width, 3), and `labels`, integers (n,).

@@ -15,6 +15,8 @@ from epsball import images
 from epsball.config import DatasetSpec
 from epsball.datasets import Pool
 
+TERMS = "those of GTSRB's authors"
+
 CLASSES = 43
 
 # Of the whole benchmark.

@@ -11,6 +11,8 @@ from epsball.config import DatasetSpec
 from epsball.datasets import Pool
 from epsball.errors import EpsballError, nearest
 
+TERMS = "those of your images"
+
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".tif", ".tiff"}
 
 POOL = 50_000  # of ImageNet's validation tree; nothing is known of others before they are read

@@ -10,6 +10,8 @@ from epsball import images
 from epsball.config import DatasetSpec
 from epsball.datasets import Pool
 
+TERMS = "those of ImageNet: non-commercial research and education"
+
 # Class folders and their places among the 1000 outputs of an ImageNet network.
 OUTPUTS = {
     "n01440764": 0,

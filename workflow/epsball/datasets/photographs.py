@@ -12,6 +12,8 @@ from epsball.config import DatasetSpec
 from epsball.datasets import Pool
 from epsball.errors import EpsballError
 
+TERMS = "those of ImageNet: non-commercial research and education; the package foolbox, which has them, is MIT"
+
 POOL = 20
 
 

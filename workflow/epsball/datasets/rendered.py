@@ -11,6 +11,8 @@ from epsball.config import DatasetSpec
 from epsball.datasets import Pool, arrays, signs
 from epsball.progress import Progress
 
+TERMS = "made by this workflow: none"
+
 
 def render(spec: DatasetSpec, split: str, path: Path) -> None:
     """Render a split, "train" or "test", into an .npz of images and labels."""

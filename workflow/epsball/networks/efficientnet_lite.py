@@ -14,6 +14,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
 
+TERMS = "Apache 2.0"
+
 _VARIANTS = ("0", "1", "2")
 _BATCH_NORM_AFTER = {
     "_conv_stem": "_bn0",

@@ -16,6 +16,8 @@ from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
 from epsball.sources import SOURCES
 
+TERMS = "yours"
+
 
 def _module(place: str) -> ModuleType:
     if place.endswith(".py"):

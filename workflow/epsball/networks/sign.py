@@ -11,6 +11,8 @@ from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
 from epsball.networks import state
 
+TERMS = "those of your data: trained by this workflow, or your own file"
+
 ARCHITECTURES = {
     "ciresan2012": "epsball.networks.ciresan2012",
     "aghdam2015": "epsball.networks.aghdam2015",

@@ -13,6 +13,8 @@ from epsball.errors import EpsballError, nearest
 from epsball.networks import state
 from epsball.networks.normalisation import normalise
 
+TERMS = "those of its model card; the code is Apache 2.0"
+
 
 def _timm() -> Any:
     try:

@@ -16,6 +16,8 @@ from epsball.errors import EpsballError, nearest
 from epsball.networks import state
 from epsball.networks.normalisation import normalise
 
+TERMS = "those of the data that it was trained on, for these weights ImageNet's; the code is BSD 3-Clause"
+
 # The first published weights, trained with a plain softmax loss; later ones were trained with label smoothing.
 _VERSION = "IMAGENET1K_V1"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from epsball import provenance
+from epsball import provenance, terms
 from epsball.chapters import CHAPTERS
 from epsball.claims import ALL_NETWORKS, ENOUGH_SAMPLES
 from epsball.config import Config
@@ -155,6 +155,7 @@ def _dataset(results: Results, name: str, budget: int) -> dict[str, Any]:
     surveyed = set(results.survey(networks[0])["image"])
     return {
         "spec": spec,
+        "terms": terms.of_images(spec),
         "pool": len(pool),
         "networks": networks,
         "skipped": [image for image in pool.names if image not in surveyed],
