@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import re
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import BALL, MINIMAL_RUN, pictures
-from epsball import datasets, report
+from epsball import compare, datasets, report
 from epsball.claims import FLOORS
 from epsball.config import Config
 from epsball.datasets import Pool
@@ -26,6 +27,7 @@ from epsball.report.charts import CHARTS, SAMPLES, chart
 from epsball.results import Results
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from test_compare import RAW, finished
 from whole_run import captions, make_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
@@ -50,7 +52,14 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser, run: tuple[Config, Path]) -> Iterator[Page]:
-    """The report, opened; at the end nothing may have been complained of or asked for."""
+    """The report, opened."""
+    with opened_page(chromium, run[1] / "report.html") as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def opened_page(chromium: Browser, path: Path) -> Iterator[Page]:
+    """A page from a file; at the end nothing may have been complained of or asked for."""
     context = chromium.new_context(viewport={"width": 1200, "height": 900}, color_scheme="light")
     opened = context.new_page()
     said: list[str] = []
@@ -67,7 +76,7 @@ def page(chromium: Browser, run: tuple[Config, Path]) -> Iterator[Page]:
     opened.on("console", hear)
     opened.on("pageerror", lambda error: said.append(str(error)))
     opened.on("request", see)
-    opened.goto((run[1] / "report.html").as_uri())
+    opened.goto(path.as_uri())
     yield opened
     context.close()
     assert said == []
@@ -262,6 +271,34 @@ def test_without_a_script_all_is_there(chromium: Browser, run: tuple[Config, Pat
 
 def decoded(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB"))
+
+
+def test_the_comparison_of_two_runs(chromium: Browser, tmp_path: Path) -> None:
+    runs = [finished(tmp_path / name, {**RAW, "run": name}, growth) for name, growth in (("one", 3.0), ("two", 20.0))]
+    (tmp_path / "compared.html").write_text(compare.page(*runs))
+    table = compare.compare(*runs)
+    with opened_page(chromium, tmp_path / "compared.html") as page:
+        assert page.locator("#compared strong", has_text="changed").count() == table["changed"].sum() > 0
+        strips = page.locator("#compared td.strip").all()
+        for strip, row in zip(strips, table.to_dict("records"), strict=True):
+            alike = table[table["statement"] == row["statement"]]
+            ends = alike[["ci_low_a", "ci_low_b", "ci_high_a", "ci_high_b"]].to_numpy()
+            if np.ptp(ends) < 1e-9:
+                assert strip.locator("b").count() == 0
+                continue
+            for side in "ab":
+                box, whole = (strip.locator(f".{side}{inner}").bounding_box() for inner in (" i", ""))
+                assert box is not None
+                assert whole is not None
+                low = (row[f"ci_low_{side}"] - ends.min()) / np.ptp(ends)
+                assert (box["x"] - whole["x"]) / whole["width"] == pytest.approx(low, abs=0.02)
+        page.locator('nav a[href="#configuration"]').click()
+        assert page.locator("#configuration tr", has_text="run").inner_text().split() == ["run", "one", "two"]
+        page.get_by_role("button", name="Switch to dark").click()
+        page.set_viewport_size({"width": 360, "height": 740})
+        for link in page.locator("nav a").all():
+            link.click()
+            assert page.evaluate("() => document.documentElement.scrollWidth") == 360
 
 
 def test_draws_are_those_that_the_network_saw(run: tuple[Config, Path]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from epsball import records
@@ -18,6 +19,8 @@ from epsball.results import read_claims
 _KEY = ["claim", "network", "dataset", "control"]  # what two rows have in common
 _VALUES = ["estimate", "ci_low", "ci_high", "difference", "difference_low", "difference_high", "samples", "verdict"]
 _MISSING = "not in this run"
+_ALIKE = 1e-9  # of numbers that are the same
+_DECADES = 100  # from the least to the most of a claim's numbers, where they are placed by their logarithms
 
 
 def compare(run_a: Path, run_b: Path) -> pd.DataFrame:
@@ -96,11 +99,30 @@ def page(run_a: Path, run_b: Path) -> str:
         differences=[
             (row.key, _shown(row.a), _shown(row.b)) for row in configuration_differences(run_a, run_b).itertuples()
         ],
-        claims=[(name, rows.to_dict("records")) for name, rows in table[met].groupby("claim", sort=False)],
+        claims=[
+            (claim, [row for _, alike in rows.groupby("statement", sort=False) for row in _placed(alike)])
+            for claim, rows in table[met].groupby("claim", sort=False)
+        ],
         changed=int(table["changed"].sum()),
         met=int(met.sum()),
         alone=[sorted(set(names)) for names in _alone(table)],
     )
+
+
+def _placed(rows: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """Rows of a statement, with `places` by run: low end, estimate and high end, in % of the range of all of them."""
+    sides = {side: [f"{column}_{side}" for column in ("ci_low", "estimate", "ci_high")] for side in "ab"}
+    values = rows[sides["a"] + sides["b"]].astype(float)
+    low, high = values.min().min(), values.max().max()
+    if 0 < low < high / _DECADES:
+        values, low, high = values.apply(np.log10), np.log10(low), np.log10(high)
+    if high - low < _ALIKE * max(abs(low), abs(high)):
+        values = values * np.nan  # what is left is rounding
+    records = rows.to_dict("records")
+    for row, shares in zip(records, (100 * (values - low) / (high - low)).to_dict("records"), strict=True):
+        at = {side: [shares[name] for name in names] for side, names in sides.items()}
+        row["places"] = {side: ends for side, ends in at.items() if np.isfinite(ends).all()}
+    return records
 
 
 def _met(table: pd.DataFrame) -> pd.Series:
