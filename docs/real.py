@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+from marked import put, table
 
 DOCS = Path(__file__).parent
 RUN = DOCS.parent / "results" / "real"
@@ -22,31 +23,26 @@ FIGURES = (
     "training_confusion",
 )
 
-START, END = "<!-- claims -->\n", "<!-- end of claims -->\n"
-
 
 def main() -> None:
     """Copy the figures and write the claims between their marks in real.md."""
     for name in FIGURES:
         shutil.copy(RUN / "figures" / f"{name}.png", DOCS / f"real_{name}.png")
     claims = pd.read_csv(RUN / "claims.tsv", sep="\t")
-    lines = [
-        "| claim | network | estimate | 95% interval | bound | samples | verdict |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in claims.to_dict("records"):
-        estimate, interval = f"{row['estimate']:.3g}", f"{row['ci_low']:.3g} to {row['ci_high']:.3g}"
-        lines.append(
-            _row(row["claim"], row["network"], estimate, interval, row["bound"], row["samples"], row["verdict"])
+    head = ["claim", "network", "estimate", "95% interval", "bound", "samples", "verdict"]
+    rows = [
+        (
+            row["claim"],
+            row["network"],
+            f"{row['estimate']:.3g}",
+            f"{row['ci_low']:.3g} to {row['ci_high']:.3g}",
+            row["bound"],
+            row["samples"],
+            row["verdict"],
         )
-    page = DOCS / "real.md"
-    before, rest = page.read_text(encoding="utf-8").split(START)
-    after = rest.split(END)[1]
-    page.write_text(before + START + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
-
-
-def _row(*cells: object) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |"
+        for row in claims.to_dict("records")
+    ]
+    put(DOCS / "real.md", "claims", table(head, rows))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,44 @@
+"""Put figure 1 and the verdicts of the default run into the README: python docs/default.py, after make reproduce."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from epsball.claims import ALL_NETWORKS, ENOUGH_SAMPLES
+from epsball.results import read_claims
+from marked import put, table
+
+DOCS = Path(__file__).parent
+RUN = DOCS.parent / "results" / "default"
+
+
+def main() -> None:
+    """Copy the figure; write a row a claim with a bound, of networks with enough samples, and what a control has."""
+    shutil.copy(RUN / "figures" / "fig1_isotropy.png", DOCS)
+    claims = read_claims(RUN / "claims.tsv")
+    own = (claims["control"] == "") & (claims["network"] != ALL_NETWORKS)
+    judged = claims[own & (claims["bound"] != "= 0") & (claims["samples"] >= ENOUGH_SAMPLES)]
+    networks = list(judged["network"].unique())
+    rows = []
+    for statement, alike in judged.groupby("statement", sort=False):
+        of = {row["network"]: row for row in alike.to_dict("records")}
+        rows.append([statement, *(_said(of[name]) for name in networks)])
+    linear = [pd.read_parquet(RUN / "metrics" / f"{name}~random-projection" / "topology.parquet") for name in networks]
+    rho = max(one.groupby("radius")["rho"].median().max() for one in linear)
+    control = (
+        f"Topology is where a control speaks: a random linear projection of the image to as many numbers has a median "
+        f"ρ of at most {rho:.2f}, at any radius."
+    )
+    put(DOCS.parent / "README.md", "default run", [*table(["claim of the paper", *networks], rows), "", control])
+
+
+def _said(row: Mapping[Hashable, Any]) -> str:
+    return f"{row['verdict']}: {row['estimate']:.2g} ({row['ci_low']:.2g} to {row['ci_high']:.2g})"
+
+
+if __name__ == "__main__":
+    main()
