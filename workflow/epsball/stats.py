@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest
 
 from epsball.scores import Array
 
@@ -28,6 +27,8 @@ def share(successes: ArrayLike) -> Estimate:
     Args:
         successes: boolean (sample,).
     """
+    from scipy.stats import binomtest  # takes half a second to import, in the job of each figure
+
     held = np.asarray(successes, dtype=bool)
     interval = binomtest(int(held.sum()), held.size).proportion_ci(LEVEL, method="exact")
     return Estimate(float(held.mean()), float(interval.low), float(interval.high))

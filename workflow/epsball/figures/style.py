@@ -9,7 +9,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -30,8 +29,20 @@ METADATA: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {
 def paper() -> Iterator[None]:
     """Settings of all figures, while the block lasts."""
     settings: Any = {
-        **sns.axes_style("ticks"),
-        **sns.plotting_context("paper", font_scale=0.85),
+        "font.family": "sans-serif",
+        "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "Bitstream Vera Sans", "sans-serif"],
+        **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize", "legend.title_fontsize"), 8.16),
+        **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7.48),
+        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), "0.15"),
+        **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 1.0),
+        **dict.fromkeys(("patch.linewidth", "xtick.minor.width", "ytick.minor.width"), 0.8),
+        **dict.fromkeys(("xtick.major.size", "ytick.major.size", "lines.markersize"), 4.8),
+        **dict.fromkeys(("xtick.minor.size", "ytick.minor.size"), 3.2),
+        "lines.linewidth": 1.2,
+        "lines.solid_capstyle": "round",
+        "patch.edgecolor": "w",
+        "patch.force_edgecolor": True,
+        "axes.axisbelow": True,
         "svg.hashsalt": "epsball",
         "pdf.fonttype": 42,
         "axes.grid": True,
