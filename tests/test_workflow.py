@@ -94,7 +94,7 @@ def test_snakemake_has_a_report_with_every_figure(study: Study) -> None:
     page = (study.folder / "out.html").read_text()
     for figure in names(load_config(BASE)):
         assert f"figures/{figure}.png" in page
-    for words in ("Figures of the paper", r"|\u03c1| &lt; 0.1", "the whole report", "verdicts"):
+    for words in ("Figures of the paper", r"|\u03c1| &lt; 0.1", "the whole report", "verdicts", "of one, two. Images"):
         assert words in page, words
     (study.folder / "out.html").unlink()
 
@@ -105,7 +105,7 @@ def test_a_second_run_does_nothing(study: Study) -> None:
 
 def test_other_shards_and_other_company_give_the_same_tables(study: Study) -> None:
     alone = {**BASE, "run": "alone", "shard_size": 3, "networks": {"one": BASE["networks"]["one"]}}
-    study.run(alone)
+    study.run(alone, "results/alone/claims.tsv")
     for probe in PAPERS:
         pd.testing.assert_frame_equal(
             study.table("small", "one", probe), study.table("alone", "one", probe), check_exact=True
@@ -113,7 +113,7 @@ def test_other_shards_and_other_company_give_the_same_tables(study: Study) -> No
 
 
 def test_activations_are_dropped_once_measured(study: Study) -> None:
-    dropped = {**BASE, "run": "dropped", "keep_activations": False}
+    dropped = {**BASE, "run": "dropped", "keep_activations": False, "networks": {"one": BASE["networks"]["one"]}}
     study.run(dropped)
     root = study.folder / "results" / "dropped"
     assert not list((root / "activations").rglob("*.zip"))
@@ -127,8 +127,9 @@ def test_other_threads_give_the_same_verdicts(study: Study) -> None:
     claims = []
     for threads in (1, 2):
         run = f"threads{threads}"
-        study.run({**BASE, "run": run, "samples": 20, "shard_size": 20, "threads": threads})
-        claims.append(pd.read_csv(study.folder / "results" / run / "claims.tsv", sep="\t"))
+        target = f"results/{run}/claims.tsv"
+        study.run({**TINY, "run": run, "samples": 20, "shard_size": 20, "threads": threads}, target)
+        claims.append(pd.read_csv(study.folder / target, sep="\t"))
     assert set(claims[0]["verdict"]) >= {"holds", "does not hold"}
     assert (claims[0]["verdict"] == claims[1]["verdict"]).all()
     np.testing.assert_allclose(claims[0]["estimate"], claims[1]["estimate"], rtol=1e-3, atol=1e-6)
@@ -294,12 +295,13 @@ def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study
 
 
 def test_more_samples_compute_new_shards_only(study: Study) -> None:
-    made = study.run({**BASE, "samples": 6})
+    target = "results/small/claims.tsv"
+    made = study.run({**BASE, "samples": 6}, target)
     activations = {name for name in made if name.startswith(("activations", "perturbations"))}
     assert {Path(name).name for name in activations} == {"2.zarr.zip"}
     assert not kinds(made) & {"networks", "survey"}
     assert study.table("small", "one", "topology")["sample"].nunique() == 6
-    made = study.run(BASE)
+    made = study.run(BASE, target)
     assert not kinds(made) & {"networks", "survey", "activations", "perturbations"}
     assert study.table("small", "one", "topology")["sample"].nunique() == 4
 
@@ -307,27 +309,29 @@ def test_more_samples_compute_new_shards_only(study: Study) -> None:
 def test_another_network_computes_itself_only(study: Study) -> None:
     three = {"dataset": "squares", "factory": "factory.py:make", "args": {"seed": 1, "sharpness": 40}}
     networks = {**BASE["networks"], "three": three}
-    made = study.run({**BASE, "networks": networks})
+    target = "results/small/claims.tsv"
+    made = study.run({**BASE, "networks": networks}, target)
     names = {Path(name).parts[1] for name in made if name.startswith(("networks", "activations"))}
     assert names == {"three"}
-    study.run(BASE)
+    study.run(BASE, target)
 
 
 def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
+    study.run(BASE)
     study.edit("workflow/report/fig4_topology.rst", "black bars", "the black bars")
     assert study.run(BASE) == {"report.html"}
     study.edit("workflow/epsball/figures/fig4_topology.py", "#0072b2", "#0072b3")
     figures = {f"figures/fig4_topology.{kind}" for kind in ("pdf", "svg", "png")}
     assert study.run(BASE) == {"report.html", *figures}
     study.edit("workflow/epsball/probes/topology.py", "np.nan, np.nan", "float('nan'), np.nan")
-    made = study.run(BASE)
+    made = study.run(BASE, "results/small/claims.tsv")
     measured = {name for name in made if name.startswith("metrics")}
     assert any("topology/" in name for name in measured)
     assert not any(f"{probe}/" in name for name in measured for probe in ("isotropy", "symmetry", "lipschitz"))
     assert not kinds(made) & {"networks", "survey", "activations", "perturbations", "samples"}
     study.edit("workflow/epsball/families/permuted.py", "base[0].take", "(base[0]).take")
     study.edit("workflow/epsball/families/permuted.py", "base = independent", "base = 1 * independent")
-    made = study.run(BASE)
+    made = study.run(BASE, "results/small/claims.tsv")
     assert {Path(name).parts[2] for name in made if name.startswith("activations")} == {"permuted"}
     assert not kinds(made) & {"networks", "survey"}
 
@@ -375,10 +379,13 @@ def test_no_sample_says_why_and_few_are_reported(study: Study) -> None:
 
 
 def test_further_probes_measure_themselves_only(study: Study) -> None:
-    config = {**BASE, "run": "further", "samples": 2, "networks": {"one": BASE["networks"]["one"]}}
-    study.run(config)
+    config, targets = (
+        {**TINY, "run": "further"},
+        ["results/further/claims.tsv", "results/further/figures/beyond_geometry.pdf"],
+    )
+    study.run(config, targets[0])
     claims = pd.read_csv(study.folder / "results" / "further" / "claims.tsv", sep="\t")
-    made = study.run({**config, "further_probes": ["topology_mixed", "alpha", "alpha_mixed"]})
+    made = study.run({**config, "further_probes": ["topology_mixed", "alpha", "alpha_mixed"]}, *targets)
     assert {name.split("/")[2] for name in made if name.startswith("activations/")} == {"mixed"}
     assert {name.split("/")[2] for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
         "topology_mixed",
@@ -392,31 +399,31 @@ def test_further_probes_measure_themselves_only(study: Study) -> None:
 
 
 def test_direct_probes_ask_the_network_and_nothing_else_is_redone(study: Study) -> None:
-    config = {**TINY, "run": "direct"}
-    study.run(config)
+    config, target = {**TINY, "run": "direct"}, "results/direct/claims.tsv"
+    study.run(config, target)
     study.passes()
     made = study.run({**config, "further_probes": ["gradient", "depth"]})
     assert {name for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
         "metrics/one/gradient/0.parquet",
         "metrics/one/depth/0.parquet",
     }
-    assert kinds(made) == {"metrics", "claims.tsv", "figures", "report.html"}
+    assert kinds(made) == {"metrics", "claims.tsv", "illustrations", "figures", "report.html"}
     assert "figures/beyond_depth.pdf" in made
-    assert set(study.passes()) == {"measure_direct"}
+    assert set(study.passes()) == {"measure_direct", "illustrate"}
     assert "Layer by layer" in (study.folder / "results" / "direct" / "report.html").read_text()
-    fewer = study.run({**config, "further_probes": ["gradient", "depth"], "direct": {"draws": 4}})
+    fewer = study.run({**config, "further_probes": ["gradient", "depth"], "direct": {"draws": 4}}, target)
     assert study.table("direct", "one", "depth")["draws"].unique().tolist() == [4]
     assert "metrics/one/topology/0.parquet" not in fewer
 
 
 def test_controls_are_measured_and_nothing_else_is_redone(study: Study) -> None:
-    config = {**BASE, "run": "controlled", "samples": 2, "networks": {"one": BASE["networks"]["one"]}}
-    config["further_probes"] = ["topology_mixed"]
-    study.run(config)
+    config = {**TINY, "run": "controlled", "further_probes": ["topology_mixed"]}
+    targets = ["results/controlled/claims.tsv", "results/controlled/figures/beyond_controls.pdf"]
+    study.run(config, targets[0])
     before = pd.read_csv(study.folder / "results" / "controlled" / "claims.tsv", sep="\t")
     study.passes()
     config["controls"] = list(CONTROLS)
-    made = study.run(config)
+    made = study.run(config, *targets)
     assert {name.split("/")[1] for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
         f"one~{name}" for name in CONTROLS
     }
@@ -429,8 +436,8 @@ def test_controls_are_measured_and_nothing_else_is_redone(study: Study) -> None:
     identity = after[(after["control"] == "identity") & (after["claim"] == "topology changed")].iloc[0]
     assert identity["estimate"] == 0
     config["controls"] = ["identity"]
-    fewer = study.run(config)
-    assert kinds(fewer) == {"metrics", "claims.tsv", "figures", "report.html"}
+    fewer = study.run(config, *targets)
+    assert kinds(fewer) == {"metrics", "claims.tsv", "figures"}
 
 
 def test_the_plan_comes_first(study: Study) -> None:
@@ -450,8 +457,8 @@ def test_a_killed_run_goes_on_with_the_same_command(tmp_path: Path) -> None:
 
 
 def test_a_second_live_run_is_refused(study: Study) -> None:
-    config = {**TINY, "run": "twice"}
-    first = study.start(config)
+    config, target = {**TINY, "run": "twice"}, "results/twice/claims.tsv"
+    first = study.start(config, target)
     note = study.folder / "results" / "twice" / ".lock"
     while not (note.is_file() and note.read_text()):
         assert first.poll() is None
