@@ -18,7 +18,7 @@ sensitivity: $(READY) ## the paper's claims under every reading of it: configura
 
 test: $(READY) lint ## environment, install, everything checked
 	$(BIN)/python tests/browser.py
-	$(BIN)/python tests/slurm.py $(BIN)/pytest -n $(CORES) --dist loadgroup
+	$(BIN)/python tests/slurm.py $(BIN)/pytest -n $(CORES) --dist loadfile
 
 check: $(READY) lint ## what can be checked in under two minutes, for use while working
 	$(BIN)/pytest -n $(CORES) -m "not slow"

@@ -7,6 +7,7 @@ prints the table that is in docs/howto/extend.md.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -98,8 +99,12 @@ def steps(study: Study) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     yield "another network, less sure", config, ["norms", "onesided"]
 
 
-def extend(study: Study) -> pd.DataFrame:
-    """Run every step.
+def extend(study: Study, count: int | None = None) -> pd.DataFrame:
+    """Run the steps.
+
+    Args:
+        study: where.
+        count: how many of them; None for all.
 
     Returns:
         A row a step: changed; samples (of the selection, and how many of them were in the one before); jobs of perturb,
@@ -107,7 +112,7 @@ def extend(study: Study) -> pd.DataFrame:
     """
     rows: list[dict[str, object]] = []
     before: set[str] = set()
-    for changed, config, probes in steps(study):
+    for changed, config, probes in itertools.islice(steps(study), count):
         run = f"results/{config['run']}"
         tables = [f"{run}/metrics/{name}/{probe}.parquet" for name in config["networks"] for probe in probes]
         logs = _logs(study.folder / run)

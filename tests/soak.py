@@ -46,10 +46,12 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
         the end), differences (tables unlike the undisturbed run's).
     """
     generator = random.Random(seed)
+    start = time.monotonic()
     study.run({**config, "run": "undisturbed"}, _claims("undisturbed"))
     where = CLUSTER if slurm else ()
-    start = time.monotonic()
-    study.run({**config, "run": "timed"}, _claims("timed"), *where)
+    if slurm:
+        start = time.monotonic()
+        study.run({**config, "run": "timed"}, _claims("timed"), *where)
     duration = time.monotonic() - start
     rows: list[dict[str, Any]] = []
     runs = itertools.count()

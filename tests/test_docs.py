@@ -62,7 +62,6 @@ def _inside(page: Path, link: str) -> tuple[Path, str] | None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 def test_links_lead_somewhere_and_every_page_is_reached(built: Path) -> None:
     pages = {path.resolve(): Page(path) for path in built.rglob("*.html")}
     broken, reached, waiting = [], set(), [(built / "index.html").resolve()]
@@ -84,7 +83,6 @@ def test_links_lead_somewhere_and_every_page_is_reached(built: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 def test_nothing_is_loaded_from_elsewhere(built: Path) -> None:
     for path in built.rglob("*.html"):
         for load in Page(path).loads:

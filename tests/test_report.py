@@ -30,7 +30,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 from test_compare import RAW, finished
 from whole_run import captions, make_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -12,20 +12,19 @@ from study import CLUSTER, TINY, Study, in_reach
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("slurm"),
     pytest.mark.skipif(not in_reach(), reason="needs a SLURM; make test-slurm starts one"),
 ]
 
 
 def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_a_job_cancelled(tmp_path: Path) -> None:
     study = Study(tmp_path)
-    study.run({**TINY, "run": "local"})
-    config = {**TINY, "run": "slurm"}
-    killed = study.start(config, *CLUSTER)
+    study.run({**TINY, "run": "local"}, "results/local/claims.tsv")
+    config, arguments = {**TINY, "run": "slurm"}, ("results/slurm/claims.tsv", *CLUSTER)
+    killed = study.start(config, *arguments)
     orphan = _running("activate")
     killed.kill()
     killed.communicate()
-    process = study.start(config, *CLUSTER)
+    process = study.start(config, *arguments)
     cancelled = _running("activate", after=orphan)
     subprocess.run(["scancel", str(cancelled)], check=True)
     out, err = process.communicate(timeout=1500)

@@ -24,7 +24,7 @@ from epsball.probes import PAPERS
 from soak import differences, soak
 from study import BASE, TINY, Study
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -290,30 +290,8 @@ def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study
     assert "Traceback" not in out + err
     assert not list((root / "activations").rglob("*.zip"))
     # A job that was too slow to tidy up is ended; the next start does it.
-    study.run({**config, "draws": 6}, "results/interrupted/claims.tsv")
+    study.run({**config, "draws": 6}, "results/interrupted/perturbations/squares/uniform/0.zarr.zip")
     assert not list(root.rglob("*.unfinished"))
-
-
-def test_more_samples_compute_new_shards_only(study: Study) -> None:
-    target = "results/small/claims.tsv"
-    made = study.run({**BASE, "samples": 6}, target)
-    activations = {name for name in made if name.startswith(("activations", "perturbations"))}
-    assert {Path(name).name for name in activations} == {"2.zarr.zip"}
-    assert not kinds(made) & {"networks", "survey"}
-    assert study.table("small", "one", "topology")["sample"].nunique() == 6
-    made = study.run(BASE, target)
-    assert not kinds(made) & {"networks", "survey", "activations", "perturbations"}
-    assert study.table("small", "one", "topology")["sample"].nunique() == 4
-
-
-def test_another_network_computes_itself_only(study: Study) -> None:
-    three = {"dataset": "squares", "factory": "factory.py:make", "args": {"seed": 1, "sharpness": 40}}
-    networks = {**BASE["networks"], "three": three}
-    target = "results/small/claims.tsv"
-    made = study.run({**BASE, "networks": networks}, target)
-    names = {Path(name).parts[1] for name in made if name.startswith(("networks", "activations"))}
-    assert names == {"three"}
-    study.run(BASE, target)
 
 
 def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
