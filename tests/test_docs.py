@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -115,3 +116,17 @@ def test_the_probe_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     at_zero = table["radius"] == 0
     assert table.loc[at_zero, name].isna().all()
     np.testing.assert_allclose(table.loc[~at_zero, name], BALL.draws**-0.5, rtol=0.25)
+
+
+def test_a_part_of_a_page_is_written_anew_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    marked = importlib.import_module("marked")
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- part -->\nold\n<!-- end of part -->\nafter\n")
+    for value in ("1", "2"):
+        marked.put(page, "part", marked.table(["a", "b"], [[value, "|x|"]]))
+    expected = "before\n<!-- part -->\n| a | b |\n| --- | --- |\n| 2 | \\|x\\| |\n<!-- end of part -->\nafter\n"
+    assert page.read_text() == expected
+    for path, part in ((ROOT / "README.md", "default run"), (DOCS / "real.md", "claims")):
+        text = path.read_text(encoding="utf-8")
+        assert text.count(f"<!-- {part} -->\n") == text.count(f"<!-- end of {part} -->\n") == 1
