@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from epsball import monitor, summary
-from epsball.claims import CLAIMS
+from epsball.claims import ALL_NETWORKS, CLAIMS
 from epsball.job import job
 from epsball.monitor import Monitor
 from epsball.progress import Progress, standing
@@ -194,14 +194,19 @@ def test_a_terminal_of_100_columns_holds_the_verdicts_of_many_networks() -> None
     ]
     text = summary.verdicts(pd.DataFrame(rows))
     assert max(map(len, text.splitlines())) <= 100
-    assert "✓ holds, ✗ does not hold, ? undecided, · illustration, no verdict" in text
+    assert "✓ holds, ✗ does not hold, ? undecided, ○ illustration, no verdict" in text
     assert text.endswith("Samples: signs 40")
     for network in networks:
         (heading,) = (line for line in text.splitlines() if network in line)
         rest = text.splitlines()[text.splitlines().index(heading) + 1 :]
         place = heading.index(network)
         column = [line[place : place + len(network)].strip() for line in rest[: len(CLAIMS)]]
-        assert column == ["✓✗?·"[(row + networks.index(network)) % 4] for row in range(len(CLAIMS))]
+        assert column == ["✓✗?○"[(row + networks.index(network)) % 4] for row in range(len(CLAIMS))]
+    only = pd.DataFrame([*rows, {**rows[0], "network": ALL_NETWORKS}])
+    lines = summary.verdicts(only).splitlines()
+    place = lines.index(next(line for line in lines if line.strip() == ALL_NETWORKS))
+    assert lines[place + 1].split() == [*CLAIMS[0].name.split(), "✓"]
+    assert lines[place + 2] == "", "claims without one of all networks have no row there"
 
 
 @pytest.mark.slow
@@ -232,7 +237,7 @@ def test_a_real_run_its_failure_and_its_quiet_end(tmp_path: Path, monkeypatch: p
         assert re.search(rf"\b{stage} (\d+)/\1\b", told), stage
     done_jobs, total = re.findall(r"(\d+) of (\d+) jobs$", told)[-1]
     assert done_jobs == total
-    assert "The paper's claims: · illustration, no verdict, - not measured in this run" in done.stdout
+    assert "The paper's claims: ○ illustration, no verdict, – not measured in this run" in done.stdout
     assert "Samples: squares 2" in done.stdout
     assert f"Claims: {target}" in done.stdout
     assert re.search(r"^Time: \d+:\d\d$", done.stdout, re.M)

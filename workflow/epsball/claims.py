@@ -23,6 +23,17 @@ RHO_BAND = 0.1  # of the paper, for |ρ|
 
 ALL_NETWORKS = "all networks"
 
+# Of the verdicts, at a glance.
+SYMBOLS = {
+    "holds": "✓",
+    "does not hold": "✗",
+    "undecided": "?",
+    "illustration, no verdict": "○",
+    "differs": "≠",
+    "no difference shown": "≈",
+    "not measured in this run": "–",
+}
+
 Values = pd.Series | pd.DataFrame  # a row a sample
 
 

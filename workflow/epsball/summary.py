@@ -6,18 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from epsball.claims import SYMBOLS
 from epsball.monitor import Job
 from epsball.results import COMPARED
 
 _WIDTH = 100  # columns of a terminal
-
-_SYMBOLS = {
-    "holds": "✓",
-    "does not hold": "✗",
-    "undecided": "?",
-    "illustration, no verdict": "·",
-    "not measured in this run": "-",
-}
 
 
 def verdicts(claims: pd.DataFrame) -> str:
@@ -30,11 +23,11 @@ def verdicts(claims: pd.DataFrame) -> str:
         Lines of at most 100 columns: the legend, tables of claims by networks, and how many samples there were.
     """
     own = claims[(claims["control"] == "") & (claims["bound"] != COMPARED)]
-    cells = own.assign(symbol=own["verdict"].map(_SYMBOLS))
+    cells = own.assign(symbol=own["verdict"].map(SYMBOLS))
     table = cells.pivot_table(index="claim", columns="network", values="symbol", aggfunc="first").fillna("")
     table = table.loc[own["claim"].unique(), own["network"].unique()]
     legend = ", ".join(
-        f"{symbol} {verdict}" for verdict, symbol in _SYMBOLS.items() if (own["verdict"] == verdict).any()
+        f"{symbol} {verdict}" for verdict, symbol in SYMBOLS.items() if (own["verdict"] == verdict).any()
     )
     samples = own[own["dataset"] != ""].drop_duplicates("dataset").set_index("dataset")["samples"]
     counts = ", ".join(f"{name} {count}" for name, count in samples.items())
@@ -51,7 +44,7 @@ def _tables(table: pd.DataFrame) -> list[str]:
             parts.append([])
             width = first + 2 + len(name)
         parts[-1].append(name)
-    return [_table(table[part], first) for part in parts]
+    return [_table(table[part][(table[part] != "").any(axis=1)], first) for part in parts]
 
 
 def _table(table: pd.DataFrame, first: int) -> str:

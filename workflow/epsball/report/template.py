@@ -12,15 +12,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-_SYMBOLS = {
-    "holds": "✓",
-    "does not hold": "✗",
-    "undecided": "?",
-    "illustration, no verdict": "○",
-    "differs": "≠",
-    "no difference shown": "≈",
-    "not measured in this run": "–",
-}
+from epsball.claims import SYMBOLS
 
 
 def render(name: str, **values: Any) -> str:
@@ -40,7 +32,7 @@ def render(name: str, **values: Any) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": number, "symbol": lambda verdict: _SYMBOLS[verdict], "packed": packed}
+    environment.filters |= {"number": number, "symbol": lambda verdict: SYMBOLS[verdict], "packed": packed}
     environment.globals["plotly"] = _plotly
     page: str = environment.get_template(name).render(**values)
     return page
