@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -314,3 +315,51 @@ def test_the_file_behind_a_network_counts_and_one_that_is_not_there_does_not_sto
         "sign:ciresan2012",
     ):
         assert sources.files_digest(NetworkSpec("net", "d", factory)) == ""
+
+
+def test_what_a_factory_imports_from_beside_it_is_found_and_counts(tmp_path: Path) -> None:
+    (tmp_path / "parts" / "deep").mkdir(parents=True)
+    texts = {
+        "net.py": "import json\nfrom layers import width\ndef make(): return width.module()\n",
+        "layers.py": "import parts.deep.width as width\n",
+        "parts/__init__.py": "",
+        "parts/deep/__init__.py": "",
+        "parts/deep/width.py": "from torch import nn\nfrom ..size import SIZE\nmodule = lambda: nn.Linear(SIZE, 2)\n",
+        "parts/size.py": "SIZE = 5\n",
+        "aside.py": "",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    own = NetworkSpec("net", "d", f"{tmp_path}/net.py:make")
+    assert {str(path.relative_to(tmp_path)) for path in sources.own_files(own)} == texts.keys() - {"aside.py"}
+    module = networks.build(own)
+    assert isinstance(module, nn.Linear)
+    assert module.in_features == 5
+    first = sources.files_digest(own)
+    (tmp_path / "aside.py").write_text("1")
+    assert sources.files_digest(own) == first
+    (tmp_path / "parts" / "size.py").write_text("SIZE = 6\n")
+    assert sources.files_digest(own) != first
+
+
+def test_factories_of_two_folders_may_import_the_same_name(tmp_path: Path) -> None:
+    made = []
+    for size in (3, 4):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        (folder / "helper.py").write_text(f"SIZE = {size}\n")
+        (folder / "net.py").write_text(
+            "from torch import nn\ndef make():\n    import helper\n    return nn.Linear(helper.SIZE, 2)\n"
+        )
+        made.append(networks.build(NetworkSpec("net", "d", f"{folder}/net.py:make")))
+    assert [module.in_features for module in made] == [3, 4]
+    assert not any(path.startswith(str(tmp_path)) for path in sys.path)
+
+
+def test_a_module_that_is_a_file_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.py").touch()
+    with pytest.raises(
+        EpsballError, match=r"module 'here' does not exist; write 'here.py:…' for the file of that name"
+    ):
+        networks.open_network(NetworkSpec("net", "d", "here:make"))

@@ -6,9 +6,9 @@ Apart from `epsball.networks`, which needs PyTorch: Snakemake asks this at the s
 from __future__ import annotations
 
 import hashlib
-import importlib
 from pathlib import Path
 
+from epsball import own_code
 from epsball.config import NetworkSpec
 from epsball.provenance import declared
 
@@ -43,11 +43,16 @@ def loads_state(spec: NetworkSpec) -> bool:
 
 
 def files_digest(spec: NetworkSpec) -> str:
-    """Digest of the file of the user's that a network is built by; empty for the networks of other sources."""
-    if source(spec) != _OWN:
-        return ""
-    path: Path | None = importlib.import_module(_OWN).file_of_factory(spec)
-    return "" if path is None or not path.is_file() else hashlib.sha256(path.read_bytes()).hexdigest()
+    """Digest of the files of the user's that a network is built by; empty for the networks of other sources."""
+    digest = hashlib.sha256()
+    for path in own_files(spec):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest() if own_files(spec) else ""
+
+
+def own_files(spec: NetworkSpec) -> list[Path]:
+    """The files of the user's that a network is built by; none for the networks of other sources."""
+    return own_code.files(spec) if source(spec) == _OWN else []
 
 
 def fetches(spec: NetworkSpec) -> bool:

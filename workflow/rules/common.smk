@@ -245,8 +245,8 @@ def training_images(wildcards):
 def own_files(wildcards):
     """Files of the user's that a network is made from."""
     spec = network_of(wildcards)
-    factory = spec.factory.rsplit(":", 1)[0]
-    return [path for path in (factory, spec.weights) if path and Path(path).is_file()]
+    weights = [spec.weights] if spec.weights and Path(spec.weights).is_file() else []
+    return [*map(str, sources.own_files(spec)), *weights]
 
 
 def data_files(wildcards):

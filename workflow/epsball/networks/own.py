@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import pickle
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +19,30 @@ from epsball.errors import EpsballError, nearest
 from epsball.sources import SOURCES
 
 TERMS = "yours"
+
+_IMPORTED: set[str] = set()  # files that factories have imported from beside them
+
+
+@contextlib.contextmanager
+def _beside(place: str) -> Iterator[None]:
+    """Lets a factory's file import what lies beside it, first of all, while the block lasts."""
+    folder = str(Path(place).parent.resolve())
+    if not place.endswith(".py"):
+        yield
+        return
+    # What another network's factory has imported from its folder may have the same name.
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None)
+        if origin in _IMPORTED and not Path(origin).is_relative_to(folder):
+            del sys.modules[name]
+    before = set(sys.modules)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        made = {str(getattr(sys.modules[name], "__file__", None)) for name in set(sys.modules) - before}
+        _IMPORTED.update(origin for origin in made if Path(origin).is_relative_to(folder))
 
 
 def _module(place: str) -> ModuleType:
@@ -42,30 +68,28 @@ def _module(place: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if not f"{place}.".startswith(f"{error.name}."):
             raise EpsballError(f"factory's module '{place}' lacks the module '{error.name}'; install it") from None
-        raise EpsballError(f"factory's module '{place}' does not exist; {nearest(place, SOURCES)}") from None
-
-
-def file_of_factory(spec: NetworkSpec) -> Path | None:
-    """The file that holds the factory; None where it is not found, which `build` tells."""
-    place = spec.factory.rsplit(":", 1)[0]
-    if place.endswith(".py"):
-        return Path(place)
-    try:
-        found = importlib.util.find_spec(place)
-    except ModuleNotFoundError:
-        return None
-    return None if found is None or found.origin is None else Path(found.origin)
+        file = Path(*place.split(".")).with_suffix(".py")
+        known = f"write '{file}:…' for the file of that name" if file.is_file() else nearest(place, SOURCES)
+        raise EpsballError(f"factory's module '{place}' does not exist; {known}") from None
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.build`. The factory gets `args`, and `weights` where the configuration has them."""
     place, name = spec.factory.rsplit(":", 1)
-    module = _module(place)
+    with _beside(place):
+        return _built(spec, _module(place), name)
+
+
+def _built(spec: NetworkSpec, module: ModuleType, name: str) -> nn.Module:
     if not callable(factory := getattr(module, name, None)):
         known = [key for key, value in vars(module).items() if callable(value)]
+        place = spec.factory.rsplit(":", 1)[0]
         raise EpsballError(f"factory '{name}' does not exist in {place}; {nearest(name, known)}")
     if spec.weights is not None and not Path(spec.weights).is_file():
-        raise EpsballError(f"weights '{spec.weights}' do not exist; expected a file")
+        raise EpsballError(
+            f"weights '{spec.weights}' do not exist; expected a file; paths are from the folder that the command runs "
+            "in"
+        )
     arguments = dict(spec.args) if spec.weights is None else {**spec.args, "weights": spec.weights}
     try:
         network = factory(**arguments)

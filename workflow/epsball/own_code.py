@@ -1,0 +1,67 @@
+"""The files of the user's that a network is built by: its factory's, and what that imports from beside it.
+
+Found in syntax trees, without running them or importing PyTorch: Snakemake asks at the start of every job.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+from epsball.config import NetworkSpec
+
+
+def files(spec: NetworkSpec) -> list[Path]:
+    """All of them, the factory's first; none where that is not found, which building the network tells.
+
+    Args:
+        spec: of a network whose factory is ``path/to/file.py:function`` or ``package.module:function``.
+    """
+    place = spec.factory.rsplit(":", 1)[0]
+    first = factory_file(place)
+    if first is None or not first.is_file():
+        return []
+    ups = 0 if place.endswith(".py") else place.count(".") + (first.name == "__init__.py")
+    found = [first]
+    for path in found:  # grows
+        found += [other for other in _imported(path, first.parents[ups]) if other not in found]
+    return found
+
+
+def factory_file(place: str) -> Path | None:
+    """The file of a factory; None for a module that is not found."""
+    if place.endswith(".py"):
+        return Path(place)
+    try:
+        found = importlib.util.find_spec(place)
+    except ModuleNotFoundError:
+        return None
+    return None if found is None or found.origin is None else Path(found.origin)
+
+
+def _imported(path: Path, root: Path) -> Iterator[Path]:
+    """Files below a folder that a file there imports, the packages on their way among them."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names, start = [alias.name for alias in node.names], root
+        elif isinstance(node, ast.ImportFrom):
+            start = path.parents[node.level - 1] if node.level else root
+            names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield from _modules(start, name.split("."))
+
+
+def _modules(folder: Path, parts: list[str]) -> Iterator[Path]:
+    for number, part in enumerate(parts):
+        package = folder.joinpath(*parts[:number])
+        for candidate in (package / f"{part}.py", package / part / "__init__.py"):
+            if candidate.is_file():
+                yield candidate
