@@ -104,6 +104,25 @@ def test_check_recognises_labels_off_by_one(
     assert sentence in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("classes", "accuracy", "order"),
+    [
+        ("green\nblue\nred\n", "0%", "0, 1, 2 are outputs 1, 2, 0"),
+        ("blue\nred\ngreen\n", "0%", "0, 1, 2 are outputs 2, 0, 1"),
+        ("red\nblue\ngreen\n", None, "1, 2 are outputs 2, 1"),
+    ],
+)
+@pytest.mark.usefixtures("tutorial")
+def test_check_recognises_classes_in_another_order(
+    capsys: pytest.CaptureFixture[str], classes: str, accuracy: str | None, order: str
+) -> None:
+    Path("classes.txt").write_text(classes)
+    assert main(["check", "mine.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert f"{accuracy or ''} right, but 100% with the classes in another order" in shown
+    assert f"what they call {order}; list or number" in shown
+
+
 @pytest.mark.parametrize("bias", [[0.0, 0.0, 1e6], None])
 def test_check_is_silent_about_a_network_that_guesses(
     tutorial: Path, capsys: pytest.CaptureFixture[str], bias: list[float] | None

@@ -56,8 +56,8 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         table = survey(passes, pool, config.compute.batch, spec.name)
         right = table["prediction"] == table["label"]
         above = right & (table["score"] > dataset.threshold)
-        said = hint(spec.name, network, config.compute, pool, table) if trained else ""
         logits, _ = passes.exact(_image(pool)[None])
+        said = hint(spec.name, network, config.compute, pool, table, logits.shape[1]) if trained else ""
         if (logits >= 0).all() and abs(logits.sum() - 1) < _NEARLY:
             said = f"{spec.name}: its outputs look like probabilities, expected logits; leave out its last softmax."
         classes, units = networks.probe_shape(network.cpu(), _image(pool))

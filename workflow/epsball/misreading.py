@@ -1,4 +1,4 @@
-"""Common mistakes that an accuracy gives away: channels reversed, another range of values, labels off by one."""
+"""Common mistakes that an accuracy gives away: channels reversed, another range, labels off by one or reordered."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from epsball.config import Compute
@@ -17,6 +18,7 @@ from epsball.forward import Forward
 from epsball.survey import survey
 
 _LEVEL = 0.001  # of both tests
+_SHOWN = 10  # classes in another order, at most
 
 _INPUTS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "with channels reversed": (
@@ -61,7 +63,7 @@ class _Reading(nn.Module):
         return logits, features
 
 
-def hint(name: str, network: nn.Module, compute: Compute, pool: Pool, table: pd.DataFrame) -> str:
+def hint(name: str, network: nn.Module, compute: Compute, pool: Pool, table: pd.DataFrame, outputs: int) -> str:
     """What a network seems to take for another thing than it is given.
 
     A reading is likely where more images are right in it than can be chance (exact McNemar test over the images,
@@ -75,6 +77,7 @@ def hint(name: str, network: nn.Module, compute: Compute, pool: Pool, table: pd.
         compute: how to pass images.
         pool: of the images, labelled.
         table: their survey.
+        outputs: of the network.
 
     Returns:
         One sentence; empty where no reading is likely.
@@ -84,7 +87,7 @@ def hint(name: str, network: nn.Module, compute: Compute, pool: Pool, table: pd.
     if 0.5 ** (~given).sum() >= _LEVEL:
         return ""  # too few are wrong for any reading to be likely
     best, sentence = 0.0, ""
-    for what, guess, truth, told in _readings(network, compute, pool, labels, prediction):
+    for what, guess, truth, told in _readings(network, compute, pool, labels, prediction, outputs):
         right = guess == truth
         if right.mean() > best and _likely(given, right, guess, truth):
             best = float(right.mean())
@@ -93,17 +96,50 @@ def hint(name: str, network: nn.Module, compute: Compute, pool: Pool, table: pd.
 
 
 def _readings(
-    network: nn.Module, compute: Compute, pool: Pool, labels: NDArray[np.int64], prediction: NDArray[np.int64]
+    network: nn.Module,
+    compute: Compute,
+    pool: Pool,
+    labels: NDArray[np.int64],
+    prediction: NDArray[np.int64],
+    outputs: int,
 ) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64], str]]:
     """What is read otherwise, predictions and labels in that reading, and what to do."""
     for what, (shift, told) in _LABELS.items():
-        yield what, prediction, labels + shift, told
+        if labels.min() + shift >= 0 and labels.max() + shift < outputs:  # else there is no such output
+            yield what, prediction, labels + shift, told
     for what, (change, told) in _INPUTS.items():
         try:
             table = survey(Forward(_Reading(network, change), compute), pool, compute.batch, what)
         except EpsballError:
             continue  # it refuses such images, so it does not expect them
         yield what, table["prediction"].to_numpy(), labels, told
+    yield _reordered(labels, prediction, outputs)
+
+
+def _reordered(
+    labels: NDArray[np.int64], prediction: NDArray[np.int64], outputs: int
+) -> tuple[str, NDArray[np.int64], NDArray[np.int64], str]:
+    """The reading that outputs are in another order than labels: each half of the images in the other half's order."""
+    half = np.arange(len(labels)) % 2
+    truth = labels.copy()
+    for one in (0, 1):
+        truth[half == one] = _order(labels[half != one], prediction[half != one], outputs)[labels[half == one]]
+    order = _order(labels, prediction, outputs)
+    moved = [label for label in np.unique(labels) if order[label] != label][:_SHOWN]
+    told = (
+        "the labels seem to be in another order than the network's outputs: what they call "
+        f"{', '.join(map(str, moved))} are outputs {', '.join(str(order[label]) for label in moved)}; list or number "
+        "the classes in the order of the outputs"
+    )
+    return "with the classes in another order", prediction, truth, told
+
+
+def _order(labels: NDArray[np.int64], prediction: NDArray[np.int64], outputs: int) -> NDArray[np.int64]:
+    """The output of each label that makes most images right, each output for one label; where none speaks, the same."""
+    counts = np.eye(outputs) / 2
+    np.add.at(counts, (labels, prediction), 1)
+    order: NDArray[np.int64] = linear_sum_assignment(counts, maximize=True)[1]
+    return order
 
 
 def _likely(
