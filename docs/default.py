@@ -17,7 +17,7 @@ RUN = DOCS.parent / "results" / "default"
 
 
 def main() -> None:
-    """Copy the figure; write a row a claim with a bound, of networks with enough samples, and what a control has."""
+    """Copy the figure; write a row a claim with a bound, of networks with enough samples, and what controls have."""
     shutil.copy(RUN / "figures" / "fig1_isotropy.png", DOCS)
     claims = read_claims(RUN / "claims.tsv")
     own = (claims["control"] == "") & (claims["network"] != ALL_NETWORKS)
@@ -26,14 +26,23 @@ def main() -> None:
     rows = []
     for statement, alike in judged.groupby("statement", sort=False):
         of = {row["network"]: row for row in alike.to_dict("records")}
-        rows.append([statement, *(_said(of[name]) for name in networks)])
+        beside = claims[(claims["claim"] == alike["claim"].iloc[0]) & claims["network"].isin(networks)]
+        rows.append([statement, *(_said(of[name]) for name in networks), _alike(beside[beside["control"] != ""])])
     linear = [pd.read_parquet(RUN / "metrics" / f"{name}~random-projection" / "topology.parquet") for name in networks]
     rho = max(one.groupby("radius")["rho"].median().max() for one in linear)
     control = (
-        f"Topology is where a control speaks: a random linear projection of the image to as many numbers has a median "
-        f"ρ of at most {rho:.2f}, at any radius."
+        "A low ρ by itself shows no folding: at one radius all distances are nearly equal, and there is little to "
+        "correlate. Even a random linear projection of the image to as many numbers has a median ρ of at most "
+        f"{rho:.2f}, at any radius; these networks are below that, and so are [their linearisations](docs/beyond.md)."
     )
-    put(DOCS.parent / "README.md", "default run", [*table(["claim of the paper", *networks], rows), "", control])
+    head = ["claim of the paper", *networks, "no difference shown from"]
+    put(DOCS.parent / "README.md", "default run", [*table(head, rows), "", control])
+
+
+def _alike(rows: pd.DataFrame) -> str:
+    """Controls from which no network differs, for a claim."""
+    shown = rows.groupby("control", sort=False)["verdict"].agg(lambda verdicts: (verdicts == "differs").any())
+    return ", ".join(str(name) for name, differs in shown.items() if not differs) or "–"
 
 
 def _said(row: Mapping[Hashable, Any]) -> str:

@@ -51,8 +51,9 @@ def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_check_shows_a_network_that_fits(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "mine.yaml"]) == 0
-    header, row = capsys.readouterr().out.splitlines()
-    found = dict(zip(header.split(), row.split(maxsplit=8), strict=True))
+    header, row, _, duration = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"At these rates the whole run takes about \d+ minutes on 1 core\.", duration)
+    found = dict(zip(header.split(), row.split(maxsplit=9), strict=True))
     assert (found["network"], found["dataset"], found["images"]) == ("mine", "photos", "40")
     assert (found["parameters"], found["units"], found["classes"]) == (str(8 * 28 + 27), "8", "3")
     assert found["accuracy"] == "100%"
@@ -123,6 +124,18 @@ def test_check_recognises_classes_in_another_order(
     assert f"what they call {order}; list or number" in shown
 
 
+@pytest.mark.usefixtures("tutorial")
+def test_check_says_where_the_threshold_leaves_too_few(capsys: pytest.CaptureFixture[str]) -> None:
+    config = yaml.safe_load(Path("mine.yaml").read_text())
+    Path("mine.yaml").write_text(yaml.safe_dump({**config, "threshold": 0.999999999999999}))
+    assert main(["check", "mine.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(
+        r"mine: \d+ of \d+ images are right with a score above 0.999999999999999, so of \d+ about \d+ may", shown
+    )
+    assert "samples are asked for. Lower `threshold`" in shown
+
+
 @pytest.mark.parametrize("bias", [[0.0, 0.0, 1e6], None])
 def test_check_is_silent_about_a_network_that_guesses(
     tutorial: Path, capsys: pytest.CaptureFixture[str], bias: list[float] | None
@@ -174,7 +187,7 @@ CONFIG = str(ROOT / "config" / "paper.yaml")
 
 def test_the_plan_is_that_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", CONFIG, "--cores", "3"]) == 0
-    assert capsys.readouterr().out == plan.describe(load_config(yaml.safe_load(Path(CONFIG).read_text())), 3)
+    assert capsys.readouterr().out == plan.describe(load_config(yaml.safe_load(Path(CONFIG).read_text())), 3, {})
 
 
 def test_without_a_command_there_is_help_that_names_all_and_each_has_an_example(

@@ -192,10 +192,10 @@ def test_a_terminal_of_100_columns_holds_the_verdicts_of_many_networks() -> None
         for column, network in enumerate(networks)
         for control, bound in (("", "> 0.5"), ("identity", "> 0.5"), ("", "= 0"))
     ]
-    text = summary.verdicts(pd.DataFrame(rows))
+    text = summary.verdicts(pd.DataFrame(rows), {"signs": 50})
     assert max(map(len, text.splitlines())) <= 100
     assert "✓ holds, ✗ does not hold, ? undecided, ○ illustration, no verdict" in text
-    assert text.endswith("Samples: signs 40")
+    assert text.endswith("Samples: signs 40 of 50 asked for")
     for network in networks:
         (heading,) = (line for line in text.splitlines() if network in line)
         rest = text.splitlines()[text.splitlines().index(heading) + 1 :]
@@ -203,7 +203,7 @@ def test_a_terminal_of_100_columns_holds_the_verdicts_of_many_networks() -> None
         column = [line[place : place + len(network)].strip() for line in rest[: len(CLAIMS)]]
         assert column == ["✓✗?○"[(row + networks.index(network)) % 4] for row in range(len(CLAIMS))]
     only = pd.DataFrame([*rows, {**rows[0], "network": ALL_NETWORKS}])
-    lines = summary.verdicts(only).splitlines()
+    lines = summary.verdicts(only, {"signs": 50}).splitlines()
     place = lines.index(next(line for line in lines if line.strip() == ALL_NETWORKS))
     assert lines[place + 1].split() == [*CLAIMS[0].name.split(), "✓"]
     assert lines[place + 2] == "", "claims without one of all networks have no row there"

@@ -66,6 +66,22 @@ def test_the_stages_make_as_many_passes_as_planned(stages: Stages, tmp_path: Pat
 
 def test_missing_data_is_said(paper: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    text = plan.describe(paper, 2)
+    text = plan.describe(paper, 2, {})
     assert "Not there yet: datasets.imagenet: root is 'data/imagenet/val', no such folder" in text
     assert "Not there yet: datasets.gtsrb: 'data/gtsrb/GTSRB/Training' does not exist" in text
+
+
+def test_a_rate_that_was_measured_counts(paper: Config, tmp_path: Path) -> None:
+    own = replace(paper.networks["ciresan2012"], name="mine", factory="mine.py:make", training=None)
+    config = replace(paper, networks={"mine": own})
+    said = plan.describe(config, 2, {})
+    assert "Of mine no rate is known, so that may be far off" in said
+    (tmp_path / "networks" / "mine").mkdir(parents=True)
+    (tmp_path / "networks" / "mine" / "card.json").write_text('{"images_per_second": 5000}')
+    rates = plan.measured(config, tmp_path)
+    assert rates == {"mine": 5000}
+    known = plan.describe(config, 2, rates)
+    assert "no rate is known" not in known
+    assert "nominal, but measured for mine" in known
+    assert plan.cost(config, own, 5000).core_seconds == pytest.approx(plan.cost(config, own).core_seconds / 500)
+    assert plan.measured(config, tmp_path / "elsewhere") == {}

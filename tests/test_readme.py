@@ -52,7 +52,7 @@ def test_make_knows_its_targets(command: str) -> None:
 @pytest.mark.usefixtures("tutorial")
 def test_snakemake_plans_the_run(command: str) -> None:
     folder = Study(Path.cwd()).folder
-    arguments = shlex.split(re.sub(r"\bN\b", "2", command))
+    arguments = shlex.split(re.sub(r"\bN\b", "2", command).replace("/path/to/epsball", str(ROOT)))
     process = [sys.executable, "-m", *arguments, *([] if "-n" in arguments else ["-n"])]
     environment = {**os.environ, "PYTHONPATH": str(folder / "workflow")}
     done = subprocess.run(process, cwd=folder, env=environment, capture_output=True, text=True, check=False)

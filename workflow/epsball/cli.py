@@ -124,10 +124,12 @@ each network.
   epsball check mine.yaml
   epsball check mine.yaml --layers mine
 
-prints a table, a row a network: parameters, features, accuracy, and the share
-of images that are right above the threshold. An accuracy far below the
-published one means a wrong channel order, normalisation or class list. With
---layers: a network's layers, for its key `layer`.
+prints a table, a row a network: parameters, features, images a second on one
+core, accuracy, and the share of images that are right above the threshold. An
+accuracy far below the published one means a wrong channel order, normalisation
+or class list; what it seems to be is said below the table, and how long a run
+takes. With --layers: a network's layers, for its key `layer`. Paths in the
+configuration are from the folder that you are in.
 """,
     )
     _add_path(parser, "config", "the configuration, such as config/config.yaml")
@@ -246,7 +248,8 @@ def _explain(given: argparse.Namespace) -> None:
 def _plan(given: argparse.Namespace) -> None:
     from epsball import plan
 
-    print(plan.describe(_read(given.config), given.cores), end="")
+    config = _read(given.config)
+    print(plan.describe(config, given.cores, plan.measured(config, Path("results") / config.run)), end="")
 
 
 def _compare(given: argparse.Namespace) -> None:
@@ -290,6 +293,7 @@ def _compare_readings(given: argparse.Namespace) -> None:
 def _check(given: argparse.Namespace) -> None:
     import pandas as pd
 
+    from epsball import plan
     from epsball.check import check
     from epsball.inspection import inspect
 
@@ -303,6 +307,8 @@ def _check(given: argparse.Namespace) -> None:
         print(found.drop(columns="hint").to_string(index=False))
         for hint in filter(None, found["hint"]):
             print(f"\n{hint}")
+        rates = dict(zip(found["network"], found["images/s"], strict=True))
+        print(f"\nAt these rates the whole run takes about {plan.duration(config, 1, rates)}.")
 
 
 def _read(path: Path) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,9 +30,9 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         images: of each pool, evenly spaced.
 
     Yields:
-        For each network: network, dataset, images, parameters, layer, units, classes, accuracy, sure (share right
-        with a score above the threshold), and hint: a sentence, or empty, on what it seems to take for another thing
-        than it is given.
+        For each network: network, dataset, images, parameters, layer, units, classes, images/s (on one core),
+        accuracy, sure (share right with a score above the threshold), and hint: a sentence, or empty, on what it seems
+        to take for another thing than it is given, or that it may be sure of too few images.
 
     Raises:
         EpsballError: a dataset or a network does not work, or there is no image to pass.
@@ -41,7 +42,8 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
     configure(config.compute)
     for spec in config.networks.values():
         dataset = config.datasets[spec.dataset]
-        pool = open_pool(dataset, folder / "datasets" / dataset.name).spread(images)
+        whole = open_pool(dataset, folder / "datasets" / dataset.name)
+        pool = whole.spread(images)
         kept = folder / "networks" / spec.name / "weights.safetensors"
         trained = spec.training is None or kept.is_file()
         network = weights.restore(spec, kept) if kept.is_file() else networks.open_network(spec)
@@ -60,11 +62,21 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         said = hint(spec.name, network, config.compute, pool, table, logits.shape[1]) if trained else ""
         if (logits >= 0).all() and abs(logits.sum() - 1) < _NEARLY:
             said = f"{spec.name}: its outputs look like probabilities, expected logits; leave out its last softmax."
+        batch = torch.cat([_image(pool)[None]] * config.compute.batch)
+        start = time.perf_counter()
+        passes(batch)
+        rate = config.compute.batch / (time.perf_counter() - start) / config.compute.threads
         classes, units = networks.probe_shape(network.cpu(), _image(pool))
-        row |= {"units": units, "classes": classes}
+        if not said and trained and (expected := round(above.mean() * len(whole))) < dataset.samples:
+            said = (
+                f"{spec.name}: {above.sum()} of {len(above)} images are right with a score above {dataset.threshold}, "
+                f"so of {len(whole)} about {expected} may be; {dataset.samples} samples are asked for. Lower "
+                "`threshold`, give more images, or do with fewer samples."
+            )
+        row |= {"units": units, "classes": classes, "images/s": round(rate, 1)}
         yield row | {
             "accuracy": f"{right.mean():.0%}" if trained else "not trained yet",
-            "sure": f"{above.mean():.0%} above {dataset.threshold:g}" if trained else "",
+            "sure": f"{above.mean():.0%} above {dataset.threshold}" if trained else "",
             "hint": said,
         }
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -68,8 +72,29 @@ def _nominal(spec: NetworkSpec) -> _Nominal:
     return _NOMINAL.get(spec.factory) or _NOMINAL.get(spec.factory.split(":", 1)[0], _UNKNOWN)
 
 
-def cost(config: Config, spec: NetworkSpec) -> Cost:
-    """The cost of a network, if every sample that is asked for is found."""
+def measured(config: Config, folder: Path) -> dict[str, float]:
+    """Images a second on one core of the networks that a run has a card of.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+    """
+    rates = {}
+    for name in config.networks:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            card = json.loads((folder / "networks" / name / "card.json").read_text(encoding="utf-8"))
+            rates[name] = card["images_per_second"] / config.compute.threads
+    return rates
+
+
+def cost(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cost:
+    """The cost of a network, if every sample that is asked for is found.
+
+    Args:
+        config: of the run.
+        spec: of the network.
+        rate: images a second on one core; the nominal one where it is not known.
+    """
     compute, dataset = config.compute, config.datasets[spec.dataset]
     balls = [families.ball(config.ball, name) for name in probes.families(config)]
     nominal = _nominal(spec)
@@ -95,7 +120,7 @@ def cost(config: Config, spec: NetworkSpec) -> Cost:
         passes=passes,
         exact=exact,
         training=training,
-        core_seconds=(work + training * _TRAINING_COST) / nominal.core,
+        core_seconds=(work + training * _TRAINING_COST) / (rate or nominal.core),
         gpu_seconds=work / nominal.gpu,
     )
 
@@ -122,9 +147,23 @@ def disk(config: Config) -> dict[str, float]:
     }
 
 
-def describe(config: Config, cores: int) -> str:
-    """The plan of a run, for people."""
-    costs = {spec.name: cost(config, spec) for spec in config.networks.values()}
+def duration(config: Config, cores: int, rates: Mapping[str, float]) -> str:
+    """How long a run takes from nothing, in words; arguments as for `describe`."""
+    costs = [cost(config, spec, rates.get(spec.name)) for spec in config.networks.values()]
+    seconds = sum(one.core_seconds for one in costs) + _jobs(config) * _JOB_SECONDS
+    return f"{_duration(seconds / cores)} on {cores} {'core' if cores == 1 else 'cores'}"
+
+
+def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
+    """The plan of a run, for people.
+
+    Args:
+        config: of the run.
+        cores: that it has.
+        rates: images a second on one core of networks where they were measured; nominal ones are taken for others.
+    """
+    costs = {spec.name: cost(config, spec, rates.get(spec.name)) for spec in config.networks.values()}
+    guessed = [spec.name for spec in config.networks.values() if _nominal(spec) is _UNKNOWN and spec.name not in rates]
     frame = pd.DataFrame(
         {
             "network": list(costs),
@@ -132,7 +171,7 @@ def describe(config: Config, cores: int) -> str:
             "forward passes": [f"{c.passes:,}" for c in costs.values()],
             "in float64": [f"{c.exact:,}" for c in costs.values()],
             "training images": [f"{c.training:,}" for c in costs.values()],
-            "at images/s": [f"{_nominal(spec).core:g}" for spec in config.networks.values()],
+            "at images/s": [f"{rates.get(spec.name, _nominal(spec).core):.3g}" for spec in config.networks.values()],
             "core hours": [f"{c.core_seconds / 3600:.2f}" for c in costs.values()],
             "GPU images/s": [f"{_nominal(spec).gpu:g}" for spec in config.networks.values()],
             "GPU hours": [f"{c.gpu_seconds / 3600:.2f}" for c in costs.values()],
@@ -141,14 +180,16 @@ def describe(config: Config, cores: int) -> str:
     jobs, bytes_of = _jobs(config), disk(config)
     if not config.keep_activations:
         bytes_of["activations, each dropped once measured"] = bytes_of.pop("activations")
-    seconds = sum(c.core_seconds for c in costs.values()) + jobs * _JOB_SECONDS
     lines = [
-        f"Plan of run '{config.run}' (if all samples that are asked for are found; rates are nominal):",
+        f"Plan of run '{config.run}' (if all samples that are asked for are found; rates are nominal"
+        f"{', but measured for ' + ', '.join(rates) if rates else ''}):",
         frame.to_string(index=False),
         "Disk: " + ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in bytes_of.items()) + ".",
-        f"About {jobs} jobs, {_duration(seconds / cores)} on {cores} {'core' if cores == 1 else 'cores'}, or "
+        f"About {jobs} jobs, {duration(config, cores, rates)}, or "
         f"{_duration(sum(c.gpu_seconds for c in costs.values()))} on one GPU, from nothing.",
     ]
+    if guessed:
+        lines.append(f"Of {', '.join(guessed)} no rate is known, so that may be far off; `epsball check` measures it.")
     lines += [f"Not there yet: {lack}" for spec in config.datasets.values() if (lack := missing(spec)) is not None]
     return "\n".join(lines) + "\n"
 

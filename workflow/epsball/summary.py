@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -13,11 +13,12 @@ from epsball.results import COMPARED
 _WIDTH = 100  # columns of a terminal
 
 
-def verdicts(claims: pd.DataFrame) -> str:
+def verdicts(claims: pd.DataFrame, asked: Mapping[str, int]) -> str:
     """The paper's claims by network, in symbols.
 
     Args:
         claims: see `epsball.verdicts.judge`.
+        asked: samples that were asked for, by dataset.
 
     Returns:
         Lines of at most 100 columns: the legend, tables of claims by networks, and how many samples there were.
@@ -30,7 +31,7 @@ def verdicts(claims: pd.DataFrame) -> str:
         f"{symbol} {verdict}" for verdict, symbol in SYMBOLS.items() if (own["verdict"] == verdict).any()
     )
     samples = own[own["dataset"] != ""].drop_duplicates("dataset").set_index("dataset")["samples"]
-    counts = ", ".join(f"{name} {count}" for name, count in samples.items())
+    counts = ", ".join(f"{name} {count} of {asked[str(name)]} asked for" for name, count in samples.items())
     return "\n\n".join([f"The paper's claims: {legend}", *_tables(table), f"Samples: {counts}"])
 
 

@@ -337,4 +337,4 @@ if workflow.is_main_process:
     with told():
         runfolder.require_writable(FOLDER)
         runfolder.bring_known(FOLDER)
-    print(plan.describe(CONFIG, workflow.cores or 1), file=sys.stderr)
+    print(plan.describe(CONFIG, workflow.cores or 1, plan.measured(CONFIG, FOLDER)), file=sys.stderr)
