@@ -41,8 +41,8 @@ def main() -> None:
 
 def _alike(rows: pd.DataFrame) -> str:
     """Controls from which no network differs, for a claim."""
-    shown = rows.groupby("control", sort=False)["verdict"].agg(lambda verdicts: (verdicts == "differs").any())
-    return ", ".join(str(name) for name, differs in shown.items() if not differs) or "–"
+    differing = set(rows.loc[rows["verdict"] == "differs", "control"])
+    return ", ".join(name for name in rows["control"].unique() if name not in differing) or "–"
 
 
 def _said(row: Mapping[Hashable, Any]) -> str:

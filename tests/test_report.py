@@ -273,6 +273,20 @@ def decoded(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB"))
 
 
+def test_controls_that_are_no_different_stand_in_the_cell() -> None:
+    rows = [
+        ("one", "", "holds"),
+        ("one", "rbf", "no difference shown"),
+        ("one", "identity", "differs"),
+        ("two", "", "holds"),
+    ]
+    claims = pd.DataFrame(rows, columns=["network", "control", "verdict"]).assign(
+        claim="c", statement="s", estimate=1.0
+    )
+    [row] = template.matrix(claims.assign(row=range(len(rows))), ["one", "two", "three"])
+    assert [cell and (cell["row"], cell["alike"]) for cell in row["cells"]] == [(0, ["rbf"]), (3, []), None]
+
+
 def test_the_comparison_of_two_runs(chromium: Browser, tmp_path: Path) -> None:
     runs = [finished(tmp_path / name, {**RAW, "run": name}, growth) for name, growth in (("one", 3.0), ("two", 20.0))]
     (tmp_path / "compared.html").write_text(compare.page(*runs))

@@ -181,6 +181,8 @@ def test_controls_are_reached_by_their_name(folder: Path, tmp_path: Path) -> Non
     assert (found["rho"] == 1).all()
     with pytest.raises(EpsballError, match="'one~identity' is not measured by 'isotropy'"):
         run.metrics("isotropy", "one~identity")
+    with pytest.raises(EpsballError, match="activations of the control 'one~identity' are not stored; its tables are"):
+        run.activations("one~identity")
 
 
 @pytest.mark.parametrize(

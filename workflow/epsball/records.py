@@ -103,7 +103,8 @@ def explain(path: Path) -> Iterator[str]:
         EpsballError: it is no file of a run, or nothing is recorded of it.
     """
     if not path.is_file():
-        raise EpsballError(f"'{path}' does not exist; expected a file of a run, such as results/<run>/claims.tsv")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise EpsballError(f"'{path}' {what}; expected a file of a run, such as results/<run>/claims.tsv")
     run = _run(path)
     facts = _record_of(run, path)
     same = file_digest(path) == facts["sha256"]
@@ -116,7 +117,9 @@ def explain(path: Path) -> Iterator[str]:
     yield "versions       " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     states = {name: _state(run, name, digest) for name, digest in facts["inputs"].items()}
     if len(states) > _LISTED:
-        places = sorted({f"{name.split('/')[0]}/" for name in states})
+        places = sorted(
+            {first + ("/" if slash else "") for first, slash, _ in (name.partition("/") for name in states)}
+        )
         yield f"made from      {len(states)} files in {', '.join(places)}"
     yield from (f"made from      {name}{state}" for name, state in states.items() if state or len(states) <= _LISTED)
     for name, entry in chain.items():

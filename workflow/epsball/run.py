@@ -135,6 +135,10 @@ class Run:
             Logits' summary and, where a probe reads them, features, with dimensions sample (as in `samples`), radius,
             draw and unit, whatever the shards.
         """
+        if network in self.controls:
+            raise EpsballError(
+                f"activations of the control '{network}' are not stored; its tables are: metrics(probe, '{network}')"
+            )
         self._require("network", network, self.networks)
         self._require("family", family, self.families)
         if not self.config.keep_activations:

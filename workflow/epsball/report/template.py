@@ -7,6 +7,7 @@ import gzip
 import importlib.resources
 import json
 import math
+from collections.abc import Hashable
 from typing import Any
 
 import jinja2
@@ -66,14 +67,22 @@ def matrix(claims: pd.DataFrame, networks: list[str]) -> list[dict[str, Any]]:
         networks: the columns, in their order.
 
     Returns:
-        For each claim its name, statement, and by network the row of the claims' table, where there is one.
+        For each claim its name, statement, and by network the row of the claims' table, where there is one, with the
+        controls from which no difference is shown as `alike`.
     """
     own = claims[claims["control"] == ""]
+    same = claims[(claims["control"] != "") & (claims["verdict"] == "no difference shown")]
+    alike = same.groupby(["claim", "network"])["control"].agg(list).to_dict()
+
+    def cell(rows: pd.DataFrame, claim: object, network: str) -> dict[Hashable, Any] | None:
+        row = next(iter(rows[rows["network"] == network].to_dict("records")), None)
+        return None if row is None else {**row, "alike": alike.get((claim, network), [])}
+
     return [
         {
             "claim": claim,
             "statement": rows["statement"].iloc[0],
-            "cells": [next(iter(rows[rows["network"] == name].to_dict("records")), None) for name in networks],
+            "cells": [cell(rows, claim, name) for name in networks],
         }
         for claim, rows in own.groupby("claim", sort=False)
     ]
