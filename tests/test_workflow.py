@@ -94,7 +94,13 @@ def test_snakemake_has_a_report_with_every_figure(study: Study) -> None:
     page = (study.folder / "out.html").read_text()
     for figure in names(load_config(BASE)):
         assert f"figures/{figure}.png" in page
-    for words in ("Figures of the paper", r"|\u03c1| &lt; 0.1", "the whole report", "verdicts", "of one, two. Images"):
+    for words in (
+        "Figures of the paper",
+        r"|\u03c1| &lt; 0.1",
+        "the whole report",
+        "verdicts",
+        "one, two. Images that all",
+    ):
         assert words in page, words
     (study.folder / "out.html").unlink()
 
