@@ -12,6 +12,8 @@ from pathlib import Path
 
 from epsball.config import NetworkSpec
 
+_INSTALLED = {"site-packages", "dist-packages"}
+
 
 def files(spec: NetworkSpec) -> list[Path]:
     """All of them, the factory's first; none where that is not found, which building the network tells.
@@ -23,10 +25,14 @@ def files(spec: NetworkSpec) -> list[Path]:
     first = factory_file(place)
     if first is None or not first.is_file():
         return []
+    if _INSTALLED.intersection(first.parts):
+        return [first]  # a package with a version, and perhaps a large one
     ups = 0 if place.endswith(".py") else place.count(".") + (first.name == "__init__.py")
     found = [first]
     for path in found:  # grows
-        found += [other for other in _imported(path, first.parents[ups]) if other not in found]
+        for other in _imported(path, first.parents[ups]):
+            if other not in found:
+                found.append(other)
     return found
 
 
