@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 from epsball.claims import ALL_NETWORKS, ENOUGH_SAMPLES
-from epsball.results import read_claims
+from epsball.results import COMPARED, read_claims
 from marked import put, table
 
 DOCS = Path(__file__).parent
@@ -21,7 +21,7 @@ def main() -> None:
     shutil.copy(RUN / "figures" / "fig1_isotropy.png", DOCS)
     claims = read_claims(RUN / "claims.tsv")
     own = (claims["control"] == "") & (claims["network"] != ALL_NETWORKS)
-    judged = claims[own & (claims["bound"] != "= 0") & (claims["samples"] >= ENOUGH_SAMPLES)]
+    judged = claims[own & (claims["bound"] != COMPARED) & (claims["samples"] >= ENOUGH_SAMPLES)]
     networks = list(judged["network"].unique())
     rows = []
     for statement, alike in judged.groupby("statement", sort=False):

@@ -58,15 +58,15 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         table = survey(passes, pool, config.compute.batch, spec.name)
         right = table["prediction"] == table["label"]
         above = right & (table["score"] > dataset.threshold)
-        logits, _ = passes.exact(_image(pool)[None])
+        image = _image(pool)[None]
+        logits, _ = passes.exact(image)
         said = hint(spec.name, network, config.compute, pool, table, logits.shape[1]) if trained else ""
         if (logits >= 0).all() and abs(logits.sum() - 1) < _NEARLY:
             said = f"{spec.name}: its outputs look like probabilities, expected logits; leave out its last softmax."
-        batch = torch.cat([_image(pool)[None]] * config.compute.batch)
         start = time.perf_counter()
-        passes(batch)
+        passes(image)  # which is filled up to a batch
         rate = config.compute.batch / (time.perf_counter() - start) / config.compute.threads
-        classes, units = networks.probe_shape(network.cpu(), _image(pool))
+        classes, units = networks.probe_shape(network.cpu(), image[0])
         if not said and trained and (expected := round(above.mean() * len(whole))) < dataset.samples:
             said = (
                 f"{spec.name}: {above.sum()} of {len(above)} images are right with a score above {dataset.threshold}, "

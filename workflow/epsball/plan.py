@@ -149,8 +149,8 @@ def disk(config: Config) -> dict[str, float]:
 
 def duration(config: Config, cores: int, rates: Mapping[str, float]) -> str:
     """How long a run takes from nothing, in words; arguments as for `describe`."""
-    costs = [cost(config, spec, rates.get(spec.name)) for spec in config.networks.values()]
-    seconds = sum(one.core_seconds for one in costs) + _jobs(config) * _JOB_SECONDS
+    seconds = sum(cost(config, spec, rates.get(spec.name)).core_seconds for spec in config.networks.values())
+    seconds += _jobs(config) * _JOB_SECONDS
     return f"{_duration(seconds / cores)} on {cores} {'core' if cores == 1 else 'cores'}"
 
 

@@ -44,10 +44,10 @@ def loads_state(spec: NetworkSpec) -> bool:
 
 def files_digest(spec: NetworkSpec) -> str:
     """Digest of the files of the user's that a network is built by; empty for the networks of other sources."""
-    digest = hashlib.sha256()
-    for path in own_files(spec):
+    paths, digest = own_files(spec), hashlib.sha256()
+    for path in paths:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest() if own_files(spec) else ""
+    return digest.hexdigest() if paths else ""
 
 
 def own_files(spec: NetworkSpec) -> list[Path]:

@@ -75,15 +75,15 @@ def _module(place: str) -> ModuleType:
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.build`. The factory gets `args`, and `weights` where the configuration has them."""
-    place, name = spec.factory.rsplit(":", 1)
+    place = spec.factory.rsplit(":", 1)[0]
     with _beside(place):
-        return _built(spec, _module(place), name)
+        return _built(spec, _module(place))
 
 
-def _built(spec: NetworkSpec, module: ModuleType, name: str) -> nn.Module:
+def _built(spec: NetworkSpec, module: ModuleType) -> nn.Module:
+    place, name = spec.factory.rsplit(":", 1)
     if not callable(factory := getattr(module, name, None)):
         known = [key for key, value in vars(module).items() if callable(value)]
-        place = spec.factory.rsplit(":", 1)[0]
         raise EpsballError(f"factory '{name}' does not exist in {place}; {nearest(name, known)}")
     if spec.weights is not None and not Path(spec.weights).is_file():
         raise EpsballError(
