@@ -300,6 +300,18 @@ def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study
     assert not list(root.rglob("*.unfinished"))
 
 
+def test_more_samples_compute_new_shards_only_and_fewer_again_none(study: Study) -> None:
+    target = "results/small/claims.tsv"
+    made = study.run({**BASE, "samples": 6}, target)
+    activations = {name for name in made if name.startswith(("activations", "perturbations"))}
+    assert {Path(name).name for name in activations} == {"2.zarr.zip"}
+    assert not kinds(made) & {"networks", "survey"}
+    assert study.table("small", "one", "topology")["sample"].nunique() == 6
+    made = study.run(BASE, target)
+    assert not kinds(made) & {"networks", "survey", "activations", "perturbations"}
+    assert study.table("small", "one", "topology")["sample"].nunique() == 4
+
+
 def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
     study.run(BASE)
     study.edit("workflow/report/fig4_topology.rst", "black bars", "the black bars")
