@@ -1,6 +1,6 @@
 """Put the chapters of a run that goes beyond the paper into the documentation: python docs/beyond.py CONFIG, after it.
 
-Writes <run>.md: each chapter's figure, what it says in sentences made of the numbers, and its caveat.
+Writes <run>.md: each chapter's figure, what it says in sentences made of the numbers, the numbers, and its caveat.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from epsball.chapters import CHAPTERS
 from epsball.config import load_config
 from epsball.figures import names
 from epsball.results import Results
+from marked import table
 
 DOCS = Path(__file__).parent
 
@@ -38,7 +39,9 @@ def main(configuration: Path) -> None:
         if chapter.figure in names(config):
             picture = f"{config.run}_{chapter.figure.removeprefix('beyond_')}.png"
             shutil.copy(folder / "figures" / f"{chapter.figure}.png", DOCS / picture)
-            lines += ["", f"## {chapter.title}", "", chapter.says(results, claims), ""]
+            found = chapter.says(results, claims)
+            lines += ["", f"## {chapter.title}", "", found.text, ""]
+            lines += [*table(*found.table()), ""] if found.rows else []
             lines += [f"![{chapter.title}]({picture})", "", f"*{chapter.caveat}*"]
     (DOCS / f"{config.run}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -169,7 +169,14 @@ def test_check_lists_layers_with_shapes(tutorial: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["check", "gone.yaml"], "error: configuration 'gone.yaml' cannot be read"),
+        (
+            ["check", "gone/gone.yaml"],
+            "error: configuration 'gone/gone.yaml' cannot be read: No such file or directory\n",
+        ),
+        (
+            ["check", "mine.yml"],
+            "error: configuration 'mine.yml' cannot be read: No such file or directory; did you mean 'mine.yaml'?",
+        ),
         (["check", "mine.yaml", "--layers", "min"], "error: --layers is 'min', no network of the configuration; did"),
         (["check", "weights.pt"], "error: configuration 'weights.pt' is not YAML"),
     ],

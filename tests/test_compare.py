@@ -101,8 +101,12 @@ def test_the_command(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Cap
 
 
 def test_folders_that_are_no_runs(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", str(runs[0]), str(tmp_path)]) == 1
-    assert f"error: '{tmp_path}' has no claims.tsv; expected the folder of a finished run" in capsys.readouterr().err
-    (tmp_path / "claims.tsv").write_text("a\tb\n1\t2\n")
+    nothing, unfinished = tmp_path / "nothing", tmp_path / "unfinished"
+    assert main(["compare", str(runs[0]), str(nothing)]) == 1
+    assert f"error: '{nothing}' is no folder of a run, such as results/<run>" in capsys.readouterr().err
+    keep_configuration(unfinished, RAW)
+    assert main(["compare", str(runs[0]), str(unfinished)]) == 1
+    assert f"error: '{unfinished}' has no claims.tsv: its run is not finished" in capsys.readouterr().err
+    (unfinished / "claims.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(EpsballError, match="has no column ci_high; expected the claims"):
-        compare(runs[0], tmp_path)
+        compare(runs[0], unfinished)

@@ -14,6 +14,7 @@ from epsball.chapters import CHAPTERS
 from epsball.claims import Claim
 from epsball.config import Config, TrainingSpec
 from epsball.files import write_table
+from epsball.findings import between
 from epsball.probes import PAPERS, PROBES
 from epsball.results import Results
 from epsball.verdicts import judge
@@ -127,17 +128,54 @@ def test_chapters_say_what_the_tables_hold(run: Results) -> None:
     claims = judge(FURTHER, run.folder)
     said = {chapter.figure: chapter.says(run, claims) for chapter in CHAPTERS}
     assert set(said) == {name for name in figures.FIGURES if name.startswith("beyond")}
-    assert "0.4 for net. In one step it falls most at" in said["beyond_depth"]
-    assert "within 0.0% for net" in said["beyond_frequency"]
-    assert "no boundary is met in 33% for net of the random directions" in said["beyond_boundary"]
-    assert "times 2 (2 to 2) for net" in said["beyond_boundary"]
-    assert "For net there is no global bound: mul of two tensors is not on the list." in said["beyond_lipschitz"]
-    assert "times 100 (100 to 100) for net" in said["beyond_lipschitz"]
-    assert "too few samples" in said["beyond_controls"]
-    assert said["beyond_adversarial"].startswith("Of 5 rank correlations")
-    for text in said.values():
-        assert "nan" not in text
-        assert "not measured" not in text
+    shown = {figure: dict(found.table()[1]) for figure, found in said.items() if len(found.table()[0]) == 2}
+    assert "ends at 0.4. In one step" in said["beyond_depth"].text
+    assert shown["beyond_depth"]["ρ at mixed norms at the end"] == "0.4"
+    assert "off the measured one by 0% (median filter)" in said["beyond_frequency"].text
+    assert "no boundary is met in 33.3% of the random directions" in said["beyond_boundary"].text
+    assert said["beyond_boundary"].text.endswith("what a flat boundary gives times 2.")
+    assert shown["beyond_boundary"]["random ÷ worst distance ÷ a flat boundary's"] == "2 (2 to 2)"
+    assert "For net there is no global bound: mul of two tensors is not on the list." in said["beyond_lipschitz"].text
+    assert "times 100." in said["beyond_lipschitz"].text
+    assert shown["beyond_lipschitz"] == {
+        "Jacobian's norm ÷ sampled ratio of Eq. 9": "100 (100 to 100)",
+        "global bound ÷ Jacobian's norm": "–",
+    }
+    assert "too few samples" in said["beyond_controls"].text
+    assert said["beyond_adversarial"].text.startswith("Of 5 rank correlations")
+    for found in said.values():
+        assert "nan" not in str(found)
+        assert "not measured" not in found.text
+
+
+def test_a_sentence_has_the_least_and_the_most_of_networks() -> None:
+    assert between({"a": 0.5, "b": (0.25, 0.1, 0.3), "c": np.nan}) == "0.25 to 0.5"
+    assert between({"a": 0.5, "b": 0.5001}) == "0.5"
+    assert between({"a": "12 of 12"}) == "not measured"
+    assert between({"a": 1.0, "b": np.inf}) == "1 to ∞"
+
+
+def test_a_chapter_has_what_adversarial_training_changes(run: Results) -> None:
+    rows = [("explains adversarial examples: ratio", "net", -0.5, "differs")]
+    rows += [("explains adversarial examples across networks: ratio", "all networks", 0.25, "no difference shown")]
+    rows += [("adversarial training: distance", "robust", 1.0, "differs")]
+    made = pd.DataFrame(rows, columns=["claim", "network", "estimate", "verdict"]).assign(dataset="mine", control="")
+    made = made.assign(ci_low=made["estimate"] - 1, ci_high=made["estimate"] + 1)
+    [chapter] = [chapter for chapter in CHAPTERS if chapter.figure == "beyond_adversarial"]
+    found = chapter.says(run, made)
+    assert found.rows == {
+        "rank correlation with median local ratio at the largest radius": {
+            "net": "≠ -0.5 (-1.5 to 0.5)",
+            "all networks of mine": "0.25 (-0.75 to 1.25)",
+        },
+        "adversarial training multiplies the smallest adversarial distance by": {"robust": "≠ 2 (1 to 4)"},
+    }
+    assert found.text.startswith(
+        "Of 2 rank correlations with the smallest adversarial distance that could be judged, 1"
+    )
+    head, table = found.table()
+    assert head == ["", "net", "all networks of mine", "robust"]
+    assert table[1][1:] == ["–", "–", "≠ 2 (1 to 4)"]
 
 
 def test_a_chapter_counts_controls(run: Results) -> None:
@@ -147,5 +185,5 @@ def test_a_chapter_counts_controls(run: Results) -> None:
         write_table(run.folder / "metrics" / "net~identity" / path.name, table)
     [chapter] = [chapter for chapter in CHAPTERS if chapter.figure == "beyond_controls"]
     said = chapter.says(Results(config, run.folder), judge(config, run.folder))
-    assert said.startswith("In 4 of 4 comparisons with a control no difference is shown")
-    assert "identity 4 of 4" in said
+    assert said.text.startswith("In 4 of 4 comparisons with a control no difference is shown")
+    assert said.rows == {"comparisons without a difference shown": {"identity": "4 of 4"}}

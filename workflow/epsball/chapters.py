@@ -1,4 +1,4 @@
-"""Chapters of the report beyond the paper: a figure, what it says in sentences made of the numbers, and its caveat."""
+"""Chapters of the report beyond the paper: a figure, what it says, and its caveat."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from epsball.claims import ALL_NETWORKS
+from epsball.claims import ALL_NETWORKS, SYMBOLS
 from epsball.explaining import QUANTITIES, at_largest
+from epsball.findings import Findings, between, interval
 from epsball.results import Results
 
-Says = Callable[[Results, pd.DataFrame], str]
+Says = Callable[[Results, pd.DataFrame], Findings]
+
+_INTERVAL = ("estimate", "ci_low", "ci_high")
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Chapter:
     Attributes:
         title: of the chapter.
         figure: name of its figure; a run without it has no such chapter.
-        says: sentences from the tables of a run and from its claims.
+        says: its numbers, from the tables of a run and from its claims.
         caveat: how it misleads.
     """
 
@@ -32,24 +35,16 @@ class Chapter:
     caveat: str
 
 
-def number(value: float) -> str:
-    """Three significant digits."""
-    return f"{value:.3g}" if np.isfinite(value) else "∞" if value > 0 else "not measured"
-
-
-def _each(values: dict[str, str]) -> str:
-    return ", ".join(f"{value} for {network}" for network, value in values.items())
-
-
-def _judged(claims: pd.DataFrame, claim: str, of: Callable[[float], float] = lambda value: value) -> str:
+def _judged(
+    claims: pd.DataFrame, claim: str, of: Callable[[float], float] = lambda value: value
+) -> dict[str, tuple[float, ...]]:
     """The estimates of a claim with their intervals, network by network."""
     rows = claims[(claims["claim"] == claim) & (claims["control"] == "")]
-    found = {
-        row["network"]: "{} ({} to {})".format(*(number(of(row[key])) for key in ("estimate", "ci_low", "ci_high")))
+    return {
+        row["network"]: tuple(of(row[key]) for key in _INTERVAL)
         for row in rows.to_dict("records")
         if np.isfinite(row["estimate"])
     }
-    return _each(found) if found else "not measured"
 
 
 def _doubled(value: float) -> float:
@@ -60,140 +55,176 @@ def _tenfold(value: float) -> float:
     return float(10**value)
 
 
-def _controls(results: Results, claims: pd.DataFrame) -> str:
+def _controls(results: Results, claims: pd.DataFrame) -> Findings:
     rows = claims[claims["control"] != ""]
     judged = rows[rows["verdict"].isin(["differs", "no difference shown"])]
     if judged.empty:
-        return "There are too few samples to say where a network differs from its controls."
+        return Findings("There are too few samples to say where a network differs from its controls.")
     alike = judged["verdict"] == "no difference shown"
     counts = alike.groupby(judged["control"], sort=False).agg(["sum", "count"])
-    by_control = ", ".join(f"{name} {row['sum']} of {row['count']}" for name, row in counts.iterrows())
-    return (
+    return Findings(
         f"In {alike.sum()} of {len(judged)} comparisons with a control no difference is shown: there the number is the "
-        f"control's too, and no evidence of what the network does. By control: {by_control}."
+        "control's too, and no evidence of what the network does.",
+        {
+            "comparisons without a difference shown": {
+                str(name): f"{row['sum']} of {row['count']}" for name, row in counts.iterrows()
+            }
+        },
     )
 
 
-def _geometry(results: Results, claims: pd.DataFrame) -> str:
-    medians = {
-        probe: _each(
-            {name: number(at_largest(results, name, probe, "rho").median()) for name in results.config.networks}
-        )
+def _geometry(results: Results, claims: pd.DataFrame) -> Findings:
+    one, mixed = (
+        {name: float(at_largest(results, name, probe, "rho").median()) for name in results.config.networks}
         for probe in ("topology", "topology_mixed")
-    }
-    return (
-        f"At the largest radius the median of Mantel's ρ is {medians['topology']}; at norms mixed up to it, "
-        f"{medians['topology_mixed']}. By Eq. 7, α is nearer to a multiple of the identity than with its points "
-        f"shuffled by {_judged(claims, 'Eq. 7 at one radius')} at one radius, and at mixed norms by "
-        f"{_judged(claims, 'Eq. 7 at mixed radii')}."
+    )
+    nearer, nearer_mixed = (_judged(claims, f"Eq. 7 at {where}") for where in ("one radius", "mixed radii"))
+    return Findings(
+        f"At the largest radius the median of Mantel's ρ is {between(one)}; at norms mixed up to it, {between(mixed)}. "
+        f"α of Eq. 7 is nearer to a multiple of the identity than with its points shuffled by {between(nearer)} at one "
+        f"radius, and by {between(nearer_mixed)} at mixed norms.",
+        {
+            "median of Mantel's ρ at the largest radius": one,
+            "median of Mantel's ρ at norms mixed up to it": mixed,
+            "α nearer to c·I than shuffled, at one radius, by": nearer,
+            "α nearer to c·I than shuffled, at mixed norms, by": nearer_mixed,
+        },
     )
 
 
-def _symmetry(results: Results, claims: pd.DataFrame) -> str:
+def _symmetry(results: Results, claims: pd.DataFrame) -> Findings:
     uniform = _judged(claims, "permuted against redrawn", _doubled)
     coarse = _judged(claims, "permuted against redrawn, low frequencies", _doubled)
-    return (
-        f"The range of the score over permutations of all elements is that of fresh draws times {uniform}. Of a "
-        f"low-frequency perturbation, over its permutations, it is that of fresh ones times {coarse}."
+    return Findings(
+        "The range of the score over permutations of all elements is that of fresh draws times "
+        f"{between(uniform)}. Of a low-frequency perturbation, over its permutations, it is that of fresh ones times "
+        f"{between(coarse)}.",
+        {
+            "range over permutations ÷ over fresh draws": uniform,
+            "the same of a low-frequency perturbation": coarse,
+        },
     )
 
 
-def _frequency(results: Results, claims: pd.DataFrame) -> str:
-    agree, spread, lost = {}, {}, {}
+def _frequency(results: Results, claims: pd.DataFrame) -> Findings:
+    off, spread, kept = {}, {}, {}
     for network in results.config.networks:
         table = results.metrics(network, "frequency")
         mean = table.groupby(["family", "filter"], as_index=False)[["measured", "parseval", "spread"]].mean()
-        agree[network] = f"{100 * (mean['parseval'] / mean['measured'] - 1).abs().median():.1f}%"
-        spread[network] = f"{100 * mean.loc[mean['family'] == 'permuted', 'spread'].median():.1f}%"
+        off[network] = 100 * float((mean["parseval"] / mean["measured"] - 1).abs().median())
+        spread[network] = 100 * float(mean.loc[mean["family"] == "permuted", "spread"].median())
         energy = mean.groupby("family")["measured"].sum()
-        lost[network] = number(energy["coarse"] / energy["permuted_coarse"])
-    return (
-        f"The energy that Parseval's theorem predicts is that measured within {_each(agree)} (median filter), and from "
-        f"one permutation of independent noise to the next it varies by {_each(spread)}. Low-frequency noise leaves "
-        f"the first layer with more energy than its permutations, by a factor of {_each(lost)}."
+        kept[network] = float(energy["coarse"] / energy["permuted_coarse"])
+    return Findings(
+        f"The energy that Parseval's theorem predicts is off the measured one by {between(off)}% (median filter), and "
+        f"from one permutation of independent noise to the next it varies by {between(spread)}%. Low-frequency noise "
+        f"leaves the first layer with more energy than its permutations, by a factor of {between(kept)}.",
+        {
+            "Parseval's energy off the measured one, %": off,
+            "variation from permutation to permutation, %": spread,
+            "energy of low-frequency noise ÷ of its permutations": kept,
+        },
     )
 
 
-def _expansion(results: Results, claims: pd.DataFrame) -> str:
-    return (
-        f"At radius 1 the gradient explains a share of the margin's variance of {_judged(claims, 'Eq. 3, gradient')}; "
-        f"the Hessian adds {_judged(claims, 'Eq. 3, Hessian')}. Of the score's at the largest radius, neither explains "
-        f"{_judged(claims, 'Eq. 3, neither')}."
+def _expansion(results: Results, claims: pd.DataFrame) -> Findings:
+    gradient, hessian, neither = (_judged(claims, f"Eq. 3, {part}") for part in ("gradient", "Hessian", "neither"))
+    return Findings(
+        f"At radius 1 the gradient explains a share of the margin's variance of {between(gradient)}; the Hessian adds "
+        f"{between(hessian)}. Of the score's at the largest radius, neither explains {between(neither)}.",
+        {
+            "margin at radius 1: share that the gradient explains": gradient,
+            "share that the Hessian adds": hessian,
+            "score at the largest radius: share that neither explains": neither,
+        },
     )
 
 
-def _depth(results: Results, claims: pd.DataFrame) -> str:
-    ends, losses = {}, {}
+def _depth(results: Results, claims: pd.DataFrame) -> Findings:
+    ends, losses, where = {}, {}, {}
     for network in results.config.networks:
         table = results.metrics(network, "depth")
         mixed = table[table["family"] == "mixed"]
         rho = mixed.groupby("depth")["rho"].median()
         steps = rho.diff().dropna()
         layer, kind = mixed.loc[mixed["depth"] == steps.idxmin(), ["layer", "kind"]].iloc[0]
-        ends[network] = number(rho.iloc[-1])
-        losses[network] = f"{layer} ({kind}, {number(steps.min())})"
-    return (
-        f"From 1 at the image, Mantel's ρ at mixed norms ends at {_each(ends)}. In one step it falls most at "
-        f"{_each(losses)}."
+        ends[network], losses[network] = float(rho.iloc[-1]), float(steps.min())
+        where[network] = f"{layer} ({kind})" if kind else str(layer)
+    return Findings(
+        f"From 1 at the image, Mantel's ρ at mixed norms ends at {between(ends)}. In one step it changes by "
+        f"{between(losses)} at most.",
+        {
+            "ρ at mixed norms at the end": ends,
+            "largest fall in one step": losses,
+            "at": where,
+        },
     )
 
 
-def _lipschitz(results: Results, claims: pd.DataFrame) -> str:
+def _lipschitz(results: Results, claims: pd.DataFrame) -> Findings:
     reasons = {
         network: str(table["unavailable"].iloc[0])
         for network in results.config.networks
         if (table := results.metrics(network, "lipschitz_bounds"))["unavailable"].iloc[0]
     }
-    said = [
-        "The Jacobian's norm is the sampled ratio of Eq. 9 times "
-        f"{_judged(claims, 'Jacobian against sampled', _tenfold)}."
-    ]
+    jacobian = _judged(claims, "Jacobian against sampled", _tenfold)
+    bound = _judged(claims, "global bound against Jacobian", _tenfold)
+    said = [f"The Jacobian's norm is the sampled ratio of Eq. 9 times {between(jacobian)}."]
     if len(reasons) < len(results.config.networks):
-        times = _judged(claims, "global bound against Jacobian", _tenfold)
-        said.append(f"The global bound is that norm times {times}.")
+        said.append(f"The global bound is that norm times {between(bound)}.")
     said += [f"For {network} there is no global bound: {why}." for network, why in reasons.items()]
-    return " ".join(said)
+    return Findings(
+        " ".join(said),
+        {"Jacobian's norm ÷ sampled ratio of Eq. 9": jacobian, "global bound ÷ Jacobian's norm": bound},
+    )
 
 
-def _boundary(results: Results, claims: pd.DataFrame) -> str:
-    worst, missed = {}, {}
+def _boundary(results: Results, claims: pd.DataFrame) -> Findings:
+    worst, met, missed = {}, {}, {}
     for network in results.config.networks:
         table = results.metrics(network, "boundary").drop_duplicates(["sample", "kind", "direction"])
         attacks = table[table["kind"] == "attack"].groupby("sample")["distance"].min()
-        met = np.isfinite(attacks)
-        worst[network] = f"{number(attacks.median())} ({met.sum()} of {len(met)} samples)"
-        missed[network] = f"{100 * table.loc[table['kind'] == 'random', 'censored'].mean():.0f}%"
-    return (
-        f"The median of the smallest adversarial distance is {_each(worst)}; no boundary is met in {_each(missed)} of "
-        "the random directions. The ratio of random to worst distance, both cut where the search ended, is what a flat "
-        f"boundary gives times {_judged(claims, 'boundary against a flat one', _doubled)}."
+        worst[network] = float(attacks.median())
+        met[network] = f"{np.isfinite(attacks).sum()} of {len(attacks)}"
+        missed[network] = 100 * float(table.loc[table["kind"] == "random", "censored"].mean())
+    flat = _judged(claims, "boundary against a flat one", _doubled)
+    return Findings(
+        f"The median of the smallest adversarial distance is {between(worst)}; no boundary is met in "
+        f"{between(missed)}% of the random directions. The ratio of random to worst distance, both cut where the "
+        f"search ended, is what a flat boundary gives times {between(flat)}.",
+        {
+            "smallest adversarial distance, median": worst,
+            "samples with an adversarial example": met,
+            "random directions that meet no boundary, %": missed,
+            "random ÷ worst distance ÷ a flat boundary's": flat,
+        },
     )
 
 
-def _adversarial(results: Results, claims: pd.DataFrame) -> str:
-    rows = claims[claims["claim"].str.startswith("explains adversarial examples")]
-    shown = rows[rows["verdict"] == "differs"]
-    judged = rows["verdict"].isin(["differs", "no difference shown"]).sum()
-    found = _listed(shown)
-    said = (
-        f"Of {judged} rank correlations with the smallest adversarial distance that could be judged, {len(shown)} "
-        f"exclude 0{': ' + found if found else ''}. One in twenty does so by chance."
-    )
-    trained = claims[claims["claim"].str.startswith("adversarial training: ") & (claims["verdict"] == "differs")]
-    changed = trained.assign(
-        estimate=2 ** trained["estimate"], ci_low=2 ** trained["ci_low"], ci_high=2 ** trained["ci_high"]
-    )
-    changed = changed[changed["claim"] != "adversarial training: rho"]
-    return said + (f" Adversarial training multiplies {_listed(changed)}." if len(changed) else "")
-
-
-def _listed(rows: pd.DataFrame) -> str:
-    words = {name: words for name, (_, words) in QUANTITIES.items()} | {"distance": "the smallest adversarial distance"}
-    return ", ".join(
-        f"{words[row['claim'].split(': ')[1]]} for {row['network']}"
-        f"{' of ' + row['dataset'] if row['network'] == ALL_NETWORKS else ''} ({number(row['estimate'])}, "
-        f"{number(row['ci_low'])} to {number(row['ci_high'])})"
-        for row in rows.to_dict("records")
+def _adversarial(results: Results, claims: pd.DataFrame) -> Findings:
+    explains = claims[claims["claim"].str.startswith("explains adversarial examples")]
+    trained = claims[claims["claim"].str.startswith("adversarial training: ")]
+    trained = trained[trained["claim"] != "adversarial training: rho"]  # a difference, no factor
+    words = {name: words for name, (_, words) in QUANTITIES.items()} | {"distance": "smallest adversarial distance"}
+    rows: dict[str, dict[str, str]] = {}
+    for found, said, of in (
+        (explains, "rank correlation with {}", float),
+        (trained, "adversarial training multiplies the {} by", _doubled),
+    ):
+        for row in found.to_dict("records"):
+            if not np.isfinite(row["estimate"]):
+                continue
+            several = row["network"] == ALL_NETWORKS
+            column = f"{row['network']} of {row['dataset']}" if several else row["network"]
+            mark = f"{SYMBOLS['differs']} " if row["verdict"] == "differs" else ""
+            of_quantity = rows.setdefault(said.format(words[row["claim"].split(": ")[1]]), {})
+            of_quantity[column] = mark + interval(tuple(of(row[key]) for key in _INTERVAL))
+    judged = explains["verdict"].isin(["differs", "no difference shown"]).sum()
+    excluded = (explains["verdict"] == "differs").sum()
+    return Findings(
+        f"Of {judged} rank correlations with the smallest adversarial distance that could be judged, {excluded} "
+        f"exclude 0 ({SYMBOLS['differs']}). One in twenty does so by chance.",
+        rows,
     )
 
 

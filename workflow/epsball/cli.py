@@ -319,7 +319,9 @@ def _raw(path: Path) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise EpsballError(f"configuration '{path}' cannot be read: {error.strerror}") from None
+        beside = [str(other) for suffix in ("yaml", "yml") for other in sorted(path.parent.glob(f"*.{suffix}"))]
+        hint = f"; {nearest(str(path), beside)}" if beside and not path.exists() else ""
+        raise EpsballError(f"configuration '{path}' cannot be read: {error.strerror}{hint}") from None
     except UnicodeDecodeError as error:
         raise EpsballError(f"configuration '{path}' is not text in UTF-8 ({error.reason})") from None
     except yaml.YAMLError as error:

@@ -13,7 +13,8 @@ import pandas as pd
 from epsball import records
 from epsball.config import load_config
 from epsball.errors import EpsballError
-from epsball.report.template import number, render
+from epsball.findings import number
+from epsball.report.template import render
 from epsball.results import read_claims
 
 _KEY = ["claim", "network", "dataset", "control"]  # what two rows have in common
@@ -143,8 +144,9 @@ def _claims(folder: Path) -> pd.DataFrame:
     try:
         table = read_claims(path)
     except FileNotFoundError:
+        records.last_configuration(folder)  # says so of what is no folder of a run at all
         raise EpsballError(
-            f"'{folder}' has no claims.tsv; expected the folder of a finished run, such as results/default"
+            f"'{folder}' has no claims.tsv: its run is not finished; run it again to its end, then compare"
         ) from None
     if missing := sorted({"statement", *_KEY, *_VALUES} - set(table)):
         raise EpsballError(f"'{path}' has no column {missing[0]}; expected the claims of a run, made by this version")

@@ -1,14 +1,12 @@
-"""Chapters on the four probes of the paper: what each says in a sentence made of the numbers, and how it misleads."""
+"""Chapters on the four probes of the paper: what each says, and how it misleads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pandas as pd
-
-from epsball.chapters import number
 from epsball.claims import RHO_BAND
+from epsball.findings import Findings, between
 from epsball.results import Results
 
 
@@ -20,7 +18,7 @@ class ProbeChapter:
         probe: of the paper; the chapter's name.
         title: of the chapter.
         question: that the probe answers.
-        says: a sentence from the tables of a run.
+        says: its numbers, from the tables of a run.
         caveat: how it misleads.
         charts: names of its charts, with what each shows.
         figures: names of its figures.
@@ -29,69 +27,70 @@ class ProbeChapter:
     probe: str
     title: str
     question: str
-    says: Callable[[Results], str]
+    says: Callable[[Results], Findings]
     caveat: str
     charts: dict[str, str]
     figures: tuple[str, ...]
 
 
-def _each(results: Results, of: Callable[[str], str]) -> str:
-    return ", ".join(f"{of(network)} for {network}" for network in results.config.networks)
+def _medians(results: Results, probe: str, column: str, radius: float) -> dict[str, float]:
+    tables = {name: results.metrics(name, probe) for name in results.config.networks}
+    return {name: float(table.loc[table["radius"] == radius, column].median()) for name, table in tables.items()}
 
 
-def _medians(results: Results, probe: str, column: str, radius: float) -> str:
-    def median(network: str) -> str:
-        table = results.metrics(network, probe)
-        return number(float(table.loc[table["radius"] == radius, column].median()))
-
-    return _each(results, median)
-
-
-def _misclassified(results: Results, probe: str, radius: float) -> str:
+def _misclassified(results: Results, probe: str, radius: float) -> dict[str, str]:
     def counted(network: str) -> str:
         table = results.metrics(network, probe)
         wrong = table.loc[table["radius"] == radius, "misclassified"] > 0
         return f"{wrong.sum()} of {len(wrong)}"
 
-    return _each(results, counted)
+    return {name: counted(name) for name in results.config.networks}
 
 
-def _isotropy(results: Results) -> str:
+def _isotropy(results: Results) -> Findings:
     epsilon, largest = results.config.ball.epsilon, results.config.ball.radii[-1]
-    return (
-        "The median range of the score over draws of one norm is "
-        f"{_medians(results, 'isotropy', 'range', epsilon)} at ε; at r = {largest:g} it is "
-        f"{_medians(results, 'isotropy', 'range', largest)}. Samples of which a draw is misclassified there: "
-        f"{_misclassified(results, 'isotropy', largest)}."
+    least, most = (_medians(results, "isotropy", "range", radius) for radius in (epsilon, largest))
+    return Findings(
+        f"The median range of the score over draws of one norm is {between(least)} at ε; at r = {largest:g} it is "
+        f"{between(most)}.",
+        {
+            "median range at ε": least,
+            f"median range at r = {largest:g}": most,
+            "samples of which a draw is misclassified there": _misclassified(results, "isotropy", largest),
+        },
     )
 
 
-def _symmetry(results: Results) -> str:
+def _symmetry(results: Results) -> Findings:
     largest = results.config.ball.radii[-1]
-    return (
+    permuted, drawn = (_medians(results, probe, "range", largest) for probe in ("symmetry", "isotropy"))
+    return Findings(
         f"Over permutations of one perturbation of r = {largest:g} the median range of the score is "
-        f"{_medians(results, 'symmetry', 'range', largest)}; over fresh draws it is "
-        f"{_medians(results, 'isotropy', 'range', largest)}."
+        f"{between(permuted)}; over fresh draws it is {between(drawn)}.",
+        {
+            f"median range over permutations, r = {largest:g}": permuted,
+            f"median range over fresh draws, r = {largest:g}": drawn,
+        },
     )
 
 
-def _topology(results: Results) -> str:
-    def share(network: str) -> str:
-        rho = results.metrics(network, "topology")["rho"].dropna()
-        return f"{100 * (rho.abs() < RHO_BAND).mean():.0f}%" if len(rho) else "none that is defined"
+def _topology(results: Results) -> Findings:
+    tables = {name: results.metrics(name, "topology")["rho"].dropna() for name in results.config.networks}
+    share = {name: 100 * float((rho.abs() < RHO_BAND).mean()) for name, rho in tables.items()}
+    return Findings(
+        f"|ρ| is below {RHO_BAND:g} in {between(share)}% of samples and radii.",
+        {f"samples and radii with |ρ| < {RHO_BAND:g}, %": share},
+    )
 
-    return f"Share of samples and radii with |ρ| below 0.1: {_each(results, share)}."
 
-
-def _lipschitz(results: Results) -> str:
-    def below(ratio: pd.Series) -> str:
-        return f"{100 * (ratio < 1).mean():.0f}%" if len(ratio) else "none that is defined"
-
-    found = {name: results.metrics(name, "lipschitz")["ratio"].dropna() for name in results.config.networks}
-    medians = _each(results, lambda name: number(float(found[name].median())))
-    return (
-        f"The median ratio is {medians}. Share of the ratios below 1, where a perturbed image comes closer: "
-        f"{_each(results, lambda name: below(found[name]))}."
+def _lipschitz(results: Results) -> Findings:
+    tables = {name: results.metrics(name, "lipschitz")["ratio"].dropna() for name in results.config.networks}
+    medians = {name: float(ratio.median()) for name, ratio in tables.items()}
+    below = {name: 100 * float((ratio < 1).mean()) for name, ratio in tables.items()}
+    return Findings(
+        f"The median ratio is {between(medians)}. {between(below)}% of the ratios are below 1, where a perturbed image "
+        "comes closer.",
+        {"median ratio": medians, "ratios below 1, %": below},
     )
 
 

@@ -6,7 +6,6 @@ import base64
 import gzip
 import importlib.resources
 import json
-import math
 from collections.abc import Hashable
 from typing import Any
 
@@ -14,6 +13,7 @@ import jinja2
 import pandas as pd
 
 from epsball.claims import SYMBOLS
+from epsball.findings import number
 
 
 def render(name: str, **values: Any) -> str:
@@ -37,11 +37,6 @@ def render(name: str, **values: Any) -> str:
     environment.globals["plotly"] = _plotly
     page: str = environment.get_template(name).render(**values)
     return page
-
-
-def number(value: float | None) -> str:
-    """Three significant digits; a dash where there is no number."""
-    return "–" if value is None or math.isnan(value) else f"{value:.3g}"
 
 
 def packed(data: object) -> str:

@@ -1,0 +1,57 @@
+"""What a chapter of the report says: a sentence or two made of the numbers, and the numbers, network by network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+NOTHING = "–"
+
+Cell = str | float | tuple[float, ...]  # in words, a number, or an estimate with the ends of its interval
+Row = Mapping[str, Cell]  # of a quantity, by network
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a chapter says.
+
+    Attributes:
+        text: sentences made of the numbers.
+        rows: the numbers, of each quantity, in words, for each network.
+    """
+
+    text: str
+    rows: Mapping[str, Row] = field(default_factory=dict)
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Head and rows of a table: a row a quantity, a column a network; a dash where there is no number."""
+        networks = list(dict.fromkeys(name for row in self.rows.values() for name in row))
+        cells = [[words, *(_shown(row.get(name, NOTHING)) for name in networks)] for words, row in self.rows.items()]
+        return ["", *networks], cells
+
+
+def _shown(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return cell
+    return interval(cell) if isinstance(cell, tuple) else number(cell)
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; a dash where there is no number."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    return f"{value:.3g}" if math.isfinite(value) else "∞" if value > 0 else "−∞"
+
+
+def interval(estimate: tuple[float, ...]) -> str:
+    """An estimate with its interval, from the three."""
+    return "{} ({} to {})".format(*map(number, estimate))
+
+
+def between(row: Row) -> str:
+    """The least and the most of networks' numbers, for a sentence: "0.1 to 0.3", or the one that all have."""
+    values = [cell[0] if isinstance(cell, tuple) else cell for cell in row.values() if not isinstance(cell, str)]
+    known = [value for value in values if not math.isnan(value)]
+    ends = dict.fromkeys(map(number, (min(known), max(known)))) if known else ["not measured"]
+    return " to ".join(ends)
