@@ -123,9 +123,9 @@ def test_what_is_left_is_said_once_there_is_a_basis(run: Run, monkeypatch: pytes
     run.start(8, "gather")
     clock[0] += 5
     run.say("job_finished", job_id=8)
-    # 2 × 25 s, 5 s, and 4 of the middle one of 10, 25 and 5 s.
+    # 2 × 25 s, 5 s, and 4 of 7.5 s, the lower quartile of 5, 10 and 25 s.
     run.monitor._say()
-    assert run.lines()[-1].endswith(f"about {monitor.clock(95 / (135 / 85))} left")
+    assert run.lines()[-1].endswith(f"about {monitor.clock(85 / (135 / 85))} left")
 
 
 def test_a_failed_job_that_is_tried_again_has_not_failed(run: Run) -> None:

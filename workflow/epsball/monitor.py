@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
+
 from epsball import progress
 
 _SECONDS_BETWEEN_LINES = 15.0
@@ -171,8 +173,9 @@ class Monitor(logging.Handler):
     def _left(self, standings: Mapping[int, progress.Standing | None]) -> float | None:
         """Seconds left: jobs of each stage at its pace so far, as many side by side as there were on average.
 
-        A stage that has finished none yet is taken to have the middle one of the other stages' paces: their mean would
-        be that of the passes, which are few and come first. A job at work tells by its log.
+        A stage that has finished none yet is taken to have the lower quartile of the other stages' paces: passes come
+        first and take longest, and most jobs after them take little more than their start. A job at work tells by its
+        log.
         """
         durations = [seconds for stage in self._finished.values() for seconds in stage]
         waiting = sum(self._totals.values()) - len(durations)
@@ -180,8 +183,9 @@ class Monitor(logging.Handler):
             return None
         now, work, busy = time.monotonic(), 0.0, sum(durations)
         paces = {stage: statistics.mean(seconds) for stage, seconds in self._finished.items()}
+        unknown = float(np.quantile(list(paces.values()), 0.25))
         for stage, total in self._totals.items():
-            pace = paces.get(stage, statistics.median(paces.values()))
+            pace = paces.get(stage, unknown)
             running = [number for number, job in self._running.items() if job.stage == stage]
             work += (total - self._done(stage) - len(running)) * pace
             for number in running:
