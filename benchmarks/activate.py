@@ -129,7 +129,7 @@ def stage(name: str, family: str, batch: int, compiled: bool, rate: float) -> di
             rate = passes_per_sample(ball, compute) / (seconds - forward.seconds)
             floored = passes_per_sample(ball, compute) / seconds
             rounds.append({"rate": rate, "÷ bare": rate / around / CORES, "with floor": floored / around / CORES})
-    return {"start-up": start_up / CORES, **pd.DataFrame(rounds).median().to_dict()}
+    return {"start-up": start_up / CORES, **dict(pd.DataFrame(rounds).median())}
 
 
 def plain(name: str) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Put the chapters of a run that goes beyond the paper into the documentation: python docs/beyond.py CONFIG, after it.
 
-Writes <run>.md: each chapter's figure, what it says in sentences made of the numbers, the numbers, and its caveat.
+Writes into <run>.md, below what is said there of the whole: each chapter's figure, what it says in sentences made of
+the numbers, the numbers, and its caveat.
 """
 
 from __future__ import annotations
@@ -14,26 +15,22 @@ from epsball.chapters import CHAPTERS
 from epsball.config import load_config
 from epsball.figures import names
 from epsball.results import Results
-from marked import table
+from marked import put, table
 
 DOCS = Path(__file__).parent
 
 
 def main(configuration: Path) -> None:
-    """Write the page of a run and copy its figures beside it."""
+    """Write the chapters of a run into its page and copy their figures beside it."""
     config = load_config(yaml.safe_load(configuration.read_text(encoding="utf-8")))
     folder = DOCS.parent / "results" / config.run
     results = Results(config, folder)
     claims = results.claims()
     samples = ", ".join(f"{len(results.samples(name))} {name}" for name in config.datasets)
     lines = [
-        f"# Beyond the paper: the run `{config.run}`",
-        "",
-        f"    snakemake --cores 2 --configfile config/{configuration.name}",
-        f"    python docs/beyond.py config/{configuration.name}",
-        "",
         f"Samples: {samples}. T = {config.ball.draws} draws, of which probes that ask the network itself look at "
-        f"{config.direct.draws}. This page is made from the run's tables. Brackets are 95% intervals over samples.",
+        f"{config.direct.draws}. Brackets are 95% intervals over samples; in sentences stand the least and the most of "
+        "the networks."
     ]
     for chapter in CHAPTERS:
         if chapter.figure in names(config):
@@ -43,7 +40,7 @@ def main(configuration: Path) -> None:
             lines += ["", f"## {chapter.title}", "", found.text, ""]
             lines += [*table(*found.table()), ""] if found.rows else []
             lines += [f"![{chapter.title}]({picture})", "", f"*{chapter.caveat}*"]
-    (DOCS / f"{config.run}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    put(DOCS / f"{config.run}.md", "chapters", lines)
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def test_chapters_say_what_the_tables_hold(run: Results) -> None:
     said = {chapter.figure: chapter.says(run, claims) for chapter in CHAPTERS}
     assert set(said) == {name for name in figures.FIGURES if name.startswith("beyond")}
     shown = {figure: dict(found.table()[1]) for figure, found in said.items() if len(found.table()[0]) == 2}
-    assert "ends at 0.4. In one step" in said["beyond_depth"].text
+    assert "ends at 0.4. Its largest fall in one step is 0.2." in said["beyond_depth"].text
     assert shown["beyond_depth"]["ρ at mixed norms at the end"] == "0.4"
     assert "off the measured one by 0% (median filter)" in said["beyond_frequency"].text
     assert "no boundary is met in 33.3% of the random directions" in said["beyond_boundary"].text

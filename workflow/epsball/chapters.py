@@ -148,11 +148,11 @@ def _depth(results: Results, claims: pd.DataFrame) -> Findings:
         rho = mixed.groupby("depth")["rho"].median()
         steps = rho.diff().dropna()
         layer, kind = mixed.loc[mixed["depth"] == steps.idxmin(), ["layer", "kind"]].iloc[0]
-        ends[network], losses[network] = float(rho.iloc[-1]), float(steps.min())
+        ends[network], losses[network] = float(rho.iloc[-1]), -float(steps.min())
         where[network] = f"{layer} ({kind})" if kind else str(layer)
     return Findings(
-        f"From 1 at the image, Mantel's ρ at mixed norms ends at {between(ends)}. In one step it changes by "
-        f"{between(losses)} at most.",
+        f"From 1 at the image, Mantel's ρ at mixed norms ends at {between(ends)}. Its largest fall in one step is "
+        f"{between(losses)}.",
         {
             "ρ at mixed norms at the end": ends,
             "largest fall in one step": losses,
