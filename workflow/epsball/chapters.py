@@ -118,7 +118,7 @@ def _frequency(results: Results, claims: pd.DataFrame) -> Findings:
     return Findings(
         f"The energy that Parseval's theorem predicts is off the measured one by {between(off)}% (median filter), and "
         f"from one permutation of independent noise to the next it varies by {between(spread)}%. Low-frequency noise "
-        f"leaves the first layer with more energy than its permutations, by a factor of {between(kept)}.",
+        f"leaves the first layer with the energy of its permutations times {between(kept)}.",
         {
             "Parseval's energy off the measured one, %": off,
             "variation from permutation to permutation, %": spread,
