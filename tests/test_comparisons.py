@@ -151,7 +151,8 @@ def test_chapters_say_what_the_tables_hold(run: Results) -> None:
 def test_a_sentence_has_the_least_and_the_most_of_networks() -> None:
     assert between({"a": 0.5, "b": (0.25, 0.1, 0.3), "c": np.nan}) == "0.25 to 0.5"
     assert between({"a": 0.5, "b": 0.5001}) == "0.5"
-    assert between({"a": "12 of 12"}) == "not measured"
+    assert between({"a": 1.0, "b": 2.0}, "%") == "1 to 2%"
+    assert between({"a": "12 of 12", "b": np.nan}, "%") == "not measured"
     assert between({"a": 1.0, "b": np.inf}) == "1 to ∞"
 
 

@@ -25,7 +25,7 @@ class Chapter:
     Attributes:
         title: of the chapter.
         figure: name of its figure; a run without it has no such chapter.
-        says: its numbers, from the tables of a run and from its claims.
+        says: sentences and numbers from the tables of a run and from its claims.
         caveat: how it misleads.
     """
 
@@ -116,8 +116,8 @@ def _frequency(results: Results, claims: pd.DataFrame) -> Findings:
         energy = mean.groupby("family")["measured"].sum()
         kept[network] = float(energy["coarse"] / energy["permuted_coarse"])
     return Findings(
-        f"The energy that Parseval's theorem predicts is off the measured one by {between(off)}% (median filter), and "
-        f"from one permutation of independent noise to the next it varies by {between(spread)}%. Low-frequency noise "
+        f"The energy that Parseval's theorem predicts is off the measured one by {between(off, '%')} (median filter), and "
+        f"from one permutation of independent noise to the next it varies by {between(spread, '%')}. Low-frequency noise "
         f"leaves the first layer with the energy of its permutations times {between(kept)}.",
         {
             "Parseval's energy off the measured one, %": off,
@@ -190,7 +190,7 @@ def _boundary(results: Results, claims: pd.DataFrame) -> Findings:
     flat = _judged(claims, "boundary against a flat one", _doubled)
     return Findings(
         f"The median of the smallest adversarial distance is {between(worst)}; no boundary is met in "
-        f"{between(missed)}% of the random directions. The ratio of random to worst distance, both cut where the "
+        f"{between(missed, '%')} of the random directions. The ratio of random to worst distance, both cut where the "
         f"search ended, is what a flat boundary gives times {between(flat)}.",
         {
             "smallest adversarial distance, median": worst,

@@ -49,9 +49,8 @@ def interval(estimate: tuple[float, ...]) -> str:
     return "{} ({} to {})".format(*map(number, estimate))
 
 
-def between(row: Row) -> str:
+def between(row: Row, unit: str = "") -> str:
     """The least and the most of networks' numbers, for a sentence: "0.1 to 0.3", or the one that all have."""
     values = [cell[0] if isinstance(cell, tuple) else cell for cell in row.values() if not isinstance(cell, str)]
     known = [value for value in values if not math.isnan(value)]
-    ends = dict.fromkeys(map(number, (min(known), max(known)))) if known else ["not measured"]
-    return " to ".join(ends)
+    return " to ".join(dict.fromkeys(map(number, (min(known), max(known))))) + unit if known else "not measured"

@@ -18,7 +18,7 @@ class ProbeChapter:
         probe: of the paper; the chapter's name.
         title: of the chapter.
         question: that the probe answers.
-        says: its numbers, from the tables of a run.
+        says: sentences and numbers from the tables of a run.
         caveat: how it misleads.
         charts: names of its charts, with what each shows.
         figures: names of its figures.
@@ -78,7 +78,7 @@ def _topology(results: Results) -> Findings:
     tables = {name: results.metrics(name, "topology")["rho"].dropna() for name in results.config.networks}
     share = {name: 100 * float((rho.abs() < RHO_BAND).mean()) for name, rho in tables.items()}
     return Findings(
-        f"|ρ| is below {RHO_BAND:g} in {between(share)}% of samples and radii.",
+        f"Share of samples and radii with |ρ| below {RHO_BAND:g}: {between(share, '%')}.",
         {f"samples and radii with |ρ| < {RHO_BAND:g}, %": share},
     )
 
@@ -88,8 +88,8 @@ def _lipschitz(results: Results) -> Findings:
     medians = {name: float(ratio.median()) for name, ratio in tables.items()}
     below = {name: 100 * float((ratio < 1).mean()) for name, ratio in tables.items()}
     return Findings(
-        f"The median ratio is {between(medians)}. {between(below)}% of the ratios are below 1, where a perturbed image "
-        "comes closer.",
+        f"The median ratio is {between(medians)}. Share of the ratios below 1, where a perturbed image comes closer: "
+        f"{between(below, '%')}.",
         {"median ratio": medians, "ratios below 1, %": below},
     )
 
