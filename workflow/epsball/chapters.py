@@ -116,9 +116,9 @@ def _frequency(results: Results, claims: pd.DataFrame) -> Findings:
         energy = mean.groupby("family")["measured"].sum()
         kept[network] = float(energy["coarse"] / energy["permuted_coarse"])
     return Findings(
-        f"The energy that Parseval's theorem predicts is off the measured one by {between(off, '%')} (median filter), and "
-        f"from one permutation of independent noise to the next it varies by {between(spread, '%')}. Low-frequency noise "
-        f"leaves the first layer with the energy of its permutations times {between(kept)}.",
+        f"The energy that Parseval's theorem predicts is off the measured one by {between(off, '%')} (median filter), "
+        f"and from one permutation of independent noise to the next it varies by {between(spread, '%')}. Low-frequency "
+        f"noise leaves the first layer with the energy of its permutations times {between(kept)}.",
         {
             "Parseval's energy off the measured one, %": off,
             "variation from permutation to permutation, %": spread,
