@@ -77,7 +77,8 @@ def test_linearised_is_the_first_order_expansion_of_a_square() -> None:
     x, v = image(), image(1) - 0.5
     passes.centre(x, 0)
     logits, features = passes((x + v)[None])
-    at, along = (x.flatten() @ square.a).item(), (v.flatten() @ square.a).item()
+    # In float64: float32 products round otherwise on another processor, by as much as is allowed below.
+    at, along = ((tensor.flatten().double() @ square.a.double()).item() for tensor in (x, v))
     assert logits[0].tolist() == pytest.approx([at**2 + 2 * at * along, at + along, -at - along], rel=1e-4)
     assert torch.equal(features, logits)
     exact, _ = passes.exact((x + v)[None])
