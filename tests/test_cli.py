@@ -20,6 +20,7 @@ from epsball import plan
 from epsball.cli import main
 from epsball.config import load_config
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 
@@ -103,6 +104,17 @@ def test_check_recognises_labels_off_by_one(
     Path("classes.txt").write_text(classes)
     assert main(["check", "mine.yaml"]) == 0
     assert sentence in capsys.readouterr().out
+
+
+def test_check_takes_the_weights_of_the_configuration_not_those_of_an_earlier_run(
+    tutorial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = Path("results/mine/networks/mine/weights.safetensors")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    state = torch.load("weights.pt", weights_only=True)
+    save_file({f"network.{name}": torch.zeros_like(value) for name, value in state.items()}, kept)
+    assert main(["check", "mine.yaml"]) == 0
+    assert "100%" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

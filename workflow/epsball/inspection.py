@@ -46,7 +46,9 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         pool = whole.spread(images)
         kept = folder / "networks" / spec.name / "weights.safetensors"
         trained = spec.training is None or kept.is_file()
-        network = weights.restore(spec, kept) if kept.is_file() else networks.open_network(spec)
+        # What a run has kept of any other may be of another configuration than this.
+        ours = spec.training is not None and kept.is_file()
+        network = weights.restore(spec, kept) if ours else networks.open_network(spec)
         row = {
             "network": spec.name,
             "dataset": spec.dataset,
