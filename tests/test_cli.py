@@ -16,11 +16,10 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT, pictures
-from epsball import plan
+from epsball import networks, plan, weights
 from epsball.cli import main
 from epsball.config import load_config
 from PIL import Image
-from safetensors.torch import save_file
 from torch import nn
 
 
@@ -109,10 +108,11 @@ def test_check_recognises_labels_off_by_one(
 def test_check_takes_the_weights_of_the_configuration_not_those_of_an_earlier_run(
     tutorial: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = Path("results/mine/networks/mine/weights.safetensors")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    state = torch.load("weights.pt", weights_only=True)
-    save_file({f"network.{name}": torch.zeros_like(value) for name, value in state.items()}, kept)
+    spec = load_config(yaml.safe_load(Path("mine.yaml").read_text())).networks["mine"]
+    blank = networks.build(spec, pretrained=True)
+    for parameter in blank.parameters():
+        nn.init.zeros_(parameter)
+    weights.save(blank, Path("results/mine/networks/mine/weights.safetensors"))
     assert main(["check", "mine.yaml"]) == 0
     assert "100%" in capsys.readouterr().out
 

@@ -45,10 +45,10 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         whole = open_pool(dataset, folder / "datasets" / dataset.name)
         pool = whole.spread(images)
         kept = folder / "networks" / spec.name / "weights.safetensors"
-        trained = spec.training is None or kept.is_file()
-        # What a run has kept of any other may be of another configuration than this.
-        ours = spec.training is not None and kept.is_file()
-        network = weights.restore(spec, kept) if ours else networks.open_network(spec)
+        # What a run has kept of a network that it does not train may be of another configuration than this.
+        ours = spec.training is not None
+        trained = not ours or kept.is_file()
+        network = weights.restore(spec, kept) if ours and trained else networks.open_network(spec)
         row = {
             "network": spec.name,
             "dataset": spec.dataset,
