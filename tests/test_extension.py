@@ -79,11 +79,11 @@ class Placed(nn.Module):
         return logits * (1 + 1e-3 * torch.arange(len(x), dtype=x.dtype)[:, None])
 
 
-@pytest.mark.parametrize("draws", [3, 7])
-def test_a_draw_keeps_its_place_in_its_batch(stages: Stages, draws: int) -> None:
+@pytest.mark.parametrize("few", [replace(MORE, draws=3), replace(MORE, draws=7), FEW])
+def test_a_draw_keeps_its_place_in_its_batch(stages: Stages, few: Ball) -> None:
     whole = stages.activate(Placed(), "uniform", stages.folder / "whole.zarr.zip", MORE, COMPUTE).load()
     grown = stages.folder / "grown.zarr.zip"
-    for spec in (replace(MORE, draws=draws), MORE):
+    for spec in (few, MORE):
         stages.activate(Placed(), "uniform", grown, spec, COMPUTE)
         files.keep(grown)
     xr.testing.assert_identical(whole, store.open_store(grown).load())

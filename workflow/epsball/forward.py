@@ -131,7 +131,7 @@ class Forward:
             logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that there is no GPU is known
             self._what += ", which 'compile: true' compiles by a C++ compiler,"
         self._exact: nn.Module | None = None
-        self._exact_size = compute.batch
+        self._exact_size = min(compute.batch, compute.floor_draws)
         self._exact_device = "cpu" if self.device == "mps" else self.device
 
     def centre(self, image: Tensor, label: int) -> None:
@@ -185,9 +185,8 @@ class Forward:
             # Plain layout: CPU convolutions in float64 are more than twice as fast in it.
             self._exact = copy.deepcopy(self._network).to(self._exact_device, torch.float64)
             self._exact = self._exact.to(memory_format=torch.contiguous_format)
-        size = min(self._exact_size, len(images))
         what = "forward pass in float64, for the noise floor,"
-        logits, features, self._exact_size = _in_parts(self._wide, images, size, what)
+        logits, features, self._exact_size = _in_parts(self._wide, images, self._exact_size, what)
         return logits, features
 
     def _wide(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
