@@ -168,6 +168,26 @@ def test_check_is_silent_about_a_network_that_guesses(
     assert "right, but" not in capsys.readouterr().out
 
 
+def test_check_says_where_the_layer_gives_the_logits(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path("mine.yaml").read_text()
+    Path("mine.yaml").write_text(text.replace("layer: net.3", "layer: net.4"))
+    assert main(["check", "mine.yaml"]) == 0
+    assert "mine: the output of layer 'net.4' is the logits; what enters the" in capsys.readouterr().out
+
+
+def test_check_keeps_its_rates_for_the_plan(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = ["plan", "mine.yaml", "--cores", "2"]
+    assert main(plan) == 0
+    assert "Of mine no rate is known" in capsys.readouterr().out
+    assert main(["check", "mine.yaml"]) == 0
+    header, row, *_ = capsys.readouterr().out.splitlines()
+    rate = float(row.split()[header.split().index("images/s")])
+    assert main(plan) == 0
+    shown = capsys.readouterr().out
+    assert "nominal, but measured for mine" in shown
+    assert f" {rate:.3g} " in shown
+
+
 def test_check_lists_layers_with_shapes(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "mine.yaml", "--layers", "mine"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -18,7 +18,7 @@ import pytest
 from conftest import pictures
 from epsball import images
 from epsball.config import DatasetSpec
-from epsball.datasets import download, imagenette, missing, open_pool, rendered, signs
+from epsball.datasets import download, imagenette, missing, open_pool, pool_size, rendered, signs
 from epsball.errors import EpsballError
 from PIL import Image
 from torchvision.datasets import GTSRB, Imagenette
@@ -42,6 +42,22 @@ def test_imagefolder_sorts_classes(tree: Path, dataset_spec: Make) -> None:
     assert list(pool.names) == ["ant/0.png", "ant/1.png", "bee/0.png", "bee/1.png"]
     assert pool.labels.tolist() == [0, 0, 1, 1]
     assert (pool.read(1) == pictures(2, 20)[0][1]).all()
+
+
+def test_hidden_folders_are_no_classes(tree: Path, dataset_spec: Make) -> None:
+    (tree / ".cache").mkdir()
+    Image.new("RGB", (20, 20)).save(tree / ".cache" / "0.png")
+    assert open_pool(dataset_spec("imagefolder", root=str(tree)), tree).names[0] == "ant/0.png"
+
+
+def test_images_on_disk_are_counted_for_the_plan(tree: Path, dataset_spec: Make) -> None:
+    np.savez(tree / "a.npz", images=np.zeros((7, 5, 5, 3), np.uint8), labels=np.zeros(7, int))
+    (tree / "b.npz").write_text("no arrays")
+    sizes = {
+        name: pool_size(dataset_spec(kind, root=str(tree / name)))
+        for name, kind in (("", "imagefolder"), ("gone", "imagefolder"), ("a.npz", "arrays"), ("b.npz", "arrays"))
+    }
+    assert sizes == {"": 4, "gone": 50_000, "a.npz": 7, "b.npz": 1000}
 
 
 def test_class_list_gives_the_order_of_outputs(tree: Path, dataset_spec: Make) -> None:

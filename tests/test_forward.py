@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import BALL, COMPUTE, Stages, conv_net
 from epsball.errors import EpsballError
-from epsball.forward import Forward, device
+from epsball.forward import Forward, device, inputs
 from epsball.networks import Network
 from torch import Tensor, nn
 
@@ -71,6 +71,13 @@ def test_a_network_that_cannot_do_float64() -> None:
         EpsballError, match="forward pass in float64, for the noise floor, fails: RuntimeError: expected"
     ):
         forward.exact(images)
+
+
+@pytest.mark.filterwarnings("error")
+def test_images_that_are_not_to_be_written() -> None:
+    pictures = np.full((2, 4, 4, 3), 255, np.uint8)
+    pictures.setflags(write=False)
+    assert torch.equal(inputs(pictures), torch.ones(2, 3, 4, 4))
 
 
 COMPILED = """

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -170,6 +171,16 @@ def test_a_job_says_a_line_once_though_a_library_configures_logging(
         logging.getLogger("epsball.survey").info("once")
     assert log.read_text().count("once") == 1
     assert "once" not in caplog.text, "the root logger, which pytest gives a handler, passes nothing on"
+
+
+def test_warnings_of_libraries_go_to_the_log_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "job.log"
+    with job(SimpleNamespace(log=[log], output=[], input=[], params={}, rule="measure", config={})):
+        warnings.warn("soon gone", FutureWarning, stacklevel=1)
+    assert "soon gone" in log.read_text()
+    assert "soon gone" not in capfd.readouterr().err
+    with pytest.warns(FutureWarning, match="later"):
+        warnings.warn("later", FutureWarning, stacklevel=1)
 
 
 @pytest.mark.parametrize(

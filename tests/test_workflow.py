@@ -109,6 +109,22 @@ def test_a_second_run_does_nothing(study: Study) -> None:
     assert study.run(BASE) == set()
 
 
+def test_what_is_removed_of_the_results_comes_back_from_what_is_there(study: Study) -> None:
+    removed = {"figures/fig4_topology.svg", "metrics/one/topology.parquet"}
+    for name in removed:
+        (study.folder / "results" / "small" / name).unlink()
+    made = study.run(BASE)
+    assert removed <= made
+    assert kinds(made) == {"figures", "metrics", "claims.tsv", "report.html"}
+
+
+def test_a_run_names_what_it_has_made_at_its_end(study: Study) -> None:
+    done = study.snakemake(BASE, "results/small/claims.tsv", "--force")
+    assert "Claims: results/small/claims.tsv" in done.stdout
+    assert "Report:" not in done.stdout
+    assert "Figures:" not in done.stdout
+
+
 def test_other_shards_and_other_company_give_the_same_tables(study: Study) -> None:
     alone = {**BASE, "run": "alone", "shard_size": 3, "networks": {"one": BASE["networks"]["one"]}}
     study.run(alone, "results/alone/claims.tsv")

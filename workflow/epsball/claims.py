@@ -60,6 +60,7 @@ class Claim:
         needs: further probes, of the network alone.
         across: whether its values are of all networks of a dataset together, whichever of them is asked for.
         applies: whether it can be said of a network.
+        radius: the one beside ε that it is about.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Claim:
     needs: tuple[str, ...] = ()
     across: bool = False
     applies: Callable[[Config, str], bool] = lambda config, network: True
+    radius: float | None = None
 
     def estimate(self, results: Results, network: str) -> Estimate | None:
         """The estimate of a network or a control, with its interval over samples."""
@@ -215,6 +217,7 @@ CLAIMS = (
         True,
         _more_anisotropic,
         median,
+        radius=1.0,
     ),
     Claim(
         "strongly anisotropic at 10",
@@ -224,6 +227,7 @@ CLAIMS = (
         True,
         _strongly_anisotropic,
         median,
+        radius=10.0,
     ),
     Claim(
         "not symmetric",
@@ -256,3 +260,12 @@ CLAIMS = (
 )
 
 STRONGLY = CLAIMS[3]
+
+
+def unanswered(config: Config) -> dict[float, list[str]]:
+    """Claims of the paper that a run says nothing of, by the radius that it lacks for them."""
+    found: dict[float, list[str]] = {}
+    for claim in CLAIMS:
+        if claim.radius is not None and claim.radius not in config.ball.radii:
+            found.setdefault(claim.radius, []).append(claim.name)
+    return found

@@ -128,8 +128,10 @@ prints a table, a row a network: parameters, features, images a second on one
 core, accuracy, and the share of images that are right above the threshold. An
 accuracy far below the published one means a wrong channel order, normalisation
 or class list; what it seems to be is said below the table, and how long a run
-takes. With --layers: a network's layers, for its key `layer`. Paths in the
-configuration are from the folder that you are in.
+takes. Such a hint is no error: the exit code is 1 only for what cannot run.
+With --layers: a network's layers, for its key `layer`. Paths in the
+configuration are from the folder that you are in. The rates are kept in
+results/<run>/rates.json, for `epsball plan` and the run.
 """,
     )
     _add_path(parser, "config", "the configuration, such as config/config.yaml")
@@ -144,14 +146,15 @@ def _add_plan(commands: Commands) -> None:
         _plan,
         "say what a run will cost",
         """\
-Say what a run will cost, from its configuration alone; nothing is loaded or
-computed.
+Say what a run will cost, from its configuration; no network is loaded, and
+nothing computed.
 
   epsball plan config/paper.yaml --cores 8
 
 prints for each network its forward passes and hours on a core and on a GPU, at
-nominal rates; disk, jobs and time of the whole; and the data that are not there
-yet. `snakemake -n` says it too, and which jobs there are left to do.
+the rate that `epsball check` or a run has measured, or at a nominal one; disk,
+jobs and time of the whole; and the data that are not there yet. `snakemake -n`
+says it too, and which jobs there are left to do.
 """,
     )
     _add_path(parser, "config", "the configuration, such as config/paper.yaml")
@@ -308,6 +311,7 @@ def _check(given: argparse.Namespace) -> None:
         for hint in filter(None, found["hint"]):
             print(f"\n{hint}")
         rates = dict(zip(found["network"], found["images/s"], strict=True))
+        plan.keep_rates(rates, folder)
         print(f"\nAt these rates the whole run takes about {plan.duration(config, 1, rates)}.")
 
 

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -99,7 +100,8 @@ def inputs(pictures: Pictures) -> Tensor:
     Returns:
         float32 (..., 3, height, width) in [0, 1].
     """
-    images = torch.from_numpy(pictures).movedim(-1, -3)
+    writable = np.require(pictures, requirements="W")  # which PyTorch wants, and those from Pillow are not
+    images = torch.from_numpy(writable).movedim(-1, -3)
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 

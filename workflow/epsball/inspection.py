@@ -18,8 +18,6 @@ from epsball.forward import Forward, configure, inputs
 from epsball.misreading import hint
 from epsball.survey import survey
 
-_NEARLY = 1e-4  # that probabilities which were computed in float32 sum up to 1
-
 
 def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, object]]:
     """Pass some images of its dataset through each network, with its weights.
@@ -61,14 +59,17 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         right = table["prediction"] == table["label"]
         above = right & (table["score"] > dataset.threshold)
         image = _image(pool)[None]
-        logits, _ = passes.exact(image)
-        said = hint(spec.name, network, config.compute, pool, table, logits.shape[1]) if trained else ""
-        if (logits >= 0).all() and abs(logits.sum() - 1) < _NEARLY:
-            said = f"{spec.name}: its outputs look like probabilities, expected logits; leave out its last softmax."
         start = time.perf_counter()
-        passes(image)  # which is filled up to a batch
+        logits, features = passes(image)  # which is filled up to a batch
         rate = config.compute.batch / (time.perf_counter() - start) / config.compute.threads
-        classes, units = networks.probe_shape(network.cpu(), image[0])
+        passes.exact(image)  # which a run will do
+        classes, units = logits.shape[1], features.shape[1]
+        said = hint(spec.name, network, config.compute, pool, table, classes) if trained else ""
+        if not said and torch.equal(logits, features):
+            said = (
+                f"{spec.name}: the output of layer '{spec.layer}' is the logits; what enters the classification layer "
+                "is the output of the one before it, or, with `layer` left out, the input of the last Linear module."
+            )
         if not said and trained and (expected := round(above.mean() * len(whole))) < dataset.samples:
             said = (
                 f"{spec.name}: {above.sum()} of {len(above)} images are right with a score above {dataset.threshold}, "

@@ -22,7 +22,7 @@ SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
 
 @contextlib.contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Log to a file, warnings to the terminal too; end with a sentence, no traceback, where the input is at fault.
+    """Log to a file, our warnings to the terminal too; end with a sentence, no traceback, where the input is at fault.
 
     A job whose Snakemake is killed ends too: the next one would run beside it.
 
@@ -42,6 +42,10 @@ def job(snakemake: Any) -> Iterator[None]:
         log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False  # a library may give the root logger a handler, and all would be said twice
+    libraries = logging.getLogger("py.warnings")
+    libraries.addHandler(handlers[0])
+    libraries.propagate = False
+    logging.captureWarnings(True)
     try:
         yield
         code = snakemake.params.get("code")
@@ -59,7 +63,9 @@ def job(snakemake: Any) -> Iterator[None]:
             log.exception("an error that epsball did not expect")
         sys.exit(1)
     finally:
-        log.propagate = True
+        logging.captureWarnings(False)
+        libraries.removeHandler(handlers[0])
+        log.propagate = libraries.propagate = True
         for handler in handlers:
             log.removeHandler(handler)
             handler.close()

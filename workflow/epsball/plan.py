@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from epsball import controls, families, probes
+from epsball import controls, families, files, probes
 from epsball.activation import exact_passes_per_sample, passes_per_sample
+from epsball.claims import unanswered
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import missing, pool_size, training_size
 from epsball.figures import names
@@ -37,6 +38,8 @@ _NOMINAL = {
     "torchvision:resnet50": _Nominal(13, 610, 2048),
 }
 _UNKNOWN = _Nominal(10, 600, 2048)
+
+_RATES = "rates.json"  # in a run's folder
 
 _EXACT_COST = 5  # a pass in float64 against one in float32
 _TRAINING_COST = 4  # a training step against a pass
@@ -72,14 +75,23 @@ def _nominal(spec: NetworkSpec) -> _Nominal:
     return _NOMINAL.get(spec.factory) or _NOMINAL.get(spec.factory.split(":", 1)[0], _UNKNOWN)
 
 
+def keep_rates(rates: Mapping[str, float], folder: Path) -> None:
+    """Keep images a second on one core, by network, for the plans of a run that has no cards yet."""
+    with contextlib.suppress(OSError):
+        files.write_text(folder / _RATES, json.dumps(dict(rates)) + "\n")
+
+
 def measured(config: Config, folder: Path) -> dict[str, float]:
-    """Images a second on one core of the networks that a run has a card of.
+    """Images a second on one core of the networks that a run has a card of, or that `epsball check` has measured.
 
     Args:
         config: of the run.
         folder: of the run.
     """
-    rates = {}
+    rates: dict[str, float] = {}
+    with contextlib.suppress(OSError, ValueError):
+        kept = json.loads((folder / _RATES).read_text(encoding="utf-8"))
+        rates = {name: kept[name] for name in config.networks if name in kept}
     for name in config.networks:
         with contextlib.suppress(OSError, ValueError, KeyError):
             card = json.loads((folder / "networks" / name / "card.json").read_text(encoding="utf-8"))
@@ -190,12 +202,19 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
     ]
     if guessed:
         lines.append(f"Of {', '.join(guessed)} no rate is known, so that may be far off; `epsball check` measures it.")
+    lines += [
+        f"Without radius {radius:g} there is no verdict on: {', '.join(names)}."
+        for radius, names in unanswered(config).items()
+    ]
     lines += [f"Not there yet: {lack}" for spec in config.datasets.values() if (lack := missing(spec)) is not None]
     return "\n".join(lines) + "\n"
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} hours"
+    minutes = max(1, round(seconds / 60))
+    if minutes < 120:
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    return f"{seconds / 3600:.1f} hours"
 
 
 def _jobs(config: Config) -> int:

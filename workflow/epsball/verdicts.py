@@ -44,7 +44,8 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
             if claim.across:
                 rows.append(_comparison(results, claim, network) | {"network": ALL_NETWORKS})
             else:
-                rows += [_comparison(results, claim, network), *_against_controls(results, claim, network)]
+                controls = [row | {"bound": COMPARED} for row in _against_controls(results, claim, network)]
+                rows += [_comparison(results, claim, network), *controls]
     return pd.DataFrame(rows)
 
 
@@ -121,7 +122,7 @@ def _most_networks(results: Results) -> dict[str, object]:
         "bound": "> 0.5",
         "samples": min((sizes[network.dataset] for network in networks), default=0),
     }
-    if not networks or 10.0 not in config.ball.radii:
+    if not networks or STRONGLY.radius not in config.ball.radii:
         return row | {"verdict": "not measured in this run" if networks else "illustration, no verdict"}
     measured = {network.name: STRONGLY.values(results, network.name) for network in networks}
     ranges = {name: values.to_numpy(float) for name, values in measured.items() if values is not None}

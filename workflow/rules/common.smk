@@ -281,6 +281,12 @@ def all_tables():
     return [f"{table}.parquet" for network in NETWORKS for table in measured(network)]
 
 
+def results():
+    """What a run is for; each file comes back where it was removed."""
+    drawn = [f"{RUN}/figures/{name}.{suffix}" for name in figures.names(CONFIG) for suffix in ("pdf", "svg", "png")]
+    return [f"{RUN}/report.html", f"{RUN}/claims.tsv", *drawn, *all_tables()]
+
+
 def caption(figure):
     """Text of a figure's caption."""
     return (WORKFLOW / "report" / f"{figure}.rst").read_text(encoding="utf-8")

@@ -146,8 +146,10 @@ def download(spec: DatasetSpec) -> None:
 
 
 def pool_size(spec: DatasetSpec) -> int:
-    """Images in a dataset's pool, as its configuration and kind have it; those on disk are not counted."""
-    size = int(spec.options.get("test", getattr(_kind(spec), "POOL", 1000)))
+    """Images in a dataset's pool: those on disk, or else as its configuration and kind have it."""
+    count = getattr(_kind(spec), "count", None)
+    found = count(spec) if count is not None and missing(spec) is None else None
+    size = found or int(spec.options.get("test", getattr(_kind(spec), "POOL", 1000)))
     return size if spec.limit is None else min(size, spec.limit)
 
 

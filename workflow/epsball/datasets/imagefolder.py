@@ -15,7 +15,7 @@ TERMS = "those of your images"
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".tif", ".tiff"}
 
-POOL = 50_000  # of ImageNet's validation tree; nothing is known of others before they are read
+POOL = 50_000  # of ImageNet's validation tree, for a plan before any images are there
 
 
 def missing(spec: DatasetSpec) -> str | None:
@@ -27,11 +27,30 @@ def missing(spec: DatasetSpec) -> str | None:
     return None
 
 
+def count(spec: DatasetSpec) -> int:
+    """Images on disk."""
+    root = Path(spec.options["root"])
+    return len(_images(root, _folders(root)))
+
+
+def _folders(root: Path) -> list[str]:
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _images(root: Path, folders: list[str]) -> list[Path]:
+    return [file for name in folders for file in sorted((root / name).iterdir()) if file.suffix.lower() in _SUFFIXES]
+
+
 def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     """See `epsball.datasets.open_pool`; a class is its folder's place in the list of classes, or in sorted order."""
     root = Path(spec.options["root"])
-    present = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-    classes = present
+    classes = present = _folders(root)
+    files = _images(root, present)
+    if not files and (elsewhere := next((file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES), None)):
+        raise EpsballError(
+            f"datasets.{spec.name}: no image is where it is looked for, {root}/<class>/<image>; one that is not: "
+            f"'{elsewhere}'; change root, or make a folder for each class"
+        )
     if "classes" in spec.options:
         path = Path(spec.options["classes"])
         try:
@@ -46,12 +65,6 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
             if name not in classes:
                 raise EpsballError(f"{path}: does not list '{name}', a folder of {root}; {nearest(name, classes)}")
     outputs = {name: number for number, name in enumerate(classes)}
-    files = [file for name in present for file in sorted((root / name).iterdir()) if file.suffix.lower() in _SUFFIXES]
-    if not files and (elsewhere := next((file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES), None)):
-        raise EpsballError(
-            f"datasets.{spec.name}: no image is where it is looked for, {root}/<class>/<image>; one that is not: "
-            f"'{elsewhere}'; change root, or make a folder for each class"
-        )
     return Pool(
         names=[str(file.relative_to(root)) for file in files],
         labels=np.array([outputs[file.parent.name] for file in files], dtype=np.int64),

@@ -13,6 +13,8 @@ from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, nearest
 from epsball.sources import source
 
+_NEARLY = 1e-5  # that probabilities which were computed in float32 sum up to 1
+
 
 def fetch(spec: NetworkSpec) -> Path | None:
     """Download a network's published weights where they are not there yet, and verify them.
@@ -140,7 +142,7 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
     """Number of classes and of feature units, from one image (3, height, width).
 
     Raises:
-        EpsballError: the network does not take such an image.
+        EpsballError: the network does not take such an image, or gives probabilities.
     """
     try:
         logits, features = network(image[None])
@@ -151,4 +153,6 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
         raise EpsballError(
             f"does not take an image of shape {tuple(image.shape)}: {type(error).__name__}: {first}"
         ) from None
+    if logits.shape[1] > 1 and (logits >= 0).all() and abs(logits.sum() - 1) < _NEARLY:
+        raise EpsballError("its outputs look like probabilities, expected logits; leave out its last softmax")
     return logits.shape[1], features.shape[1]
