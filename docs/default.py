@@ -33,7 +33,8 @@ def main() -> None:
     control = (
         "A low ρ by itself shows no folding: at one radius all distances are nearly equal, and there is little to "
         "correlate. Even a random linear projection of the image to as many numbers has a median ρ of at most "
-        f"{rho:.2f}, at any radius; these networks are below that, and so are [the linear functions that they are next to each sample](docs/beyond.md)."
+        f"{rho:.2f}, at any radius; these networks are below that, and so are [their linearisations at each "
+        "sample](docs/beyond.md)."
     )
     head = ["claim of the paper", *networks, "no difference shown from"]
     put(DOCS.parent / "README.md", "default run", [*table(head, rows), "", control])
