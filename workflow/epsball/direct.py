@@ -40,7 +40,7 @@ def measure_direct(
         scale: see `epsball.subject.Subject`.
     """
     # On a GPU derivatives of some operations, adaptive pooling for one, have no deterministic form.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     parts = []
     module = direct_probe(name)
     with Progress(f"{name} {network_name}", len(samples), "samples") as progress:

@@ -45,7 +45,7 @@ def configured(threads: int) -> Iterator[None]:
     before = torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
     products = torch.backends.cuda.matmul.allow_tf32
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    strict = torch.get_deterministic_debug_mode()
     _settle(threads)
     try:
         yield
@@ -54,13 +54,14 @@ def configured(threads: int) -> Iterator[None]:
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = before[1:]
         torch.backends.cuda.matmul.allow_tf32 = products
         torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
-        torch.use_deterministic_algorithms(strict, warn_only=warns)
+        torch.set_deterministic_debug_mode(strict)
         _allocate(_MMAPS, _TRIMMED)
 
 
 def _settle(threads: int) -> None:
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which imports the compiler besides: a second of every job.
+    torch.set_deterministic_debug_mode("error")
     # Costs a write of every activation and changes nothing.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
@@ -129,6 +130,7 @@ class Forward:
         self._run: Callable[[Tensor], tuple[Tensor, Tensor]] = self._network
         self._what = "forward pass"
         if compute.compile and self.device == "cpu":
+            torch.use_deterministic_algorithms(True)  # this tells the compiler
             self._run = torch.compile(self._network, dynamic=False, options={"freezing": True})
             logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that there is no GPU is known
             self._what += ", which 'compile: true' compiles by a C++ compiler,"
