@@ -168,7 +168,7 @@ def row(name: str) -> dict[str, object]:
     eager = {batch: apart(CORES, "bare", name, batch, False)["rate"] for batch in BATCHES}
     batch = max(BATCHES, key=eager.__getitem__)
     best = max(eager[batch], apart(CORES, "bare", name, batch, True)["rate"])
-    compiled = best > eager[batch]
+    compiled = bool(best > eager[batch])
     stages = {"uniform": apart(CORES, "stage", name, "uniform", batch, compiled, best)}
     slow = apart(1, "plain", name)["rate"]
     stages["permuted"] = apart(CORES, "stage", name, "permuted", batch, compiled, best)
