@@ -1,4 +1,4 @@
-"""What counts as a change of code."""
+"""What counts as a change of code, and what is recorded of a file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from epsball import provenance
+from epsball import provenance, records
 
 
 @pytest.fixture
@@ -71,3 +71,23 @@ def test_progress_cannot_change_a_number(library: Path) -> None:
     before = digest(library, "activate.py")
     edit(library, "progress.py", "= 5.0", "= 6.0")
     assert digest(library, "activate.py") == before
+
+
+def test_a_file_that_came_out_the_same_says_what_made_it_first_and_that_it_was_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made, given = Path("results/small/claims.tsv"), Path("mine.py")
+    made.parent.mkdir(parents=True)
+    made.write_text("the same")
+    digests = []
+    for code in ("first", "second"):
+        given.write_text(code)
+        digests.append(records.file_digest(given)[:16])
+        records.keep_configuration(Path("results/small"), {"run": "small"})
+        records.record([str(made)], [str(given)], "claims", code, {"run": "small"})
+    said = "\n".join(records.explain(made))
+    assert "by rule claims; made again, the same, 2" in said
+    assert f"mine.py, SHA-256 {digests[0]}" in said
+    assert digests[1] not in said
+    assert "claims first" in said

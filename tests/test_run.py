@@ -193,8 +193,8 @@ def test_controls_are_reached_by_their_name(folder: Path, tmp_path: Path) -> Non
         (lambda run: run.metrics("isotropy", "on"), "'on' is no network of run 'small'; did you mean 'one'?"),
         (lambda run: run.samples("signs"), "'signs' is no dataset of run 'small'; known: squares."),
         (lambda run: run.activations("one", "mixed"), "'mixed' is no family of run 'small'; known: permuted, uniform."),
-        (lambda run: run.claims, "claims.tsv' is not there; the run is not finished"),
-        (lambda run: run.card("one"), "card.json' is not there; the run is not finished"),
+        (lambda run: run.claims, "claims.tsv' is not there; the command that started the run goes on"),
+        (lambda run: run.card("one"), "card.json' is not there; the command that started the run goes on"),
     ],
 )
 def test_mistakes_are_one_sentence(run: Run, ask: Any, sentence: str) -> None:

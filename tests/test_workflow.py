@@ -179,6 +179,8 @@ def test_a_run_that_was_moved_is_complete_and_notices_changes(study: Study, tmp_
     study.run(BASE)
     elsewhere = Study(tmp_path / "elsewhere")
     shutil.copytree(study.folder / "results" / "small", elsewhere.folder / "results" / "small")
+    for path in (elsewhere.folder / "workflow").rglob("*"):
+        path.touch()  # as a fresh clone has them
     assert elsewhere.run(BASE) == set()
     made = elsewhere.run({**BASE, "mantel_permutations": 199}, "results/small/claims.tsv")
     assert kinds(made) == {"metrics", "claims.tsv"}
@@ -305,6 +307,8 @@ def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study
     assert time.monotonic() - start < 15
     assert process.returncode != 0
     assert "Traceback" not in out + err
+    assert "The run was stopped." in err
+    assert "The run has failed" not in err
     assert not list((root / "activations").rglob("*.zip"))
     # A job that was too slow to tidy up is ended; the next start does it.
     study.run({**config, "draws": 6}, "results/interrupted/perturbations/squares/uniform/0.zarr.zip")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import statistics
 import threading
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import TextIO
 
 import numpy as np
@@ -72,6 +74,7 @@ class Monitor(logging.Handler):
         self._running: dict[int, Job] = {}
         self._finished: dict[str, list[float]] = {}  # seconds of each job
         self._failed: dict[int, Job] = {}
+        self._interrupted, self._before = False, signal.getsignal(signal.SIGINT)
         self._news: list[str] = []  # stages that were completed since the last line
         self._said = ""
         self._start = time.monotonic()
@@ -87,6 +90,14 @@ class Monitor(logging.Handler):
             if terminal and logger.level > logging.DEBUG:
                 handler.addFilter(_is_not_summed_up)
         logger.addHandler(self)
+        # After Ctrl-C jobs that had no time to tidy up look as if they had failed.
+        if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGINT)):
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
+        if callable(self._before):
+            self._before(number, frame)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count a record of Snakemake's."""
@@ -118,13 +129,13 @@ class Monitor(logging.Handler):
             self._say()
 
     def end(self) -> list[Job]:
-        """Say the last line; jobs that failed."""
+        """Say the last line; jobs that failed, none where the run was stopped by Ctrl-C."""
         with self._turn:
             if not self._ended.is_set():
                 self._ended.set()
                 self._totals, self._open = self._plan()
                 self._say()
-        return list(self._failed.values())
+        return [] if self._interrupted else list(self._failed.values())
 
     @property
     def seconds(self) -> float:

@@ -196,6 +196,7 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
         f"Plan of run '{config.run}' (if all samples that are asked for are found; rates are nominal"
         f"{', but measured for ' + ', '.join(rates) if rates else ''}):",
         frame.to_string(index=False),
+        "Passes are those of the survey, the draws of each family, probes that ask the network, and controls.",
         "Disk: " + ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in bytes_of.items()) + ".",
         f"About {jobs} jobs, {duration(config, cores, rates)}, or "
         f"{_duration(sum(c.gpu_seconds for c in costs.values()))} on one GPU, from nothing.",

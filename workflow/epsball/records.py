@@ -48,7 +48,7 @@ def record(
 ) -> None:
     """Write the record of each file that a job has made.
 
-    A file that came out as it was keeps what is recorded of its making.
+    A file that came out as it was keeps what is recorded of its making, and has the time of the last one beside it.
 
     Args:
         outputs: the files, below ``results/<run>``.
@@ -73,7 +73,7 @@ def record(
             "versions": provenance.versions(),
         }
         if path.is_file() and (before := _read(path))["sha256"] == digest:
-            facts |= {name: before[name] for name in ("made", "code", "configuration", "versions")}
+            facts = {**before, "again": facts["made"]}
         files.write_text(path, json.dumps(facts, indent=1) + "\n")
 
 
@@ -110,7 +110,8 @@ def explain(path: Path) -> Iterator[str]:
     same = file_digest(path) == facts["sha256"]
     chain = {facts["file"]: facts, **_chain(run, facts)}
     yield f"{path}"
-    yield f"made           {facts['made']} by rule {facts['rule']}"
+    again = f"; made again, the same, {facts['again']}" if "again" in facts else ""
+    yield f"made           {facts['made']} by rule {facts['rule']}{again}"
     yield f"content        SHA-256 {facts['sha256'][:16]}, {'as recorded' if same else 'CHANGED since it was made'}"
     yield f"configuration  {_configuration_path(run, facts['configuration'])}"
     yield f"code           {', '.join(_codes(chain.values()))}"

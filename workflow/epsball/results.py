@@ -75,5 +75,8 @@ class Results:
     def _there(self, *parts: str) -> Path:
         path = self.folder.joinpath(*parts)
         if not path.is_file():
-            raise EpsballError(f"'{path}' is not there; the run is not finished: the command that started it goes on")
+            raise EpsballError(
+                f"'{path}' is not there; the command that started the run goes on where it is not finished; of a "
+                f"finished one `snakemake {path}`, with the same options, makes this file again"
+            )
         return path

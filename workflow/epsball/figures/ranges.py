@@ -70,7 +70,8 @@ def _panel(
     beyond = table[table["radius"] > 0]
     at_floor = beyond[quantity.range] <= FLOORS * beyond[quantity.floor]
     bottom = lowest_drawn(beyond[quantity.range], beyond[quantity.floor])
-    ax.set_ylim(bottom / 3, max(float(beyond[quantity.range].max()), bottom) * 3)
+    top = max(float(beyond[quantity.range].max()), bottom) * 3
+    ax.set_ylim(bottom / 1.5 / (top / bottom) ** 0.15, top)  # below all points there is room for a line of text
     for radius, rows in beyond.groupby("radius"):
         x = places[float(str(radius))] + style.spread(len(rows))
         y = rows[quantity.range].clip(lower=bottom).to_numpy()
