@@ -90,4 +90,4 @@ def test_a_file_that_came_out_the_same_says_what_made_it_first_and_that_it_was_m
     assert "by rule claims; made again, the same, 2" in said
     assert f"mine.py, SHA-256 {digests[0]}" in said
     assert digests[1] not in said
-    assert "claims first" in said
+    assert "code           first; with that of all it was made from " in said

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from epsball import networks, weights
+from epsball import networks, stats, weights
 from epsball.config import Config, NetworkSpec
 from epsball.datasets import Pool, open_pool
 from epsball.errors import EpsballError
@@ -70,11 +70,12 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
                 f"{spec.name}: the output of layer '{spec.layer}' is the logits; what enters the classification layer "
                 "is the output of the one before it, or, with `layer` left out, the input of the last Linear module."
             )
-        if not said and trained and (expected := round(above.mean() * len(whole))) < dataset.samples:
+        expected, low, high = (round(part * len(whole)) for part in stats.share(above))
+        if not said and trained and expected < dataset.samples:
             said = (
                 f"{spec.name}: {above.sum()} of {len(above)} images are right with a score above {dataset.threshold}, "
-                f"so of {len(whole)} about {expected} may be; {dataset.samples} samples are asked for. Lower "
-                "`threshold`, give more images, or do with fewer samples."
+                f"so of {len(whole)} about {expected} may be ({low} to {high} at 95%); {dataset.samples} samples are "
+                "asked for. Lower `threshold`, give more images, or do with fewer samples."
             )
         row |= {"units": units, "classes": classes, "images/s": round(rate, 1)}
         yield row | {

@@ -114,7 +114,8 @@ def explain(path: Path) -> Iterator[str]:
     yield f"made           {facts['made']} by rule {facts['rule']}{again}"
     yield f"content        SHA-256 {facts['sha256'][:16]}, {'as recorded' if same else 'CHANGED since it was made'}"
     yield f"configuration  {_configuration_path(run, facts['configuration'])}"
-    yield f"code           {', '.join(_codes(chain.values()))}"
+    codes = sorted({f"{entry['rule']} {entry['code']}" for entry in chain.values() if entry["code"]})
+    yield f"code           {facts['code']}; with that of all it was made from {provenance.digest(*codes)}"
     yield "versions       " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     states = {name: _state(run, name, digest) for name, digest in facts["inputs"].items()}
     if len(states) > _LISTED:
@@ -145,10 +146,6 @@ def _chain(run: Path, facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             found[name] = _read(path)
             waiting += found[name]["inputs"]
     return dict(sorted(found.items()))
-
-
-def _codes(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    return sorted({f"{entry['rule']} {entry['code']}" for entry in records if entry["code"]})
 
 
 def _state(run: Path, name: str, digest: str) -> str:
