@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
 from epsball.controls import compared, name_of
 from epsball.figures import style
@@ -54,4 +55,6 @@ def _panel(ax: Axes, results: Results, network: str, probe: str, column: str) ->
         ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
     else:
         ax.set_yscale("log")
-        ax.minorticks_off()
+        # Within a decade one label is none: a few between them, then.
+        ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        ax.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(2, 1)))
