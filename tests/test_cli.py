@@ -52,7 +52,7 @@ def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_check_shows_a_network_that_fits(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "mine.yaml"]) == 0
     header, row, _, duration = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"At these rates the whole run takes about \d+ minutes on 1 core\.", duration)
+    assert re.fullmatch(r"At these rates the whole run takes about \d+ minutes? on 1 core\.", duration)
     found = dict(zip(header.split(), row.split(maxsplit=9), strict=True))
     assert (found["network"], found["dataset"], found["images"]) == ("mine", "photos", "40")
     assert (found["parameters"], found["units"], found["classes"]) == (str(8 * 28 + 27), "8", "3")

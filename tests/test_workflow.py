@@ -455,7 +455,7 @@ def test_the_plan_comes_first(study: Study) -> None:
     assert done.returncode == 0
     plan = done.stderr.index("Plan of run 'small'")
     assert plan < (done.stderr + "Building DAG").index("Building DAG")
-    for word in ("forward passes", "Disk", "minutes"):
+    for word in ("forward passes", "Disk", "minute"):
         assert word in done.stderr
 
 
