@@ -37,6 +37,11 @@ SYMBOLS = {
 Values = pd.Series | pd.DataFrame  # a row a sample
 
 
+def given(verdicts: pd.Series) -> list[str]:
+    """Which of the verdicts there are, in the order of their symbols."""
+    return [verdict for verdict in SYMBOLS if (verdicts == verdict).any()]
+
+
 def lowest_drawn(ranges: pd.Series, floors: pd.Series) -> float:
     """Where ranges are drawn that are below it on a log axis: the smallest positive range or level of ten floors."""
     values = np.concatenate([ranges, FLOORS * floors])

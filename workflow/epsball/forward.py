@@ -135,7 +135,7 @@ class Forward:
             logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that there is no GPU is known
             self._what += ", which 'compile: true' compiles by a C++ compiler,"
         self._exact: nn.Module | None = None
-        self._exact_size = min(compute.batch, compute.floor_draws)
+        self._exact_size = compute.batch
         self._exact_device = "cpu" if self.device == "mps" else self.device
 
     def centre(self, image: Tensor, label: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from epsball.claims import SYMBOLS
+from epsball.claims import SYMBOLS, given
 from epsball.monitor import Job
 from epsball.results import COMPARED
 
@@ -27,9 +27,7 @@ def verdicts(claims: pd.DataFrame, asked: Mapping[str, int]) -> str:
     cells = own.assign(symbol=own["verdict"].map(SYMBOLS))
     table = cells.pivot_table(index="claim", columns="network", values="symbol", aggfunc="first").fillna("")
     table = table.loc[own["claim"].unique(), own["network"].unique()]
-    legend = ", ".join(
-        f"{symbol} {verdict}" for verdict, symbol in SYMBOLS.items() if (own["verdict"] == verdict).any()
-    )
+    legend = ", ".join(f"{SYMBOLS[verdict]} {verdict}" for verdict in given(own["verdict"]))
     samples = own[own["dataset"] != ""].drop_duplicates("dataset").set_index("dataset")["samples"]
     counts = ", ".join(f"{name} {count} of {asked[str(name)]} asked for" for name, count in samples.items())
     return "\n\n".join([f"The paper's claims: {legend}", *_tables(table), f"Samples: {counts}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import logging
@@ -147,10 +148,16 @@ def download(spec: DatasetSpec) -> None:
 
 def pool_size(spec: DatasetSpec) -> int:
     """Images in a dataset's pool: those on disk, or else as its configuration and kind have it."""
-    count = getattr(_kind(spec), "count", None)
-    found = count(spec) if count is not None and missing(spec) is None else None
+    found = _counted(spec.kind, spec.options["root"]) if "root" in spec.options and missing(spec) is None else None
     size = found or int(spec.options.get("test", getattr(_kind(spec), "POOL", 1000)))
     return size if spec.limit is None else min(size, spec.limit)
+
+
+@functools.cache
+def _counted(kind: str, root: str) -> int | None:
+    """Images on disk, of kinds that count them; a plan asks for each network anew, and a tree may have many files."""
+    count = getattr(importlib.import_module(KINDS[kind]), "count", None)
+    return None if count is None else count(Path(root))
 
 
 def training_size(spec: DatasetSpec) -> int:

@@ -27,9 +27,8 @@ def missing(spec: DatasetSpec) -> str | None:
     return None
 
 
-def count(spec: DatasetSpec) -> int:
+def count(root: Path) -> int:
     """Images on disk."""
-    root = Path(spec.options["root"])
     return len(_images(root, _folders(root)))
 
 

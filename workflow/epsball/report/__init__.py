@@ -14,7 +14,7 @@ import yaml
 
 from epsball import provenance, terms
 from epsball.chapters import CHAPTERS
-from epsball.claims import ALL_NETWORKS, ENOUGH_SAMPLES, SYMBOLS
+from epsball.claims import ALL_NETWORKS, ENOUGH_SAMPLES, given
 from epsball.config import Config
 from epsball.datasets import open_pool
 from epsball.figures import names
@@ -54,7 +54,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         radii=config.ball.radii,
         claims=[(name, _judged(rows)) for name, rows in claims.groupby("claim", sort=False)],
         matrices=_matrices(config, claims),
-        verdicts=[verdict for verdict in SYMBOLS if (claims["verdict"] == verdict).any()],
+        verdicts=given(claims["verdict"]),
         probe_chapters=chapters,
         beyond=beyond,
         other_figures=[figure for name, figure in figures.items() if name not in told],
