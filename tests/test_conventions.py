@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import epsball
+import pytest
 import yaml
 from conftest import ROOT
 
@@ -72,3 +76,18 @@ def test_the_guide_names_modules_that_exist() -> None:
     assert len(named) >= 9
     for name in named:
         assert (ROOT / "workflow" / "epsball" / name).is_file(), name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "scripts").glob("*.py")), ids=lambda path: path.stem)
+def test_a_script_imports_the_library_inside_its_job_which_is_there_at_once(path: Path) -> None:
+    """A Ctrl-C in the seconds that PyTorch takes would show its traceback otherwise."""
+    outside, _, inside = path.read_text(encoding="utf-8").partition("with job(snakemake):")
+    assert inside
+    assert re.findall(r"^(?:from|import) (\S+)", outside, re.MULTILINE) == ["pathlib", "typing", "epsball.job"]
+
+
+def test_the_frame_of_a_job_imports_no_package_outside_the_standard_library() -> None:
+    script = "import sys; before = set(sys.modules); import epsball.job; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    roots = {name.partition(".")[0] for name in done.stdout.split()}
+    assert roots - set(sys.stdlib_module_names) == {"epsball"}

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from epsball import records
 from epsball.errors import EpsballError
 
 SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
@@ -24,7 +23,8 @@ SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
 def job(snakemake: Any) -> Iterator[None]:
     """Log to a file, our warnings to the terminal too; end with a sentence, no traceback, where the input is at fault.
 
-    A job whose Snakemake is killed ends too: the next one would run beside it.
+    A job whose Snakemake is killed ends too: the next one would run beside it. A script imports the library inside,
+    so that a Ctrl-C while it does, or an error there, is told like any other.
 
     Args:
         snakemake: the object of that name in a script.
@@ -48,6 +48,8 @@ def job(snakemake: Any) -> Iterator[None]:
     logging.captureWarnings(True)
     try:
         yield
+        from epsball import records  # pandas takes its time: as above
+
         code = snakemake.params.get("code")
         records.record(snakemake.output, snakemake.input, snakemake.rule, code, snakemake.config)
     except EpsballError as error:

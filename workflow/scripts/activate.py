@@ -3,17 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import files, forward, provenance, weights
-from epsball.activation import activate
-from epsball.config import load_config
-from epsball.datasets import open_pool
 from epsball.job import job
-from epsball.selection import read_samples, shard_rows
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball import files, forward, provenance, weights
+    from epsball.activation import activate
+    from epsball.config import load_config
+    from epsball.datasets import open_pool
+    from epsball.selection import read_samples, shard_rows
+
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset
     [ball] = snakemake.params.ball

@@ -3,19 +3,20 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-from epsball import controls, files, forward, weights
-from epsball.controlling import measure_control
-from epsball.datasets import open_pool
 from epsball.job import job
-from epsball.normalisers import scales
-from epsball.probes import Context
-from epsball.selection import read_samples, shard_rows
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    import pandas as pd
+    from epsball import controls, files, forward, weights
+    from epsball.controlling import measure_control
+    from epsball.datasets import open_pool
+    from epsball.normalisers import scales
+    from epsball.probes import Context
+    from epsball.selection import read_samples, shard_rows
+
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset
     [ball] = snakemake.params.ball

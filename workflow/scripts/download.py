@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import files
-from epsball.datasets import download
 from epsball.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball import files
+    from epsball.datasets import download
+
     [dataset] = snakemake.params.dataset
     download(dataset)
     files.write_text(Path(snakemake.output.note), f"{dataset.options['root']}\n")

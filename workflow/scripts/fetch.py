@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import files, networks
 from epsball.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball import files, networks
+
     [network] = snakemake.params.network
     path = networks.fetch(network)
     files.write_text(Path(snakemake.output.note), f"{path or network.factory}\n")

@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import forward
-from epsball.datasets import open_pool
-from epsball.illustration import illustrate
 from epsball.job import job
-from epsball.selection import read_samples
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball import forward
+    from epsball.datasets import open_pool
+    from epsball.illustration import illustrate
+    from epsball.selection import read_samples
+
     [dataset] = snakemake.params.dataset
     [ball] = snakemake.params.ball
     [compute] = snakemake.params.compute

@@ -3,18 +3,19 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-from epsball import files
 from epsball.job import job
-from epsball.measurement import measure
-from epsball.normalisers import scales
-from epsball.probes import Context
-from epsball.selection import read_samples, shard_rows
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    import pandas as pd
+    from epsball import files
+    from epsball.measurement import measure
+    from epsball.normalisers import scales
+    from epsball.probes import Context
+    from epsball.selection import read_samples, shard_rows
+
     [ball] = snakemake.params.ball
     paths, wildcards = snakemake.input, snakemake.wildcards
     table = measure(

@@ -3,18 +3,19 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-from epsball import files, forward, weights
-from epsball.datasets import open_pool
-from epsball.direct import measure_direct
 from epsball.job import job
-from epsball.normalisers import scales
-from epsball.selection import read_samples, shard_rows
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    import pandas as pd
+    from epsball import files, forward, weights
+    from epsball.datasets import open_pool
+    from epsball.direct import measure_direct
+    from epsball.normalisers import scales
+    from epsball.selection import read_samples, shard_rows
+
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset
     [ball] = snakemake.params.ball

@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import forward
-from epsball.datasets import open_pool
 from epsball.job import job
-from epsball.preparation import prepare
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball import forward
+    from epsball.datasets import open_pool
+    from epsball.preparation import prepare
+
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset
     [compute] = snakemake.params.compute

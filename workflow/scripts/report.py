@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import files
 from epsball.job import job
-from epsball.report import report
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball import files
+    from epsball.report import report
+
     [config] = snakemake.params.config
     [captions] = snakemake.params.captions
     page = report(config, snakemake.params.run, captions)

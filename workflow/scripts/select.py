@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-from epsball import files
 from epsball.job import job
-from epsball.selection import read_samples, select
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    import pandas as pd
+    from epsball import files
+    from epsball.selection import read_samples, select
+
     [dataset] = snakemake.params.dataset
     names, paths = snakemake.params.networks, snakemake.input.surveys
     surveys = {name: pd.read_parquet(path) for name, path in zip(names, paths, strict=True)}

@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball import controls, files, forward, weights
-from epsball.datasets import open_pool
 from epsball.job import job
-from epsball.survey import survey
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball import controls, files, forward, weights
+    from epsball.datasets import open_pool
+    from epsball.survey import survey
+
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset
     [compute] = snakemake.params.compute
