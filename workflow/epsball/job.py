@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
@@ -71,6 +72,7 @@ def job(snakemake: Any) -> Iterator[None]:
         for handler in handlers:
             log.removeHandler(handler)
             handler.close()
+        gc.freeze()  # at its end Python would look through all objects of PyTorch for cycles, for a second
 
 
 def _end_with(parent: int) -> None:
