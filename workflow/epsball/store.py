@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -43,6 +43,7 @@ class StoreWriter:
         self._radii = radii
         self._folder = files.beside(path.with_suffix(".folder"))
         self._samples = 0
+        self._large: dict[str, zarr.Array[Any]] = {}  # kept open: to open one takes longer than to write a radius
 
     def __enter__(self) -> StoreWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,10 +57,9 @@ class StoreWriter:
             radius: its place.
             values: of that sample and radius.
         """
-        group = zarr.open_group(self._folder, mode="a", zarr_format=3)
         shape = (self._samples + 1, self._radii, *values.shape)
-        if name not in group:
-            group.create_array(
+        if name not in self._large:
+            self._large[name] = zarr.open_group(self._folder, mode="a", zarr_format=3).create_array(
                 name,
                 shape=shape,
                 chunks=(1, 1, *values.shape),
@@ -68,7 +68,7 @@ class StoreWriter:
                 dimension_names=["sample", "radius", *map(str, values.dims)],
                 attributes=values.attrs,
             )
-        array = cast(zarr.Array[Any], group[name])
+        array = self._large[name]
         if array.shape[0] <= self._samples:
             array.resize(shape)
         array[self._samples, radius] = values.values
