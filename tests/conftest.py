@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,13 @@ BALL = Ball(radii=(0.0, 0.1, 1.0, 3.0), epsilon=0.1, draws=12)
 UNIFORM, PERMUTED_BASE, PERMUTATION = range(3)  # streams of the noise
 CONTEXT = Context(1.0, 1.0, 199)
 COMPUTE = Compute(batch=5, threads=1, device="cpu", floor_draws=3)
+
+
+def recipe(target: str) -> list[str]:
+    """Lines that the Makefile runs for a target, once the environment is there."""
+    command = ["make", "-n", "-o", ".venv/.installed", target]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
 
 
 def pictures(count: int, size: int = SIZE, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The command line, on the tutorial of the README: a network and data of one's own, by configuration alone."""
+"""The command line, on the example of the documentation: a network and data of one's own, by configuration alone."""
 
 from __future__ import annotations
 
@@ -25,19 +25,29 @@ from torch import nn
 
 @pytest.fixture
 def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The README's tutorial, its blocks written to the files that it names, with data and weights that fit."""
+    """The example of the page on one's own network, with data and weights that fit."""
     monkeypatch.chdir(tmp_path)
-    section = (ROOT / "README.md").read_text().split("## Your own network")[1].split("\n## ")[0]
-    blocks = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", section, re.DOTALL)
+    write_example((ROOT / "docs" / "howto" / "own_network.md").read_text())
+    write_data(tmp_path)
+    return tmp_path
+
+
+def write_example(page: str) -> None:
+    """Write a page's blocks to the files that they name."""
+    blocks = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", page, re.DOTALL)
     assert {name for name, _ in blocks} == {"mine.py", "mine.yaml"}
     for name, text in blocks:
         Path(name).write_text(text)
-    images, labels = pictures(60, size=32, seed=3)
+
+
+def write_data(folder: Path, count: int = 60) -> None:
+    """Photographs, their class list, and weights of the example's network that are right on them."""
+    images, labels = pictures(count, size=32, seed=3)
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        folder = tmp_path / "photos" / ("red", "green", "blue")[label]
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).resize((40, 36)).save(folder / f"{number}.png")
-    Path("classes.txt").write_text("red\ngreen\nblue\n")
+        place = folder / "photos" / ("red", "green", "blue")[label]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).resize((40, 36)).save(place / f"{number}.png")
+    (folder / "classes.txt").write_text("red\ngreen\nblue\n")
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
     weight, head = torch.zeros(8, 3, 3, 3), torch.zeros(3, 8)
     for channel in range(3):
@@ -45,8 +55,7 @@ def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     net.load_state_dict(
         {"0.weight": weight, "0.bias": torch.ones(8), "4.weight": head, "4.bias": torch.zeros(3)}, strict=True
     )
-    torch.save(net.state_dict(), "weights.pt")
-    return tmp_path
+    torch.save(net.state_dict(), folder / "weights.pt")
 
 
 def test_check_shows_a_network_that_fits(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -316,6 +325,18 @@ def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_a_full_disk_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "--print-completion", "bash"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: No space left on device: ")
+    assert "make room and run the same command again" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_reader_that_has_enough_ends_it_without_a_traceback() -> None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
-from conftest import BALL, ROOT, Stages
+from conftest import BALL, ROOT, Stages, recipe
 from epsball import probes
 from epsball.config import load_config
 from torch import nn
@@ -46,8 +46,9 @@ class Page(HTMLParser):
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pages, as `make docs` builds them."""
     folder = tmp_path_factory.mktemp("pages") / "html"
-    options = ["-W", "--keep-going", "-n", "-q", "-j", "auto", "-b", "html"]
-    command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(folder)]
+    [line] = recipe("docs")
+    _, *options, _ = line.split()
+    command = [sys.executable, "-m", "sphinx", *options, str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder

@@ -173,6 +173,18 @@ def test_a_job_says_a_line_once_though_a_library_configures_logging(
     assert "once" not in caplog.text, "the root logger, which pytest gives a handler, passes nothing on"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_a_full_disk_ends_a_job_with_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for log in (tmp_path / "log", Path("/dev/full")):  # the second has no room for the log either
+        frame = job(SimpleNamespace(log=[log], output=[], input=[], params={}, rule="measure", config={}))
+        with pytest.raises(SystemExit) as ended, frame:
+            Path("/dev/full").write_text("a")
+        assert ended.value.code == 1
+        said = capfd.readouterr().err
+        assert "No space left on device" in said
+        assert "Traceback" not in said
+
+
 def test_warnings_of_libraries_go_to_the_log_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "job.log"
     with job(SimpleNamespace(log=[log], output=[], input=[], params={}, rule="measure", config={})):

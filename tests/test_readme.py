@@ -1,4 +1,4 @@
-"""Every command of the README is run, or what it would run is looked at where it takes long or needs a cluster."""
+"""Every command of the README is run, those that take long on configurations that take less."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, recipe
 from epsball.cli import main
-from study import Study
-from test_cli import tutorial  # noqa: F401 (a fixture)
+from reduced import clone
+from test_cli import write_data
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CLUSTER = "snakemake --workflow-profile profiles/slurm --configfile mine.yaml"
@@ -24,49 +24,92 @@ def commands() -> list[str]:
     """What the README tells to type: lines of indented blocks, and code in the text that begins with a program."""
     prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
     lines = [line.strip().split("  #")[0].strip() for line in prose.splitlines() if re.match(r" {4}\S", line)]
-    named = re.findall(r"`((?:make|snakemake|epsball) [^`]+)`", prose)
+    named = re.findall(r"`((?:make|snakemake|epsball|python) [^`]+)`", prose)
     return list(dict.fromkeys(" ".join(command.split()) for command in [*lines, *named]))
 
 
-MAKE = [command for command in commands() if command.startswith("make ")]
-SNAKEMAKE = [command for command in commands() if command.startswith("snakemake ")]
-# Of those that differ in their cores alone, or in -n, which the test adds, the first.
-PLANS = list({re.sub(r" (-n|--cores \w+)\b", "", command): command for command in reversed(SNAKEMAKE)}.values())
+PROGRAMS = ("make", "snakemake", "python", "epsball")
+ELSEWHERE = {
+    "make test": "this test is a part of it",
+    "make check": "a part of it",
+    "make docs": "tests/test_docs.py",
+    CLUSTER: "tests/test_slurm.py",
+}
 EPSBALL = [command for command in commands() if command.startswith("epsball ")]
+RUNS = [command for command in commands() if command not in {*ELSEWHERE, *EPSBALL, "make clean"}]
 
 
-def test_every_command_is_of_a_kind_that_is_tested() -> None:
-    assert set(commands()) == {*MAKE, *SNAKEMAKE, *EPSBALL}
-    assert {"make reproduce", "make test", "epsball check mine.yaml", CLUSTER} <= set(commands())
+def test_every_command_is_run() -> None:
+    assert all(command.split()[0] in PROGRAMS for command in commands())
+    assert {"make reproduce", "snakemake --cores N --configfile config/paper.yaml", "make clean"} <= set(commands())
+    assert set(ELSEWHERE) <= set(commands())
+    assert 'recipe("docs")' in (ROOT / "tests" / "test_docs.py").read_text(encoding="utf-8")
+    assert "profiles/slurm" in (ROOT / "tests" / "study.py").read_text(encoding="utf-8"), "run by tests/test_slurm.py"
 
 
-@pytest.mark.parametrize("command", MAKE)
-def test_make_knows_its_targets(command: str) -> None:
-    done = subprocess.run(["make", "-n", *command.split()[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
+def test_check_is_a_part_of_test() -> None:
+    tested = [line.split(" -n ")[0].split(".venv/bin/")[-1] for line in recipe("test")]
+    for line in recipe("check"):
+        assert line.split(" -n ")[0].removeprefix(".venv/bin/") in tested
+
+
+@pytest.fixture(scope="module")
+def cloned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the repository, its configurations reduced, with the ten lines and what they are about in it."""
+    folder = tmp_path_factory.mktemp("readme") / "epsball"
+    clone(folder)
+    for place in (folder, folder.parent):
+        ten_lines(place)
+    return folder
+
+
+def ten_lines(folder: Path) -> None:
+    """Write the README's own network, the project that it imports, its weights and images."""
+    blocks = re.findall(r"```(?:python|yaml)\n# (mine\S+)\n(.*?)```", README, re.DOTALL)
+    assert sum(bool(line.strip()) for _, text in blocks for line in text.splitlines()) == 10
+    for name, text in blocks:
+        (folder / name).write_text(text)
+    write_data(folder, count=6)  # all radii and draws of the paper, of few images
+    (folder / "my_project.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Sequential):\n    def __init__(self):\n        super().__init__("
+        "nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))\n"
+    )
+
+
+def run(command: str, folder: Path, root: Path) -> str:
+    """Run a command as the README has it; everything that it said."""
+    line = re.sub(r"\bN\b", "2", command).replace("/path/to/epsball", str(root))
+    environment = {**os.environ, "PYTHONPATH": str(root / "workflow"), "PATH": f"{root}/.venv/bin:{os.environ['PATH']}"}
+    if "bench" in command:
+        environment["TORCHDYNAMO_DISABLE"] = "1"  # compiling each network is the longest part
+    done = subprocess.run(shlex.split(line), cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", PLANS)
-@pytest.mark.usefixtures("tutorial")
-def test_snakemake_plans_the_run(command: str) -> None:
-    folder = Study(Path.cwd()).folder
-    arguments = shlex.split(re.sub(r"\bN\b", "2", command).replace("/path/to/epsball", str(ROOT)))
-    process = [sys.executable, "-m", *arguments, *([] if "-n" in arguments else ["-n"])]
-    environment = {**os.environ, "PYTHONPATH": str(folder / "workflow")}
-    done = subprocess.run(process, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    config = Path(
-        arguments[arguments.index("--configfile") + 1] if "--configfile" in arguments else "config/config.yaml"
-    )
-    networks = yaml.safe_load((folder / config).read_text(encoding="utf-8"))["networks"]
-    assert all(name in done.stderr for name in networks), "the plan names each network"
+@pytest.mark.parametrize("command", RUNS)
+def test_it_does_what_is_said(cloned: Path, command: str) -> None:
+    folder = cloned.parent if "--snakefile" in command else cloned
+    said = run(command, folder, cloned)
+    assert said
+    named = re.findall(r"--configfile (\S+)", command)
+    for config in ["config/config.yaml"] if command == "make reproduce" else named:
+        raw = yaml.safe_load((folder / config).read_text(encoding="utf-8"))
+        made = folder / "results" / raw["run"]
+        if " -n" in command:
+            assert all(name in said for name in raw["networks"]), "the plan names each network"
+        else:
+            assert (made / "report.html").stat().st_size > 100_000
+            assert len(list((made / "figures").glob("fig*.pdf"))) >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", EPSBALL)
-@pytest.mark.usefixtures("tutorial")
-def test_epsball_does_it(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_epsball_does_it(
+    cloned: Path, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(cloned)
     arguments = shlex.split(command)[1:]
     if len(arguments) == 1:  # a command's name alone
         with pytest.raises(SystemExit) as ended:
@@ -77,10 +120,13 @@ def test_epsball_does_it(command: str, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out
 
 
-def test_the_cluster_has_its_profile() -> None:
-    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
-    assert profile["executor"] == "slurm"
-    assert "profiles/slurm" in (ROOT / "tests" / "study.py").read_text(encoding="utf-8"), "run by tests/test_slurm.py"
+@pytest.mark.slow
+def test_clean_leaves_what_is_in_git(cloned: Path) -> None:
+    (cloned / "results" / "any").mkdir(parents=True, exist_ok=True)
+    run("make clean", cloned, cloned)
+    assert not any((cloned / "results").iterdir())
+    assert not (cloned / ".venv").exists()
+    assert (Path(sys.prefix) / "bin" / "snakemake").exists(), "what was linked in that folder"
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(((?!http|#)[^)]+)\)", README))))

@@ -20,7 +20,7 @@ import yaml
 
 from epsball import __version__
 from epsball.config import Config, load_config
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, full_disk, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever reads has enough, `head` for one; what is left is not to be flushed at the end either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if (said := full_disk(error)) is None:
+            raise
+        print(f"error: {said}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -17,3 +18,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known: {', '.join(names)}." if names else "none is known."
+
+
+def full_disk(error: BaseException) -> str | None:
+    """The sentence for a disk or a quota that is full; None for any other error."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"{error.strerror}: '{error.filename or 'results'}'; make room and run the same command again"
+    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import logging
 import os
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from epsball.errors import EpsballError
+from epsball.errors import EpsballError, full_disk
 
 SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
 
@@ -42,6 +41,7 @@ def job(snakemake: Any) -> Iterator[None]:
         handler.setFormatter(form)
         log.addHandler(handler)
     log.setLevel(logging.INFO)
+    logging.raiseExceptions = False  # a log that cannot be written is no error of its own
     log.propagate = False  # a library may give the root logger a handler, and all would be said twice
     libraries = logging.getLogger("py.warnings")
     libraries.addHandler(handlers[0])
@@ -59,9 +59,8 @@ def job(snakemake: Any) -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            said = f"error: {error.strerror}: '{error.filename or 'results'}'; make room and run the same command again"
-            log.error(said)
+        if said := full_disk(error):
+            log.error("error: %s", said)
         else:
             log.exception("an error that epsball did not expect")
         sys.exit(1)
@@ -71,7 +70,8 @@ def job(snakemake: Any) -> Iterator[None]:
         log.propagate = libraries.propagate = True
         for handler in handlers:
             log.removeHandler(handler)
-            handler.close()
+            with contextlib.suppress(OSError):  # what could not be written is still there to be
+                handler.close()
         gc.freeze()  # at its end Python would look through all objects of PyTorch for cycles, for a second
 
 

@@ -11,7 +11,7 @@ from epsball.config import Compute, load_config
 from epsball.controls import CONTROLS
 from epsball.families import FAMILIES
 from epsball.datasets import KINDS
-from epsball.errors import EpsballError
+from epsball.errors import EpsballError, full_disk
 
 
 @contextlib.contextmanager
@@ -21,6 +21,11 @@ def told():
         yield
     except EpsballError as error:
         print(f"\n{error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if (said := full_disk(error)) is None:
+            raise
+        print(f"\n{said}", file=sys.stderr)
         sys.exit(1)
 
 
