@@ -31,7 +31,11 @@ _LEAST: dict[str, Any] = {
 }
 # What each has less of, beside numbers.
 _LESS: dict[str, dict[str, Any]] = {
-    "config": {"networks": ["efficientnet-lite0", "aghdam2015"], "further_probes": ["alpha"], "controls": ["random-projection"]},
+    "config": {
+        "networks": ["efficientnet-lite0", "aghdam2015"],
+        "further_probes": ["alpha"],
+        "controls": ["random-projection"],
+    },
     "beyond": {"networks": ["ciresan2012-adversarial"], "controls": ["linearised", "identity"], "direct": {"draws": 3}},
     "sensitivity": {"networks": ["aghdam2015"]},
     "paper": {},

@@ -92,7 +92,11 @@ def run(command: str, folder: Path, root: Path) -> str:
 def test_it_does_what_is_said(cloned: Path, command: str) -> None:
     folder = cloned.parent if "--snakefile" in command else cloned
     said = run(command, folder, cloned)
-    assert said
+    if command.startswith("python docs/default.py"):
+        table = "| claim of the paper | aghdam2015 | no difference shown from |"
+        assert table in (folder / "README.md").read_text(encoding="utf-8")
+    else:
+        assert said
     named = re.findall(r"--configfile (\S+)", command)
     for config in ["config/config.yaml"] if command == "make reproduce" else named:
         raw = yaml.safe_load((folder / config).read_text(encoding="utf-8"))
