@@ -91,3 +91,11 @@ def test_a_rate_that_was_measured_counts(paper: Config, tmp_path: Path) -> None:
     assert "nominal, but measured for mine" in known
     assert plan.cost(config, own, 5000).core_seconds == pytest.approx(plan.cost(config, own).core_seconds / 500)
     assert plan.measured(config, tmp_path / "elsewhere") == {}
+
+
+@pytest.mark.parametrize("name", ["config", "paper", "beyond"])
+def test_the_table_fits_a_terminal_of_80_columns(name: str) -> None:
+    config = load_config(yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
+    table = [line for line in plan.describe(config, 2, {}).splitlines() if line.split()[0] in config.networks]
+    assert len(table) == len(config.networks)
+    assert max(map(len, table)) <= 80

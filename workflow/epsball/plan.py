@@ -178,16 +178,15 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
     guessed = [spec.name for spec in config.networks.values() if _nominal(spec) is _UNKNOWN and spec.name not in rates]
     frame = pd.DataFrame(
         {
-            "network": list(costs),
             "samples": [c.samples for c in costs.values()],
-            "forward passes": [f"{c.passes:,}" for c in costs.values()],
-            "in float64": [f"{c.exact:,}" for c in costs.values()],
-            "training images": [f"{c.training:,}" for c in costs.values()],
-            "at images/s": [f"{rates.get(spec.name, _nominal(spec).core):.3g}" for spec in config.networks.values()],
-            "core hours": [f"{c.core_seconds / 3600:.2f}" for c in costs.values()],
-            "GPU images/s": [f"{_nominal(spec).gpu:g}" for spec in config.networks.values()],
-            "GPU hours": [f"{c.gpu_seconds / 3600:.2f}" for c in costs.values()],
-        }
+            "passes": [f"{c.passes:,}" for c in costs.values()],
+            "float64": [f"{c.exact:,}" for c in costs.values()],
+            "trained": [f"{c.training:,}" for c in costs.values()],
+            "images/s": [f"{rates.get(spec.name, _nominal(spec).core):.3g}" for spec in config.networks.values()],
+            "core h": [f"{c.core_seconds / 3600:.2f}" for c in costs.values()],
+            "GPU h": [f"{c.gpu_seconds / 3600:.2f}" for c in costs.values()],
+        },
+        index=list(costs),
     )
     jobs, bytes_of = _jobs(config), disk(config)
     if not config.keep_activations:
@@ -195,8 +194,9 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
     lines = [
         f"Plan of run '{config.run}' (if all samples that are asked for are found; rates are nominal"
         f"{', but measured for ' + ', '.join(rates) if rates else ''}):",
-        frame.to_string(index=False),
-        "Passes are those of the survey, the draws of each family, probes that ask the network, and controls.",
+        frame.to_string(),
+        "Passes are images through the network: survey, draws of each family, controls, probes that ask it.",
+        "In float64 they are those behind the noise floor; images/s is on one core.",
         "Disk: " + ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in bytes_of.items()) + ".",
         f"About {jobs} jobs, {duration(config, cores, rates)}, or "
         f"{_duration(sum(c.gpu_seconds for c in costs.values()))} on one GPU, from nothing.",
