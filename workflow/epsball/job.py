@@ -70,7 +70,7 @@ def job(snakemake: Any) -> Iterator[None]:
         log.propagate = libraries.propagate = True
         for handler in handlers:
             log.removeHandler(handler)
-            with contextlib.suppress(OSError):  # what could not be written is still there to be
+            with contextlib.suppress(OSError):  # its last lines may not fit a full disk
                 handler.close()
         gc.freeze()  # at its end Python would look through all objects of PyTorch for cycles, for a second
 
