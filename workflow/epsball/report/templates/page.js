@@ -5,8 +5,8 @@
   const all = (selector) => [...document.querySelectorAll(selector)];
   root.classList.add("script");
 
-  // Without a script all folds are open; with one they start closed.
-  for (const fold of all("details.fold")) fold.open = false;
+  // Without a script all folds are open; with one they start closed, but for the first of a chapter of nothing else.
+  for (const fold of all("details.fold")) fold.open = fold.matches("#beyond > details:first-of-type");
 
   function element(name, attributes = {}, ...children) {
     const made = document.createElement(name);
