@@ -3,7 +3,7 @@ CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: help reproduce sensitivity test check lint docs soak test-slurm bench clean
+.PHONY: help reproduce sensitivity test check commands lint docs soak test-slurm bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ test: $(READY) lint ## environment, install, everything checked
 
 check: $(READY) lint ## what can be checked in under two minutes, for use while working
 	$(BIN)/pytest -n $(CORES) -m "not slow"
+
+commands: $(READY) ## every command of the README, with configurations reduced: 20 minutes on two cores
+	$(BIN)/pytest tests/test_readme.py -m "long or not long"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -36,7 +36,12 @@ ELSEWHERE = {
     CLUSTER: "tests/test_slurm.py",
 }
 EPSBALL = [command for command in commands() if command.startswith("epsball ")]
-RUNS = [command for command in commands() if command not in {*ELSEWHERE, *EPSBALL, "make clean"}]
+LONG = ("make sensitivity", "make bench")  # minutes, however little there is in them: `make commands`
+RUNS = [
+    pytest.param(command, marks=pytest.mark.long if command in LONG else ())
+    for command in commands()
+    if command not in {*ELSEWHERE, *EPSBALL, "make clean"}
+]
 
 
 def test_every_command_is_run() -> None:
@@ -51,6 +56,12 @@ def test_check_is_a_part_of_test() -> None:
     tested = [line.split(" -n ")[0].split(".venv/bin/")[-1] for line in recipe("test")]
     for line in recipe("check"):
         assert line.split(" -n ")[0].removeprefix(".venv/bin/") in tested
+
+
+@pytest.mark.parametrize("command", LONG)
+def test_make_knows_the_long_ones(command: str) -> None:
+    assert command in commands()
+    assert recipe(command.split()[1])
 
 
 @pytest.fixture(scope="module")
