@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 import yaml
 from conftest import ROOT
 from epsball import networks
@@ -83,8 +82,7 @@ def clone(folder: Path) -> None:
             # Among its readings are thresholds up to 0.999.
             spec = kept["aghdam2015"]
             del spec["training"]
-            module = networks.build(NetworkSpec("aghdam2015", "signs", spec["factory"]), pretrained=False)
-            spec["weights"] = _sure(module, folder / "sure.safetensors")
+            spec["weights"] = _sure(spec["factory"], folder / "sure.safetensors")
         path.write_text(yaml.safe_dump(raw), encoding="utf-8")
     for name, changes in _BENCHMARKS.items():
         path = folder / "benchmarks" / name
@@ -95,7 +93,7 @@ def clone(folder: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _supply(data: Path, networks: dict[str, Any]) -> None:
+def _supply(data: Path, specs: dict[str, Any]) -> None:
     """What the paper's configuration asks its user for: images, all of one class, and weights that say that class."""
     ids = [f"n{number:08}" for number in range(1000)]
     for name in ids:
@@ -106,17 +104,14 @@ def _supply(data: Path, networks: dict[str, Any]) -> None:
     frames = _images(data / "gtsrb" / "GTSRB" / "Final_Test" / "Images", "ppm", 4, side=30)
     rows = [f"{frame};{_SEEN}" for frame in frames]
     (data / "gtsrb" / "GT-final_test.csv").write_text("\n".join(["Filename;ClassId", *rows]))
-    for name, spec in networks.items():
+    for name, spec in specs.items():
         if spec["factory"].startswith("torchvision:"):
-            options = (
-                {"aux_logits": False, "transform_input": True, "init_weights": False} if name == "googlenet" else {}
-            )
-            module = torchvision.models.get_model(name, weights=None, **options)
-            spec["weights"] = _sure(module, data / f"{name}.safetensors")
+            spec["weights"] = _sure(spec["factory"], data / f"{name}.safetensors")
 
 
-def _sure(module: nn.Module, path: Path) -> str:
-    """Weights with which it is sure that every image is of that class, and a little moved by the image; their place."""
+def _sure(factory: str, path: Path) -> str:
+    """Weights with which a network is sure that all are of that class, and a little moved by the image; their place."""
+    module = networks.build(NetworkSpec("sure", "any", factory), pretrained=False)
     head = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
     with torch.no_grad():
         head.weight.mul_(1e-3)

@@ -27,17 +27,17 @@ from torch import nn
 def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The example of the page on one's own network, with data and weights that fit."""
     monkeypatch.chdir(tmp_path)
-    write_example((ROOT / "docs" / "howto" / "own_network.md").read_text())
+    write_example((ROOT / "docs" / "howto" / "own_network.md").read_text(), tmp_path)
     write_data(tmp_path)
     return tmp_path
 
 
-def write_example(page: str) -> None:
+def write_example(page: str, folder: Path) -> None:
     """Write a page's blocks to the files that they name."""
     blocks = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", page, re.DOTALL)
     assert {name for name, _ in blocks} == {"mine.py", "mine.yaml"}
     for name, text in blocks:
-        Path(name).write_text(text)
+        (folder / name).write_text(text)
 
 
 def write_data(folder: Path, count: int = 60) -> None:

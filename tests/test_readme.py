@@ -14,7 +14,7 @@ import yaml
 from conftest import ROOT, recipe
 from epsball.cli import main
 from reduced import clone
-from test_cli import write_data
+from test_cli import write_data, write_example
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CLUSTER = "snakemake --workflow-profile profiles/slurm --configfile mine.yaml"
@@ -47,8 +47,14 @@ RUNS = [
 def test_every_command_is_run() -> None:
     assert all(command.split()[0] in PROGRAMS for command in commands())
     assert {"make reproduce", "snakemake --cores N --configfile config/paper.yaml", "make clean"} <= set(commands())
+    assert {"make test", "epsball check mine.yaml", CLUSTER} <= set(commands())
     assert set(ELSEWHERE) <= set(commands())
     assert 'recipe("docs")' in (ROOT / "tests" / "test_docs.py").read_text(encoding="utf-8")
+
+
+def test_the_cluster_has_its_profile() -> None:
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
+    assert profile["executor"] == "slurm"
     assert "profiles/slurm" in (ROOT / "tests" / "study.py").read_text(encoding="utf-8"), "run by tests/test_slurm.py"
 
 
@@ -76,10 +82,9 @@ def cloned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ten_lines(folder: Path) -> None:
     """Write the README's own network, the project that it imports, its weights and images."""
-    blocks = re.findall(r"```(?:python|yaml)\n# (mine\S+)\n(.*?)```", README, re.DOTALL)
-    assert sum(bool(line.strip()) for _, text in blocks for line in text.splitlines()) == 10
-    for name, text in blocks:
-        (folder / name).write_text(text)
+    write_example(README, folder)
+    lines = [line for name in ("mine.py", "mine.yaml") for line in (folder / name).read_text().splitlines()]
+    assert sum(bool(line.strip()) for line in lines) == 10
     write_data(folder, count=6)  # all radii and draws of the paper, of few images
     (folder / "my_project.py").write_text(
         "from torch import nn\n\n\nclass Net(nn.Sequential):\n    def __init__(self):\n        super().__init__("
@@ -117,6 +122,11 @@ def test_it_does_what_is_said(cloned: Path, command: str) -> None:
         else:
             assert (made / "report.html").stat().st_size > 100_000
             assert len(list((made / "figures").glob("fig*.pdf"))) >= 6
+
+
+@pytest.mark.slow
+def test_the_cluster_s_run_is_planned_where_there_is_no_cluster(cloned: Path) -> None:
+    assert "mine" in run(f"{CLUSTER} -n", cloned, cloned), "the plan names each network"
 
 
 @pytest.mark.slow

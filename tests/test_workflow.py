@@ -298,7 +298,7 @@ def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would the run
     process = study.start(config)
     root = study.folder / "results" / "interrupted"
-    while len(begun := list((root / "activations").rglob(".*.unfinished"))) < 2:
+    while len(list((root / "activations").rglob(".*.unfinished"))) < 2:
         assert process.poll() is None
         time.sleep(0.05)
     start = time.monotonic()
@@ -309,7 +309,7 @@ def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study
     assert "Traceback" not in out + err
     assert "The run was stopped." in err
     assert "The run has failed" not in err
-    assert not any(path.with_name(path.name[1:].partition(".zip")[0] + ".zip").exists() for path in begun)
+    assert not list((root / "activations").rglob("*.zip"))
     # A job that was too slow to tidy up is ended; the next start does it.
     study.run({**config, "draws": 6}, "results/interrupted/perturbations/squares/uniform/0.zarr.zip")
     assert not list(root.rglob("*.unfinished"))

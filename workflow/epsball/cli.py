@@ -20,7 +20,7 @@ import yaml
 
 from epsball import __version__
 from epsball.config import Config, load_config
-from epsball.errors import EpsballError, full_disk, nearest
+from epsball.errors import EpsballError, nearest, sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,17 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _run(sys.argv[1:] if arguments is None else list(arguments))
         finally:
             sys.stdout.flush()  # here, where a closed pipe can be told
-    except EpsballError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         # Whoever reads has enough, `head` for one; what is left is not to be flushed at the end either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except OSError as error:
-        if (said := full_disk(error)) is None:
+    except (EpsballError, OSError) as error:
+        if (said := sentence(error)) is None:
             raise
         print(f"error: {said}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""The one exception that users are meant to read."""
+"""The one exception that users are meant to read, and what is said of it and of a full disk."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(names)}." if names else "none is known."
 
 
-def full_disk(error: BaseException) -> str | None:
-    """The sentence for a disk or a quota that is full; None for any other error."""
+def sentence(error: Exception) -> str | None:
+    """What is said of an error where a user can mend it: an `EpsballError`, a full disk or quota; None of any other."""
+    if isinstance(error, EpsballError):
+        return str(error)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"{error.strerror}: '{error.filename or 'results'}'; make room and run the same command again"
     return None

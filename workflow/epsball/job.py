@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from epsball.errors import EpsballError, full_disk
+from epsball.errors import sentence
 
 SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
 
@@ -53,19 +53,17 @@ def job(snakemake: Any) -> Iterator[None]:
 
         code = snakemake.params.get("code")
         records.record(snakemake.output, snakemake.input, snakemake.rule, code, snakemake.config)
-    except EpsballError as error:
-        log.error("error: %s", error)
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
-        if said := full_disk(error):
+        if (said := sentence(error)) is not None:
             log.error("error: %s", said)
         else:
             log.exception("an error that epsball did not expect")
         sys.exit(1)
     finally:
         logging.captureWarnings(False)
+        logging.raiseExceptions = True
         libraries.removeHandler(handlers[0])
         log.propagate = libraries.propagate = True
         for handler in handlers:

@@ -11,7 +11,7 @@ from epsball.config import Compute, load_config
 from epsball.controls import CONTROLS
 from epsball.families import FAMILIES
 from epsball.datasets import KINDS
-from epsball.errors import EpsballError, full_disk
+from epsball.errors import EpsballError, sentence
 
 
 @contextlib.contextmanager
@@ -19,11 +19,8 @@ def told():
     """End with our sentences alone: Snakemake would add places in its files and ours to any other exception."""
     try:
         yield
-    except EpsballError as error:
-        print(f"\n{error}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
-        if (said := full_disk(error)) is None:
+    except (EpsballError, OSError) as error:
+        if (said := sentence(error)) is None:
             raise
         print(f"\n{said}", file=sys.stderr)
         sys.exit(1)

@@ -173,7 +173,7 @@ CHARTS = {
     "isotropy_margin": Chart("range of the margin", _ranges("isotropy", "margin_range", "margin_floor"), log=True),
     "symmetry": Chart("range of the score", _ranges("symmetry", "range", "floor"), log=True),
     "topology": Chart("Mantel's ρ", _topology, band=RHO_BAND),
-    "lipschitz": Chart("local Lipschitz ratio", _lipschitz, log=True, line=1.0),  # it can be 1/200
+    "lipschitz": Chart("local Lipschitz ratio", _lipschitz, log=True, line=1.0),  # those of sign networks are near 0
 }
 
 
