@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -36,8 +37,10 @@ COMPUTE = Compute(batch=5, threads=1, device="cpu", floor_draws=3)
 
 def recipe(target: str) -> list[str]:
     """Lines that the Makefile runs for a target, once the environment is there."""
-    command = ["make", "-n", "-o", ".venv/.installed", target]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["make", "-n", "--no-print-directory", "-o", ".venv/.installed", target]
+    # Those of a `make test` that runs this are for its own targets.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
 

@@ -36,7 +36,8 @@ ELSEWHERE = {
     CLUSTER: "tests/test_slurm.py",
 }
 EPSBALL = [command for command in commands() if command.startswith("epsball ")]
-LONG = ("make sensitivity", "make bench")  # minutes, however little there is in them: `make commands`
+# Minutes, however little there is in them: `make commands`.
+LONG = ("make sensitivity", "make bench", "snakemake --cores N --configfile config/beyond.yaml")
 RUNS = [
     pytest.param(command, marks=pytest.mark.long if command in LONG else ())
     for command in commands()
@@ -62,12 +63,6 @@ def test_check_is_a_part_of_test() -> None:
     tested = [line.split(" -n ")[0].split(".venv/bin/")[-1] for line in recipe("test")]
     for line in recipe("check"):
         assert line.split(" -n ")[0].removeprefix(".venv/bin/") in tested
-
-
-@pytest.mark.parametrize("command", LONG)
-def test_make_knows_the_long_ones(command: str) -> None:
-    assert command in commands()
-    assert recipe(command.split()[1])
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +117,13 @@ def test_it_does_what_is_said(cloned: Path, command: str) -> None:
         else:
             assert (made / "report.html").stat().st_size > 100_000
             assert len(list((made / "figures").glob("fig*.pdf"))) >= 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", LONG)
+def test_the_long_ones_are_planned(cloned: Path, command: str) -> None:
+    assert command in commands()
+    assert run(f"{command} -n", cloned, cloned)
 
 
 @pytest.mark.slow

@@ -195,7 +195,7 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
         f"Plan of run '{config.run}' (if all samples that are asked for are found; rates are nominal"
         f"{', but measured for ' + ', '.join(rates) if rates else ''}):",
         frame.to_string(),
-        "Passes are images through the network: survey, draws of each family, controls, probes that ask it.",
+        "Passes are forward passes, of the survey, draws of each family, probes that ask the network, and controls.",
         "In float64 they are those behind the noise floor; images/s is on one core.",
         "Disk: " + ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in bytes_of.items()) + ".",
         f"About {jobs} jobs, {duration(config, cores, rates)}, or "
