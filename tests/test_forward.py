@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,14 @@ for layer in (None, "0"):
     torch.testing.assert_close(logits, plain_logits, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(features, plain_features, rtol=1e-5, atol=1e-6)
     print(logits.double().sum().item().hex(), features.double().sum().item().hex())
+
+convolution, *rest = conv_net()
+normalised = torch.nn.Sequential(convolution, torch.nn.BatchNorm2d(5), *rest).eval()
+forward = Forward(Network(normalised), compiled)
+logits, _ = forward(images)
+with torch.no_grad():
+    normalised[1].weight.zero_()
+assert torch.equal(forward(images)[0], logits), "weights are not constants of what is compiled"
 """
 
 
@@ -117,6 +126,30 @@ def test_compiled_passes_agree_and_are_the_same_in_every_process() -> None:
     assert one.returncode == 0, one.stderr
     assert one.stdout == other.stdout
     assert len(one.stdout.split()) == 4
+
+
+class Bright(nn.Module):
+    """Logits and features that are twice the brightness of the sample, which a compiler would compute once."""
+
+    brightness: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("brightness", torch.zeros(1, 1))
+
+    def centre(self, image: Tensor, label: int) -> None:
+        self.brightness.fill_(image.mean())
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        out = (2 * self.brightness).expand(len(x), 1) + 0 * x.mean()
+        return out, out
+
+
+def test_a_control_is_never_compiled() -> None:
+    forward = Forward(Bright(), replace(COMPUTE, compile=True))
+    for brightness in (0.25, 0.75):
+        forward.centre(torch.full((3, 6, 6), brightness), 0)
+        assert forward(torch.zeros(2, 3, 6, 6))[0].tolist() == [[2 * brightness]] * 2
 
 
 @pytest.mark.slow

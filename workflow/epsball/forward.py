@@ -129,9 +129,13 @@ class Forward:
         self._network = network.to(self.device).to(memory_format=torch.channels_last)
         self._run: Callable[[Tensor], tuple[Tensor, Tensor]] = self._network
         self._what = "forward pass"
-        if compute.compile and self.device == "cpu":
+        # What is compiled has the weights for constants; a control's are others around each sample.
+        if compute.compile and self.device == "cpu" and not isinstance(network, Centred):
+            from torch._inductor import config  # a second of every job
+
             torch.use_deterministic_algorithms(True)  # this tells the compiler
-            self._run = torch.compile(self._network, dynamic=False, options={"freezing": True})
+            # Around each pass, not an option of compile, which what traces the network does not see.
+            self._run = config.patch(freezing=True)(torch.compile(self._network, dynamic=False))
             logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that there is no GPU is known
             self._what += ", which 'compile: true' compiles by a C++ compiler,"
         self._exact: nn.Module | None = None
