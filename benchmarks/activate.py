@@ -4,7 +4,8 @@
 
 prints a row a network and writes table and figure into results/bench/. All rates are of the whole machine, taken in one
 run, with random weights; all but the last with a process on each core, each on one thread. A machine that others use
-too changes its pace: stage and bare passes take turns in the same process, and a ratio is the middle one of three.
+too changes its pace: stage and bare passes take turns in the same process, and a ratio is the middle one of three; the
+plain script runs before and after the stage that it is compared with.
 
 - bare: forward passes alone, the fastest of eager in two batch sizes, and compiled in the better one, channels last,
   with the stage's allocator;
@@ -54,7 +55,7 @@ FACTORIES = {
 BATCHES = (10, 20)
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DRAWS = 100
-SECONDS, ROUNDS = 3.0, 3
+SECONDS, ROUNDS = 2.5, 3
 PAPER = Ball(radii=(0.0, 0.1, *map(float, range(1, 21))), epsilon=0.1, draws=DRAWS)
 SHARD = 25  # samples, the default
 
@@ -108,28 +109,34 @@ def stage(name: str, family: str, batch: int, compiled: bool, rate: float) -> di
     compute = Compute(batch=batch, device="cpu", compile=compiled)
     configure(compute)
     forward = _Timed(opened(name), compute)
-    radii = range(1, 1 + min(21, max(1, round(SECONDS * rate / CORES / DRAWS))))
-    ball = Ball(radii=(0.0, *map(float, radii)), epsilon=1.0, draws=DRAWS)
+    passes = 1.5 * SECONDS * rate / CORES
+    radii = min(len(PAPER.radii) - 1, max(1, round(passes / DRAWS)))
+    samples = max(1, round(passes / DRAWS / radii))
+    ball = Ball(radii=tuple(map(float, range(1 + radii))), epsilon=1.0, draws=DRAWS)
     rounds: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        pixels = np.random.default_rng(0).integers(0, 256, (1, side(name), side(name), 3), dtype=np.uint8)
-        np.savez(Path(folder) / "noise.npz", images=pixels, labels=np.zeros(1, dtype=np.int64))
-        pool = open_pool(DatasetSpec("noise", "arrays", 1, 0.9, options={"root": f"{folder}/noise.npz"}), Path(folder))
-        table = pd.DataFrame({"sample": pool.names, "image": pool.names, "label": 0, "seed": 1, "shard": 0})
-        table["digest"] = [digest(pool.read(0))]
+        pixels = np.random.default_rng(0).integers(0, 256, (samples, side(name), side(name), 3), dtype=np.uint8)
+        np.savez(Path(folder) / "noise.npz", images=pixels, labels=np.zeros(samples, dtype=np.int64))
+        spec = DatasetSpec("noise", "arrays", samples, 0.9, options={"root": f"{folder}/noise.npz"})
+        pool = open_pool(spec, Path(folder))
+        table = pd.DataFrame(
+            {"sample": pool.names, "image": pool.names, "label": 0, "seed": range(samples), "shard": 0}
+        )
+        table["digest"] = [digest(pool.read(number)) for number in range(samples)]
         forward(torch.rand(batch, 3, side(name), side(name)))
         forward.exact(torch.rand(1, 3, side(name), side(name)))
         start_up = time.time() - psutil.Process().create_time()
-        begun = time.perf_counter()
+        begun, after = time.perf_counter(), _passes(forward, name)
         while not rounds or (len(rounds) < ROUNDS and time.perf_counter() - begun < 2 * ROUNDS * SECONDS):
-            before = _passes(forward, name)
+            before = after
             forward.seconds = 0.0
             start = time.perf_counter()
             activate(family, forward, table, pool, ball, compute, Path(folder) / f"{len(rounds)}.zarr.zip", {})
             seconds = time.perf_counter() - start
-            around = (before + _passes(forward, name)) / 2
-            rate = passes_per_sample(ball, compute) / (seconds - forward.seconds)
-            floored = passes_per_sample(ball, compute) / seconds
+            after = _passes(forward, name)
+            around = (before + after) / 2
+            rate = samples * passes_per_sample(ball, compute) / (seconds - forward.seconds)
+            floored = samples * passes_per_sample(ball, compute) / seconds
             rounds.append({"rate": rate, "÷ bare": rate / around / CORES, "with floor": floored / around / CORES})
     return {"start-up": start_up / CORES, **dict(pd.DataFrame(rounds).median())}
 
@@ -169,8 +176,9 @@ def row(name: str) -> dict[str, object]:
     batch = max(BATCHES, key=eager.__getitem__)
     best = max(eager[batch], apart(CORES, "bare", name, batch, True)["rate"])
     compiled = bool(best > eager[batch])
+    before = apart(1, "plain", name)["rate"]
     stages = {"uniform": apart(CORES, "stage", name, "uniform", batch, compiled, best)}
-    slow = apart(1, "plain", name)["rate"]
+    slow = (before + apart(1, "plain", name)["rate"]) / 2
     stages["permuted"] = apart(CORES, "stage", name, "permuted", batch, compiled, best)
     shard = SHARD * passes_per_sample(PAPER, Compute()) / best * CORES
     return {
