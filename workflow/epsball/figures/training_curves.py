@@ -29,6 +29,7 @@ def draw(results: Results) -> Figure:
         test = 100 * (survey["label"] == survey["prediction"]).mean()
         right.axhline(test, color="black", lw=1, label=f"test: {test:.1f}%")
         right.set_ylabel("accuracy, %")
+        right.set_ylim(top=min(right.get_ylim()[1], 100.5))
         for ax in (left, right):
             ax.set_xlabel("epoch")
             ax.set_xlim(0, card["training"]["epochs"] * 1.02)
