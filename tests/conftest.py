@@ -171,7 +171,7 @@ def sure_net(seed: int = 0) -> nn.Sequential:
 MINIMAL_RUN = load_config(
     {
         "radii": [1, 10],
-        "draws": 10,
+        "draws": 40,
         "bootstrap": 200,
         "datasets": {"mine": {"kind": "arrays", "root": "unused.npz"}},
         "networks": {"net": {"dataset": "mine", "factory": "a.b:c"}},
@@ -190,7 +190,9 @@ def write_run(
 ) -> None:
     """Tables of a run of one network: ranges 0, 0.001, then growing with each radius; permuted, twice that."""
     names = [f"s{number}" for number in range(samples)]
-    frame = pd.DataFrame({"sample": names, "image": names, "label": 0, "seed": 1, "shard": 0, "score_net": 0.995})
+    frame = pd.DataFrame(
+        {"sample": names, "image": names, "label": 0, "seed": 1, "shard": 0, "digest": names, "score_net": 0.995}
+    )
     write_table(folder / "samples" / "mine.csv", frame)
     rows = pd.DataFrame(
         [(name, radius, place) for name in names for place, radius in enumerate(radii)],

@@ -99,7 +99,7 @@ def test_class_lists_of_the_wrong_length(raw: dict[str, Any], tmp_path: Path) ->
 def test_weights_of_the_wrong_shape(raw: dict[str, Any], tmp_path: Path) -> None:
     torch.save({"1.weight": torch.ones(4, 108), "1.bias": torch.ones(4)}, tmp_path / "w.pt")
     raw["networks"]["net"]["weights"] = str(tmp_path / "w.pt")
-    with pytest.raises(EpsballError, match=r"networks.net: factory .* fails: RuntimeError: .*"):
+    with pytest.raises(EpsballError, match=r"networks.net: factory .* fails \(net.py, line \d+\): RuntimeError: .*"):
         check(load_config(raw), tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pandas as pd
 import pytest
 from conftest import write_run
 from epsball.cli import main
-from epsball.compare import compare, configuration_differences, page, summary
+from epsball.compare import compare, configuration_differences, others, page, summary
 from epsball.config import load_config
 from epsball.errors import EpsballError
-from epsball.files import write_table
+from epsball.files import write_table, write_text
 from epsball.records import keep_configuration, record
 from epsball.verdicts import judge
 
@@ -87,6 +88,23 @@ def test_what_one_run_alone_has_is_named(runs: tuple[Path, Path]) -> None:
     said = "\n".join(summary(both, configuration_differences(*runs)))
     assert f"In the second run alone: {len(more)} rows, of further less identity" in said
     assert "In “two” alone, and not compared: further less identity." in page(*runs)
+
+
+def test_other_weights_and_samples_are_named(runs: tuple[Path, Path]) -> None:
+    for run, digest, images in zip(runs, ("a", "b"), (["x", "y", "z"], ["y", "w"]), strict=True):
+        write_text(run / "networks" / "net" / "card.json", json.dumps({"digest": digest}))
+        write_table(run / "samples" / "mine.csv", pd.DataFrame({"digest": images}))
+    assert others(runs[0], runs[0]) == []
+    assert others(*runs) == ["Network net has other weights.", "Samples of mine: 3 and 2, of which 1 in both."]
+    assert "Network net has other weights." in page(*runs)
+
+
+def test_runs_without_a_network_in_common(runs: tuple[Path, Path]) -> None:
+    path = runs[1] / "claims.tsv"
+    table = pd.read_csv(path, sep="\t")
+    write_table(path, table.assign(network=table["network"].replace("net", "further")))
+    said = list(summary(compare(*runs), configuration_differences(*runs)))
+    assert said == ["Nothing to compare: no network of one run has the name and dataset of one of the other."]
 
 
 def test_the_command(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,7 +101,7 @@ def test_own_factory_with_args_and_weights(factory: Path, tmp_path: Path) -> Non
     ("name", "sentence"),
     [
         ("mak", "factory 'mak' does not exist in .*mine.py; did you mean 'make'"),
-        ("broken", "factory '.*' fails: RuntimeError: no luck"),
+        ("broken", r"factory '.*' fails \(mine.py, line \d+\): RuntimeError: no luck"),
         ("wrong", "returned int, expected a torch.nn.Module"),
     ],
 )

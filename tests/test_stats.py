@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from conftest import MINIMAL_RUN, write_run
 from epsball import stats
-from epsball.claims import ALL_NETWORKS, CLAIMS, log_ratio
+from epsball.claims import ALL_NETWORKS, CLAIMS, RHO_BAND, RHO_DRAWS, log_ratio
 from epsball.stats import Estimate
 from epsball.verdicts import judge
 from scipy import stats as scipy_stats
+from scipy.spatial.distance import pdist
 
 
 @pytest.mark.parametrize(("successes", "size"), [(0, 20), (7, 20), (20, 20), (299, 300)])
@@ -65,9 +66,22 @@ def test_log_ratios_of_zeros() -> None:
 )
 def test_verdicts(interval: Estimate, above: str, below: str) -> None:
     claim = replace(CLAIMS[0], bound=0.5)
-    assert claim.verdict(interval, 20) == above
-    assert replace(claim, above=False).verdict(interval, 20) == below
-    assert claim.verdict(interval, 19) == "illustration, no verdict"
+    assert claim.verdict(interval, 20, 29) == above
+    assert replace(claim, above=False).verdict(interval, 20, 29) == below
+    assert claim.verdict(interval, 19, 29) == "illustration, no verdict"
+    assert replace(claim, draws=30).verdict(interval, 20, 29) == "illustration, no verdict"
+
+
+@pytest.mark.parametrize("draws", [RHO_DRAWS - 1, RHO_DRAWS])
+def test_with_fewer_draws_chance_takes_rho_out_of_the_band(draws: int) -> None:
+    generator = np.random.default_rng(0)
+    noise = (generator.standard_normal((draws, 500)) for _ in range(10000))
+    on_a_sphere = (pdist(points / np.linalg.norm(points, axis=1, keepdims=True)) for points in noise)
+    rho = [np.corrcoef(one, other)[0, 1] for one, other in zip(on_a_sphere, on_a_sphere, strict=True)]
+    outside = np.mean(np.abs(rho) >= RHO_BAND)
+    expected = 2 * scipy_stats.norm.sf(RHO_BAND * np.sqrt(draws * (draws - 1) / 2))
+    assert outside == pytest.approx(expected, abs=0.01)
+    assert (expected < 0.05) == (draws >= RHO_DRAWS)
 
 
 def test_claims_on_tables_with_known_answers(tmp_path: Path) -> None:

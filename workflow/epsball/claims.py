@@ -20,6 +20,9 @@ ENOUGH_SAMPLES = 20
 FLOORS = 10
 
 RHO_BAND = 0.1  # of the paper, for |ρ|
+# With fewer, chance alone takes ρ of unrelated distances out of that band in more than one case of twenty: over
+# T (T - 1) / 2 pairs its standard deviation is √(2 / (T (T - 1))).
+RHO_DRAWS = 29
 
 ALL_NETWORKS = "all networks"
 
@@ -66,6 +69,7 @@ class Claim:
         across: whether its values are of all networks of a dataset together, whichever of them is asked for.
         applies: whether it can be said of a network.
         radius: the one beside ε that it is about.
+        draws: without as many, chance decides.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Claim:
     across: bool = False
     applies: Callable[[Config, str], bool] = lambda config, network: True
     radius: float | None = None
+    draws: int = 1
 
     def estimate(self, results: Results, network: str) -> Estimate | None:
         """The estimate of a network or a control, with its interval over samples."""
@@ -106,9 +111,9 @@ class Claim:
 
         return stats.bootstrap(len(both), less, results.config.bootstrap, results.config.seed)
 
-    def verdict(self, estimate: Estimate, samples: int) -> str:
-        """Holds, does not hold, undecided, or none for too few samples."""
-        if samples < ENOUGH_SAMPLES:
+    def verdict(self, estimate: Estimate, samples: int, draws: int) -> str:
+        """Holds, does not hold, undecided, or none for too few samples or draws."""
+        if samples < ENOUGH_SAMPLES or draws < self.draws:
             return "illustration, no verdict"
         if estimate.low > self.bound:
             return "holds" if self.above else "does not hold"
@@ -252,6 +257,7 @@ CLAIMS = (
         True,
         _topology_changed,
         _share_of_counts,
+        draws=RHO_DRAWS,
     ),
     Claim(
         "locally a contraction",
@@ -267,10 +273,12 @@ CLAIMS = (
 STRONGLY = CLAIMS[3]
 
 
-def unanswered(config: Config) -> dict[float, list[str]]:
-    """Claims of the paper that a run says nothing of, by the radius that it lacks for them."""
-    found: dict[float, list[str]] = {}
+def unanswered(config: Config) -> dict[str, list[str]]:
+    """Claims of the paper without a verdict in a run, by what it lacks for them, in words."""
+    found: dict[str, list[str]] = {}
     for claim in CLAIMS:
         if claim.radius is not None and claim.radius not in config.ball.radii:
-            found.setdefault(claim.radius, []).append(claim.name)
+            found.setdefault(f"radius {claim.radius:g}", []).append(claim.name)
+        if config.ball.draws < claim.draws:
+            found.setdefault(f"{claim.draws} draws", []).append(claim.name)
     return found

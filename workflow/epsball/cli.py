@@ -261,7 +261,9 @@ def _compare(given: argparse.Namespace) -> None:
     from epsball import compare, files
 
     runs = given.run_a, given.run_b
-    print("\n".join(compare.summary(compare.compare(*runs), compare.configuration_differences(*runs))))
+    table = compare.compare(*runs)
+    lines = compare.summary(table, compare.configuration_differences(*runs), compare.others(*runs))
+    print("\n".join(lines))
     if given.html:
         files.write_text(given.html, compare.page(*runs))
         print(f"\nPage: {given.html}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterator, Mapping
+import json
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from epsball import records
+from epsball.claims import ALL_NETWORKS
 from epsball.config import load_config
 from epsball.errors import EpsballError
 from epsball.findings import number
@@ -69,13 +71,40 @@ def configuration_differences(run_a: Path, run_b: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["key", "a", "b"], dtype=object)
 
 
-def summary(table: pd.DataFrame, differences: pd.DataFrame) -> Iterator[str]:
+def others(run_a: Path, run_b: Path) -> list[str]:
+    """What has one name in two runs and is not the same: networks by their weights' digest, samples by their pixels'.
+
+    Returns:
+        A sentence each.
+    """
+    said = []
+    for card in sorted(run_a.glob("networks/*/card.json")):
+        beside = run_b / card.relative_to(run_a)
+        if beside.is_file() and json.loads(card.read_text())["digest"] != json.loads(beside.read_text())["digest"]:
+            said.append(f"Network {card.parent.name} has other weights.")
+    for table in sorted(run_a.glob("samples/*.csv")):
+        beside = run_b / table.relative_to(run_a)
+        if beside.is_file():
+            one, other = (set(pd.read_csv(path)["digest"]) for path in (table, beside))
+            if one != other:
+                said.append(
+                    f"Samples of {table.stem}: {len(one)} and {len(other)}, of which {len(one & other)} in both."
+                )
+    return said
+
+
+def summary(table: pd.DataFrame, differences: pd.DataFrame, others: Sequence[str] = ()) -> Iterator[str]:
     """Say in lines what two runs differ in.
 
     Args:
         table: of `compare`.
         differences: of `configuration_differences`.
+        others: of `others`.
     """
+    if not _met(table)[table["network"] != ALL_NETWORKS].any():
+        yield "Nothing to compare: no network of one run has the name and dataset of one of the other."
+        return
+    yield from others
     yield f"Keys of the configuration that differ: {len(differences) or 'none'}"
     yield from (f"  {row.key}: {_shown(row.a)} → {_shown(row.b)}" for row in differences.itertuples())
     changed = table[table["changed"]]
@@ -97,6 +126,7 @@ def page(run_a: Path, run_b: Path) -> str:
     return render(
         "compare.html.j2",
         runs=[run_a.resolve().name, run_b.resolve().name],
+        others=others(run_a, run_b),
         differences=[
             (row.key, _shown(row.a), _shown(row.b)) for row in configuration_differences(run_a, run_b).itertuples()
         ],

@@ -75,7 +75,8 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
             said = (
                 f"{spec.name}: {above.sum()} of {len(above)} images are right with a score above {dataset.threshold}, "
                 f"so of {len(whole)} about {expected} may be ({low} to {high} at 95%); {dataset.samples} samples are "
-                "asked for. Lower `threshold`, give more images, or do with fewer samples."
+                f"asked for. If {right.mean():.0%} right is less than you know of the network, check normalisation and "
+                "class list. If not, lower `threshold`, give more images, or do with fewer samples."
             )
         row |= {"units": units, "classes": classes, "images/s": round(rate, 1)}
         yield row | {

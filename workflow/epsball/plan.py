@@ -182,7 +182,7 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
             "passes": [f"{c.passes:,}" for c in costs.values()],
             "float64": [f"{c.exact:,}" for c in costs.values()],
             "trained": [f"{c.training:,}" for c in costs.values()],
-            "images/s": [f"{rates.get(spec.name, _nominal(spec).core):.3g}" for spec in config.networks.values()],
+            "images/s": [f"{rates.get(spec.name, _nominal(spec).core):.1f}" for spec in config.networks.values()],
             "core h": [f"{c.core_seconds / 3600:.2f}" for c in costs.values()],
             "GPU h": [f"{c.gpu_seconds / 3600:.2f}" for c in costs.values()],
         },
@@ -204,8 +204,7 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
     if guessed:
         lines.append(f"Of {', '.join(guessed)} no rate is known, so that may be far off; `epsball check` measures it.")
     lines += [
-        f"Without radius {radius:g} there is no verdict on: {', '.join(names)}."
-        for radius, names in unanswered(config).items()
+        f"Without {lack} there is no verdict on: {', '.join(names)}." for lack, names in unanswered(config).items()
     ]
     lines += [f"Not there yet: {lack}" for spec in config.datasets.values() if (lack := missing(spec)) is not None]
     return "\n".join(lines) + "\n"

@@ -96,7 +96,9 @@ def eligible(survey: pd.DataFrame, threshold: float) -> pd.Series:
 def _reach(network: str, survey: pd.DataFrame, threshold: float) -> str:
     right = int((survey["prediction"] == survey["label"]).sum())
     above = int(eligible(survey, threshold).sum())
-    return f"{network}: {right} right, {above} above the threshold, best score {survey['score'].max():.4f}"
+    best = survey["score"].max()
+    shown = f"{best:.4f}" if best < 0.9999 else f"1 - {1 - best:.1g}"
+    return f"{network}: {right} right, {above} above the threshold, best score {shown}"
 
 
 def shards(samples: pd.DataFrame) -> list[int]:

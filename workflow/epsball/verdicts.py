@@ -51,7 +51,8 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
 
 def _row(results: Results, claim: Claim, network: str) -> dict[str, object]:
     row, estimate = _about(results, claim, network), claim.estimate(results, network)
-    verdict = claim.verdict(estimate, _samples(results, network)) if estimate else "not measured in this run"
+    samples, draws = _samples(results, network), results.config.ball.draws
+    verdict = claim.verdict(estimate, samples, draws) if estimate else "not measured in this run"
     return row | _estimated(estimate) | {"verdict": verdict}
 
 
@@ -137,7 +138,7 @@ def _most_networks(results: Results) -> dict[str, object]:
         return float(np.mean(strong))
 
     estimate = stats.bootstrap(largest, most, config.bootstrap, config.seed)
-    return row | _estimated(estimate) | {"verdict": claim.verdict(estimate, ENOUGH_SAMPLES)}
+    return row | _estimated(estimate) | {"verdict": claim.verdict(estimate, ENOUGH_SAMPLES, config.ball.draws)}
 
 
 def _differs(difference: Estimate | None, samples: int) -> str:

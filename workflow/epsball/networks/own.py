@@ -8,6 +8,7 @@ import importlib.util
 import pickle
 import sys
 import textwrap
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -61,7 +62,7 @@ def _module(place: str) -> ModuleType:
         try:
             spec.loader.exec_module(module)
         except Exception as error:
-            raise EpsballError(f"factory's file '{place}' fails: {type(error).__name__}: {error}") from error
+            raise EpsballError(f"factory's file '{place}' fails{_where(error, path.parent)}: {_told(error)}") from error
         return module
     try:
         return importlib.import_module(place)
@@ -99,8 +100,22 @@ def _built(spec: NetworkSpec, module: ModuleType) -> nn.Module:
             "weights_only=True loads; save them with torch.save(module.state_dict(), path)"
         ) from error
     except Exception as error:
-        told = textwrap.shorten(str(error), 300)
-        raise EpsballError(f"factory '{spec.factory}' fails: {type(error).__name__}: {told}") from error
+        where = _where(error, Path(str(module.__file__)).parent)
+        raise EpsballError(f"factory '{spec.factory}' fails{where}: {_told(error)}") from error
     if not isinstance(network, nn.Module):
         raise EpsballError(f"factory '{spec.factory}' returned {type(network).__name__}, expected a torch.nn.Module")
     return network
+
+
+def _where(error: Exception, folder: Path) -> str:
+    """The place in a factory's own code that an error came from, the innermost; empty where it has none there."""
+    folder, own = folder.resolve(), []
+    for frame in traceback.extract_tb(error.__traceback__):
+        file = Path(frame.filename).resolve()
+        if file.is_file() and file.is_relative_to(folder) and "site-packages" not in file.relative_to(folder).parts:
+            own.append(f" ({file.name}, line {frame.lineno})")
+    return own[-1] if own else ""
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {textwrap.shorten(str(error), 300)}"

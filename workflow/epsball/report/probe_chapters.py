@@ -121,7 +121,8 @@ CHAPTERS = (
         "Are perturbed images that lie near each other near each other in the last layer too?",
         _topology,
         "At one radius all distances between perturbed images are nearly equal, and ρ is small for a linear function "
-        "too. A low ρ at one radius does not show that the network folds its input.",
+        "too. A low ρ at one radius does not show that the network folds its input. And by chance alone ρ is 0 give or "
+        "take √2 / T, with T draws.",
         {"topology": "Mantel's ρ; the band is the paper's |ρ| < 0.1"},
         ("fig4_topology",),
     ),
