@@ -71,10 +71,12 @@ def test_missing_data_is_said(paper: Config, tmp_path: Path, monkeypatch: pytest
     assert "Not there yet: datasets.gtsrb: 'data/gtsrb/GTSRB/Training' does not exist" in text
 
 
-def test_radii_that_claims_are_about(paper: Config) -> None:
+def test_radii_and_draws_that_claims_need(paper: Config) -> None:
     assert "no verdict" not in plan.describe(paper, 2, {})
-    few = replace(paper, ball=replace(paper.ball, radii=(0.0, paper.ball.epsilon, 2.0, 10.0)))
-    assert "Without radius 1 there is no verdict on: more anisotropic at 1." in plan.describe(few, 2, {})
+    few = replace(paper, ball=replace(paper.ball, radii=(0.0, paper.ball.epsilon, 2.0, 10.0), draws=28))
+    text = plan.describe(few, 2, {})
+    assert "Without radius 1 there is no verdict on: more anisotropic at 1." in text
+    assert "Without 29 draws there is no verdict on: topology changed." in text
 
 
 def test_a_rate_that_was_measured_counts(paper: Config, tmp_path: Path) -> None:

@@ -264,6 +264,7 @@ def test_without_a_script_all_is_there(chromium: Browser, run: tuple[Config, Pat
         expect(section).to_be_visible()
     for row in opened.locator("#claims tr[id]").all():
         expect(row).to_be_visible()
+    expect(opened.locator("#overview", has_text="Without radius 10 there is no verdict on: strong")).to_be_visible()
     assert opened.locator("figure img:visible").count() == len(captions(run[0]))
     assert opened.locator("button:visible", has_text="Dark").count() == 0
     context.close()

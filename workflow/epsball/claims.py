@@ -273,12 +273,12 @@ CLAIMS = (
 STRONGLY = CLAIMS[3]
 
 
-def unanswered(config: Config) -> dict[str, list[str]]:
-    """Claims of the paper without a verdict in a run, by what it lacks for them, in words."""
+def unanswered(config: Config) -> list[str]:
+    """Claims of the paper without a verdict in a run, and what it lacks for them: a sentence each."""
     found: dict[str, list[str]] = {}
     for claim in CLAIMS:
         if claim.radius is not None and claim.radius not in config.ball.radii:
             found.setdefault(f"radius {claim.radius:g}", []).append(claim.name)
         if config.ball.draws < claim.draws:
             found.setdefault(f"{claim.draws} draws", []).append(claim.name)
-    return found
+    return [f"Without {lack} there is no verdict on: {', '.join(names)}." for lack, names in found.items()]

@@ -40,7 +40,8 @@ def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tens
         picture = pool.read(numbers[str(row.image)])
         if images.digest(picture) != row.digest:
             raise EpsballError(
-                f"{row.image}: has other pixels than when it was surveyed; remove its dataset's survey and run again"
+                f"{row.image}: has other pixels than when it was surveyed; remove its dataset's survey, "
+                "results/<run>/survey/<dataset>, and run again"
             )
         yield row, inputs(picture.copy()).permute(1, 2, 0)
 

@@ -203,9 +203,7 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
     ]
     if guessed:
         lines.append(f"Of {', '.join(guessed)} no rate is known, so that may be far off; `epsball check` measures it.")
-    lines += [
-        f"Without {lack} there is no verdict on: {', '.join(names)}." for lack, names in unanswered(config).items()
-    ]
+    lines += unanswered(config)
     lines += [f"Not there yet: {lack}" for spec in config.datasets.values() if (lack := missing(spec)) is not None]
     return "\n".join(lines) + "\n"
 

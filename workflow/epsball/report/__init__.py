@@ -14,7 +14,7 @@ import yaml
 
 from epsball import provenance, terms
 from epsball.chapters import CHAPTERS
-from epsball.claims import ALL_NETWORKS, ENOUGH_SAMPLES, given
+from epsball.claims import ALL_NETWORKS, ENOUGH_SAMPLES, given, unanswered
 from epsball.config import Config
 from epsball.datasets import open_pool
 from epsball.figures import names
@@ -64,6 +64,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         datasets=datasets,
         networks=[_network(results, name) for name in config.networks],
         enough=ENOUGH_SAMPLES,
+        unanswered=unanswered(config),
         all_networks=ALL_NETWORKS,
         configuration=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),
         versions=provenance.versions(),
