@@ -88,8 +88,10 @@ def test_one_frame_of_a_track_and_one_of_equal_images() -> None:
     assert len(select(tables, SPEC, 1, 4)) == 1
 
 
-def test_none_says_why() -> None:
+@pytest.mark.parametrize(("score", "shown"), [(0.5, "0.5000"), (1 - 3e-9, "1 - 3e-09")])
+def test_none_says_why(score: float, shown: str) -> None:
     tables = surveys()
-    tables["b"]["score"] = 0.5
-    with pytest.raises(EpsballError, match=r"datasets.mine: none of 120 images .* b: \d+ right, 0 above .* 0.5000"):
-        select(tables, SPEC, 1, 4)
+    tables["b"]["score"] = score
+    spec = replace(SPEC, threshold=1 - 1e-9)
+    with pytest.raises(EpsballError, match=rf"datasets.mine: none of 120 images .* b: \d+ right, 0 above .* {shown}"):
+        select(tables, spec, 1, 4)
