@@ -45,7 +45,7 @@ soak: $(READY) ## kill N=20 runs of a small study at random moments, local and i
 test-slurm: $(READY) ## its part on a SLURM, which is started for it (root, Debian), or why not
 	$(BIN)/python tests/slurm.py $(BIN)/pytest tests/test_slurm.py
 
-bench: $(READY) ## rate of the activate stage against bare passes and a plain script, cost against size: 14 minutes on two cores
+bench: $(READY) ## rate of the activate stage against bare passes and a plain script, cost against size: 15 minutes on two cores
 	$(BIN)/python benchmarks/activate.py
 	$(BIN)/python benchmarks/scaling.py stages
 

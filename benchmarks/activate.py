@@ -55,7 +55,7 @@ FACTORIES = {
 BATCHES = (10, 20)
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DRAWS = 100
-SECONDS, ROUNDS = 2.5, 3
+SECONDS, ROUNDS = 2.0, 3
 PAPER = Ball(radii=(0.0, 0.1, *map(float, range(1, 21))), epsilon=0.1, draws=DRAWS)
 SHARD = 25  # samples, the default
 
