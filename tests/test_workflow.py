@@ -19,6 +19,7 @@ import yaml
 import zarr.storage
 from conftest import ROOT
 from epsball import images, provenance, records
+from epsball.claims import RHO_DRAWS
 from epsball.config import load_config
 from epsball.controls import CONTROLS
 from epsball.figures import names
@@ -145,7 +146,8 @@ def test_other_threads_give_the_same_verdicts(study: Study) -> None:
     for threads in (1, 2):
         run = f"threads{threads}"
         target = f"results/{run}/claims.tsv"
-        study.run({**TINY, "run": run, "samples": 20, "shard_size": 20, "threads": threads}, target)
+        config = {**TINY, "run": run, "samples": 20, "shard_size": 20, "draws": RHO_DRAWS, "threads": threads}
+        study.run(config, target)
         claims.append(pd.read_csv(study.folder / target, sep="\t"))
     assert set(claims[0]["verdict"]) >= {"holds", "does not hold"}
     assert (claims[0]["verdict"] == claims[1]["verdict"]).all()
