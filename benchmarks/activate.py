@@ -4,8 +4,8 @@
 
 prints a row a network and writes table and figure into results/bench/. All rates are of the whole machine, taken in one
 run, with random weights; all but the last with a process on each core, each on one thread. A machine that others use
-too changes its pace: stage and bare passes take turns in the same process, and a ratio is the middle one of three; the
-plain script runs before and after the stage that it is compared with.
+too changes its pace: both families of the stage and bare passes take turns in the same process, and a ratio is the
+middle one of up to three; the plain script runs before and after the stage.
 
 - bare: forward passes alone, the fastest of eager in two batch sizes, and compiled in the better one, channels last,
   with the stage's allocator;
@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,7 @@ FACTORIES = {
     "ciresan2012": "sign:ciresan2012",
     "aghdam2015": "sign:aghdam2015",
 }
+FAMILIES = ("uniform", "permuted")
 BATCHES = (10, 20)
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DRAWS = 100
@@ -72,23 +73,26 @@ def side(name: str) -> int:
 
 
 def per_second(run: Callable[[], int], duration: float = SECONDS) -> float:
-    """Images a second of a function that passes some and says how many."""
-    run()
+    """Images a second of a function that passes some and says how many, and is warm."""
     start, count = time.perf_counter(), 0
     while time.perf_counter() - start < duration:
         count += run()
     return count / (time.perf_counter() - start)
 
 
-def bare(name: str, batch: int, compiled: bool) -> dict[str, float]:
-    """Rate of forward passes alone."""
-    compute = Compute(batch=batch, device="cpu", compile=compiled)
-    configure(compute)
-    return {"rate": _passes(Forward(opened(name), compute), name, SECONDS)}
+def bare(name: str, batches: Sequence[int], compiled: bool) -> dict[str, float]:
+    """Rate of forward passes alone, by batch size."""
+    rates = {}
+    for batch in batches:
+        compute = Compute(batch=batch, device="cpu", compile=compiled)
+        configure(compute)
+        rates[str(batch)] = _passes(Forward(opened(name), compute), name, SECONDS)
+    return rates
 
 
 def _passes(forward: Forward, name: str, duration: float = SECONDS / 2) -> float:
     images = torch.rand(forward.size, 3, side(name), side(name)).contiguous(memory_format=torch.channels_last)
+    forward(images)
     return per_second(lambda: len(forward(images)[0]), duration)
 
 
@@ -104,7 +108,7 @@ class _Timed(Forward):
         return out
 
 
-def stage(name: str, family: str, batch: int, compiled: bool, rate: float) -> dict[str, float]:
+def stage(name: str, families: Sequence[str], batch: int, compiled: bool, rate: float) -> dict[str, float]:
     """Rates of the activate stage without and with its float64 passes; warmed up, as in a shard of many samples."""
     compute = Compute(batch=batch, device="cpu", compile=compiled)
     configure(compute)
@@ -127,17 +131,25 @@ def stage(name: str, family: str, batch: int, compiled: bool, rate: float) -> di
         forward.exact(torch.rand(1, 3, side(name), side(name)))
         start_up = time.time() - psutil.Process().create_time()
         begun, after = time.perf_counter(), _passes(forward, name)
-        while not rounds or (len(rounds) < ROUNDS and time.perf_counter() - begun < 2 * ROUNDS * SECONDS):
-            before = after
-            forward.seconds = 0.0
-            start = time.perf_counter()
-            activate(family, forward, table, pool, ball, compute, Path(folder) / f"{len(rounds)}.zarr.zip", {})
-            seconds = time.perf_counter() - start
-            after = _passes(forward, name)
-            around = (before + after) / 2
-            rate = samples * passes_per_sample(ball, compute) / (seconds - forward.seconds)
-            floored = samples * passes_per_sample(ball, compute) / seconds
-            rounds.append({"rate": rate, "÷ bare": rate / around / CORES, "with floor": floored / around / CORES})
+        limit = 2 * ROUNDS * SECONDS * len(families)
+        while not rounds or (len(rounds) < ROUNDS and time.perf_counter() - begun < limit):
+            rounds.append({})
+            for family in families:
+                before = after
+                forward.seconds = 0.0
+                start = time.perf_counter()
+                path = Path(folder) / f"{family}{len(rounds)}.zarr.zip"
+                activate(family, forward, table, pool, ball, compute, path, {})
+                seconds = time.perf_counter() - start
+                after = _passes(forward, name)
+                around = (before + after) / 2
+                rate = samples * passes_per_sample(ball, compute) / (seconds - forward.seconds)
+                floored = samples * passes_per_sample(ball, compute) / seconds
+                rounds[-1] |= {
+                    f"{family} rate": rate,
+                    f"{family} ÷ bare": rate / around / CORES,
+                    f"{family}, with floor": floored / around / CORES,
+                }
     return {"start-up": start_up / CORES, **dict(pd.DataFrame(rounds).median())}
 
 
@@ -146,17 +158,17 @@ def plain(name: str) -> dict[str, float]:
     network = opened(name)
     generator = np.random.default_rng(0)
     image = generator.random((3, side(name), side(name)))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
 
         def passed() -> int:
             noise = generator.uniform(-1, 1, (DRAWS, *image.shape))
             noise *= 10 / np.linalg.norm(noise.reshape(DRAWS, -1), axis=1)[:, None, None, None]
-            with torch.no_grad():
-                logits, features = network(torch.from_numpy((image + noise).astype(np.float32)))
+            logits, features = network(torch.from_numpy((image + noise).astype(np.float32)))
             np.save(f"{folder}/scores.npy", logits.softmax(dim=1).numpy())
             np.save(f"{folder}/features.npy", features.numpy())
             return DRAWS
 
+        passed()
         return {"rate": per_second(passed)}
 
 
@@ -172,14 +184,13 @@ def apart(processes: int, *arguments: object) -> dict[str, float]:
 
 def row(name: str) -> dict[str, object]:
     """All that is measured of a network."""
-    eager = {batch: apart(CORES, "bare", name, batch, False)["rate"] for batch in BATCHES}
-    batch = max(BATCHES, key=eager.__getitem__)
-    best = max(eager[batch], apart(CORES, "bare", name, batch, True)["rate"])
+    eager = apart(CORES, "bare", name, BATCHES, False)
+    batch = max(eager, key=eager.__getitem__)
+    best = max(eager[batch], apart(CORES, "bare", name, [int(batch)], True)[batch])
     compiled = bool(best > eager[batch])
     before = apart(1, "plain", name)["rate"]
-    stages = {"uniform": apart(CORES, "stage", name, "uniform", batch, compiled, best)}
+    measured = apart(CORES, "stage", name, FAMILIES, int(batch), compiled, best)
     slow = (before + apart(1, "plain", name)["rate"]) / 2
-    stages["permuted"] = apart(CORES, "stage", name, "permuted", batch, compiled, best)
     shard = SHARD * passes_per_sample(PAPER, Compute()) / best * CORES
     return {
         "network": name,
@@ -187,11 +198,11 @@ def row(name: str) -> dict[str, object]:
         "bare": best,
         "form": f"{'compiled' if compiled else 'eager'}, batches of {batch}",
         "plain": slow,
-        **{f"{family} ÷ bare": measured["÷ bare"] for family, measured in stages.items()},
-        **{f"{family}, with floor": measured["with floor"] for family, measured in stages.items()},
-        "uniform ÷ plain": stages["uniform"]["rate"] / slow,
-        "start-up, s": stages["uniform"]["start-up"],
-        "start-up ÷ shard": stages["uniform"]["start-up"] / shard,
+        **{f"{family} ÷ bare": measured[f"{family} ÷ bare"] for family in FAMILIES},
+        **{f"{family}, with floor": measured[f"{family}, with floor"] for family in FAMILIES},
+        "uniform ÷ plain": measured["uniform rate"] / slow,
+        "start-up, s": measured["start-up"],
+        "start-up ÷ shard": measured["start-up"] / shard,
         "shard, core s": shard,
     }
 

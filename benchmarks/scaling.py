@@ -146,12 +146,14 @@ def main(parts: list[str]) -> None:
     """Print and draw."""
     rows = []
     for part in parts:
+        base = apart(part, BASE)
         for what, least in BASE.items():
             if what == "networks" and part != "stages":
                 continue  # a job each, whatever the others are
             for times in FACTORS:
                 size = BASE | {what: least * times}
-                rows.append({"part": part, "of": what, "times": times, **size, **apart(part, size)})
+                rows.append({"part": part, "of": what, "times": times, **size})
+                rows[-1] |= base if times == 1 else apart(part, size)
                 print(rows[-1], flush=True)
     table = pd.DataFrame(rows)
     stub.OUT.mkdir(parents=True, exist_ok=True)

@@ -105,6 +105,9 @@ def test_runs_without_a_network_in_common(runs: tuple[Path, Path]) -> None:
     write_table(path, table.assign(network=table["network"].replace("net", "further")))
     said = list(summary(compare(*runs), configuration_differences(*runs)))
     assert said == ["Nothing to compare: no network of one run has the name and dataset of one of the other."]
+    shown = page(*runs)
+    assert said[0] in shown
+    assert "verdicts that both runs have" not in shown
 
 
 def test_the_command(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,18 +93,18 @@ def others(run_a: Path, run_b: Path) -> list[str]:
     return said
 
 
-def summary(table: pd.DataFrame, differences: pd.DataFrame, others: Sequence[str] = ()) -> Iterator[str]:
+def summary(table: pd.DataFrame, differences: pd.DataFrame, remarks: Sequence[str] = ()) -> Iterator[str]:
     """Say in lines what two runs differ in.
 
     Args:
         table: of `compare`.
         differences: of `configuration_differences`.
-        others: of `others`.
+        remarks: of `others`.
     """
-    if not _met(table)[table["network"] != ALL_NETWORKS].any():
-        yield "Nothing to compare: no network of one run has the name and dataset of one of the other."
+    if nothing := _nothing(table):
+        yield nothing
         return
-    yield from others
+    yield from remarks
     yield f"Keys of the configuration that differ: {len(differences) or 'none'}"
     yield from (f"  {row.key}: {_shown(row.a)} → {_shown(row.b)}" for row in differences.itertuples())
     changed = table[table["changed"]]
@@ -126,6 +126,7 @@ def page(run_a: Path, run_b: Path) -> str:
     return render(
         "compare.html.j2",
         runs=[run_a.resolve().name, run_b.resolve().name],
+        nothing=_nothing(table),
         others=others(run_a, run_b),
         differences=[
             (row.key, _shown(row.a), _shown(row.b)) for row in configuration_differences(run_a, run_b).itertuples()
@@ -138,6 +139,13 @@ def page(run_a: Path, run_b: Path) -> str:
         met=int(met.sum()),
         alone=[sorted(set(names)) for names in _alone(table)],
     )
+
+
+def _nothing(table: pd.DataFrame) -> str:
+    """A sentence for runs without a network in common, empty for others."""
+    if _met(table)[table["network"] != ALL_NETWORKS].any():
+        return ""
+    return "Nothing to compare: no network of one run has the name and dataset of one of the other."
 
 
 def _placed(rows: pd.DataFrame) -> list[dict[Hashable, Any]]:
