@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -54,7 +53,6 @@ FACTORIES = {
 }
 FAMILIES = ("uniform", "permuted")
 BATCHES = (10, 20)
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DRAWS = 100
 SECONDS, ROUNDS = 2.0, 3
 PAPER = Ball(radii=(0.0, 0.1, *map(float, range(1, 21))), epsilon=0.1, draws=DRAWS)
@@ -113,7 +111,7 @@ def stage(name: str, families: Sequence[str], batch: int, compiled: bool, rate: 
     compute = Compute(batch=batch, device="cpu", compile=compiled)
     configure(compute)
     forward = _Timed(opened(name), compute)
-    passes = 1.5 * SECONDS * rate / CORES
+    passes = 1.5 * SECONDS * rate / stub.CORES
     radii = min(len(PAPER.radii) - 1, max(1, round(passes / DRAWS)))
     samples = max(1, round(passes / DRAWS / radii))
     ball = Ball(radii=tuple(map(float, range(1 + radii))), epsilon=1.0, draws=DRAWS)
@@ -147,10 +145,10 @@ def stage(name: str, families: Sequence[str], batch: int, compiled: bool, rate: 
                 floored = samples * passes_per_sample(ball, compute) / seconds
                 rounds[-1] |= {
                     f"{family} rate": rate,
-                    f"{family} ÷ bare": rate / around / CORES,
-                    f"{family}, with floor": floored / around / CORES,
+                    f"{family} ÷ bare": rate / around / stub.CORES,
+                    f"{family}, with floor": floored / around / stub.CORES,
                 }
-    return {"start-up": start_up / CORES, **dict(pd.DataFrame(rounds).median())}
+    return {"start-up": start_up / stub.CORES, **dict(pd.DataFrame(rounds).median())}
 
 
 def plain(name: str) -> dict[str, float]:
@@ -184,14 +182,14 @@ def apart(processes: int, *arguments: object) -> dict[str, float]:
 
 def row(name: str) -> dict[str, object]:
     """All that is measured of a network."""
-    eager = apart(CORES, "bare", name, BATCHES, False)
+    eager = apart(stub.CORES, "bare", name, BATCHES, False)
     batch = max(eager, key=eager.__getitem__)
-    best = max(eager[batch], apart(CORES, "bare", name, [int(batch)], True)[batch])
+    best = max(eager[batch], apart(stub.CORES, "bare", name, [int(batch)], True)[batch])
     compiled = bool(best > eager[batch])
     before = apart(1, "plain", name)["rate"]
-    measured = apart(CORES, "stage", name, FAMILIES, int(batch), compiled, best)
+    measured = apart(stub.CORES, "stage", name, FAMILIES, int(batch), compiled, best)
     slow = (before + apart(1, "plain", name)["rate"]) / 2
-    shard = SHARD * passes_per_sample(PAPER, Compute()) / best * CORES
+    shard = SHARD * passes_per_sample(PAPER, Compute()) / best * stub.CORES
     return {
         "network": name,
         "eager": eager[batch],
@@ -230,7 +228,7 @@ def main(names: list[str]) -> None:
     table.round(3).to_csv(stub.OUT / "activate.csv", index=False)
     draw(table)
     share = float(table["start-up, s"].sum()) / float(table["shard, core s"].sum())
-    machine = f"{platform.processor() or platform.machine()}, {CORES} cores"
+    machine = f"{platform.processor() or platform.machine()}, {stub.CORES} cores"
     print(f"start-up is {share:.2%} of the forward time of all of them at the paper's size")
     print(f"{machine}, torch {provenance.versions()['torch']}; see {stub.OUT}")
 

@@ -2,15 +2,17 @@
 
     python benchmarks/scaling.py [PART ...]
 
-With a sign network of random weights, each size in a process of its own: the stages of the run (both families and all
-stored probes), its controls, and its direct probes. Prints core seconds, less those of start-up, and the memory of the
-process, and writes table and figure into results/bench/.
+With a sign network of random weights, each size in a process of its own, one on each core at a time: the stages of the
+run (both families and all stored probes), its controls, and its direct probes. Prints core seconds, less those of
+start-up, and the memory of the process, and writes table and figure into results/bench/.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import functools
+import itertools
 import json
 import resource
 import subprocess
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,9 +119,9 @@ def one(part: str, samples: int, draws: int, radii: int, networks_: int) -> dict
     return {"core seconds": seconds, "MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def apart(part: str, size: dict[str, int]) -> dict[str, float]:
+def apart(part: str, *size: int) -> dict[str, float]:
     """The same in a process of its own."""
-    command = [sys.executable, __file__, "--one", json.dumps([part, *size.values()])]
+    command = [sys.executable, __file__, "--one", json.dumps([part, *size])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return measured
@@ -144,17 +147,21 @@ def draw(table: pd.DataFrame) -> None:
 
 def main(parts: list[str]) -> None:
     """Print and draw."""
-    rows = []
-    for part in parts:
-        base = apart(part, BASE)
-        for what, least in BASE.items():
+    rows, running = [], []
+    with ThreadPoolExecutor(stub.CORES) as pool:
+
+        @functools.cache  # the smallest size is that of each
+        def started(part: str, *size: int) -> Future[dict[str, float]]:
+            return pool.submit(apart, part, *size)
+
+        for part, what, times in itertools.product(parts, BASE, FACTORS):
             if what == "networks" and part != "stages":
                 continue  # a job each, whatever the others are
-            for times in FACTORS:
-                size = BASE | {what: least * times}
-                rows.append({"part": part, "of": what, "times": times, **size})
-                rows[-1] |= base if times == 1 else apart(part, size)
-                print(rows[-1], flush=True)
+            size = BASE | {what: BASE[what] * times}
+            running.append(({"part": part, "of": what, "times": times, **size}, started(part, *size.values())))
+        for asked, measured in running:
+            rows.append({**asked, **measured.result()})
+            print(rows[-1], flush=True)
     table = pd.DataFrame(rows)
     stub.OUT.mkdir(parents=True, exist_ok=True)
     table.round(2).to_csv(stub.OUT / "scaling.csv", index=False)

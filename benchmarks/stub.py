@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 
 REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "results" / "bench"
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 SPARE = 20  # images more than samples
 
 FACTORY = '''
