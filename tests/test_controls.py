@@ -160,6 +160,7 @@ def test_a_control_forgets_the_sample_before(name: str) -> None:
     assert again._exact is copied, "a copy for each sample would pile up"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_is_measured_alike_twice(stages: Stages, name: str) -> None:
     one, two = (measured(stages, conv_net(), name) for _ in range(2))

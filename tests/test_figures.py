@@ -44,6 +44,7 @@ def texts(drawn: Figure) -> str:
     return " ".join([*found, *(text.get_text() for sub in drawn.subfigs for text in sub.texts)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_in_three_formats(tmp_path: Path, name: str) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)

@@ -484,6 +484,7 @@ def published(name: str) -> nn.Module:
     return sign.build(replace(SPEC, factory=name, args={}), pretrained=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
     [

@@ -32,6 +32,7 @@ def place(job: subprocess.Popen[str]) -> int:
     return int(job.stdout.readline())
 
 
+@pytest.mark.slow
 def test_jobs_share_no_gpu_and_a_killed_one_frees_its_own(tmp_path: Path) -> None:
     owners = {}
     for _ in range(2):

@@ -50,6 +50,7 @@ def seeded(stages: Stages) -> pd.DataFrame:
     return stages.samples.assign(seed=np.array(seeds, np.uint64), sample=names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probe", [name for name in PROBES if not is_direct(name)])
 def test_stored_probes_have_the_numbers_of_the_stages(
     stages: Stages, given: tuple[np.ndarray, np.ndarray], probe: str
@@ -94,6 +95,7 @@ def test_a_scaled_isometry(given: tuple[np.ndarray, np.ndarray]) -> None:
     assert table["ratio"].to_numpy() == pytest.approx(2.5 * g / h, rel=1e-4), "g and h are from the images given"
 
 
+@pytest.mark.slow
 def test_the_same_images_as_levels_floats_and_tensors(given: tuple[np.ndarray, np.ndarray]) -> None:
     pictures, labels = given
     expected = epsball.measure(sure_net(), pictures, labels, **SETTINGS)

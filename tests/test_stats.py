@@ -72,6 +72,7 @@ def test_verdicts(interval: Estimate, above: str, below: str) -> None:
     assert replace(claim, draws=30).verdict(interval, 20, 29) == "illustration, no verdict"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draws", [RHO_DRAWS - 1, RHO_DRAWS])
 def test_with_fewer_draws_chance_takes_rho_out_of_the_band(draws: int) -> None:
     generator = np.random.default_rng(0)

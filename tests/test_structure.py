@@ -255,6 +255,7 @@ LINEAR = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sees", "values", "kept"), LINEAR, ids=[sees.__name__ for sees, _, _ in LINEAR])
 def test_linear_networks_are_symmetric_where_what_they_see_is_kept(
     stages: Stages, sees: Callable[[Tensor], Tensor], values: int, kept: set[str]
