@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import PERMUTATION, PERMUTED_BASE, UNIFORM
-from epsball import ball, compiled, noise
+from epsball import ball, loops, noise
 from scipy import stats
 
 # Known answers of Philox-4x32-10, published with Random123 (Salmon et al. 2011).
@@ -78,7 +78,7 @@ def test_tensors_and_compiled_loops_give_the_same_bits() -> None:
     few = torch.tensor([[5, -(2**31), 5, 2**31 - 1, 0, -1, 5, 2**11, 2**22]], dtype=torch.int32)  # and equal ones
     for keys in (out, few, few[:, :1], few[:, :2]):
         members = torch.empty(keys.shape, dtype=torch.int64)
-        compiled.order(keys.contiguous().numpy(), members.numpy())
+        loops.order(keys.contiguous().numpy(), members.numpy())
         assert torch.equal(members, noise.ordered(keys))
         assert torch.equal(members, keys.sort(dim=1, stable=True).indices)
     integers = torch.cat([noise.uniform(7, UNIFORM, 2.0, range(3), 5000), torch.full((1, 5000), 1 - 2**24).int()])

@@ -40,7 +40,7 @@ def test_comments_and_docstrings_do_not_count(library: Path) -> None:
 
 def test_code_counts_through_imports(library: Path) -> None:
     activate, figure = digest(library, "activate.py"), digest(library, "figure.py", "epsball.figures.fig5_functions")
-    edit(library, "compiled.py", "ROUNDS = 10", "ROUNDS = 7")
+    edit(library, "loops.py", "ROUNDS = 10", "ROUNDS = 7")
     assert digest(library, "activate.py", "epsball.families.uniform") != activate
     assert digest(library, "figure.py", "epsball.figures.fig5_functions") == figure
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from epsball import compiled, noise
+from epsball import loops, noise
 from epsball.config import Ball, Noise, Norm
 
 _BLOCK = 25  # points that are multiplied by as many at a time
@@ -58,12 +58,12 @@ def squares(integers: Tensor) -> Tensor:
     if integers.device.type != "cpu":
         return wide_squares(integers)
     sums = torch.empty(len(integers), 2, dtype=torch.int64)
-    compiled.squares(integers.contiguous().numpy(), sums.numpy())
+    loops.squares(integers.contiguous().numpy(), sums.numpy())
     return sums
 
 
 def wide_squares(integers: Tensor) -> Tensor:
-    """What `epsball.compiled.squares` does, on tensors."""
+    """What `epsball.loops.squares` does, on tensors."""
     wide = integers.long().square()
     return torch.stack([(wide >> 24).sum(dim=1), (wide & (2**24 - 1)).sum(dim=1)], dim=1)
 

@@ -16,9 +16,9 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
-from epsball import compiled
-from epsball.compiled import MULTIPLIERS, ROUNDS, WEYL
+from epsball import loops
 from epsball.config import Noise
+from epsball.loops import MULTIPLIERS, ROUNDS, WEYL
 
 _MASK = 0xFFFFFFFF
 
@@ -70,14 +70,14 @@ def words(
     radius_bits = struct.unpack("<I", struct.pack("<f", radius))[0]
     out = torch.empty(len(draws), -(-elements // 4) * 4, dtype=torch.int32, device=device)
     if out.device.type == "cpu":
-        compiled.words(out.numpy(), draws.start, radius_bits, stream, *key)
+        loops.words(out.numpy(), draws.start, radius_bits, stream, *key)
     else:
         fill(out, draws, radius_bits, stream, key)
     return out[:, :elements]
 
 
 def fill(out: Tensor, draws: range, radius_bits: int, stream: int, key: tuple[int, int]) -> None:
-    """What `epsball.compiled.words` does, on tensors."""
+    """What `epsball.loops.words` does, on tensors."""
     for row, draw in zip(out, draws, strict=True):
         c0 = torch.arange(len(row) // 4, device=out.device)
         counter = (c0, torch.full_like(c0, draw), torch.full_like(c0, radius_bits), torch.full_like(c0, stream))
@@ -157,12 +157,12 @@ def permutations(
     if keys.device.type != "cpu":
         return ordered(keys)
     members = torch.empty(keys.shape, dtype=torch.int64)
-    compiled.order(keys.contiguous().numpy(), members.numpy())
+    loops.order(keys.contiguous().numpy(), members.numpy())
     return members
 
 
 def ordered(keys: Tensor) -> Tensor:
-    """What `epsball.compiled.order` does, on tensors: each key and its number as one integer."""
+    """What `epsball.loops.order` does, on tensors: each key and its number as one integer."""
     numbered = keys.long().bitwise_left_shift_(_NUMBER_BITS)
     numbered |= torch.arange(keys.shape[1], device=keys.device)
     return numbered.sort(dim=1).values.bitwise_and_(2**_NUMBER_BITS - 1)
@@ -188,11 +188,11 @@ def grouped_permutations(seed: int, stream: int, radius: float, draws: range, gr
     starts = groups.bincount().cumsum(dim=0).roll(1)
     starts[0] = 0
     made = torch.empty_like(members)
-    compiled.deal(members.numpy(), groups.numpy(), places.numpy(), starts.numpy(), made.numpy())
+    loops.deal(members.numpy(), groups.numpy(), places.numpy(), starts.numpy(), made.numpy())
     return made
 
 
 def dealt(members: Tensor, groups: Tensor, places: Tensor) -> Tensor:
-    """What `epsball.compiled.deal` does, on tensors."""
+    """What `epsball.loops.deal` does, on tensors."""
     by_group = members.gather(1, groups[members].sort(dim=1, stable=True).indices)
     return torch.empty_like(members).index_copy_(1, places, by_group)
