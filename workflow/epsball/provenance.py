@@ -25,7 +25,7 @@ _REGISTRIES = frozenset(
 )
 
 _DECIDING = frozenset({"torch", "torchvision", "timm", "numpy"})
-_PACKAGES = ("epsball", "torch", "torchvision", "timm", "numpy", "xarray", "zarr", "scikit-bio", "pandas", "Pillow")
+_PACKAGES = ("epsball", "torch", "torchvision", "timm", "numpy", "numba", "xarray", "zarr", "pandas", "Pillow")
 
 
 def versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy.spatial.distance import pdist, squareform
 
+from epsball.mantel import mantel
 from epsball.probes import Context, table
 from epsball.scores import Array
 from epsball.stats import pearson
@@ -26,32 +27,22 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     shape = (activations.sizes["sample"], activations.sizes["radius"])
     rho, p_value, first, second = (np.full(shape, np.nan) for _ in range(4))
     for sample, seed in enumerate(activations["seed"].values):
-        inputs = perturbations["distance"].values[sample]
-        for radius in range(shape[1]):
-            features = activations["features"][sample, radius].values.astype(np.float64)
-            before, after = square(inputs[radius]), squareform(pdist(features))
-            permutations, half = context.mantel_permutations, len(features) // 2
-            rho[sample, radius], p_value[sample, radius] = correlation(before, after, permutations, int(seed))
-            for found, part in ((first, slice(half)), (second, slice(half, None))):
-                inner = np.tril_indices(len(before[part]), -1)
-                found[sample, radius] = pearson(before[part, part][inner], after[part, part][inner])
+        before = np.stack([square(pairs) for pairs in perturbations["distance"].values[sample]])
+        after = np.stack([_distances(activations["features"][sample, radius]) for radius in range(shape[1])])
+        rho[sample], p_value[sample] = mantel(before, after, context.mantel_permutations, int(seed))
+        half = before.shape[-1] // 2
+        for found, part in ((first, slice(half)), (second, slice(half, None))):
+            inner = np.tril_indices(before[0, part, part].shape[0], -1)
+            for radius in range(shape[1]):
+                found[sample, radius] = pearson(before[radius, part, part][inner], after[radius, part, part][inner])
     columns = {"rho": rho, "p_value": p_value, "rho_first": first, "rho_second": second}
     return table(columns, activations, "sample", "radius")
 
 
-def correlation(before: Array, after: Array, permutations: int, seed: int) -> tuple[float, float]:
-    """Mantel's test of two distance matrices.
-
-    Returns:
-        ρ and its two-sided p value; both not a number where one side is constant.
-    """
-    from skbio.stats.distance import mantel  # takes seconds to import: not before it is needed
-
-    pairs = np.tril_indices(len(before), -1)
-    if np.ptp(before[pairs]) == 0 or np.ptp(after[pairs]) == 0:
-        return np.nan, np.nan
-    rho, p_value, _ = mantel(before, after, permutations=permutations, seed=np.random.default_rng(seed))
-    return float(rho), float(p_value)
+def _distances(features: xr.DataArray) -> Array:
+    """The distance matrix of the draws' features."""
+    matrix: Array = squareform(pdist(features.values.astype(np.float64)))
+    return matrix
 
 
 def square(pairs: Array) -> Array:
