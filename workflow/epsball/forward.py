@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from epsball import gpus
 from epsball.config import Compute
+from epsball.depthwise import Depthwise
 from epsball.errors import EpsballError
 from epsball.images import Pictures
 
@@ -199,7 +200,8 @@ class Forward:
 
     def _wide(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
         assert self._exact is not None
-        logits, features = self._exact(images.to(self._exact_device, torch.float64).contiguous())
+        with Depthwise():
+            logits, features = self._exact(images.to(self._exact_device, torch.float64).contiguous())
         return logits.cpu(), features.cpu()
 
 
