@@ -40,7 +40,7 @@ def test_defaults_are_the_papers() -> None:
 
 def test_the_default_configuration_is_as_the_readme_says() -> None:
     config = load_config(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()))
-    assert config.ball.radii == (0, 0.1, 1, 2, 5, 10, 20)
+    assert config.ball.radii == (0, 0.1, 1, 5, 10, 20)
     assert config.ball.draws == 40
     assert config.datasets["photographs"].threshold == 0.9
     assert config.datasets["signs"].threshold == 0.99

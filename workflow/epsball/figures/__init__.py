@@ -99,3 +99,4 @@ def save(drawn: Figure, path: Path) -> None:
     for suffix in (".pdf", ".svg", ".png"):
         with files.whole(path.with_suffix(suffix)) as beside:
             drawn.savefig(beside, format=suffix[1:], dpi=style.DPI, metadata=style.METADATA[suffix])
+        drawn.set_layout_engine("none")  # once is enough, and all three have the same
