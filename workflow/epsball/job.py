@@ -17,6 +17,7 @@ from typing import Any
 from epsball.errors import sentence
 
 SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
+GC_THRESHOLD = 10_000, 10, 10  # objects, not 700: or a fifth of what importing PyTorch takes is looking for cycles
 
 
 @contextlib.contextmanager
@@ -29,6 +30,7 @@ def job(snakemake: Any) -> Iterator[None]:
     Args:
         snakemake: the object of that name in a script.
     """
+    gc.set_threshold(*GC_THRESHOLD)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)

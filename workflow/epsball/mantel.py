@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,14 +31,20 @@ def mantel(before: Array, after: Array, permutations: int, seed: int) -> tuple[A
     x, y = _standardised(x[~constant]), _standardised(y[~constant])
     matrix = np.zeros((*before.shape[1:], len(x)))
     matrix[inner] = matrix[inner[::-1]] = x.T
-    generator, points = np.random.default_rng(seed), np.arange(len(matrix))
-    orders = np.stack([points, *(generator.permutation(points) for _ in range(permutations))])
+    orders = _orders(len(matrix), permutations, seed)
     sums = np.empty((len(orders), len(x)))
     _sum_products(matrix, np.ascontiguousarray(y.T), orders, sums)
     rho, p_value = np.full((2, len(before)), np.nan)
     rho[~constant] = sums[0].clip(-1, 1)
     p_value[~constant] = (1 + (np.abs(sums[1:]) >= np.abs(sums[0])).sum(axis=0)) / (1 + permutations)
     return rho, p_value
+
+
+@functools.lru_cache(maxsize=1)  # where the radii of a sample come one by one
+def _orders(points: int, permutations: int, seed: int) -> NDArray[np.int64]:
+    """The points in their order, and permuted, (1 + permutations, points)."""
+    generator, places = np.random.default_rng(seed), np.arange(points)
+    return np.stack([places, *(generator.permutation(places) for _ in range(permutations))])
 
 
 def _standardised(values: Array) -> Array:
