@@ -84,13 +84,14 @@ def bare(name: str, batches: Sequence[int], compiled: bool) -> dict[str, float]:
     for batch in batches:
         compute = Compute(batch=batch, device="cpu", compile=compiled)
         configure(compute)
-        rates[str(batch)] = _passes(Forward(opened(name), compute), name, SECONDS)
+        forward = Forward(opened(name), compute)
+        forward(torch.rand(batch, 3, side(name), side(name)))
+        rates[str(batch)] = _passes(forward, name, SECONDS)
     return rates
 
 
 def _passes(forward: Forward, name: str, duration: float = SECONDS / 2) -> float:
     images = torch.rand(forward.size, 3, side(name), side(name)).contiguous(memory_format=torch.channels_last)
-    forward(images)
     return per_second(lambda: len(forward(images)[0]), duration)
 
 
@@ -158,15 +159,15 @@ def plain(name: str) -> dict[str, float]:
     image = generator.random((3, side(name), side(name)))
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
 
-        def passed() -> int:
-            noise = generator.uniform(-1, 1, (DRAWS, *image.shape))
-            noise *= 10 / np.linalg.norm(noise.reshape(DRAWS, -1), axis=1)[:, None, None, None]
+        def passed(draws: int = DRAWS) -> int:
+            noise = generator.uniform(-1, 1, (draws, *image.shape))
+            noise *= 10 / np.linalg.norm(noise.reshape(draws, -1), axis=1)[:, None, None, None]
             logits, features = network(torch.from_numpy((image + noise).astype(np.float32)))
             np.save(f"{folder}/scores.npy", logits.softmax(dim=1).numpy())
             np.save(f"{folder}/features.npy", features.numpy())
-            return DRAWS
+            return draws
 
-        passed()
+        passed(10)
         return {"rate": per_second(passed)}
 
 
