@@ -14,6 +14,8 @@ from epsball.stats import pearson
 
 FAMILY = "uniform"
 
+_ENTRIES = 2**20  # of distance matrices that are looked at together: memory does not grow with the radii
+
 
 def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
     """Mantel's ρ (Pearson) of the distance matrices of the perturbed images and of their features.
@@ -26,15 +28,19 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     """
     shape = (activations.sizes["sample"], activations.sizes["radius"])
     rho, p_value, first, second = (np.full(shape, np.nan) for _ in range(4))
+    draws = activations.sizes["draw"]
+    step, half = max(1, _ENTRIES // draws**2), draws // 2
     for sample, seed in enumerate(activations["seed"].values):
-        before = np.stack([square(pairs) for pairs in perturbations["distance"].values[sample]])
-        after = np.stack([_distances(activations["features"][sample, radius]) for radius in range(shape[1])])
-        rho[sample], p_value[sample] = mantel(before, after, context.mantel_permutations, int(seed))
-        half = before.shape[-1] // 2
-        for found, part in ((first, slice(half)), (second, slice(half, None))):
-            inner = np.tril_indices(before[0, part, part].shape[0], -1)
-            for radius in range(shape[1]):
-                found[sample, radius] = pearson(before[radius, part, part][inner], after[radius, part, part][inner])
+        inputs = perturbations["distance"].values[sample]
+        for start in range(0, shape[1], step):
+            radii = range(start, min(start + step, shape[1]))
+            before = np.stack([square(inputs[radius]) for radius in radii])
+            after = np.stack([_distances(activations["features"][sample, radius]) for radius in radii])
+            found = mantel(before, after, context.mantel_permutations, int(seed))
+            rho[sample, radii], p_value[sample, radii] = found
+            for place, radius in enumerate(radii):
+                first[sample, radius] = _correlation(before[place, :half, :half], after[place, :half, :half])
+                second[sample, radius] = _correlation(before[place, half:, half:], after[place, half:, half:])
     columns = {"rho": rho, "p_value": p_value, "rho_first": first, "rho_second": second}
     return table(columns, activations, "sample", "radius")
 
@@ -43,6 +49,11 @@ def _distances(features: xr.DataArray) -> Array:
     """The distance matrix of the draws' features."""
     matrix: Array = squareform(pdist(features.values.astype(np.float64)))
     return matrix
+
+
+def _correlation(before: Array, after: Array) -> float:
+    inner = np.tril_indices(len(before), -1)
+    return pearson(before[inner], after[inner])
 
 
 def square(pairs: Array) -> Array:
