@@ -1,5 +1,6 @@
 import contextlib
 import functools
+import os
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -12,6 +13,10 @@ from epsball.controls import CONTROLS
 from epsball.families import FAMILIES
 from epsball.datasets import KINDS
 from epsball.errors import EpsballError, sentence
+from epsball.job import ENVIRONMENT
+
+for _name, _value in ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)
 
 
 @contextlib.contextmanager
