@@ -350,7 +350,7 @@ def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
     study.edit("workflow/epsball/figures/fig4_topology.py", "#0072b2", "#0072b3")
     figures = {f"figures/fig4_topology.{kind}" for kind in ("pdf", "svg", "png")}
     assert study.run(BASE) == {"report.html", *figures}
-    study.edit("workflow/epsball/probes/topology.py", "np.nan, np.nan", "float('nan'), np.nan")
+    study.edit("workflow/epsball/probes/topology.py", "np.full(shape, np.nan)", "np.full(shape, float('nan'))")
     made = study.run(BASE, "results/small/claims.tsv")
     measured = {name for name in made if name.startswith("metrics")}
     assert any("topology/" in name for name in measured)
