@@ -8,7 +8,7 @@ too changes its pace: both families of the stage and bare passes take turns in t
 middle one of up to three; the plain script runs before and after the stage.
 
 - bare: forward passes alone, the fastest of eager in two batch sizes, and compiled in the better one, channels last,
-  with the stage's allocator and large pages;
+  with the stage's allocator;
 - uniform, permuted: the stage itself, from noise to store, with the paper's draws, at that batch, compiled where that
   was faster. Its float64 passes, which are the noise floor, are timed apart: the columns "with floor" have them;
 - plain: a script as one writes it first, on all cores: eager, NumPy's noise, batches of 100, np.save.
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -40,7 +39,6 @@ from epsball.config import Ball, Compute, DatasetSpec, NetworkSpec
 from epsball.datasets import open_pool
 from epsball.forward import Forward, configure
 from epsball.images import digest
-from epsball.job import ENVIRONMENT
 from matplotlib import pyplot as plt
 from matplotlib.colors import ListedColormap
 from torch import Tensor
@@ -176,8 +174,7 @@ def plain(name: str) -> dict[str, float]:
 def apart(processes: int, *arguments: object) -> dict[str, float]:
     """A measurement in processes of their own, at once: sums over them."""
     command = [sys.executable, __file__, "--one", json.dumps(arguments)]
-    environment = {**os.environ, **({} if arguments[0] == "plain" else ENVIRONMENT)}
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(processes)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
     printed = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):
         raise SystemExit(f"{arguments} failed")

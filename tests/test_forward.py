@@ -7,8 +7,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
-from platform import libc_ver
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ import torch
 from conftest import BALL, COMPUTE, Stages, conv_net
 from epsball.errors import EpsballError
 from epsball.forward import Forward, device, inputs
-from epsball.job import ENVIRONMENT
 from epsball.networks import Network
 from torch import Tensor, nn
 
@@ -160,36 +157,6 @@ def test_no_compiler() -> None:
     done = _compile("no-such-compiler")
     assert done.returncode
     assert "the network's forward pass, which 'compile: true' compiles by a C++ compiler, fails: " in done.stderr
-
-
-LARGE_PAGES = """
-from pathlib import Path
-
-import torch
-from epsball.config import Compute
-from epsball.forward import configure
-
-configure(Compute(device="cpu"))
-blocks = [torch.ones(2**22) for _ in range(8)]
-rows = dict(line.split(":", 1) for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:])
-print(rows["AnonHugePages"].split()[0])
-"""
-PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-
-
-@pytest.mark.skipif(
-    not PAGES.is_file() or "[madvise]" not in PAGES.read_text() or libc_ver() < ("glibc", "2.35"),
-    reason="needs Linux whose large pages are for programs that ask for them, and glibc 2.35",
-)
-def test_memory_of_a_job_is_on_large_pages() -> None:
-    kilobytes = []
-    for more in ({}, ENVIRONMENT):
-        environment = {**os.environ, "GLIBC_TUNABLES": "", **more}
-        done = subprocess.run(
-            [sys.executable, "-c", LARGE_PAGES], env=environment, capture_output=True, text=True, check=True
-        )
-        kilobytes.append(int(done.stdout))
-    assert kilobytes[0] == 0 < kilobytes[1]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -23,7 +23,6 @@ from epsball.claims import RHO_DRAWS
 from epsball.config import load_config
 from epsball.controls import CONTROLS
 from epsball.figures import names
-from epsball.job import ENVIRONMENT
 from epsball.probes import PAPERS
 from soak import differences, soak
 from study import BASE, TINY, Study
@@ -176,19 +175,6 @@ def test_published_weights_that_cannot_be_had(study: Study, tmp_path: Path, monk
     place = tmp_path / "hub" / "checkpoints"
     assert f"networks.resnet: weights 'resnet18-f37072fd.pth' are not in the folder '{place}'" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_jobs_have_their_environment(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    (study.folder / "environment.py").write_text(
-        "import os, pathlib, factory\n"
-        "def make(**given):\n"
-        "    pathlib.Path('found').write_text(os.environ['GLIBC_TUNABLES'])\n"
-        "    return factory.make(**given)\n"
-    )
-    networks = {"one": {**BASE["networks"]["one"], "factory": "environment.py:make"}}
-    study.run({**BASE, "run": "environment", "networks": networks}, "results/environment/networks/one/card.json")
-    assert (study.folder / "found").read_text() == ENVIRONMENT["GLIBC_TUNABLES"]
 
 
 def test_a_run_that_was_moved_is_complete_and_notices_changes(study: Study, tmp_path: Path) -> None:

@@ -16,9 +16,6 @@ from typing import Any
 
 from epsball.errors import sentence
 
-# Of a job, before it starts: large blocks of memory are on large pages where the kernel leaves that to programs, and an
-# EfficientNet-Lite is a twentieth faster. glibc takes it from 2.35 on; nothing else looks at it.
-ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
 GC_THRESHOLD = 10_000, 10, 10  # objects, not 700: or a fifth of what importing PyTorch takes is looking for cycles
 

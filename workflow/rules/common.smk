@@ -1,6 +1,5 @@
 import contextlib
 import functools
-import os
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -13,10 +12,6 @@ from epsball.controls import CONTROLS
 from epsball.families import FAMILIES
 from epsball.datasets import KINDS
 from epsball.errors import EpsballError, sentence
-from epsball.job import ENVIRONMENT
-
-for _name, _value in ENVIRONMENT.items():
-    os.environ.setdefault(_name, _value)
 
 
 @contextlib.contextmanager
