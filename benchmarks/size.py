@@ -67,7 +67,7 @@ def one(folder: Path, rate: float, exact_rate: float) -> None:
     families, cores = 2, 2
     seconds = SAMPLES // PART * families * passes_per_sample(config.ball, config.compute) / rate / cores
     exact = SAMPLES // PART * families * exact_passes_per_sample(config.ball, config.compute) / exact_rate / cores
-    print(f"\nwall time {wall:.0f} s; forward passes {seconds:.0f} s, and {exact:.0f} s of them in float64")
+    print(f"\nwall time {wall:.0f} s; forward passes in float32 {seconds:.0f} s, in float64 {exact:.0f} s")
     print(f"wall time ÷ forward passes: {wall / (seconds + exact):.3f}; ÷ those in float32: {wall / seconds:.3f}")
 
 
