@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.linalg import lstsq
-from scipy.spatial.distance import pdist, squareform
 
 from epsball.probes import Context, table
-from epsball.probes.topology import square
+from epsball.probes.topology import distances, square
 from epsball.scores import Array
 
 FAMILY = "uniform"
@@ -35,7 +34,7 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
         order = np.random.default_rng(int(seed)).permutation(activations.sizes["draw"])
         for radius in range(shape[1]):
             before = square(inputs[radius])
-            after = squareform(pdist(activations["features"][sample, radius].values.astype(np.float64)))
+            after = distances(activations["features"][sample, radius])
             if before.any() and after.any():
                 columns["distance"][sample, radius], columns["condition"][sample, radius] = from_identity(before, after)
                 columns["shuffled"][sample, radius], _ = from_identity(before, after[np.ix_(order, order)])

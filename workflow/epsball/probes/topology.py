@@ -35,7 +35,7 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
         for start in range(0, shape[1], step):
             radii = range(start, min(start + step, shape[1]))
             before = np.stack([square(inputs[radius]) for radius in radii])
-            after = np.stack([_distances(activations["features"][sample, radius]) for radius in radii])
+            after = np.stack([distances(activations["features"][sample, radius]) for radius in radii])
             found = mantel(before, after, context.mantel_permutations, int(seed))
             rho[sample, radii], p_value[sample, radii] = found
             for place, radius in enumerate(radii):
@@ -45,8 +45,8 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     return table(columns, activations, "sample", "radius")
 
 
-def _distances(features: xr.DataArray) -> Array:
-    """The distance matrix of the draws' features."""
+def distances(features: xr.DataArray) -> Array:
+    """The distance matrix of the features (draws, units), in float64."""
     matrix: Array = squareform(pdist(features.values.astype(np.float64)))
     return matrix
 
