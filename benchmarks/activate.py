@@ -3,12 +3,12 @@
     python benchmarks/activate.py [network ...]
 
 prints a row a network and writes table and figure into results/bench/. All rates are of the whole machine, taken in one
-run, with random weights; all but the last with a process on each core, each on one thread. A machine that others use
-too changes its pace: both families of the stage and bare passes take turns in the same process, and a ratio is the
-middle one of up to three; the plain script runs before and after the stage.
+run, with random weights; all but the last with a process on each core, each on one thread, or with one process where
+there is a GPU. A machine that others use too changes its pace: both families of the stage and bare passes take turns in
+the same process, and a ratio is the middle one of up to three; the plain script runs before and after the stage.
 
-- bare: forward passes alone, the fastest of eager in two batch sizes, and compiled in the better one, channels last,
-  with the stage's allocator;
+- bare: forward passes alone, the fastest of eager in two batch sizes, and on a CPU compiled in the better one, channels
+  last, with the stage's allocator;
 - uniform, permuted: the stage itself, from noise to store, with the paper's draws, at that batch, compiled where that
   was faster. Its float64 passes, which are the noise floor, are timed apart: the columns "with floor" have them;
 - plain: a script as one writes it first, on all cores: eager, NumPy's noise, batches of 100, np.save.
@@ -37,7 +37,7 @@ from epsball import networks, provenance
 from epsball.activation import activate, passes_per_sample
 from epsball.config import Ball, Compute, DatasetSpec, NetworkSpec
 from epsball.datasets import open_pool
-from epsball.forward import Forward, configure
+from epsball.forward import Forward, Passed, configure, device
 from epsball.images import digest
 from matplotlib import pyplot as plt
 from matplotlib.colors import ListedColormap
@@ -52,7 +52,10 @@ FACTORIES = {
     "aghdam2015": "sign:aghdam2015",
 }
 FAMILIES = ("uniform", "permuted")
-BATCHES = (10, 20)
+DEVICE = device("auto")
+PROCESSES = stub.CORES if DEVICE == "cpu" else 1
+BATCHES = (10, 20) if DEVICE == "cpu" else (50, 100)
+AHEAD = 1 if DEVICE == "cpu" else 8  # passes that are started before the first is waited for
 DRAWS = 100
 SECONDS, ROUNDS = 2.0, 3
 PAPER = Ball(radii=(0.0, 0.1, *map(float, range(1, 21))), epsilon=0.1, draws=DRAWS)
@@ -82,7 +85,7 @@ def bare(name: str, batches: Sequence[int], compiled: bool) -> dict[str, float]:
     """Rate of forward passes alone, by batch size."""
     rates = {}
     for batch in batches:
-        compute = Compute(batch=batch, device="cpu", compile=compiled)
+        compute = Compute(batch=batch, device=DEVICE, compile=compiled)
         configure(compute)
         forward = Forward(opened(name), compute)
         forward(torch.rand(batch, 3, side(name), side(name)))
@@ -92,27 +95,49 @@ def bare(name: str, batches: Sequence[int], compiled: bool) -> dict[str, float]:
 
 def _passes(forward: Forward, name: str, duration: float = SECONDS / 2) -> float:
     images = torch.rand(forward.size, 3, side(name), side(name)).contiguous(memory_format=torch.channels_last)
-    return per_second(lambda: len(forward(images)[0]), duration)
+    images = images.to(DEVICE)
+
+    def passed() -> int:
+        started = [forward.start(images) for _ in range(AHEAD)]
+        return sum(len(each()[0]) for each in started)
+
+    return per_second(passed, duration)
 
 
 class _Timed(Forward):
-    """Counts the time of the float64 passes."""
+    """Measures the time of the float64 passes: on a GPU that between two events of its stream."""
 
-    seconds = 0.0
+    def __init__(self, network: torch.nn.Module, compute: Compute) -> None:
+        super().__init__(network, compute)
+        self._spans: list[tuple[torch.Event, torch.Event]] = []
+        self._seconds = 0.0
 
-    def exact(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        start = time.perf_counter()
-        out = super().exact(images)
-        self.seconds += time.perf_counter() - start
+    def start_exact(self, images: Tensor) -> Passed:
+        if DEVICE == "cpu":
+            start = time.perf_counter()
+            out = super().start_exact(images)
+            self._seconds += time.perf_counter() - start
+            return out
+        span = torch.Event(DEVICE, enable_timing=True), torch.Event(DEVICE, enable_timing=True)
+        span[0].record()
+        out = super().start_exact(images)
+        span[1].record()
+        self._spans.append(span)
         return out
+
+    def taken(self) -> float:
+        """Seconds since the last call; all passes have to be over."""
+        seconds = self._seconds + sum(begin.elapsed_time(end) for begin, end in self._spans) / 1000
+        self._seconds, self._spans = 0.0, []
+        return seconds
 
 
 def stage(name: str, families: Sequence[str], batch: int, compiled: bool, rate: float) -> dict[str, float]:
     """Rates of the activate stage without and with its float64 passes; warmed up, as in a shard of many samples."""
-    compute = Compute(batch=batch, device="cpu", compile=compiled)
+    compute = Compute(batch=batch, device=DEVICE, compile=compiled)
     configure(compute)
     forward = _Timed(opened(name), compute)
-    passes = 1.5 * SECONDS * rate / stub.CORES
+    passes = 1.5 * SECONDS * rate / PROCESSES
     radii = min(len(PAPER.radii) - 1, max(1, round(passes / DRAWS)))
     samples = max(1, round(passes / DRAWS / radii))
     ball = Ball(radii=tuple(map(float, range(1 + radii))), epsilon=1.0, draws=DRAWS)
@@ -135,26 +160,27 @@ def stage(name: str, families: Sequence[str], batch: int, compiled: bool, rate: 
             rounds.append({})
             for family in families:
                 before = after
-                forward.seconds = 0.0
+                forward.taken()
                 start = time.perf_counter()
                 path = Path(folder) / f"{family}{len(rounds)}.zarr.zip"
                 activate(family, forward, table, pool, ball, compute, path, {})
                 seconds = time.perf_counter() - start
+                exact = forward.taken()
                 after = _passes(forward, name)
                 around = (before + after) / 2
-                rate = samples * passes_per_sample(ball, compute) / (seconds - forward.seconds)
+                rate = samples * passes_per_sample(ball, compute) / (seconds - exact)
                 floored = samples * passes_per_sample(ball, compute) / seconds
                 rounds[-1] |= {
                     f"{family} rate": rate,
-                    f"{family} ÷ bare": rate / around / stub.CORES,
-                    f"{family}, with floor": floored / around / stub.CORES,
+                    f"{family} ÷ bare": rate / around / PROCESSES,
+                    f"{family}, with floor": floored / around / PROCESSES,
                 }
-    return {"start-up": start_up / stub.CORES, **dict(pd.DataFrame(rounds).median())}
+    return {"start-up": start_up / PROCESSES, **dict(pd.DataFrame(rounds).median())}
 
 
 def plain(name: str) -> dict[str, float]:
     """Rate of a plain script."""
-    network = opened(name)
+    network = opened(name).to(DEVICE)
     generator = np.random.default_rng(0)
     image = generator.random((3, side(name), side(name)))
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
@@ -162,9 +188,9 @@ def plain(name: str) -> dict[str, float]:
         def passed(draws: int = DRAWS) -> int:
             noise = generator.uniform(-1, 1, (draws, *image.shape))
             noise *= 10 / np.linalg.norm(noise.reshape(draws, -1), axis=1)[:, None, None, None]
-            logits, features = network(torch.from_numpy((image + noise).astype(np.float32)))
-            np.save(f"{folder}/scores.npy", logits.softmax(dim=1).numpy())
-            np.save(f"{folder}/features.npy", features.numpy())
+            logits, features = network(torch.from_numpy((image + noise).astype(np.float32)).to(DEVICE))
+            np.save(f"{folder}/scores.npy", logits.softmax(dim=1).cpu().numpy())
+            np.save(f"{folder}/features.npy", features.cpu().numpy())
             return draws
 
         passed(10)
@@ -183,14 +209,16 @@ def apart(processes: int, *arguments: object) -> dict[str, float]:
 
 def row(name: str) -> dict[str, object]:
     """All that is measured of a network."""
-    eager = apart(stub.CORES, "bare", name, BATCHES, False)
+    eager = apart(PROCESSES, "bare", name, BATCHES, False)
     batch = max(eager, key=eager.__getitem__)
-    best = max(eager[batch], apart(stub.CORES, "bare", name, [int(batch)], True)[batch])
+    best = eager[batch]
+    if DEVICE == "cpu":
+        best = max(best, apart(PROCESSES, "bare", name, [int(batch)], True)[batch])
     compiled = bool(best > eager[batch])
     before = apart(1, "plain", name)["rate"]
-    measured = apart(stub.CORES, "stage", name, FAMILIES, int(batch), compiled, best)
+    measured = apart(PROCESSES, "stage", name, FAMILIES, int(batch), compiled, best)
     slow = (before + apart(1, "plain", name)["rate"]) / 2
-    shard = SHARD * passes_per_sample(PAPER, Compute()) / best * stub.CORES
+    shard = SHARD * passes_per_sample(PAPER, Compute()) / best * PROCESSES
     return {
         "network": name,
         "eager": eager[batch],
@@ -230,6 +258,8 @@ def main(names: list[str]) -> None:
     draw(table)
     share = float(table["start-up, s"].sum()) / float(table["shard, core s"].sum())
     machine = f"{platform.processor() or platform.machine()}, {stub.CORES} cores"
+    if DEVICE == "cuda":
+        machine = torch.cuda.get_device_name()
     print(f"start-up is {share:.2%} of the forward time of all of them at the paper's size")
     print(f"{machine}, torch {provenance.versions()['torch']}; see {stub.OUT}")
 

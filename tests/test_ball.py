@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import BALL, UNIFORM
 from epsball import ball, noise
-from epsball.config import Norm
+from epsball.config import Noise, Norm
 from epsball.families import FAMILIES, family
 from epsball.probes.topology import square
 from scipy.spatial.distance import pdist, squareform
@@ -43,6 +43,16 @@ def test_squares_do_not_overflow() -> None:
 def test_linf_is_in_8_bit_levels() -> None:
     scaled = ball.scale(noise.uniform(1, UNIFORM, 20.0, range(3), 1000), 20.0, "linf")
     assert scaled.abs().amax(dim=1).tolist() == pytest.approx([20 / 255] * 3, rel=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(("norm", "kind"), [("l2", "uniform"), ("linf", "uniform"), ("l2", "gaussian")])
+def test_a_gpu_scales_to_the_same_bits(norm: Norm, kind: Noise) -> None:
+    for seed in range(20):
+        integers = noise.drawn(kind, seed, UNIFORM, 1.0, range(50), 1000)
+        for radius in (0.1, 3.0, torch.rand(50, dtype=torch.float64)):
+            there = ball.scale(integers.cuda(), radius, norm, kind)
+            assert torch.equal(there.cpu(), ball.scale(integers, radius, norm, kind))
 
 
 def test_radius_0_moves_nothing() -> None:

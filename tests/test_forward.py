@@ -11,7 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from conftest import BALL, COMPUTE, Stages, conv_net
+from epsball import activation
 from epsball.errors import EpsballError
 from epsball.forward import Forward, device, inputs
 from epsball.networks import Network
@@ -157,6 +159,30 @@ def test_no_compiler() -> None:
     done = _compile("no-such-compiler")
     assert done.returncode
     assert "the network's forward pass, which 'compile: true' compiles by a C++ compiler, fails: " in done.stderr
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 100])
+def test_how_many_radii_are_started_ahead_changes_nothing(
+    stages: Stages, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    usual = stages.activate(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE).load()
+    monkeypatch.setattr(activation, "_AHEAD", ahead)
+    other = stages.activate(conv_net(), "uniform", stages.folder / "b.zarr.zip", BALL, COMPUTE).load()
+    xr.testing.assert_identical(usual, other)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("family", ["uniform", "permuted"])
+def test_a_gpu_gives_the_scores_of_the_cpu_and_the_same_ones_again(stages: Stages, family: str) -> None:
+    there = replace(COMPUTE, device="cuda")
+    here, one, again = (
+        stages.activate(conv_net(), family, stages.folder / f"{number}.zarr.zip", BALL, compute).load()
+        for number, compute in enumerate((COMPUTE, there, there))
+    )
+    xr.testing.assert_identical(one, again)
+    for name, values in here.data_vars.items():
+        tolerance = 1e-11 if str(name).startswith("exact") else 1e-4
+        np.testing.assert_allclose(one[name], values, rtol=tolerance, atol=tolerance, err_msg=str(name))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -124,8 +128,38 @@ def test_permutations_sort_the_naive_keys() -> None:
     assert noise.permutations(4, PERMUTATION, 3.0, range(1, 2), 50)[0].tolist() == expected
 
 
+INTERPRETED = """
+import torch
+from epsball import kernels, noise
+
+for elements, draws, bits, stream, key in (
+    (5000, range(4, 7), 0x40000000, 0, (77, 2**31 + 5)),
+    (64, range(3), 0x41200000, 1, (2**32 - 1, 2**32 - 1)),
+    (8, range(1, 2), 1, 2, (0, 0)),
+):
+    tensors, kernel = torch.empty(2, len(draws), elements, dtype=torch.int32)
+    noise.fill(tensors, draws, bits, stream, key)
+    kernels.words(kernel, draws, bits, stream, key)
+    assert torch.equal(tensors, kernel)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("triton") is None, reason="PyTorch has no Triton here")
+def test_the_kernel_gives_the_same_bits_where_triton_interprets_it() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TRITON_INTERPRET": "1"}
+    subprocess.run([sys.executable, "-c", INTERPRETED], env=environment, check=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_where_there_is_no_kernel_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    assert noise.kernels.__wrapped__() is None
+    assert "the noise is made without Triton, which is slower" in caplog.text
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_gives_the_same_bits() -> None:
+    assert noise.kernels() is not None
     for make in (noise.uniform, noise.words):
         here = make(7, UNIFORM, 2.0, range(3), 10_000)
         assert torch.equal(here, make(7, UNIFORM, 2.0, range(3), 10_000, "cuda").cpu())

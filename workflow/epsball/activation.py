@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,16 @@ from epsball import files, scores, store
 from epsball.config import Ball, Compute
 from epsball.datasets import Pool
 from epsball.families import family
-from epsball.forward import Forward
+from epsball.forward import Forward, Passed
 from epsball.perturbation import coordinates, perturbed_images, sample_images
 from epsball.progress import Progress
 
 _log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+_Passed = Callable[[], dict[str, Any]]  # waits for the arrays of a radius
+
+_AHEAD = 3  # radii
 
 
 def activate(
@@ -71,16 +77,22 @@ def activate(
     )
     label = f"activate {attributes.get('network', '')} {name}"
     with store.StoreWriter(path, len(spec.radii)) as writer, Progress(label, passes, "images") as progress:
-        for row, image in sample_images(samples, pool):
-            sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
-            per_radius = []
-            for place, radius in enumerate(spec.radii):
-                at = sample.at(radius, keeps, earlier.cell(int(row.seed), radius))
-                if place == 0:
-                    variables = sample.clean(at)
-                if keeps:
-                    writer.put("features", place, xr.DataArray(at.pop("features"), dims=("draw", "unit")))
-                per_radius.append(at)
+
+        def started() -> Iterator[tuple[Any, int, _Passed]]:
+            for row, image in sample_images(samples, pool):
+                sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
+                for place, radius in enumerate(spec.radii):
+                    yield row, place, sample.start(radius, keeps, earlier.cell(int(row.seed), radius))
+
+        for row, place, passed in _ahead(started()):
+            at = passed()
+            if place == 0:
+                variables, per_radius = _clean(at), []
+            if keeps:
+                writer.put("features", place, xr.DataArray(at.pop("features"), dims=("draw", "unit")))
+            per_radius.append(at)
+            if len(per_radius) < len(spec.radii):
+                continue
             for key in per_radius[0]:
                 variables[key] = (_dims(key)[:3], np.stack([at[key] for at in per_radius])[None])
             smallest = min(forward.size, int(earlier.attributes.get("images_in_a_pass", forward.size)))
@@ -104,12 +116,28 @@ def cells(
     """
     sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
     clean: dict[str, Any] = {}
-    for radius in spec.radii:
-        at = sample.at(radius, True, {})
-        clean = clean or sample.clean(at)
+    for radius, passed in _ahead((radius, sample.start(radius, True, {})) for radius in spec.radii):
+        at = passed()
+        clean = clean or _clean(at)
         variables = {key: (_dims(key)[: values.ndim + 2], values[None, None]) for key, values in at.items()}
         one = replace(spec, radii=(radius,))
         yield xr.Dataset({**clean, **variables}, coordinates(row, one), {"family": name})
+
+
+def _ahead(started: Iterable[_T]) -> Iterator[_T]:
+    """The same, of which a few more are always started: a GPU has work while the CPU stores what came out."""
+    waiting: deque[_T] = deque()
+    for one in started:
+        waiting.append(one)
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _clean(at_zero: dict[str, Any]) -> dict[str, Any]:
+    """Variables of the clean image, which is every draw at radius 0."""
+    first = {f"clean_{key}": values[:1] for key, values in at_zero.items() if not key.startswith("exact")}
+    return {key: (("sample", "unit")[: values.ndim], values) for key, values in first.items()}
 
 
 def _dims(key: str) -> tuple[str, ...]:
@@ -154,12 +182,12 @@ class _Sample:
     ) -> None:
         self._name, self._forward, self._seed, self._label = name, forward, seed, label
         self._spec, self._compute, self._progress = spec, compute, progress
-        self._image = image.to(forward.device)
+        self._image = image.to(forward.device, non_blocking=True)
         forward.centre(self._image.permute(2, 0, 1), label)
 
     @functools.cached_property
-    def _clean_exact(self) -> tuple[Tensor, Tensor]:
-        return self._forward.exact(self._image.permute(2, 0, 1)[None])
+    def _clean_exact(self) -> Passed:
+        return self._forward.start_exact(self._image.permute(2, 0, 1)[None])
 
     def _images(self, radius: float, draws: range) -> Tensor:
         return perturbed_images(
@@ -170,39 +198,51 @@ class _Sample:
         summary = scores.summarise(logits.numpy(), np.full(len(logits), self._label))
         return {prefix + key: value for key, value in summary._asdict().items()}
 
-    def clean(self, at_zero: dict[str, Any]) -> dict[str, Any]:
-        """Variables of the clean image, which is every draw at radius 0."""
-        first = {f"clean_{key}": values[:1] for key, values in at_zero.items() if not key.startswith("exact")}
-        return {key: (("sample", "unit")[: values.ndim], values) for key, values in first.items()}
+    def start(self, radius: float, keeps: bool, known: Mapping[str, Any]) -> _Passed:
+        """Start the passes at a radius, where any are left to do; `known` are arrays of the first draws, from a store.
 
-    def at(self, radius: float, keeps: bool, known: Mapping[str, Any]) -> dict[str, Any]:
-        """Arrays over the draws at a radius; `known` are those of the first draws, where a store has them."""
+        Returns:
+            What waits for the arrays over all draws.
+        """
         there, batch = len(known["logit"]) if known else 0, self._compute.batch
-        arrays = dict(known)
         passing = draws_to_pass(radius, there, self._spec, self._compute)
-        logits, features = [], []
+        passed: list[Passed] = []
+        exact: Passed | None = None
         for draws in (passing[start : start + batch] for start in range(0, len(passing), batch)):
             images = self._images(radius, draws)
-            some_logits, some_features = self._forward(images)
-            if not arrays:
-                arrays |= self._exact(images[: self._compute.floor_draws] if radius > 0 else None)
-            logits.append(some_logits)
-            features.append(some_features)
+            passed.append(self._forward.start(images))
+            if not known and not exact:
+                few = images[: self._compute.floor_draws]
+                exact = self._forward.start_exact(few) if radius > 0 else self._clean_exact
             self._progress.advance(len(images))
-        if logits:
-            new = self._summary(torch.cat(logits)) | ({"features": torch.cat(features).numpy()} if keeps else {})
+        return functools.partial(self._arrays, radius, keeps, known, passing, passed, exact)
+
+    def _arrays(
+        self,
+        radius: float,
+        keeps: bool,
+        known: Mapping[str, Any],
+        passing: range,
+        passed: Sequence[Passed],
+        exact: Passed | None,
+    ) -> dict[str, Any]:
+        """Arrays over the draws at a radius, of what is known and what has passed."""
+        arrays = dict(known) | (self._floor(exact) if exact else {})
+        if passed:
+            logits, features = map(torch.cat, zip(*(each() for each in passed), strict=True))
+            new = self._summary(logits) | ({"features": features.numpy()} if keeps else {})
             for key, values in new.items():
-                further = values[there - passing.start :]
+                further = values[(len(known["logit"]) if known else 0) - passing.start :]
                 arrays[key] = np.concatenate([known[key], further]) if known else further
         sizes = {key: self._compute.floor_draws if key.startswith("exact") else self._spec.draws for key in arrays}
         if radius == 0:
-            once = min(batch, self._spec.draws)
+            once = min(self._compute.batch, self._spec.draws)
             return {key: np.resize(values[:once], (sizes[key], *values.shape[1:])) for key, values in arrays.items()}
         return {key: values[: sizes[key]] for key, values in arrays.items()}
 
-    def _exact(self, images: Tensor | None) -> dict[str, Any]:
-        """Arrays over the draws that are computed in float64; of the clean image without any."""
-        logits, features = self._clean_exact if images is None else self._forward.exact(images)
+    def _floor(self, exact: Passed) -> dict[str, Any]:
+        """Arrays over the draws that are computed in float64."""
+        logits, features = exact()
         arrays = self._summary(logits, "exact_")
         del arrays["exact_prediction"]
-        return arrays | {"exact_d_out": (features - self._clean_exact[1]).square().sum(dim=1).sqrt().numpy()}
+        return arrays | {"exact_d_out": (features - self._clean_exact()[1]).square().sum(dim=1).sqrt().numpy()}

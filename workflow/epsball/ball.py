@@ -39,17 +39,18 @@ def scale(integers: Tensor, radius: float | Tensor, norm: Norm, kind: Noise = "u
     Returns:
         float32 (draw, element): each number one rounding of an integer times one float32 factor.
     """
-    # A few numbers in float64, on the CPU: not every device has it.
+    # A few numbers in float64, which MPS does not have. A GPU rounds roots and quotients as the CPU does.
+    device = torch.device("cpu") if integers.device.type == "mps" else integers.device
     if kind == "gaussian":
-        lengths = torch.full(
-            (len(integers),), math.sqrt(integers.shape[1]) * noise.normal_deviation(), dtype=torch.float64
-        )
+        length = math.sqrt(integers.shape[1]) * noise.normal_deviation()
+        lengths = torch.full((len(integers),), length, dtype=torch.float64, device=device)
     elif norm == "l2":
-        high, low = squares(integers).cpu().double().unbind(dim=1)
+        high, low = squares(integers).to(device).double().unbind(dim=1)
         lengths = (high * 2.0**24 + low).sqrt()
     else:
-        lengths = integers.abs().amax(dim=1).cpu().double() * 255
-    factors = (radius / lengths).float().to(integers.device)
+        lengths = integers.abs().amax(dim=1).to(device).double() * 255
+    radii = radius.to(device) if isinstance(radius, Tensor) else radius
+    factors = (radii / lengths).float().to(integers.device)
     return integers.float().mul_(factors[:, None])
 
 

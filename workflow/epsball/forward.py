@@ -24,6 +24,8 @@ from epsball.images import Pictures
 
 _log = logging.getLogger(__name__)
 
+Passed = Callable[[], tuple[Tensor, Tensor]]  # waits for logits and features; any number of times
+
 # glibc's names for what mallopt sets (malloc.h).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _TRIMMED, _MMAPS = 128 * 1024, 65536  # its defaults
@@ -127,7 +129,9 @@ class Forward:
     def __init__(self, network: nn.Module, compute: Compute) -> None:
         self.device = device(compute.device)
         self.size = compute.batch  # images in a pass; smaller once that many did not fit into memory
-        self._network = network.to(self.device).to(memory_format=torch.channels_last)
+        # By cuDNN in full float32, the plain layout is up to a fifth faster (H100).
+        self._layout = torch.contiguous_format if self.device == "cuda" else torch.channels_last
+        self._network = network.to(self.device).to(memory_format=self._layout)
         self._run: Callable[[Tensor], tuple[Tensor, Tensor]] = self._network
         self._what = "forward pass"
         # What is compiled has the weights for constants; a control's are others around each sample.
@@ -157,9 +161,13 @@ class Forward:
                 with torch.inference_mode():
                     self._exact.load_state_dict(self._network.state_dict())
 
-    @torch.inference_mode()
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (n, classes) and features (n, units), float32 on the CPU.
+        """Logits (n, classes) and features (n, units), float32 on the CPU; see `start`."""
+        return self.start(images)()
+
+    @torch.inference_mode()
+    def start(self, images: Tensor) -> Passed:
+        """Start a pass; the device goes on with what is started next while the CPU does something else.
 
         A short batch is filled up with copies of its last image: the size of a batch can change float rounding. One
         that does not fit into memory is passed in smaller ones, and so are all after it; `size` and the log say so.
@@ -167,25 +175,42 @@ class Forward:
         Args:
             images: float32 (n, 3, height, width) in [0, 1].
 
+        Returns:
+            What waits for the logits (n, classes) and features (n, units), and gives them in float32 on the CPU.
+
         Raises:
-            EpsballError: logits are not finite, one image alone does not fit, or the network's own code fails.
+            EpsballError: one image alone does not fit, or the network's own code fails; and once they are waited for,
+                logits are not finite.
         """
         logits, features, self.size = _in_parts(self._filled, images, self.size, self._what)
-        if not logits.isfinite().all():
-            raise EpsballError("the network's logits are not finite; check its weights and normalisation")
-        return logits, features
+        arrived = _sent(logits, features)
+
+        def passed() -> tuple[Tensor, Tensor]:
+            logits, features = arrived()
+            if not logits.isfinite().all():
+                raise EpsballError("the network's logits are not finite; check its weights and normalisation")
+            return logits, features
+
+        return passed
 
     def _filled(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
         count = len(images)
         if count < size:
             images = torch.cat([images, images[-1:].expand(size - count, -1, -1, -1)])
         # Copied always: made here, in inference mode, or it is of another kind, for which a network is compiled again.
-        logits, features = self._run(images.to(self.device, memory_format=torch.channels_last, copy=True))
-        return logits[:count].cpu(), features[:count].cpu()
+        logits, features = self._run(images.to(self.device, memory_format=self._layout, copy=True))
+        return logits[:count], features[:count]
+
+    def exact(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and features computed in float64; see `start_exact`."""
+        return self.start_exact(images)()
 
     @torch.inference_mode()
-    def exact(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and features computed in float64, for the noise floor; on the CPU where the device has none.
+    def start_exact(self, images: Tensor) -> Passed:
+        """Start a pass in float64, for the noise floor; on the CPU where the device has none.
+
+        Returns:
+            What waits for logits and features, and gives them in float64 on the CPU.
 
         Raises:
             EpsballError: one image alone does not fit, or the network's own code fails.
@@ -196,13 +221,29 @@ class Forward:
             self._exact = self._exact.to(memory_format=torch.contiguous_format)
         what = "forward pass in float64, for the noise floor,"
         logits, features, self._exact_size = _in_parts(self._wide, images, self._exact_size, what)
-        return logits, features
+        return _sent(logits, features)
 
     def _wide(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
         assert self._exact is not None
         with Depthwise():
             logits, features = self._exact(images.to(self._exact_device, torch.float64).contiguous())
-        return logits.cpu(), features.cpu()
+        return logits, features
+
+
+def _sent(logits: Tensor, features: Tensor) -> Passed:
+    """Send them to the CPU; what waits until they are there."""
+    if logits.device.type != "cuda":
+        here = logits.cpu(), features.cpu()
+        return lambda: here
+    copies = logits.to("cpu", non_blocking=True), features.to("cpu", non_blocking=True)  # into pinned memory
+    event = torch.Event("cuda")
+    event.record()
+
+    def arrived() -> tuple[Tensor, Tensor]:
+        event.synchronize()
+        return copies
+
+    return arrived
 
 
 def _in_parts(

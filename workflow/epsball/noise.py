@@ -8,8 +8,10 @@ seed; the counter is (element // 4, draw, radius, stream), the radius by the bit
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import struct
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -19,6 +21,8 @@ from torch import Tensor
 from epsball import loops
 from epsball.config import Noise
 from epsball.loops import MULTIPLIERS, ROUNDS, WEYL
+
+_log = logging.getLogger(__name__)
 
 _MASK = 0xFFFFFFFF
 
@@ -71,6 +75,8 @@ def words(
     out = torch.empty(len(draws), -(-elements // 4) * 4, dtype=torch.int32, device=device)
     if out.device.type == "cpu":
         loops.words(out.numpy(), draws.start, radius_bits, stream, *key)
+    elif out.device.type == "cuda" and (module := kernels()):
+        module.words(out, draws, radius_bits, stream, key)
     else:
         fill(out, draws, radius_bits, stream, key)
     return out[:, :elements]
@@ -78,10 +84,23 @@ def words(
 
 def fill(out: Tensor, draws: range, radius_bits: int, stream: int, key: tuple[int, int]) -> None:
     """What `epsball.loops.words` does, on tensors."""
-    for row, draw in zip(out, draws, strict=True):
-        c0 = torch.arange(len(row) // 4, device=out.device)
-        counter = (c0, torch.full_like(c0, draw), torch.full_like(c0, radius_bits), torch.full_like(c0, stream))
-        row.view(-1, 4).copy_(torch.stack(philox(counter, key), dim=1) - 2**31)
+    c0 = torch.arange(out.shape[1] // 4, device=out.device).repeat(len(draws), 1)
+    c1 = torch.arange(draws.start, draws.stop, device=out.device)[:, None].repeat(1, c0.shape[1])
+    counter = (c0, c1, torch.full_like(c0, radius_bits), torch.full_like(c0, stream))
+    out.view(*c0.shape, 4).copy_(torch.stack(philox(counter, key), dim=2) - 2**31)
+
+
+@functools.cache
+def kernels() -> ModuleType | None:
+    """`epsball.kernels`, where it can be used."""
+    try:
+        from epsball import kernels as module
+
+        module.words(torch.empty(1, 4, dtype=torch.int32, device="cuda"), range(1), 0, 0, (0, 0))
+    except Exception as error:  # no Triton, no C compiler, or one that lacks Python's headers: each has its own
+        _log.warning("the noise is made without Triton, which is slower: %s", error)
+        return None
+    return module
 
 
 def uniform(
@@ -110,7 +129,7 @@ def normal(
         int32 tensor (draw, element), in (-2**23, 2**23), of standard deviation `normal_deviation`.
     """
     places = words(seed, stream, radius, draws, elements, device).bitwise_right_shift_(16).add_(2**15)
-    return normal_table().to(device).index_select(0, places.flatten()).view_as(places)
+    return normal_table().to(device, non_blocking=True).index_select(0, places.flatten()).view_as(places)
 
 
 @functools.cache
@@ -154,6 +173,8 @@ def permutations(
         int64 tensor (draw, element): each row a permutation of ``range(elements)``.
     """
     keys = words(seed, stream, radius, draws, elements, device)
+    if keys.device.type == "cuda":
+        return keys.sort(dim=1, stable=True).indices  # by radix: half the passes of `ordered`
     if keys.device.type != "cpu":
         return ordered(keys)
     members = torch.empty(keys.shape, dtype=torch.int64)
