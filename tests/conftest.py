@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
-from epsball import store
+from epsball import forward, store
 from epsball.activation import activate
 from epsball.config import Ball, Compute, DatasetSpec, Direct, load_config
 from epsball.datasets import Pool, arrays
@@ -51,6 +51,12 @@ def pictures(count: int, size: int = SIZE, seed: int = 0) -> tuple[np.ndarray, n
     images = generator.integers(60, 130, (count, size, size, 3))
     images[np.arange(count), :, :, labels] += 90
     return images.astype(np.uint8), labels
+
+
+@pytest.fixture(autouse=True)
+def shared_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process of pytest takes a GPU for itself alone: it lives until the last test."""
+    monkeypatch.setattr(forward, "own_gpu", lambda: 0)
 
 
 @pytest.fixture

@@ -171,20 +171,6 @@ def test_how_many_radii_are_started_ahead_changes_nothing(
     xr.testing.assert_identical(usual, other)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("family", ["uniform", "permuted"])
-def test_a_gpu_gives_the_scores_of_the_cpu_and_the_same_ones_again(stages: Stages, family: str) -> None:
-    there = replace(COMPUTE, device="cuda")
-    here, one, again = (
-        stages.activate(conv_net(), family, stages.folder / f"{number}.zarr.zip", BALL, compute).load()
-        for number, compute in enumerate((COMPUTE, there, there))
-    )
-    xr.testing.assert_identical(one, again)
-    for name, values in here.data_vars.items():
-        tolerance = 1e-11 if str(name).startswith("exact") else 1e-4
-        np.testing.assert_allclose(one[name], values, rtol=tolerance, atol=tolerance, err_msg=str(name))
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_logits_that_are_not_finite_end_the_job_and_leave_no_store(stages: Stages, value: float) -> None:
     module = conv_net()

@@ -151,6 +151,26 @@ def test_the_kernel_gives_the_same_bits_where_triton_interprets_it() -> None:
     subprocess.run([sys.executable, "-c", INTERPRETED], env=environment, check=True)
 
 
+COMPILED = """
+import triton
+from epsball import kernels
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+numbers = ("first_draw", "radius_bits", "stream", "counters", "count")
+signature = {"out": "*i32", "key": "i64", **dict.fromkeys(numbers, "i32"), "size": "constexpr"}
+source = ASTSource(fn=kernels._words, signature=signature, constexprs={(7,): 256})
+assert triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("triton") is None, reason="PyTorch has no Triton here")
+def test_the_kernel_compiles_for_a_gpu_that_is_not_here() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", COMPILED], env=environment, check=True)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_where_there_is_no_kernel_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
     assert noise.kernels.__wrapped__() is None

@@ -39,8 +39,8 @@ def scale(integers: Tensor, radius: float | Tensor, norm: Norm, kind: Noise = "u
     Returns:
         float32 (draw, element): each number one rounding of an integer times one float32 factor.
     """
-    # A few numbers in float64, which MPS does not have. A GPU rounds roots and quotients as the CPU does.
-    device = torch.device("cpu") if integers.device.type == "mps" else integers.device
+    # A few numbers in float64, on the CPU where the device may have none. CUDA rounds roots and quotients as it does.
+    device = torch.device(integers.device if integers.device.type == "cuda" else "cpu")
     if kind == "gaussian":
         length = math.sqrt(integers.shape[1]) * noise.normal_deviation()
         lengths = torch.full((len(integers),), length, dtype=torch.float64, device=device)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,20 @@ Function = Callable[[Tensor], Tensor]
 
 _TOLERANCE = 1e-5  # of a norm, relative
 _STEADY = 3  # power iterations in a row that must change it by less
+
+
+@contextlib.contextmanager
+def warned() -> Iterator[None]:
+    """While it lasts, operations without a deterministic form, as backwards through pooling on a GPU, are warned of.
+
+    Anywhere else they are errors.
+    """
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("warn")
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(before)
 
 
 def differentiable(image: Tensor) -> Tensor:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
-import torch
 
 from epsball.config import Ball, Direct
 from epsball.datasets import Pool
+from epsball.derivatives import warned
 from epsball.forward import Forward
 from epsball.networks import Network
 from epsball.perturbation import sample_images
@@ -39,11 +39,9 @@ def measure_direct(
         settings: of direct probes.
         scale: see `epsball.subject.Subject`.
     """
-    # On a GPU derivatives of some operations, adaptive pooling for one, have no deterministic form.
-    torch.set_deterministic_debug_mode("warn")
     parts = []
     module = direct_probe(name)
-    with Progress(f"{name} {network_name}", len(samples), "samples") as progress:
+    with warned(), Progress(f"{name} {network_name}", len(samples), "samples") as progress:
         for row, image in sample_images(samples, pool):
             subject = Subject(
                 sample=str(row.sample),

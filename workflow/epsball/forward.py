@@ -6,6 +6,7 @@ import contextlib
 import copy
 import ctypes
 import ctypes.util
+import functools
 import logging
 import sys
 import textwrap
@@ -39,7 +40,13 @@ def configure(compute: Compute) -> None:
     """
     _settle(compute.threads)
     if device(compute.device) == "cuda":
-        torch.cuda.set_device(gpus.take(gpus.present()))
+        torch.cuda.set_device(own_gpu())
+
+
+@functools.cache
+def own_gpu() -> int:
+    """The GPU of this process, taken once; waits until one is free."""
+    return gpus.take(gpus.present())
 
 
 @contextlib.contextmanager
@@ -130,8 +137,8 @@ class Forward:
         self.device = device(compute.device)
         self.size = compute.batch  # images in a pass; smaller once that many did not fit into memory
         # By cuDNN in full float32, the plain layout is up to a fifth faster (H100).
-        self._layout = torch.contiguous_format if self.device == "cuda" else torch.channels_last
-        self._network = network.to(self.device).to(memory_format=self._layout)
+        self.layout = torch.contiguous_format if self.device == "cuda" else torch.channels_last
+        self._network = network.to(self.device).to(memory_format=self.layout)
         self._run: Callable[[Tensor], tuple[Tensor, Tensor]] = self._network
         self._what = "forward pass"
         # What is compiled has the weights for constants; a control's are others around each sample.
@@ -198,7 +205,7 @@ class Forward:
         if count < size:
             images = torch.cat([images, images[-1:].expand(size - count, -1, -1, -1)])
         # Copied always: made here, in inference mode, or it is of another kind, for which a network is compiled again.
-        logits, features = self._run(images.to(self.device, memory_format=self._layout, copy=True))
+        logits, features = self._run(images.to(self.device, memory_format=self.layout, copy=True))
         return logits[:count], features[:count]
 
     def exact(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,8 +5,6 @@ Only imported where it is used: without Triton, or a C compiler for it, the same
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -14,11 +12,9 @@ from torch import Tensor
 _BLOCK = 256  # counters of a program
 
 
-# One kernel for all values of them.
+# One kernel for all values of them. Triton takes types from calls, and annotations for constants.
 @triton.jit(do_not_specialize=["key", "first_draw", "radius_bits", "stream", "counters", "count"])  # type: ignore[untyped-decorator]
-def _words(
-    out: Any, key: Any, first_draw: Any, radius_bits: Any, stream: Any, counters: Any, count: Any, size: tl.constexpr
-) -> None:
+def _words(out, key, first_draw, radius_bits, stream, counters, count, size: tl.constexpr):  # type: ignore[no-untyped-def]
     place = tl.program_id(0).to(tl.int64) * size + tl.arange(0, size)
     zero = (place * 0).to(tl.uint32)
     draw = (place // counters + first_draw).to(tl.uint32)

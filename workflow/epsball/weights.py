@@ -14,7 +14,7 @@ from epsball.config import NetworkSpec
 
 def save(module: nn.Module, path: Path) -> str:
     """Write a network's weights, whole or not at all; returns their digest."""
-    state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+    state = {name: tensor.cpu().contiguous() for name, tensor in module.state_dict().items()}
     with files.whole(path) as beside:
         safetensors.torch.save_file(state, beside)
     return _digest(state)

@@ -43,7 +43,7 @@ def attack(target: Target) -> Tensor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             _, points, success = attempt(
-                model, target.image[None], torch.tensor([target.label], device=target.image.device), epsilons=None
+                model, target.image[None], torch.full((1,), target.label, device=target.image.device), epsilons=None
             )
         point = points[0].detach()
         if bool(success[0]):

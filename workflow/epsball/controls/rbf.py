@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from epsball.derivatives import warned
 from epsball.networks import Network
 
 PROBES = ("isotropy", "symmetry")
@@ -35,7 +36,7 @@ class RadialBasisFunction(nn.Module):
     def centre(self, image: Tensor, label: int) -> None:
         """Match the network at an image from here on."""
         at = image.clone()[None].requires_grad_()
-        with torch.enable_grad():
+        with torch.enable_grad(), warned():
             logits, _ = self.network(at)
             # On the CPU from here on: not every device has float64.
             log_score = logits.cpu().double().log_softmax(dim=1)[0, label]
@@ -51,7 +52,7 @@ class RadialBasisFunction(nn.Module):
         # An image at a time: the memory of a whole batch in float64 would be taken anew again and again.
         square = torch.cat([self._square_distance(image) for image in torch.split(images, 1)])
         # No nearer to the centre than where 1 - score can still be told from 0.
-        log_score = (-square / (2 * self.width.double().square())).clamp_max(-1e-15)
+        log_score = (-square / (2 * self.width.cpu().double().square())).clamp_max(-1e-15)
         logits = torch.full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
         label = int(self.label)
         logits[:, label] = log_score
@@ -59,7 +60,7 @@ class RadialBasisFunction(nn.Module):
         return logits, logits[:, :0]
 
     def _square_distance(self, image: Tensor) -> Tensor:
-        return (image.cpu().double() - self.middle).flatten(start_dim=1).square().sum(dim=1)
+        return (image.cpu().double() - self.middle.cpu()).flatten(start_dim=1).square().sum(dim=1)
 
 
 def make(network: Network, image: Tensor, seed: int) -> nn.Module:

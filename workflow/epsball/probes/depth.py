@@ -142,7 +142,7 @@ def _passed(subject: Subject, group: Sequence[str], images: Tensor) -> Iterator[
         for start in range(0, len(images), size):
             batch = images[start : start + size]
             filled = torch.cat([batch, batch[-1:].expand(size - len(batch), -1, -1, -1)])
-            subject.network(filled.contiguous(memory_format=torch.channels_last))
+            subject.network(filled.contiguous(memory_format=subject.forward.layout))
             yield {INPUT: batch, **{name: output[: len(batch)] for name, output in held.items()}}
 
 
