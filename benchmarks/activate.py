@@ -39,6 +39,7 @@ from epsball.config import Ball, Compute, DatasetSpec, NetworkSpec
 from epsball.datasets import open_pool
 from epsball.forward import Forward, Passed, configure, device
 from epsball.images import digest
+from epsball.perturbation import perturbed_images
 from matplotlib import pyplot as plt
 from matplotlib.colors import ListedColormap
 from torch import Tensor
@@ -153,6 +154,9 @@ def stage(name: str, families: Sequence[str], batch: int, compiled: bool, rate: 
         table["digest"] = [digest(pool.read(number)) for number in range(samples)]
         forward(torch.rand(batch, 3, side(name), side(name)))
         forward.exact(torch.rand(1, 3, side(name), side(name)))
+        image = torch.zeros(side(name), side(name), 3, device=DEVICE)
+        for family in families:
+            perturbed_images(family, image, 0, 1.0, range(batch), ball, DEVICE)
         start_up = time.time() - psutil.Process().create_time()
         begun, after = time.perf_counter(), _passes(forward, name)
         limit = 2 * ROUNDS * SECONDS * len(families)

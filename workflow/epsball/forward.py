@@ -11,6 +11,7 @@ import logging
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -31,21 +32,22 @@ Passed = Callable[[], tuple[Tensor, Tensor]]  # waits for logits and features; a
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _TRIMMED, _MMAPS = 128 * 1024, 65536  # its defaults
 
+_alone = ContextVar("alone", default=True)  # whether this process takes a GPU for itself
+
 
 def configure(compute: Compute) -> None:
-    """Set this process up: threads, determinism, full float32 precision, memory that is kept between passes, a GPU.
+    """Set this process up: threads, determinism, full float32 precision, memory that is kept between passes.
 
     Raises:
         EpsballError: the device that was asked for is not there.
     """
     _settle(compute.threads)
-    if device(compute.device) == "cuda":
-        torch.cuda.set_device(own_gpu())
+    device(compute.device)
 
 
 @functools.cache
 def own_gpu() -> int:
-    """The GPU of this process, taken once; waits until one is free."""
+    """The GPU of this process, taken once it needs one; waits until one is free."""
     return gpus.take(gpus.present())
 
 
@@ -56,10 +58,12 @@ def configured(threads: int) -> Iterator[None]:
     products = torch.backends.cuda.matmul.allow_tf32
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     strict = torch.get_deterministic_debug_mode()
+    token = _alone.set(False)
     _settle(threads)
     try:
         yield
     finally:
+        _alone.reset(token)
         torch.set_num_threads(before[0])
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = before[1:]
         torch.backends.cuda.matmul.allow_tf32 = products
@@ -135,6 +139,8 @@ class Forward:
 
     def __init__(self, network: nn.Module, compute: Compute) -> None:
         self.device = device(compute.device)
+        if self.device == "cuda" and _alone.get():
+            torch.cuda.set_device(own_gpu())
         self.size = compute.batch  # images in a pass; smaller once that many did not fit into memory
         # By cuDNN in full float32, the plain layout is up to a fifth faster (H100).
         self.layout = torch.contiguous_format if self.device == "cuda" else torch.channels_last
