@@ -55,6 +55,15 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("further", [0, 10])
+def test_a_write_that_fails_ends_the_block_and_leaves_nothing(tmp_path: Path, further: int) -> None:
+    sample = xr.Dataset({"a": ("sample", [1.0])})
+    with pytest.raises(KeyError, match="sample"), store.StoreWriter(tmp_path / "s.zarr.zip", 1) as writer:
+        for dataset in (sample, sample.drop_dims("sample"), *[sample] * further):
+            writer.append(dataset)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     files.write_text(tmp_path / "t", "old")
     with pytest.raises(RuntimeError), files.whole(tmp_path / "t") as beside:

@@ -7,7 +7,9 @@ import shutil
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,14 @@ _log = logging.getLogger(__name__)
 _CODEC = zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
 
 
+_WAITING = 4  # writes at most, whose values are in memory
+
+
 class StoreWriter:
     """Writes a store sample by sample: a folder beside, zipped once without compression, renamed.
 
-    Use as a context manager; what is left behind when the block fails is removed.
+    Use as a context manager; what is left behind when the block fails is removed. A thread writes, in the order that
+    is asked for; what goes wrong there is raised by a later call, or at the end of the block.
 
     Args:
         path: of the finished .zarr.zip.
@@ -44,6 +50,8 @@ class StoreWriter:
         self._folder = files.beside(path.with_suffix(".folder"))
         self._samples = 0
         self._large: dict[str, zarr.Array[Any]] = {}  # kept open: to open one takes longer than to write a radius
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> StoreWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,8 +63,24 @@ class StoreWriter:
         Args:
             name: of the variable, with dimensions sample, radius and those of the values.
             radius: its place.
-            values: of that sample and radius.
+            values: of that sample and radius; not to be changed.
         """
+        self._later(self._put, name, radius, values)
+
+    def append(self, sample: xr.Dataset) -> None:
+        """Add a sample along the dimension `sample`; attributes must be the same for all. Not to be changed after."""
+        self._later(self._append, sample)
+
+    def _later(self, write: Callable[..., None], *arguments: Any) -> None:
+        self._waiting.append(self._thread.submit(write, *arguments))
+        self._wait(_WAITING)
+
+    def _wait(self, most: int) -> None:
+        """Wait until no more writes than these are waiting."""
+        while len(self._waiting) > most:
+            self._waiting.popleft().result()
+
+    def _put(self, name: str, radius: int, values: xr.DataArray) -> None:
         shape = (self._samples + 1, self._radii, *values.shape)
         if name not in self._large:
             self._large[name] = zarr.open_group(self._folder, mode="a", zarr_format=3).create_array(
@@ -73,8 +97,7 @@ class StoreWriter:
             array.resize(shape)
         array[self._samples, radius] = values.values
 
-    def append(self, sample: xr.Dataset) -> None:
-        """Add a sample along the dimension `sample`; attributes must be the same for all."""
+    def _append(self, sample: xr.Dataset) -> None:
         if self._samples:
             # Appending writes the attributes of the group again: they must be there each time.
             rest = sample.drop_vars([name for name in sample.variables if "sample" not in sample[name].dims])
@@ -86,6 +109,7 @@ class StoreWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
+                self._wait(0)
                 with warnings.catch_warnings():
                     # "Not part of the specification yet": readers that do not know it pass over it.
                     warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
@@ -95,6 +119,7 @@ class StoreWriter:
                         if file.is_file():
                             archive.write(file, file.relative_to(self._folder))
         finally:
+            self._thread.shutdown(cancel_futures=True)
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
