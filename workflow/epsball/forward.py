@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import ctypes
-import ctypes.util
 import functools
 import logging
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -76,6 +76,8 @@ def _settle(threads: int) -> None:
     torch.set_num_threads(threads)
     # As use_deterministic_algorithms(True), which imports the compiler besides: a second of every job.
     torch.set_deterministic_debug_mode("error")
+    # Without it PyTorch 2.9 refuses products of matrices on CUDA in this mode.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Costs a write of every activation and changes nothing.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
