@@ -11,9 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import xarray as xr
 from conftest import BALL, COMPUTE, Stages, conv_net
-from epsball import activation
 from epsball.errors import EpsballError
 from epsball.forward import Forward, device, inputs
 from epsball.networks import Network
@@ -159,16 +157,6 @@ def test_no_compiler() -> None:
     done = _compile("no-such-compiler")
     assert done.returncode
     assert "the network's forward pass, which 'compile: true' compiles by a C++ compiler, fails: " in done.stderr
-
-
-@pytest.mark.parametrize("ahead", [0, 1, 100])
-def test_how_many_radii_are_started_ahead_changes_nothing(
-    stages: Stages, monkeypatch: pytest.MonkeyPatch, ahead: int
-) -> None:
-    usual = stages.activate(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE).load()
-    monkeypatch.setattr(activation, "_AHEAD", ahead)
-    other = stages.activate(conv_net(), "uniform", stages.folder / "b.zarr.zip", BALL, COMPUTE).load()
-    xr.testing.assert_identical(usual, other)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Passed = Callable[[], dict[str, Any]]  # waits for the arrays of a radius
 
-_AHEAD = 3  # radii
+_AHEAD = 3  # radii that are started beside the one that is waited for, where the device is not the CPU
 
 
 def activate(
@@ -84,7 +84,7 @@ def activate(
                 for place, radius in enumerate(spec.radii):
                     yield row, place, sample.start(radius, keeps, earlier.cell(int(row.seed), radius))
 
-        for row, place, passed in _ahead(started()):
+        for row, place, passed in _ahead(started(), forward):
             at = passed()
             if place == 0:
                 variables, per_radius = _clean(at), []
@@ -116,7 +116,8 @@ def cells(
     """
     sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
     clean: dict[str, Any] = {}
-    for radius, passed in _ahead((radius, sample.start(radius, True, {})) for radius in spec.radii):
+    started = ((radius, sample.start(radius, True, {})) for radius in spec.radii)
+    for radius, passed in _ahead(started, forward):
         at = passed()
         clean = clean or _clean(at)
         variables = {key: (_dims(key)[: values.ndim + 2], values[None, None]) for key, values in at.items()}
@@ -124,12 +125,13 @@ def cells(
         yield xr.Dataset({**clean, **variables}, coordinates(row, one), {"family": name})
 
 
-def _ahead(started: Iterable[_T]) -> Iterator[_T]:
+def _ahead(started: Iterable[_T], forward: Forward) -> Iterator[_T]:
     """The same, of which a few more are always started: a GPU has work while the CPU stores what came out."""
+    ahead = 0 if forward.device == "cpu" else _AHEAD
     waiting: deque[_T] = deque()
     for one in started:
         waiting.append(one)
-        if len(waiting) > _AHEAD:
+        if len(waiting) > ahead:
             yield waiting.popleft()
     yield from waiting
 
