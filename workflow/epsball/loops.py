@@ -40,36 +40,42 @@ def words(out: NDArray[np.int32], first_draw: int, radius_bits: int, stream: int
 def order(keys: NDArray[np.int32], members: NDArray[np.int64]) -> None:
     """Fill each row with the numbers of a row's keys in rising order, equal ones by number. For random keys.
 
-    By their upper bits into about as many buckets as there are keys; the few of a bucket are put in order by insertion.
-    NumPy's sort by vector instructions is as fast on some processors with AVX-512, and seven times slower on others.
+    By their upper 22 bits in two passes, the lower half first, each of which keeps the order of the one before; the
+    few that are not in order then are put so by insertion. NumPy's sort by vector instructions is as fast on some
+    processors with AVX-512, and many times slower on others.
     """
     sign, half = np.uint32(2**31), np.uint64(32)
-    count, bits = keys.shape[1], 1
-    while (2 << bits) <= count:
-        bits += 1
-    shift = np.uint32(32 - bits)
-    numbered = np.empty(count, np.uint64)
-    ends = np.empty((1 << bits) + 1, np.int32)
+    count, mask = keys.shape[1], np.uint32(2**11 - 1)
+    first, second = np.empty(count, np.uint64), np.empty(count, np.uint64)
+    upper, lower = np.empty(2**11, np.int32), np.empty(2**11, np.int32)  # where each value's go
     for row in range(keys.shape[0]):
-        ends[:] = 0
-        for element in range(count):
-            ends[((np.uint32(keys[row, element]) ^ sign) >> shift) + 1] += 1
-        total = np.int32(0)
-        for bucket in range(len(ends)):
-            total += ends[bucket]
-            ends[bucket] = total
+        upper[:] = 0
+        lower[:] = 0
         for element in range(count):
             key = np.uint32(keys[row, element]) ^ sign
-            numbered[ends[key >> shift]] = np.uint64(key) << half | np.uint64(element)
-            ends[key >> shift] += 1
-        for element in range(1, count):
-            value, place = numbered[element], element
-            while place > 0 and numbered[place - 1] > value:
-                numbered[place] = numbered[place - 1]
-                place -= 1
-            numbered[place] = value
+            first[element] = np.uint64(key) << half | np.uint64(element)
+            upper[key >> np.uint32(21)] += 1
+            lower[(key >> np.uint32(10)) & mask] += 1
+        above, below = np.int32(0), np.int32(0)
+        for value in range(2**11):
+            above, upper[value] = above + upper[value], above
+            below, lower[value] = below + lower[value], below
         for element in range(count):
-            members[row, element] = np.int64(numbered[element] & np.uint64(0xFFFFFFFF))
+            place = (np.uint32(first[element] >> half) >> np.uint32(10)) & mask
+            second[lower[place]] = first[element]
+            lower[place] += 1
+        for element in range(count):
+            place = np.uint32(second[element] >> half) >> np.uint32(21)
+            first[upper[place]] = second[element]
+            upper[place] += 1
+        for element in range(1, count):
+            value, before = first[element], element
+            while before > 0 and first[before - 1] > value:
+                first[before] = first[before - 1]
+                before -= 1
+            first[before] = value
+        for element in range(count):
+            members[row, element] = np.int64(first[element] & np.uint64(0xFFFFFFFF))
 
 
 @compiled("void(int64[:, ::1], int64[::1], int64[::1], int64[::1], int64[:, ::1])")

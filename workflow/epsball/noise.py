@@ -182,6 +182,11 @@ def permutations(
     return members
 
 
+def permuted(vector: Tensor, permutations: Tensor) -> Tensor:
+    """A vector's elements in each of the orders (draw, element): as `take`, in half the time."""
+    return vector.index_select(0, permutations.flatten()).view_as(permutations)
+
+
 def ordered(keys: Tensor) -> Tensor:
     """What `epsball.loops.order` does, on tensors: each key and its number as one integer."""
     numbered = keys.long().bitwise_left_shift_(_NUMBER_BITS)

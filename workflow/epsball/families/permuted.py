@@ -20,4 +20,4 @@ def perturbations(
 ) -> Tensor:
     """See `epsball.families.Family`."""
     base = independent(spec, seed, STREAMS[0], radius, range(1), prod(shape), device)
-    return base[0].take(noise.permutations(seed, STREAMS[1], radius, draws, prod(shape), device))
+    return noise.permuted(base[0], noise.permutations(seed, STREAMS[1], radius, draws, prod(shape), device))

@@ -21,4 +21,4 @@ def perturbations(
     """See `epsball.families.Family`."""
     base = independent(spec, seed, STREAMS[0], radius, range(1), prod(shape), device)
     groups = structure.channels(shape, device)
-    return base[0].take(noise.grouped_permutations(seed, STREAMS[1], radius, draws, groups))
+    return noise.permuted(base[0], noise.grouped_permutations(seed, STREAMS[1], radius, draws, groups))

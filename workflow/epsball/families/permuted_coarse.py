@@ -25,4 +25,4 @@ def perturbations(
     """See `epsball.families.Family`."""
     values = noise.drawn(spec.noise, seed, STREAMS[0], radius, range(1), structure.patch_count(shape), device)
     base = scale(values[:, structure.patches(shape, device)], radius, spec.norm, spec.noise)
-    return base[0].take(noise.permutations(seed, STREAMS[1], radius, draws, prod(shape), device))
+    return noise.permuted(base[0], noise.permutations(seed, STREAMS[1], radius, draws, prod(shape), device))
