@@ -342,7 +342,6 @@ def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
     assert any("topology/" in name for name in measured)
     assert not any(f"{probe}/" in name for name in measured for probe in ("isotropy", "symmetry", "lipschitz"))
     assert not kinds(made) & {"networks", "survey", "activations", "perturbations", "samples"}
-    study.edit("workflow/epsball/families/permuted.py", "base[0].take", "(base[0]).take")
     study.edit("workflow/epsball/families/permuted.py", "base = independent", "base = 1 * independent")
     made = study.run(BASE, "results/small/claims.tsv")
     assert {Path(name).parts[2] for name in made if name.startswith("activations")} == {"permuted"}
