@@ -55,10 +55,11 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("further", [0, 10])
-def test_a_write_that_fails_ends_the_block_and_leaves_nothing(tmp_path: Path, further: int) -> None:
+@pytest.mark.parametrize(("further", "behind"), [(0, 0), (0, 3), (10, 3)])
+def test_a_write_that_fails_ends_the_block_and_leaves_nothing(tmp_path: Path, further: int, behind: int) -> None:
     sample = xr.Dataset({"a": ("sample", [1.0])})
-    with pytest.raises(KeyError, match="sample"), store.StoreWriter(tmp_path / "s.zarr.zip", 1) as writer:
+    path = tmp_path / "s.zarr.zip"
+    with pytest.raises(KeyError, match="sample"), store.StoreWriter(path, 1, behind=behind) as writer:
         for dataset in (sample, sample.drop_dims("sample"), *[sample] * further):
             writer.append(dataset)
     assert list(tmp_path.iterdir()) == []

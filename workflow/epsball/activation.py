@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Passed = Callable[[], dict[str, Any]]  # waits for the arrays of a radius
 
-_AHEAD = 3  # radii that are started beside the one that is waited for, where the device is not the CPU
+_AHEAD = 3
 
 
 def activate(
@@ -76,7 +76,8 @@ def activate(
         for radius in spec.radii
     )
     label = f"activate {attributes.get('network', '')} {name}"
-    with store.StoreWriter(path, len(spec.radii)) as writer, Progress(label, passes, "images") as progress:
+    ahead, radii = _ahead_of(forward), len(spec.radii)
+    with store.StoreWriter(path, radii, behind=ahead) as writer, Progress(label, passes, "images") as progress:
 
         def started() -> Iterator[tuple[Any, int, _Passed]]:
             for row, image in sample_images(samples, pool):
@@ -84,14 +85,14 @@ def activate(
                 for place, radius in enumerate(spec.radii):
                     yield row, place, sample.start(radius, keeps, earlier.cell(int(row.seed), radius))
 
-        for row, place, passed in _ahead(started(), forward):
+        for row, place, passed in _ahead(started(), ahead):
             at = passed()
             if place == 0:
                 variables, per_radius = _clean(at), []
             if keeps:
                 writer.put("features", place, xr.DataArray(at.pop("features"), dims=("draw", "unit")))
             per_radius.append(at)
-            if len(per_radius) < len(spec.radii):
+            if len(per_radius) < radii:
                 continue
             for key in per_radius[0]:
                 variables[key] = (_dims(key)[:3], np.stack([at[key] for at in per_radius])[None])
@@ -117,7 +118,7 @@ def cells(
     sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
     clean: dict[str, Any] = {}
     started = ((radius, sample.start(radius, True, {})) for radius in spec.radii)
-    for radius, passed in _ahead(started, forward):
+    for radius, passed in _ahead(started, _ahead_of(forward)):
         at = passed()
         clean = clean or _clean(at)
         variables = {key: (_dims(key)[: values.ndim + 2], values[None, None]) for key, values in at.items()}
@@ -125,9 +126,13 @@ def cells(
         yield xr.Dataset({**clean, **variables}, coordinates(row, one), {"family": name})
 
 
-def _ahead(started: Iterable[_T], forward: Forward) -> Iterator[_T]:
-    """The same, of which a few more are always started: a GPU has work while the CPU stores what came out."""
-    ahead = 0 if forward.device == "cpu" else _AHEAD
+def _ahead_of(forward: Forward) -> int:
+    """How many radii to start beside the one that is waited for: a GPU has work while the CPU stores what came out."""
+    return 0 if forward.device == "cpu" else _AHEAD
+
+
+def _ahead(started: Iterable[_T], ahead: int) -> Iterator[_T]:
+    """The same, of which as many more are always started."""
     waiting: deque[_T] = deque()
     for one in started:
         waiting.append(one)

@@ -30,23 +30,23 @@ _log = logging.getLogger(__name__)
 _CODEC = zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
 
 
-_WAITING = 4  # writes at most, whose values are in memory
-
-
 class StoreWriter:
     """Writes a store sample by sample: a folder beside, zipped once without compression, renamed.
 
-    Use as a context manager; what is left behind when the block fails is removed. A thread writes, in the order that
-    is asked for; what goes wrong there is raised by a later call, or at the end of the block.
+    Use as a context manager; what is left behind when the block fails is removed.
 
     Args:
         path: of the finished .zarr.zip.
         radii: how many a sample has.
+        behind: how many writes may wait for a thread that does them, in the order that is asked for; what goes wrong
+            there is raised by a later call, or at the end of the block. With 0 all is done at once, and without a
+            thread, which takes memory of its own.
     """
 
-    def __init__(self, path: Path, radii: int) -> None:
+    def __init__(self, path: Path, radii: int, behind: int = 0) -> None:
         self._path = path
         self._radii = radii
+        self._behind = behind
         self._folder = files.beside(path.with_suffix(".folder"))
         self._samples = 0
         self._large: dict[str, zarr.Array[Any]] = {}  # kept open: to open one takes longer than to write a radius
@@ -72,8 +72,11 @@ class StoreWriter:
         self._later(self._append, sample)
 
     def _later(self, write: Callable[..., None], *arguments: Any) -> None:
+        if not self._behind:
+            write(*arguments)
+            return
         self._waiting.append(self._thread.submit(write, *arguments))
-        self._wait(_WAITING)
+        self._wait(self._behind)
 
     def _wait(self, most: int) -> None:
         """Wait until no more writes than these are waiting."""
