@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from epsball import gpus
+from epsball.forward import own_gpu
 
 JOB = """
 import sys
@@ -48,6 +49,15 @@ def test_jobs_share_no_gpu_and_a_killed_one_frees_its_own(tmp_path: Path) -> Non
     assert place(third) == 0
     owners[0].communicate("end\n")
     third.communicate("end\n")
+
+
+def test_a_process_takes_one_gpu_however_many_networks_it_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = iter([0])  # a second one would wait for the first for ever
+    monkeypatch.setattr(gpus, "present", lambda: ["GPU-a"])
+    monkeypatch.setattr(gpus, "take", lambda names: next(places))
+    own_gpu.cache_clear()
+    assert [own_gpu(), own_gpu()] == [0, 0]
+    own_gpu.cache_clear()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
