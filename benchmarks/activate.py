@@ -7,8 +7,8 @@ run, with random weights; all but the last with a process on each core, each on 
 there is a GPU. A machine that others use too changes its pace: both families of the stage and bare passes take turns in
 the same process, and a ratio is the middle one of up to three; the plain script runs before and after the stage.
 
-- bare: forward passes alone, the fastest of eager in two batch sizes, and on a CPU compiled in the better one, channels
-  last, with the stage's allocator;
+- bare: forward passes alone, the fastest of eager in two batch sizes, and on a CPU compiled in the better one, with the
+  stage's layout and allocator;
 - uniform, permuted: the stage itself, from noise to store, with the paper's draws, at that batch, compiled where that
   was faster. Its float64 passes, which are the noise floor, are timed apart: the columns "with floor" have them;
 - plain: a script as one writes it first, on all cores: eager, NumPy's noise, batches of 100, np.save.
@@ -95,8 +95,8 @@ def bare(name: str, batches: Sequence[int], compiled: bool) -> dict[str, float]:
 
 
 def _passes(forward: Forward, name: str, duration: float = SECONDS / 2) -> float:
-    images = torch.rand(forward.size, 3, side(name), side(name)).contiguous(memory_format=torch.channels_last)
-    images = images.to(DEVICE)
+    images = torch.rand(forward.size, 3, side(name), side(name), device=DEVICE)
+    images = images.contiguous(memory_format=forward.layout)
 
     def passed() -> int:
         started = [forward.start(images) for _ in range(AHEAD)]
