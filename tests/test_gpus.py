@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 from epsball import gpus
-from epsball.forward import own_gpu
 
 JOB = """
 import sys
@@ -18,6 +17,15 @@ from pathlib import Path
 from epsball import gpus
 print(gpus.take(sys.argv[2:], Path(sys.argv[1])), flush=True)
 sys.stdin.readline()
+"""
+
+TWICE = """
+from epsball import gpus
+from epsball.forward import own_gpu
+
+places = iter([0])  # a second one would wait for the first for ever
+gpus.present, gpus.take = lambda: ["GPU-a"], lambda names: next(places)
+print(own_gpu(), own_gpu())
 """
 
 
@@ -51,13 +59,9 @@ def test_jobs_share_no_gpu_and_a_killed_one_frees_its_own(tmp_path: Path) -> Non
     third.communicate("end\n")
 
 
-def test_a_process_takes_one_gpu_however_many_networks_it_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    places = iter([0])  # a second one would wait for the first for ever
-    monkeypatch.setattr(gpus, "present", lambda: ["GPU-a"])
-    monkeypatch.setattr(gpus, "take", lambda names: next(places))
-    own_gpu.cache_clear()
-    assert [own_gpu(), own_gpu()] == [0, 0]
-    own_gpu.cache_clear()
+def test_a_process_takes_one_gpu_however_many_networks_it_passes() -> None:
+    """In a process of its own: one that has a GPU must not forget it."""
+    assert subprocess.check_output([sys.executable, "-c", TWICE], text=True).split() == ["0", "0"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
