@@ -17,14 +17,14 @@ sensitivity: $(READY) ## the paper's claims under every reading of it: configura
 	$(BIN)/epsball sensitivity $(READINGS)
 
 test: $(READY) lint ## environment, install, everything checked
-	$(BIN)/python tests/browser.py
-	$(BIN)/python tests/slurm.py $(BIN)/pytest -n $(CORES) --dist loadfile
+	PYTHONPATH=tests $(BIN)/python -m support.browser
+	PYTHONPATH=tests $(BIN)/python -m support.slurm $(BIN)/pytest -n $(CORES) --dist loadfile
 
 check: $(READY) lint ## what can be checked in under two minutes, for use while working
 	$(BIN)/pytest -n $(CORES) -m "not slow"
 
 commands: $(READY) ## every command of the README, with configurations reduced: 20 minutes on two cores
-	$(BIN)/pytest tests/test_readme.py -m "long or not long"
+	$(BIN)/pytest tests/project/test_readme.py -m "long or not long"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -39,11 +39,11 @@ docs: $(READY) ## these pages, into docs/_build/html, without the network: about
 
 N ?= 20
 soak: $(READY) ## kill N=20 runs of a small study at random moments, local and in SLURM, go on, and compare
-	$(BIN)/python tests/soak.py $(N)
-	$(BIN)/python tests/slurm.py $(BIN)/python tests/soak.py $(N) --slurm
+	PYTHONPATH=tests $(BIN)/python -m support.soak $(N)
+	PYTHONPATH=tests $(BIN)/python -m support.slurm $(BIN)/python -m support.soak $(N) --slurm
 
 test-slurm: $(READY) ## its part on a SLURM, which is started for it (root, Debian), or why not
-	$(BIN)/python tests/slurm.py $(BIN)/pytest tests/test_slurm.py
+	PYTHONPATH=tests $(BIN)/python -m support.slurm $(BIN)/pytest tests/workflow/test_slurm.py
 
 bench: $(READY) ## rate of the activate stage against bare passes and a plain script, cost against size: 15 minutes on two cores
 	$(BIN)/python benchmarks/activate.py

@@ -33,13 +33,14 @@ import pandas as pd
 import psutil
 import stub
 import torch
-from epsball import networks, provenance
-from epsball.activation import activate, passes_per_sample
 from epsball.config import Ball, Compute, DatasetSpec, NetworkSpec
-from epsball.datasets import open_pool
-from epsball.forward import Forward, Passed, configure, device
-from epsball.images import digest
-from epsball.perturbation import perturbed_images
+from epsball.data import open_pool
+from epsball.data.images import digest
+from epsball.networks import model
+from epsball.networks.forward import Forward, Passed, configure, device
+from epsball.perturbations.ball import perturbed_images
+from epsball.runs import provenance
+from epsball.stages.extract import activate, passes_per_sample
 from matplotlib import pyplot as plt
 from matplotlib.colors import ListedColormap
 from torch import Tensor
@@ -63,10 +64,10 @@ PAPER = Ball(radii=(0.0, 0.1, *map(float, range(1, 21))), epsilon=0.1, draws=DRA
 SHARD = 25  # samples, the default
 
 
-def opened(name: str) -> networks.Network:
+def opened(name: str) -> model.Network:
     """A network with random weights."""
     torch.manual_seed(0)
-    return networks.open_network(NetworkSpec(name, "noise", FACTORIES[name]), pretrained=False)
+    return model.open_network(NetworkSpec(name, "noise", FACTORIES[name]), pretrained=False)
 
 
 def side(name: str) -> int:

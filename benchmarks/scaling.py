@@ -28,16 +28,17 @@ import numpy as np
 import pandas as pd
 import stub
 import torch
-from epsball import controls, networks, probes
-from epsball.activation import activate
+from epsball import controls, probes
 from epsball.config import Ball, Compute, DatasetSpec, Direct, NetworkSpec
-from epsball.controlling import measure_control
-from epsball.datasets import Pool, open_pool
-from epsball.direct import measure_direct
-from epsball.forward import Forward, configure
-from epsball.images import digest
-from epsball.measurement import measure
-from epsball.perturbation import perturb
+from epsball.data import Pool, open_pool
+from epsball.data.images import digest
+from epsball.networks import model
+from epsball.networks.forward import Forward, configure
+from epsball.stages.extract import activate
+from epsball.stages.measure import measure
+from epsball.stages.measure_control import measure_control
+from epsball.stages.measure_white_box import measure_direct
+from epsball.stages.perturb import perturb
 from matplotlib import pyplot as plt
 
 BASE = {"samples": 2, "draws": 20, "radii": 4, "networks": 1}
@@ -49,7 +50,7 @@ CONTEXT = probes.Context(1, 1, 999)
 class Study:
     """What the parts work on."""
 
-    network: networks.Network
+    network: model.Network
     forward: Forward
     samples: pd.DataFrame
     pool: Pool
@@ -110,7 +111,7 @@ def one(part: str, samples: int, draws: int, radii: int, networks_: int) -> dict
         table["seed"] = np.arange(len(pool), dtype=np.uint64)
         table["digest"] = [digest(pool.read(number)) for number in range(len(pool))]
         torch.manual_seed(0)
-        network = networks.open_network(NetworkSpec("aghdam2015", "images", "sign:aghdam2015"), pretrained=False)
+        network = model.open_network(NetworkSpec("aghdam2015", "images", "sign:aghdam2015"), pretrained=False)
         forward = Forward(network, compute)
         forward(torch.rand(20, 3, 48, 48))
         start = time.process_time()

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import stub
-from epsball.activation import exact_passes_per_sample, passes_per_sample
 from epsball.config import load_config
+from epsball.stages.extract import exact_passes_per_sample, passes_per_sample
 
 SAMPLES, PART = 300, 20
 WIDTHS = {"alexnet": 4096, "googlenet": 1024, "vgg16": 4096, "resnet50": 2048, "ciresan2012": 300, "aghdam2015": 300}

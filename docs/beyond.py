@@ -11,10 +11,10 @@ import shutil
 from pathlib import Path
 
 import yaml
-from epsball.chapters import CHAPTERS
+from epsball.analysis.results import Results
 from epsball.config import load_config
-from epsball.figures import names
-from epsball.results import Results
+from epsball.reporting.chapters import CHAPTERS
+from epsball.reporting.figures import names
 from marked import put, table
 
 DOCS = Path(__file__).parent

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from epsball.claims import ALL_NETWORKS, ENOUGH_SAMPLES
-from epsball.results import COMPARED, read_claims
+from epsball.analysis.claims import ALL_NETWORKS, ENOUGH_SAMPLES
+from epsball.analysis.results import COMPARED, read_claims
 from marked import put, table
 
 DOCS = Path(__file__).parent

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import epsball
-from epsball.cli import main
+from epsball.commands.cli import main
 from epsball.config import schema
 from epsball.controls import CONTROLS
-from epsball.families import FAMILIES
+from epsball.perturbations.families import FAMILIES
 from epsball.probes import PAPERS, PROBES, family_of, is_direct
 
 ROOT = Path(__file__).parent.parent

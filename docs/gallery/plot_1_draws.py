@@ -10,9 +10,9 @@ element.
 import matplotlib.pyplot as plt
 import torch
 from epsball.config import Ball
-from epsball.datasets import signs
-from epsball.figures import style
-from epsball.perturbation import perturbed_images
+from epsball.data import signs
+from epsball.perturbations.ball import perturbed_images
+from epsball.reporting.figures import style
 
 RADII = (1.0, 5.0, 10.0, 20.0)
 spec = Ball(radii=(0.0, *RADII), epsilon=1.0, draws=3)

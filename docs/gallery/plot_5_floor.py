@@ -9,12 +9,12 @@ draws once in float32 and once in float64, and the range of the difference. A ra
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from epsball import scores
 from epsball.config import Ball, Compute
-from epsball.figures import style
-from epsball.forward import Forward, configure
-from epsball.networks import Network
-from epsball.perturbation import perturbed_images
+from epsball.networks import scores
+from epsball.networks.forward import Forward, configure
+from epsball.networks.model import Network
+from epsball.perturbations.ball import perturbed_images
+from epsball.reporting.figures import style
 from torch import nn
 
 compute = Compute(batch=20, threads=2, device="cpu")

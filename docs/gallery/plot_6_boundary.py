@@ -10,8 +10,9 @@ nothing" says nothing of adversarial perturbations: at 224 × 224 pixels the fac
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from epsball import boundary, noise
-from epsball.figures import style
+from epsball.perturbations import philox
+from epsball.reporting.figures import style
+from epsball.robustness import boundary
 
 SIDES = (4, 8, 16, 32)
 RAYS = 200
@@ -28,7 +29,7 @@ for side in SIDES:
         along = (images * normal).sum(dim=(1, 2, 3)) - offset
         return torch.stack([along, -along], dim=1)
 
-    drawn = noise.normal(2017, 0, 1.0, range(RAYS), elements).float()
+    drawn = philox.normal(2017, 0, 1.0, range(RAYS), elements).float()
     rays = [ray.view(3, side, side) / ray.norm() for ray in drawn]
     scans = [np.geomspace(0.01, 300, 40).tolist()] * RAYS
     found = boundary.crossings(logits, image, 0, rays, scans, two_sided=True)
@@ -37,7 +38,7 @@ for side in SIDES:
     quartiles.append(np.quantile(ratios, (0.25, 0.75)))
 
 # %%
-# :func:`epsball.boundary.flat_ratio` is the line; the probe ``boundary`` measures the points for a network.
+# :func:`epsball.robustness.boundary.flat_ratio` is the line; the probe ``boundary`` measures the points for a network.
 
 elements_of = [3 * side * side for side in SIDES]
 with style.paper():

@@ -11,18 +11,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from epsball.analysis.run import open_run as open_run
     from epsball.config import load_config as load_config
-    from epsball.run import open_run as open_run
-    from epsball.standalone import measure as measure
-    from epsball.store import open_store as open_store
+    from epsball.runs.store import open_store as open_store
+    from epsball.stages.standalone import measure as measure
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "load_config": "epsball.config",
-    "measure": "epsball.standalone",
-    "open_run": "epsball.run",
-    "open_store": "epsball.store",
+    "measure": "epsball.stages.standalone",
+    "open_run": "epsball.analysis.run",
+    "open_store": "epsball.runs.store",
 }
 
 __all__ = ["load_config", "measure", "open_run", "open_store"]

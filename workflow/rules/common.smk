@@ -6,11 +6,16 @@ from dataclasses import replace
 from types import SimpleNamespace
 from pathlib import Path
 
-from epsball import controls, families, figures, probes, provenance, records, runfolder, selection, sources
+from epsball import controls, probes
+from epsball.perturbations import families
+from epsball.reporting import figures
+from epsball.runs import provenance, provenance_records, run_folder
+from epsball.stages import select
+from epsball.networks import sources
 from epsball.config import Compute, load_config
 from epsball.controls import CONTROLS
-from epsball.families import FAMILIES
-from epsball.datasets import KINDS
+from epsball.perturbations.families import FAMILIES
+from epsball.data import KINDS
 from epsball.errors import EpsballError, sentence
 
 
@@ -228,7 +233,7 @@ SAMPLES = [samples_path(dataset) for dataset in DATASETS]
 def shards_of(dataset):
     """Shards of the selected samples; asking makes Snakemake select first."""
     path = checkpoints.select.get(dataset=dataset).output.samples
-    return selection.shards(selection.read_samples(path))
+    return select.shards(select.read_samples(path))
 
 
 def rows_digest(wildcards):
@@ -236,7 +241,7 @@ def rows_digest(wildcards):
     path = samples_path(dataset_name(wildcards))
     if not Path(path).is_file():
         return ""
-    rows = selection.shard_rows(selection.read_samples(path), int(wildcards.shard))
+    rows = select.shard_rows(select.read_samples(path), int(wildcards.shard))
     return provenance.digest(*rows.itertuples(index=False, name=None))
 
 
@@ -296,7 +301,7 @@ def caption(figure):
 
 def look():
     """Digest of the report's templates, which are no code."""
-    folder = WORKFLOW / "epsball" / "report" / "templates"
+    folder = WORKFLOW / "epsball" / "reporting" / "html" / "templates"
     return provenance.digest(*(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())))
 
 
@@ -337,12 +342,13 @@ if workflow.is_main_process:
     # What only the first process needs is imported there: a job waits for its Snakemake to read this.
     from snakemake.logging import is_quiet_about, logger
 
-    from epsball import monitor as monitoring
-    from epsball import plan, summary
-    from epsball.check import check
-    from epsball.results import read_claims
+    from epsball.runs import monitor as monitoring
+    from epsball.commands import plan
+    from epsball.reporting import end_of_run
+    from epsball.commands.preflight import check
+    from epsball.analysis.results import read_claims
 
     with told():
-        runfolder.require_writable(FOLDER)
-        runfolder.bring_known(FOLDER)
+        run_folder.require_writable(FOLDER)
+        run_folder.bring_known(FOLDER)
     print(plan.describe(CONFIG, workflow.cores or 1, plan.measured(CONFIG, FOLDER)), file=sys.stderr)

@@ -3,17 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball import files, forward, provenance, weights
-    from epsball.activation import activate
     from epsball.config import load_config
-    from epsball.datasets import open_pool
-    from epsball.selection import read_samples, shard_rows
+    from epsball.data import open_pool
+    from epsball.networks import forward, weights
+    from epsball.runs import files, provenance
+    from epsball.stages.extract import activate
+    from epsball.stages.select import read_samples, shard_rows
 
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset

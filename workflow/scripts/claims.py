@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball import files
-    from epsball.verdicts import judge
+    from epsball.analysis.verdicts import judge
+    from epsball.runs import files
 
     [config] = snakemake.params.config
     files.write_table(Path(snakemake.output.table), judge(config, snakemake.params.run))

@@ -3,19 +3,21 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
     import pandas as pd
-    from epsball import controls, files, forward, weights
-    from epsball.controlling import measure_control
-    from epsball.datasets import open_pool
-    from epsball.normalisers import scales
+    from epsball import controls
+    from epsball.data import open_pool
+    from epsball.networks import forward, weights
     from epsball.probes import Context
-    from epsball.selection import read_samples, shard_rows
+    from epsball.probes.normalisers import scales
+    from epsball.runs import files
+    from epsball.stages.measure_control import measure_control
+    from epsball.stages.select import read_samples, shard_rows
 
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset

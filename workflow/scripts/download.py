@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball import files
-    from epsball.datasets import download
+    from epsball.data import download
+    from epsball.runs import files
 
     [dataset] = snakemake.params.dataset
     download(dataset)

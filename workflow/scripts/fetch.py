@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball import files, networks
+    from epsball.networks import model
+    from epsball.runs import files
 
     [network] = snakemake.params.network
-    path = networks.fetch(network)
+    path = model.fetch(network)
     files.write_text(Path(snakemake.output.note), f"{path or network.factory}\n")

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball import forward
-    from epsball.datasets import open_pool
-    from epsball.illustration import illustrate
-    from epsball.selection import read_samples
+    from epsball.data import open_pool
+    from epsball.networks import forward
+    from epsball.stages.illustrate import illustrate
+    from epsball.stages.select import read_samples
 
     [dataset] = snakemake.params.dataset
     [ball] = snakemake.params.ball

@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
     import pandas as pd
-    from epsball import files
-    from epsball.measurement import measure
-    from epsball.normalisers import scales
     from epsball.probes import Context
-    from epsball.selection import read_samples, shard_rows
+    from epsball.probes.normalisers import scales
+    from epsball.runs import files
+    from epsball.stages.measure import measure
+    from epsball.stages.select import read_samples, shard_rows
 
     [ball] = snakemake.params.ball
     paths, wildcards = snakemake.input, snakemake.wildcards

@@ -3,18 +3,19 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
     import pandas as pd
-    from epsball import files, forward, weights
-    from epsball.datasets import open_pool
-    from epsball.direct import measure_direct
-    from epsball.normalisers import scales
-    from epsball.selection import read_samples, shard_rows
+    from epsball.data import open_pool
+    from epsball.networks import forward, weights
+    from epsball.probes.normalisers import scales
+    from epsball.runs import files
+    from epsball.stages.measure_white_box import measure_direct
+    from epsball.stages.select import read_samples, shard_rows
 
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset

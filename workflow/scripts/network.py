@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball import forward
-    from epsball.datasets import open_pool
-    from epsball.preparation import prepare
+    from epsball.data import open_pool
+    from epsball.networks import forward
+    from epsball.stages.build_network import prepare
 
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset

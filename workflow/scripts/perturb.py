@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball import files, forward, provenance
-    from epsball.datasets import open_pool
-    from epsball.perturbation import perturb
-    from epsball.selection import read_samples, shard_rows
+    from epsball.data import open_pool
+    from epsball.networks import forward
+    from epsball.runs import files, provenance
+    from epsball.stages.perturb import perturb
+    from epsball.stages.select import read_samples, shard_rows
 
     [dataset] = snakemake.params.dataset
     [ball] = snakemake.params.ball

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball.datasets.rendered import render
+    from epsball.data.rendered import render
 
     [dataset] = snakemake.params.dataset
     render(dataset, snakemake.wildcards.split, Path(snakemake.output.images))

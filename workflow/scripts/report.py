@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball import files
-    from epsball.report import report
+    from epsball.reporting.report import report
+    from epsball.runs import files
 
     [config] = snakemake.params.config
     [captions] = snakemake.params.captions

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
     import pandas as pd
-    from epsball import files
-    from epsball.selection import read_samples, select
+    from epsball.runs import files
+    from epsball.stages.select import read_samples, select
 
     [dataset] = snakemake.params.dataset
     names, paths = snakemake.params.networks, snakemake.input.surveys

@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.job import job
+from epsball.runs.job import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball import controls, files, forward, weights
-    from epsball.datasets import open_pool
-    from epsball.survey import survey
+    from epsball import controls
+    from epsball.data import open_pool
+    from epsball.networks import forward, weights
+    from epsball.runs import files
+    from epsball.stages.survey import survey
 
     [network] = snakemake.params.network
     [dataset] = snakemake.params.dataset

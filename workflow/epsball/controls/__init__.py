@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Protocol, cast
 from epsball.config import Config
 from epsball.errors import EpsballError, nearest
 from epsball.probes import chosen, family_of
-from epsball.provenance import declared
+from epsball.runs.provenance import declared
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from epsball.datasets import Pool
-    from epsball.networks import Network
+    from epsball.data import Pool
+    from epsball.networks.model import Network
 
 CONTROLS = {
     "linearised": "epsball.controls.linearised",
@@ -57,7 +57,9 @@ def control(name: str) -> Control:
 
 def of(name: str, network: Network, pool: Pool, seed: int) -> nn.Module:
     """A control of a network that classifies the images of a pool; see `Control.make`."""
-    from epsball.forward import inputs  # PyTorch takes a second to import, in each job that asks for names alone
+    from epsball.networks.forward import (
+        inputs,  # PyTorch takes a second to import, in each job that asks for names alone
+    )
 
     picture = next(pool.batches(1))[1][0]
     return control(name).make(network, inputs(picture), seed)

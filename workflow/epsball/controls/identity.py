@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from epsball.networks import Network, probe_shape
+from epsball.networks.model import Network, probe_shape
 
 PROBES = ("topology", "lipschitz", "topology_mixed")
 OWN_FEATURES = True

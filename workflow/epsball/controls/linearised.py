@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import jvp, vmap
 
-from epsball.networks import Network
+from epsball.networks.model import Network
 
 PROBES = ("isotropy", "symmetry", "topology", "lipschitz", "topology_mixed")
 OWN_FEATURES = False

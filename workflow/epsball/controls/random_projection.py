@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from epsball.networks import Network, probe_shape
+from epsball.networks.model import Network, probe_shape
 
 PROBES = ("topology", "lipschitz", "topology_mixed")
 OWN_FEATURES = True

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from epsball.networks import Network
+from epsball.networks.model import Network
 
 PROBES = ("topology", "lipschitz", "topology_mixed")
 OWN_FEATURES = True

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from epsball.derivatives import warned
-from epsball.networks import Network
+from epsball.networks.model import Network
+from epsball.robustness.derivatives import warned
 
 PROBES = ("isotropy", "symmetry")
 OWN_FEATURES = False  # it has none

@@ -40,7 +40,7 @@ class _EfficientNetLite(nn.Module):
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
-    """See `epsball.networks.build`. Argument `image_size`, default 224: of the images, in pixels."""
+    """See `epsball.networks.model.build`. Argument `image_size`, default 224: of the images, in pixels."""
     variant = spec.factory.split(":", 1)[1]
     if variant not in _VARIANTS:
         raise EpsballError(f"factory 'efficientnet-lite:{variant}' does not exist; {nearest(variant, _VARIANTS)}")

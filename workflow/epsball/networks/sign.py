@@ -20,7 +20,7 @@ ARCHITECTURES = {
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
-    """See `epsball.networks.build`. Untrained, where the configuration has no file of its state dict as `weights`."""
+    """See `epsball.networks.model.build`. Untrained, where `weights` names no file of its state dict."""
     name = spec.factory.split(":", 1)[1]
     if name not in ARCHITECTURES:
         raise EpsballError(f"factory 'sign:{name}' does not exist; {nearest(name, ARCHITECTURES)}")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from epsball.errors import EpsballError
-from epsball.networks import load
+from epsball.networks.model import load
 
 
 def load_file(module: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> None:

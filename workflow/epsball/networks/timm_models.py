@@ -38,13 +38,13 @@ def _create(spec: NetworkSpec, pretrained: bool) -> Any:
 
 
 def fetch(spec: NetworkSpec) -> Path | None:
-    """See `epsball.networks.fetch`; timm keeps its files, and their digests, in the Hugging Face cache."""
+    """See `epsball.networks.model.fetch`; timm keeps its files, and their digests, in the Hugging Face cache."""
     _create(spec, pretrained=True)
     return None
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
-    """See `epsball.networks.build`."""
+    """See `epsball.networks.model.build`."""
     module: nn.Module = _create(spec, pretrained=pretrained and not spec.weights)
     if pretrained and spec.weights:
         state.load_file(module, Path(spec.weights))

@@ -53,7 +53,7 @@ def file(spec: NetworkSpec) -> Path:
 
 
 def fetch(spec: NetworkSpec) -> Path:
-    """See `epsball.networks.fetch`. The digest is the one in the file's name, the first of its SHA-256."""
+    """See `epsball.networks.model.fetch`. The digest is the one in the file's name, the first of its SHA-256."""
     path, url = file(spec), _weights(spec).url
     found = re.search(r"-([0-9a-f]{8,})\.", path.name)
     expected = found.group(1) if found else ""
@@ -76,7 +76,7 @@ def fetch(spec: NetworkSpec) -> Path:
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
-    """See `epsball.networks.build`. Argument `version`: of the weights, such as IMAGENET1K_V2."""
+    """See `epsball.networks.model.build`. Argument `version`: of the weights, such as IMAGENET1K_V2."""
     weights = _weights(spec)
     name = spec.factory.split(":", 1)[1]
     arguments = {key: value for key, value in spec.args.items() if key != "version"}

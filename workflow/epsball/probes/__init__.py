@@ -17,11 +17,11 @@ import xarray as xr
 
 from epsball.config import Ball, Config, Direct
 from epsball.errors import EpsballError, nearest
-from epsball.provenance import declared
+from epsball.runs.provenance import declared
 
 if TYPE_CHECKING:
-    from epsball.networks import Network
-    from epsball.subject import Subject
+    from epsball.networks.model import Network
+    from epsball.probes.white_box_input import Subject
 
 PROBES = {
     "isotropy": "epsball.probes.isotropy",

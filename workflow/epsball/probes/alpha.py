@@ -12,9 +12,9 @@ import pandas as pd
 import xarray as xr
 from scipy.linalg import lstsq
 
+from epsball.networks.scores import Array
 from epsball.probes import Context, table
 from epsball.probes.topology import distances, square
-from epsball.scores import Array
 
 FAMILY = "uniform"
 

@@ -19,14 +19,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball import boundary, scores
-from epsball.attacks import ATTACKS, Target
-from epsball.boundary import Crossing
 from epsball.config import Ball, Direct, Norm
-from epsball.families import family
+from epsball.networks import scores
+from epsball.perturbations.families import family
+from epsball.robustness import boundary
+from epsball.robustness.attacks import ATTACKS, Target
+from epsball.robustness.boundary import Crossing
 
 if TYPE_CHECKING:
-    from epsball.subject import Subject
+    from epsball.probes.white_box_input import Subject
 
 _SCAN = 12  # distances, of a random direction and of the ray to an attack's point
 _RANDOM_SCAN = 1000  # the last one over the first
@@ -54,7 +55,8 @@ def measure(subject: Subject) -> pd.DataFrame:
         opposite, score and margin of the right class and misclassified, with nan where an attack has no direction; and,
         the same in each row of a direction, distance, the L2 distance of the nearest misclassified image that was
         found, infinite where censored; prediction, its class, or -1; flat, what a random distance over the worst is if
-        the boundary is flat, see `epsball.boundary.flat_ratio`; reach, how far random directions were followed;
+        the boundary is flat, see `epsball.robustness.boundary.flat_ratio`; reach, how far random directions were
+        followed;
         clean_margin, of the image itself.
     """
     clean = _summary(subject, [(None, 0.0)])

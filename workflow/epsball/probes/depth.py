@@ -9,13 +9,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball import layers
 from epsball.config import Ball, Direct
 from epsball.errors import EpsballError
-from epsball.networks import Network
-from epsball.scores import Array
-from epsball.stats import pearson
-from epsball.subject import Subject
+from epsball.networks import layers
+from epsball.networks.model import Network
+from epsball.networks.scores import Array
+from epsball.probes.mantel import pearson
+from epsball.probes.white_box_input import Subject
 
 _UNITS = 2**18  # that are taken into float64 at a time
 

@@ -7,9 +7,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball import derivatives, scores
 from epsball.config import Ball, Direct
-from epsball.subject import Subject
+from epsball.networks import scores
+from epsball.probes.white_box_input import Subject
+from epsball.robustness import derivatives
 
 _FAMILY = "uniform"
 _COST = 8  # of a pass with its derivatives, nested

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from epsball.config import Ball, Direct
 from epsball.errors import EpsballError
-from epsball.networks import Network
-from epsball.scores import Array
-from epsball.subject import Subject
+from epsball.networks.model import Network
+from epsball.networks.scores import Array
+from epsball.probes.white_box_input import Subject
 
 _FAMILIES = ("permuted", "coarse", "permuted_coarse")
 

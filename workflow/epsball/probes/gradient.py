@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from epsball import derivatives, scores
 from epsball.config import Ball, Direct
-from epsball.subject import Subject
+from epsball.networks import scores
+from epsball.probes.white_box_input import Subject
+from epsball.robustness import derivatives
 
 
 def passes(settings: Direct, ball: Ball) -> int:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from epsball.networks.scores import Array
 from epsball.probes import Context, table
-from epsball.scores import Array
 
 FAMILY = "uniform"
 

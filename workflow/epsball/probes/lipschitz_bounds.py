@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from epsball import clever, derivatives
 from epsball.config import Ball, Direct
-from epsball.global_bound import Bound, global_bound
-from epsball.networks import Network
-from epsball.subject import Subject
+from epsball.networks.model import Network
+from epsball.probes.white_box_input import Subject
+from epsball.robustness import clever, derivatives
+from epsball.robustness.global_bound import Bound, global_bound
 
 _FAMILY = "uniform"
 _ITERATION, _GRADIENT = 4, 3  # passes that one costs, about
@@ -40,7 +40,7 @@ def measure(subject: Subject) -> pd.DataFrame:
         and converged of the power iteration, which comes from below; global_bound, not a number where unavailable says
         why; each of the four also normalised by g and h of Eq. 9, as {name}_normalised. Of the margin: margin;
         margin_gradient, the norm at the sample; clever_lipschitz, clever_largest and clever_score, see
-        `epsball.clever.Clever`.
+        `epsball.robustness.clever.Clever`.
     """
     shape = (subject.pixels.shape[0], subject.pixels.shape[1], subject.pixels.shape[2])
     bound = _bound(subject.network, shape)

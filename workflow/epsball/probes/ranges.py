@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from epsball import scores
+from epsball.networks import scores
 from epsball.probes import table
 
 

@@ -7,10 +7,9 @@ import pandas as pd
 import xarray as xr
 from scipy.spatial.distance import pdist, squareform
 
-from epsball.mantel import mantel
+from epsball.networks.scores import Array
 from epsball.probes import Context, table
-from epsball.scores import Array
-from epsball.stats import pearson
+from epsball.probes.mantel import mantel, pearson
 
 FAMILY = "uniform"
 
@@ -57,7 +56,7 @@ def _correlation(before: Array, after: Array) -> float:
 
 
 def square(pairs: Array) -> Array:
-    """The distance matrix of pairs in the order of `epsball.ball.distances`."""
+    """The distance matrix of pairs in the order of `epsball.perturbations.ball.distances`."""
     points = round((1 + (1 + 8 * len(pairs)) ** 0.5) / 2)
     matrix = np.zeros((points, points))
     matrix[np.tril_indices(points, -1)] = pairs

@@ -1,0 +1,198 @@
+"""Comparisons beyond the paper and what the report says of them, against SciPy and tables whose answers are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from epsball.analysis import adversarial_correlates, comparisons
+from epsball.analysis.claims import Claim
+from epsball.analysis.results import Results
+from epsball.analysis.verdicts import judge
+from epsball.config import Config, TrainingSpec
+from epsball.probes import PAPERS, PROBES
+from epsball.reporting import figures
+from epsball.reporting.chapters import CHAPTERS
+from epsball.reporting.summary_text import between
+from epsball.runs.files import write_table
+from scipy import stats
+from support.written_run import MINIMAL_RUN, write_run
+
+FURTHER: Config = replace(MINIMAL_RUN, further_probes=tuple(name for name in PROBES if name not in PAPERS))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Results:
+    write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
+    return Results(FURTHER, tmp_path)
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 2)) @ [[1, 0.6], [0, 1]]
+    assert adversarial_correlates.rank_correlation(rows) == pytest.approx(
+        stats.spearmanr(rows[:, 0], rows[:, 1]).statistic
+    )
+    assert adversarial_correlates.rank_correlation(np.c_[rows[:, 0], np.ones(40)]) == 0
+
+
+def test_partial_rank_correlation_is_that_of_residuals() -> None:
+    generator = np.random.default_rng(1)
+    margin = generator.normal(size=60)
+    rows = np.c_[margin + generator.normal(size=60), margin + generator.normal(size=60), margin]
+    ranks = stats.rankdata(rows, axis=0)
+    left = [ranks[:, side] - np.polyval(np.polyfit(ranks[:, 2], ranks[:, side], 1), ranks[:, 2]) for side in (0, 1)]
+    assert adversarial_correlates.rank_correlation(rows) == pytest.approx(np.corrcoef(left)[0, 1])
+    # What they share is the margin: the plain correlation is high, the partial one is not.
+    assert (
+        adversarial_correlates.rank_correlation(rows[:, :2])
+        > 0.35
+        > 0.25
+        > abs(adversarial_correlates.rank_correlation(rows))
+    )
+
+
+def test_an_adversarial_distance_that_was_not_found_is_the_largest() -> None:
+    rows = np.c_[np.arange(10.0), np.arange(10.0)]
+    rows[-1, 1] = np.inf
+    assert adversarial_correlates.rank_correlation(rows) == pytest.approx(1)
+
+
+def test_reliability_of_halves() -> None:
+    """A true value with a variance of 1 and noise of 1 in each half: 0.5 a half, 2/3 whole."""
+    generator = np.random.default_rng(2)
+    true = generator.normal(size=(20_000, 1))
+    rows = true + generator.normal(size=(20_000, 2))
+    assert comparisons.reliability(rows) == pytest.approx(2 / 3, abs=0.02)
+    assert comparisons.reliability(np.ones((5, 2))) == 0
+    assert comparisons.reliability(np.c_[np.arange(9), -(np.arange(9) ** 1.5)]) == -1
+
+
+def test_boundaries_of_a_sample(run: Results) -> None:
+    found = adversarial_correlates.boundary(run, "net")
+    assert (found["random"] / found["worst"]).to_numpy() == pytest.approx(40)
+    assert (found["flat"] == 20).all()
+    rows = judge(FURTHER, run.folder).set_index("claim")
+    row = rows.loc["boundary against a flat one"]
+    assert [row["estimate"], row["ci_low"], row["ci_high"]] == pytest.approx([1, 1, 1])
+
+
+def test_beyond_the_reach_of_a_search_nothing_is_known(run: Results) -> None:
+    """No boundary is met in random directions, and a flat one would not be either."""
+    path = run.folder / "metrics" / "net" / "boundary.parquet"
+    table = pd.read_parquet(path)
+    table.loc[table["kind"] == "random", ["distance", "reach"]] = [np.inf, 8.0]
+    table["reach"] = 8.0  # a flat boundary would be met at 10 to 30
+    write_table(path, table)
+    row = judge(FURTHER, run.folder).set_index("claim").loc["boundary against a flat one"]
+    assert [row["estimate"], row["verdict"]] == [0, "no difference shown"]
+
+
+def test_every_comparison_is_judged_where_its_probes_are_measured(run: Results) -> None:
+    judged = judge(FURTHER, run.folder)
+    alone = {claim.name for claim in comparisons.COMPARISONS if claim.applies(FURTHER, "net")}
+    assert alone <= set(judged["claim"])
+    assert not {claim.name for claim in comparisons.COMPARISONS if claim.across} & set(judged["claim"])
+    assert judged.loc[judged["claim"] == "global bound against Jacobian", "verdict"].tolist() == [
+        "not measured in this run"
+    ]
+    papers = judge(MINIMAL_RUN, run.folder)
+    assert not {claim.name for claim in comparisons.COMPARISONS[1:]} & set(papers["claim"])
+
+
+def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(run: Results) -> None:
+    plain = TrainingSpec()
+    spec = replace(FURTHER.networks["net"], training=plain)
+    robust = replace(spec, name="robust", training=replace(plain, adversarial_radius=0.5))
+    config = replace(FURTHER, networks={"net": spec, "robust": robust})
+    for path in sorted((run.folder / "metrics" / "net").glob("*.parquet")):
+        table = pd.read_parquet(path)
+        for column in {"distance"} & set(table) if path.stem == "boundary" else {"gradient_margin"} & set(table):
+            table[column] = table[column] * (4 if column == "distance" else 0.25)
+        write_table(run.folder / "metrics" / "robust" / path.name, table)
+    assert adversarial_correlates.standard(config, "robust") == "net"
+    assert adversarial_correlates.standard(config, "net") is None
+    judged = judge(config, run.folder)
+    changed = judged[judged["claim"].str.startswith("adversarial training")].set_index("claim")["estimate"]
+    assert set(judged.loc[judged["claim"].str.startswith("adversarial training"), "network"]) == {"robust"}
+    assert changed["adversarial training: distance"] == pytest.approx(2)
+    assert changed["adversarial training: gradient"] == pytest.approx(-2)
+    assert changed["adversarial training: margin"] == 0
+    [row] = judged[judged["claim"] == "explains adversarial examples across networks: margin"].to_dict("records")
+    assert row["network"] == "all networks"
+    both = pd.concat([adversarial_correlates.explaining(Results(config, run.folder), name) for name in config.networks])
+    assert row["estimate"] == pytest.approx(stats.spearmanr(both["margin"], both["distance"]).statistic)
+
+
+@pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.needs) > 1])
+def test_a_comparison_of_several_probes_needs_them_all(run: Results, claim: Claim) -> None:
+    fewer = replace(FURTHER, further_probes=tuple(name for name in FURTHER.further_probes if name != claim.needs[0]))
+    assert claim.name not in set(judge(fewer, run.folder)["claim"])
+
+
+def test_chapters_say_what_the_tables_hold(run: Results) -> None:
+    claims = judge(FURTHER, run.folder)
+    said = {chapter.figure: chapter.says(run, claims) for chapter in CHAPTERS}
+    assert set(said) == {name for name in figures.FIGURES if name.startswith("beyond")}
+    shown = {figure: dict(found.table()[1]) for figure, found in said.items() if len(found.table()[0]) == 2}
+    assert "ends at 0.4. Its largest fall in one step is 0.2." in said["beyond_depth"].text
+    assert shown["beyond_depth"]["ρ at mixed norms at the end"] == "0.4"
+    assert "off the measured one by 0% (median filter)" in said["beyond_frequency"].text
+    assert "no boundary is met in 33.3% of the random directions" in said["beyond_boundary"].text
+    assert said["beyond_boundary"].text.endswith("what a flat boundary gives times 2.")
+    assert shown["beyond_boundary"]["random ÷ worst distance ÷ a flat boundary's"] == "2 (2 to 2)"
+    assert "For net there is no global bound: mul of two tensors is not on the list." in said["beyond_lipschitz"].text
+    assert "times 100." in said["beyond_lipschitz"].text
+    assert shown["beyond_lipschitz"] == {
+        "Jacobian's norm ÷ sampled ratio of Eq. 9": "100 (100 to 100)",
+        "global bound ÷ Jacobian's norm": "–",
+    }
+    assert "too few samples" in said["beyond_controls"].text
+    assert said["beyond_adversarial"].text.startswith("Of 5 rank correlations")
+    for found in said.values():
+        assert "nan" not in str(found)
+        assert "not measured" not in found.text
+
+
+def test_a_sentence_has_the_least_and_the_most_of_networks() -> None:
+    assert between({"a": 0.5, "b": (0.25, 0.1, 0.3), "c": np.nan}) == "0.25 to 0.5"
+    assert between({"a": 0.5, "b": 0.5001}) == "0.5"
+    assert between({"a": 1.0, "b": 2.0}, "%") == "1 to 2%"
+    assert between({"a": "12 of 12", "b": np.nan}, "%") == "not measured"
+    assert between({"a": 1.0, "b": np.inf}) == "1 to ∞"
+
+
+def test_a_chapter_has_what_adversarial_training_changes(run: Results) -> None:
+    rows = [("explains adversarial examples: ratio", "net", -0.5, "differs")]
+    rows += [("explains adversarial examples across networks: ratio", "all networks", 0.25, "no difference shown")]
+    rows += [("adversarial training: distance", "robust", 1.0, "differs")]
+    made = pd.DataFrame(rows, columns=["claim", "network", "estimate", "verdict"]).assign(dataset="mine", control="")
+    made = made.assign(ci_low=made["estimate"] - 1, ci_high=made["estimate"] + 1)
+    [chapter] = [chapter for chapter in CHAPTERS if chapter.figure == "beyond_adversarial"]
+    found = chapter.says(run, made)
+    assert found.rows == {
+        "rank correlation with median local ratio at the largest radius": {
+            "net": "≠ -0.5 (-1.5 to 0.5)",
+            "all networks of mine": "0.25 (-0.75 to 1.25)",
+        },
+        "adversarial training multiplies the smallest adversarial distance by": {"robust": "≠ 2 (1 to 4)"},
+    }
+    assert found.text.startswith(
+        "Of 2 rank correlations with the smallest adversarial distance that could be judged, 1"
+    )
+    head, table = found.table()
+    assert head == ["", "net", "all networks of mine", "robust"]
+    assert table[1][1:] == ["–", "–", "≠ 2 (1 to 4)"]
+
+
+def test_a_chapter_counts_controls(run: Results) -> None:
+    config = replace(FURTHER, controls=("identity",))
+    for path in sorted((run.folder / "metrics" / "net").glob("*.parquet")):
+        table = pd.read_parquet(path)
+        write_table(run.folder / "metrics" / "net~identity" / path.name, table)
+    [chapter] = [chapter for chapter in CHAPTERS if chapter.figure == "beyond_controls"]
+    said = chapter.says(Results(config, run.folder), judge(config, run.folder))
+    assert said.text.startswith("In 4 of 4 comparisons with a control no difference is shown")
+    assert said.rows == {"comparisons without a difference shown": {"identity": "4 of 4"}}

@@ -1,0 +1,118 @@
+"""What is found before any computing, all of it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from epsball.commands.preflight import check
+from epsball.config import load_config
+from epsball.errors import EpsballError
+from PIL import Image
+from support.toys import pictures
+
+FACTORY = """
+import torch
+from torch import nn
+
+def make(outputs=3, weights=None):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(6 * 6 * 3, outputs))
+    if weights:
+        net.load_state_dict(torch.load(weights, weights_only=True))
+    return net
+"""
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "net.py").write_text(FACTORY)
+    images, labels = pictures(6)
+    np.savez(tmp_path / "data.npz", images=images, labels=labels)
+    for number, picture in enumerate(images[:2]):
+        folder = tmp_path / "tree" / ("ant", "bee")[number]
+        folder.mkdir(parents=True)
+        Image.fromarray(picture).save(folder / "0.png")
+    return {
+        "datasets": {"mine": {"kind": "arrays", "root": str(tmp_path / "data.npz")}},
+        "networks": {"net": {"dataset": "mine", "factory": f"{tmp_path}/net.py:make"}},
+    }
+
+
+def test_a_probe_that_does_not_exist(raw: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(EpsballError, match="further_probes has 'alfa', no such probe; did you mean 'alpha'"):
+        check(load_config({**raw, "further_probes": ["alfa"]}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"further_probes": ["frequency"]}, "networks.net: has no convolution to measure frequency by; remove"),
+        (
+            {"further_probes": ["depth"], "direct": {"layers": {"net": ["2"]}}},
+            r"direct.layers.net: layer '2' does not exist in the network; known: 0, 1\.",
+        ),
+    ],
+)
+def test_what_a_direct_probe_needs(raw: dict[str, Any], tmp_path: Path, settings: Any, sentence: str) -> None:
+    with pytest.raises(EpsballError, match=sentence):
+        check(load_config({**raw, **settings}), tmp_path)
+
+
+def test_layers_of_a_network_that_is_not_there(raw: dict[str, Any]) -> None:
+    with pytest.raises(EpsballError, match=r"direct.layers has 'nets', no network .*; did you mean 'net'\?"):
+        load_config({**raw, "direct": {"layers": {"nets": ["2"]}}})
+
+
+def test_a_study_that_fits(raw: dict[str, Any], tmp_path: Path) -> None:
+    table = check(load_config(raw), tmp_path)
+    row = table.iloc[0].to_dict()
+    assert row == {
+        "network": "net",
+        "dataset": "mine",
+        "images": 6,
+        "unusable": 0,
+        "parameters": 3 * 108 + 3,
+        "classes": 3,
+        "units": 108,
+        "height": 6,
+        "width": 6,
+    }
+
+
+def test_labels_beyond_the_outputs(raw: dict[str, Any], tmp_path: Path) -> None:
+    raw["networks"]["net"]["args"] = {"outputs": 2}
+    with pytest.raises(EpsballError, match="has 2 outputs, but dataset 'mine' has labels from 0 to 2"):
+        check(load_config(raw), tmp_path)
+
+
+def test_class_lists_of_the_wrong_length(raw: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("ant\nbee\ncat\ndog\n")
+    tree = {"kind": "imagefolder", "root": str(tmp_path / "tree"), "classes": str(tmp_path / "classes.txt")}
+    raw["datasets"]["mine"] = tree
+    with pytest.raises(EpsballError, match="has 3 outputs, but the class list of dataset 'mine' has 4 entries"):
+        check(load_config(raw), tmp_path)
+
+
+def test_weights_of_the_wrong_shape(raw: dict[str, Any], tmp_path: Path) -> None:
+    torch.save({"1.weight": torch.ones(4, 108), "1.bias": torch.ones(4)}, tmp_path / "w.pt")
+    raw["networks"]["net"]["weights"] = str(tmp_path / "w.pt")
+    with pytest.raises(EpsballError, match=r"networks.net: factory .* fails \(net.py, line \d+\): RuntimeError: .*"):
+        check(load_config(raw), tmp_path)
+
+
+def test_all_mistakes_at_once(raw: dict[str, Any], tmp_path: Path) -> None:
+    for file in (tmp_path / "tree").rglob("*.png"):
+        file.write_bytes(b"nothing")
+    raw["datasets"]["tree"] = {"kind": "imagefolder", "root": str(tmp_path / "tree")}
+    raw["networks"]["other"] = {"dataset": "tree", "factory": f"{tmp_path}/net.py:make", "layer": "7"}
+    raw["networks"]["net"]["layer"] = "2"
+    with pytest.raises(EpsballError) as caught:
+        check(load_config(raw), tmp_path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert "none of 2 images can be used" in lines[0]
+    assert "networks.net: layer '2' does not exist" in lines[1]
+    assert "networks.other: layer '7' does not exist" in lines[2]

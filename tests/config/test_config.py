@@ -1,0 +1,101 @@
+"""The configuration: defaults are the paper's; each mistake gets a sentence that names it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+from epsball.config import TrainingSpec, load_config
+from epsball.errors import EpsballError
+from support.toys import ROOT
+
+MINIMAL: dict[str, Any] = {
+    "datasets": {"photos": {"kind": "imagefolder", "root": "somewhere"}},
+    "networks": {"net": {"dataset": "photos", "factory": "package.module:make"}},
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The minimal configuration with one key set."""
+    raw = copy.deepcopy(MINIMAL)
+    *parents, last = path.split(".")
+    place = raw
+    for parent in parents:
+        place = place[parent]
+    place[last] = value
+    return raw
+
+
+def test_defaults_are_the_papers() -> None:
+    config = load_config(MINIMAL)
+    assert config.ball.radii == (0, 0.1, *range(1, 21))
+    assert (config.ball.draws, config.ball.norm, config.ball.clip) == (100, "l2", False)
+    assert config.ball.noise == "uniform"
+    photos = config.datasets["photos"]
+    assert (photos.samples, photos.threshold) == (300, 0.99)
+    assert config.networks["net"].training is None
+
+
+def test_the_default_configuration_is_as_the_readme_says() -> None:
+    config = load_config(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()))
+    assert config.ball.radii == (0, 0.1, 1, 5, 10, 20)
+    assert config.ball.draws == 40
+    assert config.datasets["photographs"].threshold == 0.9
+    assert config.datasets["signs"].threshold == 0.99
+    assert config.networks["ciresan2012"].training == TrainingSpec(validation=0.02)
+
+
+MISTAKES = [
+    ("networks.net.dataset", "photo", "networks.net.dataset is 'photo', no dataset .* did you mean 'photos'"),
+    ("datasets.photos.kind", "imagefoldr", "datasets.photos.kind is 'imagefoldr', no such kind; did you mean 'image"),
+    ("datasets.photos.threshold", 1.0, "datasets.photos.threshold is 1.0; it must be below 1"),
+    ("threshold", 0, "threshold is 0; it must be above 0"),
+    ("radii", [], "radii is empty; give at least one"),
+    ("radii", [1, -2], r"radii.1 is -2; it must be above 0"),
+    ("radii", [2, 1], r"radii are \[2, 1\]; they must rise"),
+    ("radii", [0.05, 1], "start above epsilon"),
+    ("draws", 2, "draws is 2; it must be at least 3"),
+    ("draws", "many", "draws is 'many'; expected: integer"),
+    ("norm", "l1", "norm is 'l1'; expected one of: l2, linf"),
+    ("noise", "gauss", "noise is 'gauss'; expected one of: uniform, sphere, gaussian"),
+    ("floor_draws", 21, r"floor_draws is 21; it must be at most batch \(20\)"),
+    ("thresold", 0.9, "unknown key 'thresold' in the file; did you mean 'threshold'"),
+    ("networks.net.layr", "fc", "unknown key 'layr' in networks.net; did you mean 'layer'"),
+    ("datasets.photos.rot", "x", "unknown key 'rot' in datasets.photos; did you mean 'root'"),
+    ("networks.net.factory", "make", "networks.net.factory is 'make'; expected: kind:name"),
+    ("run", "../elsewhere", "run is '../elsewhere'; expected"),
+    ("networks.net.training", {}, "networks.net.training is set, but dataset 'photos' has no training split"),
+    ("datasets.other", {"kind": "photographs"}, "datasets.other has no network"),
+    ("datasets.photos", {"kind": "imagefolder"}, "datasets.photos has no key 'root'"),
+    ("networks", {}, "networks is empty"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "sentence"), MISTAKES, ids=[path for path, _, _ in MISTAKES])
+def test_mistakes_are_named(path: str, value: Any, sentence: str) -> None:
+    with pytest.raises(EpsballError, match=sentence):
+        load_config(changed(path, value))
+
+
+def test_all_mistakes_come_at_once() -> None:
+    raw = changed("draws", 1)
+    raw["threshold"] = 7
+    raw["networks"]["net"]["dataset"] = "nowhere"
+    with pytest.raises(EpsballError) as caught:
+        load_config(raw)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_gaussian_noise_has_an_l2_norm_alone() -> None:
+    raw = {**MINIMAL, "noise": "gaussian"}
+    assert load_config(raw).ball.noise == "gaussian"
+    assert load_config({**raw, "noise": "sphere", "norm": "linf"}).ball.noise == "sphere"
+    with pytest.raises(EpsballError, match="noise is 'gaussian', .*; it needs norm l2, not linf"):
+        load_config({**raw, "norm": "linf"})
+
+
+def test_missing_networks() -> None:
+    with pytest.raises(EpsballError, match="the file has no key 'networks'"):
+        load_config({"datasets": MINIMAL["datasets"]})

@@ -1,0 +1,220 @@
+"""Controls against what is known of them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from epsball.analysis.results import Results
+from epsball.analysis.verdicts import judge
+from epsball.controls import CONTROLS, chosen_controls, control
+from epsball.errors import EpsballError
+from epsball.networks import forward
+from epsball.networks.model import Network
+from epsball.perturbations import families
+from epsball.probes import family_of
+from epsball.reporting import figures
+from epsball.runs.files import write_table
+from epsball.stages.measure_control import measure_control
+from epsball.stages.perturb import perturb
+from support.analytic import UNITS, Linear
+from support.toys import BALL, COMPUTE, CONTEXT, SIZE, Stages, conv_net
+from support.written_run import MINIMAL_RUN, write_run
+from torch import Tensor, nn
+
+SHAPE = (3, SIZE, SIZE)
+
+
+def image(seed: int = 0) -> Tensor:
+    return torch.rand(*SHAPE, generator=torch.Generator().manual_seed(seed))
+
+
+def network(module: nn.Module, layer: str | None = None) -> Network:
+    return Network(module.eval().requires_grad_(False), layer)
+
+
+def measured(stages: Stages, module: nn.Module, name: str, layer: str | None = None) -> dict[str, pd.DataFrame]:
+    """A control's tables, through the real stage."""
+    forward.configure(COMPUTE)
+    first = torch.from_numpy(stages.pool.read(0).copy()).permute(2, 0, 1).float() / 255
+    made = forward.Forward(control(name).make(network(module, layer), first, 7), COMPUTE)
+    probes = control(name).PROBES
+    stores: dict[str, Path] = {}
+    for family in {family_of(probe) for probe in probes}:
+        stores[family] = stages.folder / f"{family}.zarr.zip"
+        perturb(family, stages.samples, stages.pool, families.ball(BALL, family), stores[family], {})
+    return measure_control(made, probes, stages.samples, stages.pool, stores, BALL, COMPUTE, CONTEXT, name)
+
+
+@pytest.mark.parametrize("probe", ["isotropy", "symmetry", "topology", "lipschitz"])
+def test_a_linear_network_is_its_own_linearisation(stages: Stages, probe: str) -> None:
+    matrix = np.random.default_rng(1).normal(size=(UNITS, UNITS))
+    tables = measured(stages, Linear(matrix), "linearised", layer="features")
+    own = stages.run(Linear(matrix), probe, layer="features")
+    assert list(own) == list(tables[probe])
+    numbers = [name for name in own.columns if name not in {"sample", "p_value"} and "floor" not in name]
+    np.testing.assert_allclose(tables[probe][numbers], own[numbers], rtol=1e-3, atol=1e-5)
+    assert (tables[probe]["sample"] == own["sample"]).all()
+
+
+def test_linearised_is_the_first_order_expansion_of_a_square() -> None:
+    class Square(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Parameter(torch.linspace(-1, 1, UNITS), requires_grad=False)
+            self.layer = nn.Identity()
+
+        def forward(self, images: Tensor) -> Tensor:
+            product = images.flatten(start_dim=1) @ self.a
+            logits: Tensor = self.layer(torch.stack([product.square(), product, -product], dim=1))
+            return logits
+
+    square = Square()
+    made = control("linearised").make(network(square, "layer"), image(), 0)
+    passes = forward.Forward(made, COMPUTE)
+    x, v = image(), image(1) - 0.5
+    passes.centre(x, 0)
+    logits, features = passes((x + v)[None])
+    # In float64: float32 products round otherwise on another processor, by as much as is allowed below.
+    at, along = ((tensor.flatten().double() @ square.a.double()).item() for tensor in (x, v))
+    assert logits[0].tolist() == pytest.approx([at**2 + 2 * at * along, at + along, -at - along], rel=1e-4)
+    assert torch.equal(features, logits)
+    exact, _ = passes.exact((x + v)[None])
+    assert exact.dtype == torch.float64
+    assert exact[0, 0].item() == pytest.approx(at**2 + 2 * at * along, rel=1e-6)
+
+
+def test_rbf_has_the_score_and_the_slope_of_the_network() -> None:
+    net, x = network(conv_net()), image(3)
+    passes = forward.Forward(control("rbf").make(net, x, 0), COMPUTE)
+    label = 1
+    passes.centre(x, label)
+
+    def score(of: Tensor) -> float:
+        return float(passes.exact(of[None])[0].softmax(dim=1)[0, label])
+
+    at = x.double().requires_grad_()
+    right = network(conv_net()).double()(at[None])[0].softmax(dim=1)[0, label]
+    gradient = torch.autograd.grad(right, at)[0]
+    assert score(x.double()) == pytest.approx(right.item(), rel=1e-6)
+    direction, step = gradient / gradient.norm(), 1e-4
+    slope = (score(x.double() + step * direction) - score(x.double() - step * direction)) / (2 * step)
+    assert slope == pytest.approx(gradient.norm().item(), rel=1e-4)
+    across = torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    across -= (across * direction).sum() * direction
+    side = step * across / across.norm()
+    assert score(x.double() + side) == pytest.approx(score(x.double() - side), abs=1e-12)
+
+
+def test_rbf_is_measured_by_its_score_alone(stages: Stages) -> None:
+    tables = measured(stages, conv_net(), "rbf")
+    assert set(tables) == {"isotropy", "symmetry"}
+    table = tables["isotropy"]
+    assert (table.loc[table["radius"] == 0, "range"] == 0).all()
+    assert (table.loc[table["radius"] > 0, "range"] > 0).all()
+
+
+def test_a_random_projection_keeps_lengths_on_average_and_distances_at_mixed_norms(stages: Stages) -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(UNITS, 100), nn.Linear(100, 3))
+    tables = measured(stages, module, "random-projection")
+    ratios = tables["lipschitz"].query("radius > 0")["ratio_raw"]
+    assert ratios.pow(2).mean() == pytest.approx(1, abs=0.1)
+    assert (tables["topology_mixed"].query("radius > 0")["rho"] > 0.9).all()
+    # At one norm the same projection looks as if it changed topology.
+    assert tables["topology"]["rho"].max() < tables["topology_mixed"]["rho"].min()
+
+
+def test_identity_keeps_everything(stages: Stages) -> None:
+    tables = measured(stages, conv_net(), "identity")
+    for name in ("topology", "topology_mixed"):
+        assert tables[name].query("radius > 0")["rho"].to_numpy() == pytest.approx(1, abs=1e-6)
+    assert tables["lipschitz"].query("radius > 0")["ratio_raw"].to_numpy() == pytest.approx(1, abs=1e-5)
+
+
+def test_random_weights_are_of_the_seed_and_keep_the_scale() -> None:
+    def features(seed: int) -> Tensor:
+        hidden = [part for _ in range(8) for part in (nn.Linear(UNITS, UNITS), nn.ReLU())]
+        module = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(UNITS, 3))
+        made: Tensor = control("random-weights").make(network(module), image(), seed)(image()[None])[1]
+        return made
+
+    assert torch.equal(features(1), features(1))
+    assert not torch.equal(features(1), features(2))
+    # He et al. (2015): the mean square is kept from layer to layer.
+    kept = [(features(seed).square().mean() / image().square().mean()).item() for seed in range(20)]
+    assert np.mean(kept) == pytest.approx(1, abs=0.4)
+
+
+@pytest.mark.parametrize("name", ["linearised", "rbf"])
+def test_a_control_forgets_the_sample_before(name: str) -> None:
+    once, again = (forward.Forward(control(name).make(network(conv_net()), image(), 0), COMPUTE) for _ in range(2))
+    again.centre(image(5), 2)
+    again.exact(image(6)[None])
+    copied = again._exact
+    for passes in (once, again):
+        passes.centre(image(7), 1)
+    assert torch.equal(once.exact(image(8)[None])[0], again.exact(image(8)[None])[0])
+    assert torch.equal(once(image(8)[None])[0], again(image(8)[None])[0])
+    assert again._exact is copied, "a copy for each sample would pile up"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_control_is_measured_alike_twice(stages: Stages, name: str) -> None:
+    one, two = (measured(stages, conv_net(), name) for _ in range(2))
+    for probe, table in one.items():
+        pd.testing.assert_frame_equal(table, two[probe])
+
+
+def test_claims_against_a_control_are_paired(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
+    config = replace(MINIMAL_RUN, controls=("linearised",))
+    generator = np.random.default_rng(2)
+    shared = {f"s{number}": factor for number, factor in enumerate(generator.uniform(0.5, 2, 30))}
+    for path in sorted((tmp_path / "metrics" / "net").glob("*.parquet")):
+        table = pd.read_parquet(path)
+        write_table(tmp_path / "metrics" / "net~linearised" / path.name, table)
+        if path.stem == "isotropy":
+            table["range"] *= table["sample"].map(shared)
+            write_table(tmp_path / "metrics" / "net" / path.name, table.assign(range=table["range"] * 3))
+            write_table(tmp_path / "metrics" / "net~linearised" / path.name, table)
+    judged = judge(config, tmp_path)
+    rows = judged[judged["control"] == "linearised"].set_index("claim")
+    isotropy = pd.read_parquet(tmp_path / "metrics" / "net~linearised" / "isotropy.parquet")
+    medians = isotropy.groupby("radius")["range"].median()
+    row = rows.loc["little change at epsilon"]
+    assert row["estimate"] == pytest.approx(medians[0.1])
+    assert row["difference"] == pytest.approx(2 * medians[0.1])
+    assert 0 < row["difference_low"] <= row["difference"] <= row["difference_high"]
+    assert row["verdict"] == "differs"
+    # Both grow by the same factor, sample by sample: paired, there is no spread at all.
+    row = rows.loc["more anisotropic at 1"]
+    assert [row["difference"], row["difference_low"], row["difference_high"]] == pytest.approx([0, 0, 0], abs=1e-12)
+    assert set(rows["verdict"]) == {"differs", "no difference shown"}
+    assert "permuted against redrawn" in rows.index
+    own = judged[judged["control"] == ""]
+    alone = judge(MINIMAL_RUN, tmp_path)
+    pd.testing.assert_frame_equal(own.reset_index(drop=True), alone)
+
+
+def test_controls_are_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
+    config = replace(MINIMAL_RUN, controls=tuple(CONTROLS))
+    for name in CONTROLS:
+        shutil.copytree(tmp_path / "metrics" / "net", tmp_path / "metrics" / f"net~{name}")
+    drawn = figures.figure("beyond_controls").draw(Results(config, tmp_path))
+    lines = [len(ax.get_lines()) for ax in drawn.axes]
+    # Of the range: the network, two controls; of topology: four, and the line of 0; of the ratio: four.
+    assert lines == [3, 6, 5]
+    assert "beyond_controls" in figures.names(config)
+    assert "beyond_controls" not in figures.names(MINIMAL_RUN)
+
+
+def test_an_unknown_control_is_named() -> None:
+    with pytest.raises(EpsballError, match="controls has 'linear', no such control; .*linearised"):
+        chosen_controls(replace(MINIMAL_RUN, controls=("linear",)))

@@ -1,0 +1,79 @@
+"""The shape of the library: small modules, no cycles, nothing of Snakemake inside."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from epsball.config import schema
+from epsball.controls import CONTROLS, control
+from epsball.data import KINDS
+from epsball.networks.sources import SOURCES
+from epsball.perturbations.families import FAMILIES, family
+from epsball.probes import PROBES, direct_probe, family_of, is_direct, probe
+from epsball.reporting.figures import FIGURES, OTHERS, TRAINING_FIGURES, figure, reads
+from support.toys import ROOT
+
+LIBRARY = ROOT / "workflow" / "epsball"
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_the_library_knows_nothing_of_snakemake(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not any(name.startswith("snakemake") for name in names)
+    assert ast.get_docstring(tree)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "scripts").glob("*.py")), ids=lambda path: path.name)
+def test_scripts_are_thin(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 50
+    assert not any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(path.read_text())))
+
+
+def test_registries_are_whole() -> None:
+    assert {family(name).__name__ for name in FAMILIES} == set(FAMILIES.values())  # type: ignore[attr-defined]
+    stored = [name for name in PROBES if not is_direct(name)]
+    assert {name: probe(name).FAMILY for name in stored} == {name: family_of(name) for name in stored}
+    assert {family_of(name) for name in stored} <= set(FAMILIES)
+    assert all(callable(direct_probe(name).passes) for name in PROBES if is_direct(name))
+    assert all(set(control(name).PROBES) <= set(PROBES) for name in CONTROLS)
+    drawn = [*FIGURES, *TRAINING_FIGURES]
+    assert all(reads(entry) == figure(entry).READS for entry in drawn)
+    assert {name for entry in drawn for name in reads(entry)} <= {*PROBES, *OTHERS}
+    assert set(KINDS) == set(schema()["$defs"]["kinds"])
+    assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in drawn)
+    text = (ROOT / "config" / "README.md").read_text()
+    assert all(f"`{name}:" in text for name in SOURCES), "each source is explained"
+
+
+def test_every_key_of_the_configuration_is_explained() -> None:
+    text = (ROOT / "config" / "README.md").read_text()
+    defined = schema()["$defs"]
+    keys = set(schema()["properties"]) | set(defined["network"]["properties"]) | set(defined["training"]["properties"])
+    keys |= {key for kind in defined["kinds"].values() for key in kind["properties"]} | set(defined["kinds"])
+    missing = {key for key in keys if f"`{key}`" not in text}
+    assert not missing
+
+
+def test_both_environments_have_the_same_pins() -> None:
+    lines = (ROOT / "envs" / "requirements.txt").read_text().splitlines()
+    pins = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    conda = yaml.safe_load((ROOT / "envs" / "environment.yaml").read_text())
+    assert conda["dependencies"][-1]["pip"] == pins
+    assert all("==" in pin for pin in pins)
+
+
+def test_what_snakemake_asks_at_the_start_of_each_job_does_not_import_slow_packages() -> None:
+    text = (ROOT / "workflow" / "rules" / "common.smk").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("from epsball")]
+    asks = "import yaml; config = load_config(yaml.safe_load(open('config/config.yaml')))"
+    tells = "import sys; print(*{'torch', 'matplotlib', 'numba', 'zarr', 'scipy'} & set(sys.modules))"
+    command = [sys.executable, "-c", "\n".join([*lines, asks, "figures.names(config), probes.families(config)", tells])]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert said.stdout.strip() == ""

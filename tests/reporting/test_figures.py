@@ -1,0 +1,164 @@
+"""Figures and report are drawn from tables of every kind a run can give."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from epsball.analysis.results import Results
+from epsball.config import Config, load_config
+from epsball.reporting.figures import FIGURES, TRAINING_FIGURES, draw, figure, names
+from epsball.reporting.figures.fig5_functions import derivatives
+from epsball.runs.files import write_table, write_text
+from matplotlib.figure import Figure
+from PIL import Image
+from support.written_run import MINIMAL_RUN, write_run
+
+
+def write_illustration(folder: Path, flips: bool = True) -> None:
+    axis = np.linspace(-1.3, 1.3, 5)
+    score = np.exp(-np.add.outer(axis**2, axis**2))
+    (folder / "illustrations").mkdir(exist_ok=True)
+    np.savez(
+        folder / "illustrations" / "mine.npz",
+        images=np.random.default_rng(0).random((3, 8, 8, 3), dtype=np.float32),
+        scores=np.array([0.9999999, 0.9, 0.2]),
+        predictions=np.array([0, 0, 1]),
+        points=np.array([[1.0, 0.0], [0.1, 0.99]]),
+        axis=axis,
+        score=score,
+        right=score > (0.3 if flips else -1),
+        flips=np.array(flips),
+        radius=np.array(1.0),
+        label=np.array(0),
+        network=np.array("net"),
+        sample=np.array("s0"),
+    )
+
+
+def texts(drawn: Figure) -> str:
+    found = [text.get_text() for ax in drawn.axes for text in [*ax.texts, ax.title]]
+    return " ".join([*found, *(text.get_text() for sub in drawn.subfigs for text in sub.texts)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_in_three_formats(tmp_path: Path, name: str) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
+    write_illustration(tmp_path)
+    draw(name, MINIMAL_RUN, tmp_path, tmp_path / "figures" / f"{name}.pdf")
+    assert (tmp_path / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert "<svg" in (tmp_path / "figures" / f"{name}.svg").read_text()
+    picture = np.asarray(Image.open(tmp_path / "figures" / f"{name}.png").convert("L"))
+    assert picture.shape[1] == 1400
+    assert picture.std() > 5
+    again = (tmp_path / "figures" / f"{name}.svg").read_bytes()
+    draw(name, MINIMAL_RUN, tmp_path, tmp_path / "figures" / f"{name}.pdf")
+    assert (tmp_path / "figures" / f"{name}.svg").read_bytes() == again
+
+
+def test_markers_of_figure_1(tmp_path: Path) -> None:
+    """Circles, squares where a draw is wrong, triangles at the floor; radius 0 checked in words."""
+    write_run(tmp_path, samples=5, growth=3.0, floor=0.00015)  # 10 floors: between the ranges at ε and 1
+    drawn = figure("fig1_isotropy").draw(Results(MINIMAL_RUN, tmp_path))
+    panel = drawn.axes[0]
+    counts = [np.shape(collection.get_offsets())[0] for collection in panel.collections]
+    sizes = [count for count in counts if count > 1]
+    assert sizes == [5] * 6  # at each radius the floors and one kind of marker
+    hollow = [collection for collection in panel.collections if not len(collection.get_facecolor())]
+    assert [
+        len(np.atleast_2d(collection.get_offsets())) for collection in hollow if np.size(collection.get_offsets())
+    ] == [5]
+    assert "all ranges at r = 0: 0" in texts(drawn)
+    assert "mine, 5 samples, score > 0.99" in texts(drawn)
+    assert panel.get_yscale() == "log"
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["ε", "1", "10"]
+
+
+def test_undefined_rho_is_said_and_not_drawn_as_0(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=1e-6, topology=lambda table: table.assign(rho=np.nan))
+    drawn = figure("fig4_topology").draw(Results(MINIMAL_RUN, tmp_path))
+    assert "|ρ| < 0.1: 0 of 0; undefined: 15" in texts(drawn)
+    offsets = np.concatenate([np.ma.getdata(c.get_offsets()) for c in drawn.axes[0].collections])
+    assert not (offsets[:, 1] == 0).any()
+
+
+def test_an_isotropic_network_can_be_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=0.0)
+    path = tmp_path / "metrics" / "net" / "isotropy.parquet"
+    pd.read_parquet(path).assign(range=0.0, margin_range=0.0).to_parquet(path)
+    draw("fig1_isotropy", MINIMAL_RUN, tmp_path, tmp_path / "f.pdf")
+
+
+def test_a_constant_network_can_be_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=0.0)
+    path = tmp_path / "metrics" / "net" / "lipschitz.parquet"
+    pd.read_parquet(path).assign(d_out=np.nan, ratio=np.nan).to_parquet(path)
+    assert "not defined" in texts(figure("fig6_lipschitz").draw(Results(MINIMAL_RUN, tmp_path)))
+
+
+def test_figure_2_says_when_nothing_flips(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
+    write_illustration(tmp_path, flips=False)
+    drawn = figure("fig2_illustration").draw(Results(MINIMAL_RUN, tmp_path))
+    titles = " ".join(str(sub._suptitle.get_text()) for sub in drawn.subfigs)  # type: ignore[attr-defined]
+    assert "none wrong; the two furthest apart" in titles
+
+
+def test_functions_of_figure_5_have_one_lipschitz_constant() -> None:
+    x = np.linspace(-15, 15, 30001)
+    slopes = derivatives(x)
+    assert {name: np.abs(slope).max() for name, slope in slopes.items()} == {"f": 1, "g": 1}
+    near = np.abs(x) <= 5
+    assert (slopes["f"][near] == slopes["g"][near]).all()
+    assert np.abs(slopes["g"][np.abs(x) > 10]).max() < 0.01
+
+
+def write_training(folder: Path) -> Config:
+    """A trained network of three classes: 18 of 20 right, one 0 taken for 2, one 1 for 0."""
+    config = load_config(
+        {
+            "datasets": {"signs": {"kind": "signs"}},
+            "networks": {"net": {"dataset": "signs", "factory": "sign:ciresan2012", "training": {"epochs": 2}}},
+        }
+    )
+    curve = [
+        {"epoch": 0.5, "loss": 2.0},
+        {"epoch": 1.0, "loss": 0.9, "validation_loss": 1.0, "validation_accuracy": 0.5},
+        {"epoch": 2.0, "loss": 0.3, "validation_loss": 0.4, "validation_accuracy": 0.85},
+    ]
+    card = {"network": "net", "classes": 3, "accuracy": 0.9, "training": {"epochs": 2, "history": curve}}
+    write_text(folder / "networks" / "net" / "card.json", json.dumps(card))
+    labels = np.arange(20) % 3
+    predictions = labels.copy()
+    predictions[0], predictions[1] = 2, 0
+    survey = pd.DataFrame({"label": labels, "prediction": predictions})
+    write_table(folder / "survey" / "signs" / "net.parquet", survey)
+    return config
+
+
+@pytest.mark.parametrize("name", TRAINING_FIGURES)
+def test_figures_of_training(tmp_path: Path, name: str) -> None:
+    config = write_training(tmp_path)
+    draw(name, config, tmp_path, tmp_path / f"{name}.png")
+    assert np.asarray(Image.open(tmp_path / f"{name}.png").convert("L")).std() > 5
+    assert name in names(config)
+    assert name not in names(MINIMAL_RUN)
+
+
+def test_what_figures_of_training_say(tmp_path: Path) -> None:
+    results = Results(write_training(tmp_path), tmp_path)
+    curves = figure("training_curves").draw(results)
+    left, right = curves.axes
+    drawn = [np.asarray(ax.lines[0].get_xydata()).tolist() for ax in (left, right)]
+    assert drawn[0] == [[0.5, 2.0], [1.0, 0.9], [2.0, 0.3]]
+    assert drawn[1] == [[1.0, 50.0], [2.0, 85.0]]
+    confusion = figure("training_confusion").draw(results)
+    panel = confusion.axes[0]
+    counts: np.ndarray = np.ma.filled(np.ma.asarray(panel.collections[0].get_array()), 0)
+    assert counts.tolist() == [[6, 0, 1], [1, 6, 0], [0, 0, 6]]
+    assert panel.get_title() == "net: 90.0% of 20 right"
+    assert panel.get_xlabel().endswith("0 as 2: 1, 1 as 0: 1")

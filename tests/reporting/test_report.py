@@ -1,0 +1,425 @@
+"""The report in a real browser, from a file: what it asks for, shows and does; and its budget of bytes."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from epsball import data
+from epsball.analysis.claims import FLOORS
+from epsball.analysis.results import Results
+from epsball.commands import compare
+from epsball.config import Config
+from epsball.data import Pool
+from epsball.data.images import digest
+from epsball.perturbations.ball import perturbed_images
+from epsball.reporting import report
+from epsball.reporting.html import draws, template
+from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
+from PIL import Image
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from support import browser
+from support.finished_run import RAW, finished
+from support.toys import BALL, pictures
+from support.whole_run import captions, make_run
+from support.written_run import MINIMAL_RUN
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
+    config, folder = make_run(tmp_path_factory.mktemp("run"), radii=[1, 4], samples=4)
+    (folder / "report.html").write_text(report.report(config, folder, captions(config)))
+    return config, folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if browser.path() is None:
+        pytest.skip(f"there is no Chromium; tests/support/browser.py installs it, or says: {browser.obstacle()}")
+    with sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=browser.path(), args=list(browser.ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, run: tuple[Config, Path]) -> Iterator[Page]:
+    """The report, opened."""
+    with opened_page(chromium, run[1] / "report.html") as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def opened_page(chromium: Browser, path: Path) -> Iterator[Page]:
+    """A page from a file; at the end nothing may have been complained of or asked for."""
+    context = chromium.new_context(viewport={"width": 1200, "height": 900}, color_scheme="light")
+    opened = context.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            said.append(message.text)
+
+    def see(request: Request) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            asked.append(request.url)
+
+    opened.on("console", hear)
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("request", see)
+    opened.goto(path.as_uri())
+    yield opened
+    context.close()
+    assert said == []
+    assert asked == []
+
+
+def shown(page: Page) -> list[str]:
+    return [str(one.get_attribute("id")) for one in page.locator("main > .page").all() if one.is_visible()]
+
+
+def test_every_tab_shows_its_chapter_alone(page: Page) -> None:
+    links = page.locator("nav a")
+    assert links.count() == 8
+    for link in links.all():
+        link.click()
+        target = str(link.get_attribute("href"))[1:]
+        expect(page.locator(f"#{target}")).to_be_visible()
+        assert shown(page) == [target]
+        expect(link).to_have_attribute("aria-current", "page")
+
+
+def test_a_verdict_leads_to_its_row_and_folds_open(page: Page, run: tuple[Config, Path]) -> None:
+    claims = pd.read_csv(run[1] / "claims.tsv", sep="\t")
+    cells = page.locator("#overview .cell a")
+    assert cells.count() == len(claims)
+    for number in (0, len(claims) - 1):
+        page.goto(page.url.split("#")[0] + "#overview")
+        page.locator("#overview details").evaluate("fold => { fold.open = true; }")
+        page.locator(f'#overview .cell a[href="#row-{number}"]').click()
+        row = page.locator(f"#row-{number}")
+        expect(row).to_be_visible()
+        assert claims["network"][number] in row.inner_text()
+        assert claims["verdict"][number] in row.inner_text()
+    folds = page.locator("#claims details.fold")
+    for text, state in (("Unfold all", True), ("Fold all", False)):
+        page.get_by_role("button", name=text, exact=True).click()
+        assert [fold.evaluate("fold => fold.open") for fold in folds.all()] == [state] * folds.count()
+    for fold in folds.all():
+        fold.locator("summary").first.click()
+        assert fold.evaluate("fold => fold.open")
+
+
+@pytest.mark.parametrize("chapter", ["isotropy", "symmetry", "topology", "lipschitz"])
+def test_charts_of_a_chapter(page: Page, chapter: str) -> None:
+    page.locator(f'nav a[href="#{chapter}"]').click()
+    places = page.locator(f"#{chapter} .chart")
+    for place in places.all():
+        expect(place).to_have_attribute("data-drawn", "yes", timeout=20_000)
+        assert place.locator(".points path").count() >= 4
+    visible = "place => [...new Set(place.data.filter(trace => trace.visible).map(trace => trace.meta))]"
+    assert places.first.evaluate(visible) == ["one"]
+    page.locator(f"#{chapter} select.network").select_option("two")
+    assert places.first.evaluate(visible) == ["two"]
+    dots = places.first.evaluate(
+        "place => { const trace = place.data.find(t => t.visible && t.text && t.text.length);"
+        "return [trace.text[0], place.calcdata[place.data.indexOf(trace)][0].x, "
+        "place.calcdata[place.data.indexOf(trace)][0].y, place.data.indexOf(trace)]; }"
+    )
+    place = places.first
+    place.scroll_into_view_if_needed()
+    at = place.evaluate(
+        "(place, [x, y]) => { const {xaxis, yaxis} = place._fullLayout; const box = place.getBoundingClientRect();"
+        "return [box.x + xaxis._offset + xaxis.c2p(x), box.y + yaxis._offset + yaxis.c2p(y)]; }",
+        dots[1:3],
+    )
+    page.mouse.move(at[0] - 3, at[1])
+    page.mouse.move(*at)
+    label = place.locator(".hoverlayer .hovertext")
+    expect(label.first).to_contain_text("r = ")
+    page.mouse.click(*at)
+    expect(page.locator("#sample")).to_be_visible()
+
+
+def test_a_figure_is_enlarged_by_mouse_and_keyboard_and_escape_closes(page: Page) -> None:
+    page.locator('nav a[href="#topology"]').click()
+    dialog = page.locator("#enlarged")
+    control = page.locator("#topology .enlarge").first
+    control.click()
+    expect(dialog).to_be_visible()
+    assert dialog.locator("img").get_attribute("src") == control.locator("img").get_attribute("src")
+    assert dialog.locator("a").first.get_attribute("href") == "figures/fig4_topology.pdf"
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    control.focus()
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+
+
+def test_samples_by_mouse_and_arrows(page: Page, run: tuple[Config, Path]) -> None:
+    config, folder = run
+    page.locator('nav a[href="#samples"]').click()
+    thumbs = page.locator(".thumb")
+    samples = Results(config, folder).samples("squares")
+    assert thumbs.count() == len(samples)
+    keys = [str(thumb.get_attribute("data-key")) for thumb in thumbs.all()]
+    assert keys == [f"squares-{name}" for name in samples["sample"]]
+    panel = page.locator("#sample")
+    for key, image in zip(keys, samples["image"], strict=True):
+        page.locator(f'.thumb[data-key="{key}"]').click()
+        expect(panel).to_have_attribute("data-key", key, timeout=20_000)
+        expect(panel.locator("h2")).to_contain_text(image)
+        assert panel.locator(".js-plotly-plot").count() == 1
+    page.keyboard.press("ArrowRight")  # round to the first
+    expect(panel).to_have_attribute("data-key", keys[0])
+    page.keyboard.press("ArrowLeft")
+    expect(panel).to_have_attribute("data-key", keys[-1])
+    panel.get_by_role("button", name="Next sample").click()
+    expect(panel).to_have_attribute("data-key", keys[0])
+    panel.locator("select").select_option("two")
+    table = Results(config, folder).metrics("two", "isotropy")
+    row = table[(table["sample"] == samples["sample"][0]) & (table["radius"] == 4)].iloc[0]
+    last = panel.locator(".draws").first.locator("button").last
+    expect(last).to_contain_text(f"r = 4: {row['score_min']:.4f}")
+    expect(last).to_have_class("wrong" if row["prediction_min"] != samples["label"][0] else "right")
+    last.click()
+    dialog = page.locator("#enlarged")
+    expect(dialog).to_contain_text(f"two, draw {row['draw_min']}")
+    expect(dialog.locator("canvas")).to_be_visible()
+    assert dialog.locator("img").count() == 2
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(panel).to_be_visible()
+    page.locator("body").press("Escape")
+    expect(panel).to_be_hidden()
+
+
+def test_the_difference_is_that_of_the_pictures(page: Page) -> None:
+    page.locator('nav a[href="#samples"]').click()
+    page.locator(".thumb").first.click()
+    buttons = page.locator("#sample .draws").first.locator("button")
+    expect(buttons).to_have_count(3)
+    buttons.last.click()
+    dialog = page.locator("#enlarged")
+    expect(dialog.locator("canvas")).to_be_visible()
+    clean, perturbed = (
+        decoded(str(picture.get_attribute("src"))).astype(int) for picture in dialog.locator("img").all()
+    )
+    drawn = dialog.locator("canvas").evaluate(
+        "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+    )
+    found = np.array(drawn).reshape(10, 10, 4)[..., :3]
+    most = np.abs(perturbed - clean).max()
+    np.testing.assert_allclose(found, 128 + 127 / most * (perturbed - clean), atol=1)
+
+
+def test_dark_and_light(page: Page) -> None:
+    colour = "() => getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(colour)
+    page.locator('nav a[href="#topology"]').click()
+    expect(page.locator("#topology .chart")).to_have_attribute("data-drawn", "yes", timeout=20_000)
+    font = "() => document.querySelector('#topology .chart')._fullLayout.font.color"
+    before = page.evaluate(font)
+    page.get_by_role("button", name="Switch to dark").click()
+    assert page.evaluate(colour) != light
+    expect(page.get_by_role("button", name="Switch to light")).to_be_visible()
+    assert page.evaluate(font) != before
+    page.reload()
+    assert page.evaluate(colour) != light  # remembered
+    page.get_by_role("button", name="Switch to light").click()
+    page.evaluate("() => { localStorage.clear(); delete document.documentElement.dataset.theme; }")
+    assert page.evaluate(colour) == light
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(colour) != light
+
+
+def test_no_chapter_is_wider_than_a_phone(page: Page, run: tuple[Config, Path]) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    for link in page.locator("nav a").all():
+        page.goto(page.url.split("#")[0] + str(link.get_attribute("href")))
+        for place in page.locator(".chart:visible").all():
+            expect(place).to_have_attribute("data-drawn", "yes", timeout=20_000)
+        assert page.evaluate("() => document.documentElement.scrollWidth") == 360
+    page.locator(".thumb").first.evaluate("thumb => { location.hash = thumb.hash; }")
+    expect(page.locator("#sample")).to_have_attribute("data-key", re.compile("squares"), timeout=20_000)
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 360
+
+
+def test_without_a_script_all_is_there(chromium: Browser, run: tuple[Config, Path]) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    opened = context.new_page()
+    opened.goto((run[1] / "report.html").as_uri())
+    for section in opened.locator("main > .page").all():
+        expect(section).to_be_visible()
+    for row in opened.locator("#claims tr[id]").all():
+        expect(row).to_be_visible()
+    expect(opened.locator("#overview", has_text="Without radius 10 there is no verdict on: strong")).to_be_visible()
+    assert opened.locator("figure img:visible").count() == len(captions(run[0]))
+    assert opened.locator("button:visible", has_text="Dark").count() == 0
+    context.close()
+
+
+def decoded(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB"))
+
+
+def test_controls_that_are_no_different_stand_in_the_cell() -> None:
+    rows = [
+        ("one", "", "holds"),
+        ("one", "rbf", "no difference shown"),
+        ("one", "identity", "differs"),
+        ("two", "", "holds"),
+    ]
+    claims = pd.DataFrame(rows, columns=["network", "control", "verdict"]).assign(
+        claim="c", statement="s", estimate=1.0
+    )
+    [row] = template.matrix(claims.assign(row=range(len(rows))), ["one", "two", "three"])
+    assert [cell and (cell["row"], cell["alike"]) for cell in row["cells"]] == [(0, ["rbf"]), (3, []), None]
+
+
+def test_the_comparison_of_two_runs(chromium: Browser, tmp_path: Path) -> None:
+    runs = [finished(tmp_path / name, {**RAW, "run": name}, growth) for name, growth in (("one", 3.0), ("two", 20.0))]
+    (tmp_path / "compared.html").write_text(compare.page(*runs))
+    table = compare.compare(*runs)
+    with opened_page(chromium, tmp_path / "compared.html") as page:
+        assert page.locator("#compared strong", has_text="changed").count() == table["changed"].sum() > 0
+        strips = page.locator("#compared td.strip").all()
+        for strip, row in zip(strips, table.to_dict("records"), strict=True):
+            alike = table[table["statement"] == row["statement"]]
+            ends = alike[["ci_low_a", "ci_low_b", "ci_high_a", "ci_high_b"]].to_numpy()
+            if np.ptp(ends) < 1e-9:
+                assert strip.locator("b").count() == 0
+                continue
+            for side in "ab":
+                box, whole = (strip.locator(f".{side}{inner}").bounding_box() for inner in (" i", ""))
+                assert box is not None
+                assert whole is not None
+                low = (row[f"ci_low_{side}"] - ends.min()) / np.ptp(ends)
+                assert (box["x"] - whole["x"]) / whole["width"] == pytest.approx(low, abs=0.02)
+        page.locator('nav a[href="#configuration"]').click()
+        assert page.locator("#configuration tr", has_text="run").inner_text().split() == ["run", "one", "two"]
+        page.get_by_role("button", name="Switch to dark").click()
+        page.set_viewport_size({"width": 360, "height": 740})
+        for link in page.locator("nav a").all():
+            link.click()
+            assert page.evaluate("() => document.documentElement.scrollWidth") == 360
+
+
+def test_draws_are_those_that_the_network_saw(run: tuple[Config, Path]) -> None:
+    config, folder = run
+    results = Results(config, folder)
+    samples = results.samples("squares")
+    pool = data.open_pool(config.datasets["squares"], folder)
+    tables = {"two": {probe: results.metrics("two", probe) for probe in draws.PROBES}}
+    opened = draws.open_samples(samples, pool, tables, config.ball, 10**6)
+    assert opened.without == []
+    row = samples.iloc[1]
+    pixels = pool.read(list(pool.names).index(row["image"]))
+    image = torch.from_numpy(pixels.copy()).float() / 255
+    found = opened.samples[row["sample"]]
+    np.testing.assert_array_equal(decoded(found["clean"]), pixels)
+    assert len(found["draws"]) == 2 * 3
+    for draw in found["draws"]:
+        family = {"isotropy": "uniform", "symmetry": "permuted"}[draw["probe"]]
+        every = perturbed_images(family, image, int(row["seed"]), draw["radius"], range(6), config.ball)
+        expected = (every[draw["draw"]].permute(1, 2, 0) * 255).round().clamp(0, 255).numpy()
+        np.testing.assert_array_equal(decoded(found["pictures"][draw["picture"]]), expected)
+        table = tables["two"][draw["probe"]]
+        at = table[(table["sample"] == row["sample"]) & (table["radius"] == draw["radius"])].iloc[0]
+        assert [draw["draw"], draw["prediction"]] == [at["draw_min"], at["prediction_min"]]
+        assert draw["score"] == pytest.approx(at["score_min"], rel=1e-4)
+
+
+def test_charts_show_the_tables(run: tuple[Config, Path]) -> None:
+    config, folder = run
+    results = Results(config, folder)
+    found = chart("isotropy", results)
+    table = results.metrics("one", "isotropy")
+    table = table[table["radius"] > 0]
+    traces = {trace["name"]: trace for trace in found["data"] if trace["meta"] == "one"}
+    points = {name: len(trace["text"]) for name, trace in traces.items() if "text" in trace}
+    noise, wrong = table["range"] <= FLOORS * table["floor"], table["misclassified"] > 0
+    assert points == {
+        "all draws right": (~noise & ~wrong).sum(),
+        "at least one misclassified": (~noise & wrong).sum(),
+        "at the floor": noise.sum(),
+    }
+    y = np.frombuffer(base64.b64decode(traces["all draws right"]["y"]["bdata"]), dtype=np.float32)
+    np.testing.assert_allclose(np.sort(y), np.sort(table.loc[~noise & ~wrong, "range"]), rtol=3e-4)
+    assert set(CHARTS) == {"isotropy", "isotropy_margin", "symmetry", "topology", "lipschitz"}
+
+
+def test_charts_of_many_samples_stay_small() -> None:
+    """Of six networks, five charts each, less than 4.5 MB: what a page of 15 MB has for them."""
+    table, _, tables = synthetic(600, 1, 21, 8)
+    config = replace(MINIMAL_RUN, ball=replace(BALL, radii=(0.0, *map(float, range(1, 22)))))
+
+    class Synthetic(Results):
+        def metrics(self, network: str, probe: str) -> pd.DataFrame:
+            generator = np.random.default_rng(0)
+            rows = tables["n0"]["isotropy"]
+            drawn = {name: 10 ** generator.uniform(-9, 0, len(rows)) for name in ("range", "floor")}
+            return rows.assign(**drawn)
+
+    packed = template.packed(chart("isotropy", Synthetic(config, Path())))
+    assert len(packed) < 150_000
+    assert len(table) == 600 > SAMPLES
+
+
+def synthetic(samples: int, networks: int, radii: int, side: int) -> tuple[pd.DataFrame, Pool, draws.Tables]:
+    """Random images and tables of a run; a draw of every tenth sample is misclassified."""
+    images, labels = pictures(samples, size=side, seed=3)
+    pool = Pool(names=[f"i{n}" for n in range(samples)], labels=labels, read=lambda number: images[number])
+    table = pd.DataFrame(
+        {
+            "sample": [f"s{n}" for n in range(samples)],
+            "image": list(pool.names),
+            "label": labels,
+            "seed": np.arange(samples, dtype=np.uint64),
+            "digest": [digest(image) for image in images],
+        }
+    )
+    rows = table[["sample"]].merge(pd.DataFrame({"radius": [0.0, *range(1, radii + 1)]}), how="cross")
+    generator = np.random.default_rng(0)
+
+    def scores() -> pd.DataFrame:
+        drawn = generator.random((len(rows), 3))
+        wrong = np.where(rows["sample"].str.endswith("0") & (rows["radius"] == radii), 0.1, 0.0)
+        columns = dict(zip(("score_min", "score_mean", "score_max"), np.sort(drawn, axis=1).T, strict=True))
+        return rows.assign(**columns, misclassified=wrong, draw_min=generator.integers(100, size=len(rows))).assign(
+            prediction_min=0
+        )
+
+    return table, pool, {f"n{n}": {probe: scores() for probe in draws.PROBES} for n in range(networks)}
+
+
+@pytest.mark.parametrize(("samples", "networks", "radii", "side"), [(600, 6, 21, 48), (40, 6, 21, 224), (5, 1, 2, 48)])
+def test_pictures_keep_their_budget(samples: int, networks: int, radii: int, side: int) -> None:
+    table, pool, tables = synthetic(samples, networks, radii, side)
+    spec = replace(BALL, radii=(0.0, *map(float, range(1, radii + 1))))
+    opened = draws.open_samples(table, pool, tables, spec, draws.BUDGET)
+    assert opened.bytes <= draws.BUDGET
+    assert set(opened.samples) == set(table["sample"])
+    with_draws = [name for name, found in opened.samples.items() if "draws" in found]
+    assert len(with_draws) + len(opened.without) == samples
+    if samples == 5:
+        assert (opened.radii, opened.probes, opened.without) == ([1.0, 2.0], ["isotropy", "symmetry"], [])
+        return
+    assert opened.radii[-1] == radii
+    assert len(opened.radii) == 3
+    assert opened.bytes > draws.BUDGET * 0.8
+    assert [name.endswith("0") for name in with_draws[: samples // 10]] == [True] * min(len(with_draws), samples // 10)

@@ -1,0 +1,109 @@
+"""What counts as a change of code, and what is recorded of a file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from epsball.runs import provenance, provenance_records
+from support.toys import ROOT
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the library and the scripts that digests are taken of."""
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+    copied = tmp_path / "workflow" / "epsball"
+    inert = frozenset(copied / path.relative_to(provenance._LIBRARY) for path in provenance._INERT)
+    monkeypatch.setattr(provenance, "_INERT", inert)
+    monkeypatch.setattr(provenance, "_LIBRARY", copied)
+    return tmp_path / "workflow"
+
+
+def digest(library: Path, script: str, *modules: str) -> str:
+    for cached in (provenance._tree, provenance._imports, provenance._essence):
+        cached.cache_clear()
+    return provenance.code_digest(library / "scripts" / script, modules)
+
+
+def edit(library: Path, module: str, old: str, new: str) -> None:
+    path = library / "epsball" / module
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_comments_and_docstrings_do_not_count(library: Path) -> None:
+    before = digest(library, "activate.py")
+    edit(library, "perturbations/philox.py", '"""Counter-based', '"""Counter-dependent')
+    edit(library, "perturbations/philox.py", "_NUMBER_BITS = 31", "_NUMBER_BITS =  31")
+    assert digest(library, "activate.py") == before
+
+
+def test_code_counts_through_imports(library: Path) -> None:
+    activate, figure = (
+        digest(library, "activate.py"),
+        digest(library, "figure.py", "epsball.reporting.figures.fig5_functions"),
+    )
+    edit(library, "perturbations/cpu_kernels.py", "ROUNDS = 10", "ROUNDS = 7")
+    assert digest(library, "activate.py", "epsball.perturbations.families.uniform") != activate
+    assert digest(library, "figure.py", "epsball.reporting.figures.fig5_functions") == figure
+
+
+def test_what_is_imported_for_its_types_alone_does_not_count(library: Path) -> None:
+    measure = digest(library, "measure.py", "epsball.probes.topology")
+    edit(library, "probes/white_box_input.py", "self.ball.draws", "self.ball.draws + 1")
+    assert digest(library, "measure.py", "epsball.probes.topology") == measure
+
+
+def test_only_what_a_stage_loads_counts(library: Path) -> None:
+    uniform = digest(library, "activate.py", "epsball.perturbations.families.uniform")
+    permuted = digest(library, "activate.py", "epsball.perturbations.families.permuted")
+    edit(library, "perturbations/families/permuted.py", "range(1)", "range(2)")
+    assert digest(library, "activate.py", "epsball.perturbations.families.uniform") == uniform
+    assert digest(library, "activate.py", "epsball.perturbations.families.permuted") != permuted
+
+
+def test_a_new_entry_of_a_registry_redoes_nothing(library: Path) -> None:
+    before = digest(library, "activate.py", "epsball.perturbations.families.uniform")
+    edit(
+        library,
+        "perturbations/families/__init__.py",
+        "FAMILIES = {",
+        'FAMILIES = {"other": "epsball.perturbations.families.other",',
+    )
+    assert digest(library, "activate.py", "epsball.perturbations.families.uniform") == before
+    edit(
+        library,
+        "perturbations/families/__init__.py",
+        "importlib.import_module(FAMILIES[name])",
+        "importlib.import_module(name)",
+    )
+    assert digest(library, "activate.py", "epsball.perturbations.families.uniform") != before
+
+
+def test_progress_cannot_change_a_number(library: Path) -> None:
+    before = digest(library, "activate.py")
+    edit(library, "runs/progress.py", "= 5.0", "= 6.0")
+    assert digest(library, "activate.py") == before
+
+
+def test_a_file_that_came_out_the_same_says_what_made_it_first_and_that_it_was_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made, given = Path("results/small/claims.tsv"), Path("mine.py")
+    made.parent.mkdir(parents=True)
+    made.write_text("the same")
+    digests = []
+    for code in ("first", "second"):
+        given.write_text(code)
+        digests.append(provenance_records.file_digest(given)[:16])
+        provenance_records.keep_configuration(Path("results/small"), {"run": "small"})
+        provenance_records.record([str(made)], [str(given)], "claims", code, {"run": "small"})
+    said = "\n".join(provenance_records.explain(made))
+    assert "by rule claims; made again, the same, 2" in said
+    assert f"mine.py, SHA-256 {digests[0]}" in said
+    assert digests[1] not in said
+    assert "code           first; with that of all it was made from " in said

@@ -1,0 +1,128 @@
+"""Stores: what anybody can open, whole or not at all, damage found."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import epsball
+import numpy as np
+import pytest
+import xarray as xr
+import zarr.storage
+from epsball.errors import EpsballError
+from epsball.runs import files, store
+from epsball.runs.job import job
+from support.toys import BALL, COMPUTE, Stages, conv_net
+
+
+def test_xarray_opens_a_store_with_names_and_units(stages: Stages) -> None:
+    path = stages.folder / "a.zarr.zip"
+    stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opened = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
+    xr.testing.assert_identical(opened.load(), epsball.open_store(path).load())
+    assert dict(opened.sizes) == {"sample": 4, "radius": 4, "draw": 12, "unit": 7, "floor_draw": 3}
+    assert opened["radius"].attrs["units"]
+    assert opened["features"].dims == ("sample", "radius", "draw", "unit")
+    assert opened["features"].dtype == np.float32
+    assert opened["logit"].dtype == np.float64
+    assert opened["seed"].values.tolist() == [11, 2**63 + 5, 13, 14]
+    assert opened.attrs["family"] == "uniform"
+    assert zarr.open_group(zarr.storage.ZipStore(path, mode="r"), mode="r").metadata.zarr_format == 3
+
+
+def test_permuted_stores_have_no_features(stages: Stages) -> None:
+    held = stages.activate(conv_net(), "permuted", stages.folder / "a.zarr.zip", BALL, COMPUTE)
+    assert "features" not in held
+    assert "unit" not in held.sizes
+
+
+def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
+    sample = xr.Dataset({"a": ("sample", [1.0])})
+    with pytest.raises(RuntimeError), store.StoreWriter(tmp_path / "s.zarr.zip", 1) as writer:
+        writer.append(sample)
+        raise RuntimeError
+    with pytest.raises(RuntimeError), files.whole(tmp_path / "t") as beside:
+        beside.write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("further", "behind"), [(0, 0), (0, 3), (10, 3)])
+def test_a_write_that_fails_ends_the_block_and_leaves_nothing(tmp_path: Path, further: int, behind: int) -> None:
+    sample = xr.Dataset({"a": ("sample", [1.0])})
+    path = tmp_path / "s.zarr.zip"
+    with pytest.raises(KeyError, match="sample"), store.StoreWriter(path, 1, behind=behind) as writer:
+        for dataset in (sample, sample.drop_dims("sample"), *[sample] * further):
+            writer.append(dataset)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "t", "old")
+    with pytest.raises(RuntimeError), files.whole(tmp_path / "t") as beside:
+        beside.write_text("new")
+        raise RuntimeError
+    assert (tmp_path / "t").read_text() == "old"
+
+
+def test_damage_is_found(stages: Stages) -> None:
+    path = stages.folder / "a.zarr.zip"
+    stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(EpsballError, match=r"a.zarr.zip: not a whole store .* remove it and run again"):
+        epsball.open_store(path)
+    with zipfile.ZipFile(stages.folder / "b.zip", "w"):
+        pass
+    with pytest.raises(EpsballError, match="not a whole store"):
+        epsball.open_store(stages.folder / "b.zip")
+    with pytest.raises(EpsballError, match="no such store"):
+        epsball.open_store(stages.folder / "c.zarr.zip")
+
+
+def test_a_flipped_bit_is_found_before_measuring(stages: Stages) -> None:
+    path = stages.folder / "a.zarr.zip"
+    stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
+    with zipfile.ZipFile(path) as archive:
+        chunk = max(archive.infolist(), key=lambda member: member.file_size)
+    content = bytearray(path.read_bytes())
+    content[chunk.header_offset + chunk.compress_size // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(EpsballError, match=rf"a.zarr.zip: .*the checksum of {chunk.filename} is wrong"):
+        epsball.open_store(path, verify=True)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield place
+    for _ in range(50):  # Zarr writes chunks at once: another may still be at its end when one has failed
+        if not subprocess.run(["umount", str(place)], capture_output=True, check=False).returncode:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{place} is still busy")
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, full_disk: Path) -> None:
+    path = full_disk / "a.zarr.zip"
+    with pytest.raises(SystemExit) as end, job(SimpleNamespace(log=[stages.folder / "log"])):
+        stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
+    assert end.value.code == 1
+    said = (stages.folder / "log").read_text()
+    assert "No space left on device" in said
+    assert "make room and run the same command again" in said
+    assert "Traceback" not in said
+    assert not [left for left in full_disk.rglob("*") if "zarr" in left.name]

@@ -1,0 +1,169 @@
+"""Probes without Snakemake: the numbers of the stages, and of networks with known answers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import epsball
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from epsball.config import Direct
+from epsball.data import Pool
+from epsball.errors import EpsballError
+from epsball.networks.forward import Forward, configure
+from epsball.networks.model import Network
+from epsball.probes import PROBES, Context, is_direct
+from epsball.probes.normalisers import scales
+from epsball.stages.measure_white_box import measure_direct
+from epsball.stages.select import sample_seed
+from epsball.stages.survey import survey
+from support.analytic import Linear
+from support.toys import BALL, COMPUTE, SIZE, Stages, pictures, sure_net
+from torch import nn
+
+SETTINGS: dict[str, Any] = {
+    "radii": BALL.radii[2:],
+    "draws": BALL.draws,
+    "batch": COMPUTE.batch,
+    "threads": COMPUTE.threads,
+    "floor_draws": COMPUTE.floor_draws,
+    "device": "cpu",
+    "mantel_permutations": 199,
+}
+DIRECT: dict[str, Any] = {"draws": 4, "clever_batches": 3, "clever_size": 2, "directions": 2, "power_iterations": 5}
+
+
+@pytest.fixture
+def given(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+    """The pool's images as an array, and their labels."""
+    return np.stack([pool.read(number) for number in range(len(pool))]), pool.labels
+
+
+def seeded(stages: Stages) -> pd.DataFrame:
+    """The stages' samples, with the seeds and names that the workflow derives."""
+    seeds = [sample_seed(2017, digest) for digest in stages.samples["digest"]]
+    names = [f"{seed:016x}"[:10] for seed in seeds]
+    return stages.samples.assign(seed=np.array(seeds, np.uint64), sample=names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("probe", [name for name in PROBES if not is_direct(name)])
+def test_stored_probes_have_the_numbers_of_the_stages(
+    stages: Stages, given: tuple[np.ndarray, np.ndarray], probe: str
+) -> None:
+    stages.samples = seeded(stages)
+    configure(COMPUTE)
+    normalisers = scales(survey(Forward(Network(sure_net().eval()), COMPUTE), stages.pool, COMPUTE.batch, "net"))
+    mixed = probe in ("topology_mixed", "alpha_mixed")
+    ball = replace(BALL, radii=(0.0, max(BALL.radii))) if mixed else BALL
+    expected = stages.run(sure_net(), probe, ball=ball, context=Context(*normalisers, 199))
+    found = epsball.measure(sure_net(), *given, probe=probe, **SETTINGS)
+    assert found.pop("image").tolist() == np.arange(4).repeat(len(found) // 4).tolist()
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+@pytest.mark.parametrize("probe", [name for name in PROBES if is_direct(name)])
+def test_direct_probes_have_the_numbers_of_the_stage(
+    stages: Stages, given: tuple[np.ndarray, np.ndarray], probe: str
+) -> None:
+    configure(COMPUTE)
+    network = Network(sure_net().eval().requires_grad_(False))
+    passes = Forward(network, COMPUTE)
+    scale_g, scale_h = scales(survey(passes, stages.pool, COMPUTE.batch, "net"))
+    settings, scale = Direct(**DIRECT), scale_g / scale_h
+    samples = seeded(stages)
+    expected = measure_direct(probe, network, "net", passes, samples, stages.pool, BALL, settings, scale)
+    found = epsball.measure(sure_net(), *given, probe=probe, direct=DIRECT, **SETTINGS)
+    pd.testing.assert_frame_equal(found.drop(columns="image"), expected, check_exact=True)
+
+
+def test_a_scaled_isometry(given: tuple[np.ndarray, np.ndarray]) -> None:
+    units = 3 * SIZE * SIZE
+    model = Linear(2.5 * np.linalg.qr(np.random.default_rng(0).normal(size=(units, units)))[0])
+    topology = epsball.measure(model, *given, "topology", layer="features", **SETTINGS)
+    assert topology.loc[topology["radius"] > 0, "rho"].to_numpy() == pytest.approx(1, abs=1e-4)
+    table = epsball.measure(model, *given, "lipschitz", layer="features", **SETTINGS).dropna()
+    assert table["ratio_raw"].to_numpy() == pytest.approx(2.5, rel=1e-4)
+    values = np.stack([image / 255 for image in given[0]])
+    with torch.inference_mode():
+        features = model.features(torch.from_numpy(values.transpose(0, 3, 1, 2)).float().flatten(1))
+    g, h = 1 / np.ptp(features.numpy()), 1 / np.ptp(values)
+    assert table["ratio"].to_numpy() == pytest.approx(2.5 * g / h, rel=1e-4), "g and h are from the images given"
+
+
+@pytest.mark.slow
+def test_the_same_images_as_levels_floats_and_tensors(given: tuple[np.ndarray, np.ndarray]) -> None:
+    pictures, labels = given
+    expected = epsball.measure(sure_net(), pictures, labels, **SETTINGS)
+    tensor = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    for images in (tensor, tensor.numpy(), tensor.numpy().astype(np.float64), torch.from_numpy(pictures)):
+        found = epsball.measure(sure_net(), images, torch.from_numpy(labels), **SETTINGS)
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_floats_between_the_levels_are_not_rounded() -> None:
+    generator = np.random.default_rng(4)
+    images = generator.uniform(0.2, 0.8, (2, 3, SIZE, SIZE)).astype(np.float32)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 3))
+    table = epsball.measure(model, images, [0, 1], "isotropy", **SETTINGS)
+    with torch.inference_mode():
+        scores = model.eval()(torch.from_numpy(images)).double().softmax(1).numpy()
+    clean = table[table["radius"] == 0]
+    assert clean["score_mean"].to_numpy() == pytest.approx(scores[[0, 1], [0, 1]], abs=1e-7)
+
+
+def test_model_and_process_are_left_as_they_were(given: tuple[np.ndarray, np.ndarray]) -> None:
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(2)
+    model = nn.Sequential(nn.Dropout(0.5), *sure_net()).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    epsball.measure(model, *given, **SETTINGS)
+    assert model.training
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.get_num_threads() == 2
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+IMAGES, LABELS = pictures(4)
+FLOATS = IMAGES.transpose(0, 3, 1, 2) / np.float32(255)
+BROKEN = FLOATS.copy()
+BROKEN[2, 0, 1, 1] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"probe": "topologie"}, "'topologie' is no probe; did you mean 'topology'?"),
+        ({"layer": "5"}, "layer '5' does not exist in the network; known: 0, 1, 2, 3, 4."),
+        ({"model": lambda x: x}, "model is of type function; expected a torch.nn.Module"),
+        ({"model": nn.Sequential(nn.Linear(3, 3))}, "the model does not take an image of shape (3, 6, 6)"),
+        (
+            {"images": IMAGES.transpose(0, 3, 1, 2)},
+            "images are uint8 (4, 3, 6, 6); expected uint8 (n, height, width, 3)",
+        ),
+        ({"images": IMAGES[0]}, "images are uint8 (6, 6, 3); expected"),
+        ({"images": IMAGES[:0]}, "images are empty"),
+        ({"images": 255 * FLOATS}, "images have values from 60 to 218; expected [0, 1]"),
+        ({"images": BROKEN}, "image 2 has values that are not finite"),
+        ({"images": IMAGES[[0, 1, 2, 1]]}, "images 1 and 3 are equal"),
+        ({"labels": LABELS[:3]}, "labels are int64 (3,); expected 4 integers, one an image"),
+        ({"labels": LABELS / 1}, "labels are float64 (4,); expected 4 integers"),
+        ({"labels": LABELS + 1}, "labels are from 1 to 3, but the model has 3 outputs"),
+        ({"draws": 2}, "draws is 2; it must be at least 3"),
+        ({"radii": [3, 1]}, "radii are [3.0, 1.0]; they must rise"),
+        ({"direct": {"drws": 3}}, "unknown key 'drws' in direct; did you mean 'draws'?"),
+        ({"probe": "depth", "direct": {"layers": {"model": ["fc"]}}}, "layer 'fc' does not exist in the network"),
+    ],
+)
+def test_mistakes_are_one_sentence(change: dict[str, Any], sentence: str) -> None:
+    arguments = {"model": sure_net(), "images": IMAGES, "labels": LABELS, **change}
+    with pytest.raises(EpsballError, match=re.escape(sentence)) as raised:
+        epsball.measure(**arguments)
+    assert "\n" not in str(raised.value)
+    assert "configuration" not in str(raised.value)

@@ -1,0 +1,150 @@
+"""Training, weights and cards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from epsball.config import NetworkSpec, TrainingSpec
+from epsball.data import Pool, arrays
+from epsball.networks import weights
+from epsball.networks.augmentation import augment
+from epsball.networks.forward import Forward, configure
+from epsball.networks.model import Network
+from epsball.probes.normalisers import scales
+from epsball.stages import build_network
+from epsball.stages.survey import survey
+from epsball.stages.training import hold_out, train
+from support.toys import COMPUTE, ROOT, conv_net, pictures
+
+SPEC = TrainingSpec(epochs=15, batch=8, learning_rate=0.02)
+
+
+@pytest.fixture
+def easy(tmp_path: Path) -> Pool:
+    """Ninety images, three classes."""
+    images, labels = pictures(90, seed=5)
+    np.savez(tmp_path / "easy.npz", images=images, labels=labels)
+    return arrays.load(tmp_path / "easy.npz")
+
+
+def test_training_learns_and_repeats_itself(easy: Pool) -> None:
+    configure(COMPUTE)
+    first, second = conv_net(seed=1), conv_net(seed=2)
+    history = train(first, easy, SPEC, 3, "a")
+    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+    assert history[-1]["validation_accuracy"] > 0.8
+    assert [row["epoch"] for row in history if "validation_loss" in row] == list(range(1, SPEC.epochs + 1))
+    train(second, easy, SPEC, 3, "b")
+    for one, two in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, two)
+    assert not first.training
+
+
+def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> None:
+    (tmp_path / "net.py").write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r})\nfrom support.toys import conv_net as make\n"
+    )
+    spec = NetworkSpec(name="mine", dataset="easy", factory=f"{tmp_path}/net.py:make", training=SPEC)
+    configure(COMPUTE)
+    card_path = tmp_path / "card.json"
+    build_network.prepare(spec, easy, easy, COMPUTE, 3, tmp_path / "w.safetensors", card_path)
+    card = json.loads(card_path.read_text())
+    network = weights.restore(spec, tmp_path / "w.safetensors")
+    expected = conv_net()
+    train(expected, easy, SPEC, 3, "again")
+    for one, two in zip(network.module.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(one, two)
+    table = survey(Forward(network, COMPUTE), easy, 7, "mine")
+    assert card["accuracy"] == pytest.approx((table["prediction"] == table["label"]).mean())
+    assert card["accuracy"] > 0.9
+    assert (card["parameters"], card["classes"], card["units"]) == (5 * 27 + 5 + 20 * 7 + 7 + 7 * 3 + 3, 3, 7)
+    assert card["terms"] == "those of the images that this run trained it on"
+    assert card["digest"] == weights.digest(tmp_path / "w.safetensors")
+
+
+def test_the_card_takes_some_images_of_a_large_pool(
+    tmp_path: Path, easy: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_network, "_ACCURACY_IMAGES", 40)
+    spec = NetworkSpec(name="mine", dataset="easy", factory=f"{ROOT}/tests/support/toys.py:conv_net")
+    configure(COMPUTE)
+    build_network.prepare(spec, easy, None, COMPUTE, 3, tmp_path / "w.safetensors", tmp_path / "card.json")
+    card = json.loads((tmp_path / "card.json").read_text())
+    table = survey(Forward(Network(conv_net().eval()), COMPUTE), easy, 5, "mine")
+    right = (table["prediction"] == table["label"]).to_numpy()
+    assert card["accuracy"] == pytest.approx(right[[place * 90 // 40 for place in range(40)]].mean())
+
+
+def test_survey_gives_the_extremes_of_g_and_h(easy: Pool) -> None:
+    configure(COMPUTE)
+    module = conv_net()
+    network = Network(module.eval())
+    table = survey(Forward(network, replace(COMPUTE, batch=4)), easy, 4, "mine")
+    images = torch.from_numpy(np.stack([easy.read(n) for n in range(90)])).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        features = module[:-1](images)
+        score = torch.softmax(module(images).double(), 1)[torch.arange(90), torch.from_numpy(easy.labels)]
+    scale_g, scale_h = scales(table)
+    assert scale_g == pytest.approx(1 / float(features.max() - features.min()), rel=1e-5)
+    assert scale_h == pytest.approx(1 / float(images.max() - images.min()), rel=1e-6)
+    assert table["score"].to_numpy() == pytest.approx(score.numpy(), abs=1e-6)
+
+
+def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Pool) -> None:
+    configure(COMPUTE)
+    spec = replace(SPEC, epochs=4, augment=True)
+    whole, stopped = conv_net(seed=1), conv_net(seed=1)
+    history = train(whole, easy, spec, 3, "whole")
+    reads = 0
+
+    def failing(number: int) -> np.ndarray:
+        nonlocal reads
+        reads += 1
+        if reads > 230:  # in the third epoch
+            raise KeyboardInterrupt
+        return easy.read(number)
+
+    checkpoint = tmp_path / "training.pt"
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, replace(easy, read=failing), spec, 3, "stopped", checkpoint)
+    resumed = conv_net(seed=5)
+    reads = 0
+    counting = replace(easy, read=lambda number: failing(number) if reads < 230 else easy.read(number))
+    assert train(resumed, counting, spec, 3, "resumed", checkpoint) == history
+    assert 170 <= reads <= 200, "two of four epochs"
+    for one, two in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, two)
+    other = train(conv_net(seed=1), easy, replace(spec, epochs=3), 3, "other", checkpoint)
+    assert len({row["epoch"] // 1 for row in other}) > 2, "a checkpoint of another training is left alone"
+
+
+def test_frames_of_a_track_are_on_one_side(easy: Pool) -> None:
+    tracks = [f"t{number // 6}" for number in range(len(easy))]
+    pool = replace(easy, tracks=tracks)
+    training, held = hold_out(pool, 0.2)
+    assert len(training) + len(held) == len(pool)
+    assert set(training.tracks or ()) & set(held.tracks or ()) == set()
+    assert len(set(held.tracks or ())) == 3
+    assert (held.read(0) == pool.read(list(pool.names).index(held.names[0]))).all()
+    assert hold_out(pool, 0.0)[0].names == list(pool.names)
+
+
+def test_augmentation_moves_what_it_should() -> None:
+    """A bright square stays within the allowed shift, and images differ from each other."""
+    images = torch.zeros(64, 3, 41, 41)
+    images[:, :, 18:23, 18:23] = 0.5
+    varied = augment(images, torch.Generator().manual_seed(1))
+    assert varied.shape == images.shape
+    assert float(varied.min()) >= 0
+    assert float(varied.max()) <= 1
+    weight = varied[:, 0] - varied[:, 0, :1, :1]
+    place = torch.arange(41.0)
+    row = (weight.sum(2) * place).sum(1) / weight.sum((1, 2))
+    assert float((row - 20).abs().max()) < 0.1 * 20.5 * 1.4 + 0.5
+    assert float(row.std()) > 0.5
+    assert torch.equal(varied, augment(images, torch.Generator().manual_seed(1)))

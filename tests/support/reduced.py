@@ -1,0 +1,130 @@
+"""A clone of the repository whose configurations take a minute or two, with the kinds of data and probes of each."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from epsball.config import NetworkSpec
+from epsball.networks import model
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+from support.toys import ROOT
+
+_ASIDE = ("__pycache__", ".?*", "_build", "_gallery", "_generated", "results", "*.egg-info")
+_LEAST: dict[str, Any] = {
+    "radii": [1, 10],
+    "draws": 4,
+    "batch": 4,
+    "floor_draws": 2,
+    "bootstrap": 100,
+    "mantel_permutations": 99,
+    "illustration_grid": 3,
+}
+# What each has less of, beside numbers.
+_LESS: dict[str, dict[str, Any]] = {
+    "config": {
+        "networks": ["efficientnet-lite0", "aghdam2015"],
+        "further_probes": ["alpha"],
+        "controls": ["random-projection"],
+    },
+    "beyond": {"networks": ["ciresan2012-adversarial"], "controls": ["linearised", "identity"], "direct": {"draws": 3}},
+    "sensitivity": {"networks": ["aghdam2015"]},
+    "paper": {},
+}
+# Networks that were hardly trained are hardly sure.
+_FEW: dict[str, dict[str, Any]] = {
+    "signs": {"train": 860, "test": 430, "threshold": 0.1},
+    "gtsrb": {"threshold": 0.03},
+}
+# Of `make bench`.
+_BENCHMARKS = {
+    "activate.py": {
+        r"^FACTORIES = \{.*?^\}": 'FACTORIES = {"aghdam2015": "sign:aghdam2015"}',
+        "^DRAWS = .*?$": "DRAWS = 4",
+    },
+    "scaling.py": {"^FACTORS = .*?$": "FACTORS = (1,)"},
+}
+_SEEN = 5  # the class of all images of the reduced paper
+
+
+def clone(folder: Path) -> None:
+    """Write it, with this environment for its own."""
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_ASIDE))
+    (folder / ".venv").mkdir()
+    for part in ("bin", "lib", "pyvenv.cfg"):
+        (folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
+    (folder / ".venv" / ".installed").touch()
+    for name, less in _LESS.items():
+        path = folder / "config" / f"{name}.yaml"
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        kept = {network: raw["networks"][network] for network in less.get("networks", raw["networks"])}
+        raw |= {**_LEAST, **less, "networks": kept}
+        used = {spec["dataset"] for spec in kept.values()}
+        raw["datasets"] = {dataset: spec for dataset, spec in raw["datasets"].items() if dataset in used}
+        for spec in raw["datasets"].values():
+            spec |= {"samples": 2, **_FEW.get(spec["kind"], {})}
+            if name == "config" and spec["kind"] == "signs":
+                spec["samples"] = 20  # as many as a verdict needs, for the README's table
+        for spec in kept.values():
+            if "training" in spec:
+                spec["training"] |= {"epochs": 2}
+        if name == "paper":
+            _supply(folder / "data", kept)
+        if name == "sensitivity":
+            # Among its readings are thresholds up to 0.999.
+            spec = kept["aghdam2015"]
+            del spec["training"]
+            spec["weights"] = _sure(spec["factory"], folder / "sure.safetensors")
+        path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    for name, changes in _BENCHMARKS.items():
+        path = folder / "benchmarks" / name
+        text = path.read_text(encoding="utf-8")
+        for old, new in changes.items():
+            text, count = re.subn(old, new, text, flags=re.DOTALL | re.MULTILINE)
+            assert count == 1
+        path.write_text(text, encoding="utf-8")
+
+
+def _supply(data: Path, specs: dict[str, Any]) -> None:
+    """What the paper's configuration asks its user for: images, all of one class, and weights that say that class."""
+    ids = [f"n{number:08}" for number in range(1000)]
+    for name in ids:
+        (data / "imagenet" / "val" / name).mkdir(parents=True)
+    (data / "imagenet" / "wnids.txt").write_text("\n".join(ids))
+    _images(data / "imagenet" / "val" / ids[_SEEN], "JPEG", 4, side=260)
+    _images(data / "gtsrb" / "GTSRB" / "Training" / f"{_SEEN:05}", "ppm", 64, side=30)
+    frames = _images(data / "gtsrb" / "GTSRB" / "Final_Test" / "Images", "ppm", 4, side=30)
+    rows = [f"{frame};{_SEEN}" for frame in frames]
+    (data / "gtsrb" / "GT-final_test.csv").write_text("\n".join(["Filename;ClassId", *rows]))
+    for name, spec in specs.items():
+        if spec["factory"].startswith("torchvision:"):
+            spec["weights"] = _sure(spec["factory"], data / f"{name}.safetensors")
+
+
+def _sure(factory: str, path: Path) -> str:
+    """Weights with which a network is sure that all are of that class, and a little moved by the image; their place."""
+    module = model.build(NetworkSpec("sure", "any", factory), pretrained=False)
+    head = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
+    with torch.no_grad():
+        head.weight.mul_(1e-3)
+        head.bias[_SEEN] = 20
+    save_file(module.state_dict(), path)
+    return str(path)
+
+
+def _images(folder: Path, kind: str, count: int, side: int) -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(count)
+    names = [f"{number:05}_00000.{kind}" for number in range(count)]
+    for name in names:
+        Image.fromarray(generator.integers(0, 256, (side, side + 4, 3), dtype=np.uint8)).save(folder / name)
+    return names

@@ -1,0 +1,83 @@
+"""A small run by the real stages in this process, without Snakemake: what the report's tests look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from epsball.analysis.verdicts import judge
+from epsball.config import Config, load_config
+from epsball.data import open_pool
+from epsball.networks import forward
+from epsball.networks.weights import restore
+from epsball.probes import Context, chosen, families, family_of
+from epsball.probes.normalisers import scales
+from epsball.reporting import figures
+from epsball.runs.files import write_table
+from epsball.stages import select
+from epsball.stages.build_network import prepare
+from epsball.stages.extract import activate
+from epsball.stages.illustrate import illustrate
+from epsball.stages.measure import measure
+from epsball.stages.perturb import perturb
+from epsball.stages.survey import survey
+
+from support.study import BASE, PLAIN_FACTORY
+from support.toys import ROOT, pictures
+
+
+def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path]:
+    """Everything of a run below its report.
+
+    Args:
+        folder: for the run and what it is given.
+        size: of its images, in pixels.
+        **changes: to the configuration of the small study.
+
+    Returns:
+        The configuration, and the folder of the run.
+    """
+    (folder / "factory.py").write_text(PLAIN_FACTORY)
+    images, labels = pictures(24, size=size, seed=8)
+    np.savez(folder / "squares.npz", images=images, labels=labels)
+    raw = {**BASE, **changes, "datasets": {"squares": {"kind": "arrays", "root": str(folder / "squares.npz")}}}
+    place = str(folder / "factory.py")
+    raw["networks"] = {name: {**entry, "factory": f"{place}:make"} for name, entry in raw["networks"].items()}
+    config, run = load_config(raw), folder / "results" / "small"
+    forward.configure(config.compute)
+    pool, surveys = open_pool(config.datasets["squares"], run), {}
+    for name, spec in config.networks.items():
+        weights = run / "networks" / name / "weights.safetensors"
+        prepare(spec, pool, None, config.compute, config.seed, weights, weights.with_name("card.json"))
+        surveys[name] = survey(forward.Forward(restore(spec, weights), config.compute), pool, 4, name)
+        write_table(run / "survey" / "squares" / f"{name}.parquet", surveys[name])
+    samples = select.select(surveys, config.datasets["squares"], config.seed, 100)
+    write_table(run / "samples" / "squares.csv", samples)
+    for family in families(config):
+        perturb(family, samples, pool, config.ball, run / f"{family}.zarr.zip", {})
+    for name, spec in config.networks.items():
+        network = forward.Forward(restore(spec, run / "networks" / name / "weights.safetensors"), config.compute)
+        for family in families(config):
+            path = run / name / f"{family}.zarr.zip"
+            activate(family, network, samples, pool, config.ball, config.compute, path, {})
+        context = Context(*scales(surveys[name]), config.mantel_permutations)
+        for probe in chosen(config):
+            family = family_of(probe)
+            activations, perturbations = run / name / f"{family}.zarr.zip", run / f"{family}.zarr.zip"
+            table = measure(probe, samples, activations, perturbations, config.ball, context)
+            write_table(run / "metrics" / name / f"{probe}.parquet", table)
+    write_table(run / "claims.tsv", judge(config, run))
+    kept = {name: run / "networks" / name / "weights.safetensors" for name in config.networks}
+    stores = {name: [run / name / "permuted.zarr.zip"] for name in config.networks}
+    picture = run / "illustrations" / "squares.npz"
+    specs = list(config.networks.values())
+    illustrate(specs, kept, stores, samples, pool, config.ball, config.compute, config.illustration_grid, picture)
+    for name in figures.names(config):
+        figures.draw(name, config, run, run / "figures" / f"{name}.png")
+    return config, run
+
+
+def captions(config: Config) -> dict[str, str]:
+    """Captions of a run's figures."""
+    return {name: (ROOT / "workflow" / "report" / f"{name}.rst").read_text() for name in figures.names(config)}

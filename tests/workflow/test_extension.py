@@ -1,0 +1,155 @@
+"""What a store holds already is not computed again, and what is added is what a run from nothing would have."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+import xarray as xr
+from epsball.config import Ball
+from epsball.errors import EpsballError
+from epsball.runs import files, store
+from epsball.stages.perturb import perturb
+from support.extend import extend, markdown
+from support.study import Study
+from support.toys import BALL, COMPUTE, ROOT, Stages, conv_net
+from torch import Tensor, nn
+
+# Neither number of draws is a multiple of the batch, 5.
+FEW = replace(BALL, radii=(0.0, 0.1, 3.0), draws=7)
+MORE = replace(BALL, radii=(0.0, 0.1, 1.0, 3.0), draws=12)
+
+
+class Counted(nn.Module):
+    """Counts the images of its float32 passes."""
+
+    passed: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = conv_net()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype == torch.float32:
+            self.passed.append(len(x))
+        logits: Tensor = self.net(x)
+        return logits
+
+
+@pytest.fixture
+def activate(stages: Stages) -> Callable[[Ball, str], tuple[xr.Dataset, int]]:
+    """Runs the stage; its store, and the images that passed."""
+
+    def run(spec: Ball, place: str) -> tuple[xr.Dataset, int]:
+        Counted.passed.clear()
+        held = stages.activate(Counted(), "uniform", stages.folder / place, spec, COMPUTE).load()
+        files.keep(stages.folder / place)
+        return held, sum(Counted.passed)
+
+    return run
+
+
+def test_more_draws_and_radii(activate: Callable[[Ball, str], tuple[xr.Dataset, int]]) -> None:
+    whole, from_nothing = activate(MORE, "whole.zarr.zip")
+    activate(FEW, "grown.zarr.zip")
+    grown, added = activate(MORE, "grown.zarr.zip")
+    xr.testing.assert_identical(whole, grown)
+    # Of four samples: draws 7 to 11 lie in batches 1 and 2 of 0.1 and 3; all three batches of 1.
+    assert added == 4 * 5 * (2 + 2 + 3)
+    assert from_nothing == 4 * 5 * (1 + 3 * 3)
+    less, added = activate(FEW, "grown.zarr.zip")
+    assert added == 0
+    xr.testing.assert_identical(less, whole)
+
+
+class Placed(nn.Module):
+    """Rounds otherwise at each place of a batch, as kernels may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = conv_net()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.net(x)
+        return logits * (1 + 1e-3 * torch.arange(len(x), dtype=x.dtype)[:, None])
+
+
+@pytest.mark.parametrize("few", [replace(MORE, draws=3), replace(MORE, draws=7), FEW])
+def test_a_draw_keeps_its_place_in_its_batch(stages: Stages, few: Ball) -> None:
+    whole = stages.activate(Placed(), "uniform", stages.folder / "whole.zarr.zip", MORE, COMPUTE).load()
+    grown = stages.folder / "grown.zarr.zip"
+    for spec in (few, MORE):
+        stages.activate(Placed(), "uniform", grown, spec, COMPUTE)
+        files.keep(grown)
+    xr.testing.assert_identical(whole, store.open_store(grown).load())
+
+
+def test_images_that_are_not_those_surveyed_any_more(stages: Stages) -> None:
+    stages.samples["digest"] = stages.samples["digest"].iloc[::-1].to_numpy()
+    with pytest.raises(EpsballError, match="has other pixels than when it was surveyed; remove its dataset's survey"):
+        stages.activate(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE)
+
+
+def test_more_and_other_samples(stages: Stages, activate: Callable[[Ball, str], tuple[xr.Dataset, int]]) -> None:
+    every = stages.samples
+    whole, from_nothing = activate(BALL, "whole.zarr.zip")
+    stages.samples = every.iloc[:2]
+    activate(BALL, "other.zarr.zip")
+    stages.samples = every.iloc[1:]
+    other, added = activate(BALL, "other.zarr.zip")
+    assert added == from_nothing // 2
+    xr.testing.assert_identical(other, whole.isel(sample=slice(1, None)))
+
+
+def test_what_is_damaged_or_made_otherwise_is_made_anew(
+    stages: Stages, activate: Callable[[Ball, str], tuple[xr.Dataset, int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "epsball")
+    whole, from_nothing = activate(BALL, "a.zarr.zip")
+    path = stages.folder / "a.zarr.zip"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    again, passed = activate(BALL, "a.zarr.zip")
+    assert passed == from_nothing
+    xr.testing.assert_identical(whole, again)
+    assert "made anew: " in caplog.text
+    assert store.Earlier(path, {"family": "uniform"}).draws(11, 0.1) == BALL.draws
+    assert store.Earlier(path, {"family": "uniform", "code": "other"}).draws(11, 0.1) == 0
+    assert "made anew for another code" in caplog.text
+
+
+@pytest.mark.parametrize("family", ["uniform", "permuted"])
+def test_perturbations(stages: Stages, tmp_path: Path, family: str) -> None:
+    paths = [tmp_path / name for name in ("whole.zarr.zip", "grown.zarr.zip")]
+    perturb(family, stages.samples, stages.pool, MORE, paths[0], {})
+    for spec in (replace(MORE, radii=MORE.radii[:3]), MORE):
+        perturb(family, stages.samples, stages.pool, spec, paths[1], {})
+        files.keep(paths[1])
+    xr.testing.assert_identical(*(store.open_store(path).load() for path in paths))
+
+
+def test_measures_read_what_is_asked_for(stages: Stages, tmp_path: Path) -> None:
+    rows = stages.samples.iloc[[2, 0]]
+    paths = {}
+    for name, spec in (("less", FEW), ("more", MORE)):
+        paths[name] = tmp_path / f"{name}.zarr.zip"
+        perturb("uniform", stages.samples, stages.pool, spec, paths[name], {})
+    less, more = (store.open_part(path, rows, FEW.radii, FEW.draws).load() for path in paths.values())
+    assert more["sample"].values.tolist() == ["s2", "s0"]
+    xr.testing.assert_identical(less, more)
+    with pytest.raises(EpsballError, match=r"less.zarr.zip: lacks radius 1.0; remove it"):
+        store.open_part(paths["less"], rows, MORE.radii, FEW.draws)
+    with pytest.raises(EpsballError, match="lacks draws, of 12 it has 7"):
+        store.open_part(paths["less"], rows, FEW.radii, MORE.draws)
+
+
+@pytest.mark.slow
+def test_the_table_of_the_page_is_what_runs(tmp_path: Path) -> None:
+    """All but its last row, which takes as long as all the others."""
+    assert markdown(extend(Study(tmp_path), 9)) in (ROOT / "docs" / "howto" / "extend.md").read_text()

@@ -1,0 +1,76 @@
+"""The small study on a real SLURM: `make test-slurm` starts one."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from support.soak import differences
+from support.study import CLUSTER, TINY, Study, in_reach
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not in_reach(), reason="needs a SLURM; make test-slurm starts one"),
+]
+
+
+def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_a_job_cancelled(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    study.run({**TINY, "run": "local"}, "results/local/claims.tsv")
+    config, arguments = {**TINY, "run": "slurm"}, ("results/slurm/claims.tsv", *CLUSTER)
+    killed = study.start(config, *arguments)
+    orphan = _running("activate")
+    killed.kill()
+    killed.communicate()
+    process = study.start(config, *arguments)
+    cancelled = _running("activate", after=orphan)
+    subprocess.run(["scancel", str(cancelled)], check=True)
+    out, err = process.communicate(timeout=1500)
+    assert process.returncode == 0, out + err
+    assert "jobs that it left in SLURM" in err
+    assert str(cancelled) in err
+    assert differences(study, "local", "slurm") == []
+
+
+# Sleeps over its time once, in the stage activate.
+SLEEPY = """
+    import time
+    if Path(sys.argv[0]).name.endswith("activate.py") and not Path("slept").exists():
+        Path("slept").touch()
+        time.sleep(300)
+    generator ="""
+
+
+def test_a_job_over_its_memory_or_its_time_is_tried_again_with_more(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    study.edit("factory.py", "\n    generator =", SLEEPY)
+    config = {**TINY, "run": "limits"}
+    limits = ("perturb:mem_mb=150 * attempt**5", "activate:runtime=attempt**3")
+    done = study.snakemake(config, "results/limits/claims.tsv", "--set-resources", *limits, *CLUSTER)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (study.folder / "slept").exists()
+    ended = _queue("all", "%T %k")
+    assert [line for line in ended if line.startswith("TIMEOUT") and "activate" in line], ended
+    assert [line for line in ended if line.startswith("FAILED") and "perturb" in line], ended
+    logs = [path.read_text() for path in (study.folder / ".snakemake" / "slurm_logs").rglob("*.log")]
+    assert [text for text in logs if "exceeded memory limit" in text], done.stderr
+
+
+def _queue(states: str, form: str) -> list[str]:
+    """Jobs in these states, a line each."""
+    command = ["squeue", "--noheader", f"--states={states}", f"--format={form}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def _running(rule: str, after: int = 0) -> int:
+    """Number of a running job of a rule, the first that is above a number."""
+    end = time.monotonic() + 600
+    while time.monotonic() < end:
+        for line in _queue("R", "%i %k"):
+            number = int(line.split()[0])
+            if rule in line and number > after:
+                return number
+        time.sleep(0.5)
+    raise AssertionError(f"no job of {rule} ran")

@@ -1,0 +1,483 @@
+"""The workflow itself, through Snakemake, on a small study: what runs, what runs again, and what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import yaml
+import zarr.storage
+from epsball.analysis.claims import RHO_DRAWS
+from epsball.config import load_config
+from epsball.controls import CONTROLS
+from epsball.data import images
+from epsball.probes import PAPERS
+from epsball.reporting.figures import names
+from epsball.runs import provenance, provenance_records
+from support.soak import differences, soak
+from support.study import BASE, TINY, Study
+from support.toys import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    made = Study(tmp_path_factory.mktemp("study"))
+    made.run(BASE)
+    yield made
+
+
+def kinds(files: set[str]) -> set[str]:
+    """First folders of files."""
+    return {Path(name).parts[0] for name in files}
+
+
+def test_everything_of_the_contract_is_there(study: Study) -> None:
+    root = study.folder / "results" / "small"
+    for network in ("one", "two"):
+        assert (root / "networks" / network / "weights.safetensors").is_file()
+        assert (root / "survey" / "squares" / f"{network}.parquet").is_file()
+        for probe in PAPERS:
+            assert (root / "metrics" / network / f"{probe}.parquet").is_file()
+        for family in ("uniform", "permuted"):
+            for shard in (0, 1):
+                path = root / "activations" / network / family / f"{shard}.zarr.zip"
+                opened = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
+                assert opened.sizes["sample"] == 2
+                assert {"family", "network", "network_digest", "device", "version_torch"} <= set(opened.attrs)
+                assert {"ball_configuration", "compute_configuration", "network_configuration"} <= set(opened.attrs)
+                assert (root / "perturbations" / "squares" / family / f"{shard}.zarr.zip").is_file()
+    figures = names(load_config(BASE))
+    for figure in figures:
+        assert all((root / "figures" / f"{figure}.{kind}").stat().st_size > 5000 for kind in ("pdf", "svg", "png"))
+    samples = pd.read_csv(root / "samples" / "squares.csv")
+    assert {"sample", "image", "label", "seed", "shard", "score_one", "score_two"} <= set(samples)
+    assert len(samples) == 4
+    claims = pd.read_csv(root / "claims.tsv", sep="\t")
+    expected = {"claim", "statement", "network", "estimate", "ci_low", "ci_high", "samples", "verdict"}
+    assert expected <= set(claims)
+    page = (root / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(figures)
+    assert page.count("data:image/webp;base64,") == 4
+    assert "://" not in page
+
+
+@pytest.mark.parametrize("probe", PAPERS)
+def test_tables_have_the_columns_that_are_documented_and_their_rows(study: Study, probe: str) -> None:
+    table = study.table("small", "one", probe)
+    page = (ROOT / "docs" / "howto" / "read_results.md").read_text(encoding="utf-8")
+    [told] = [line for line in page.splitlines() if line.startswith("| `") and f"`{probe}`" in line.split(" | ")[0]]
+    assert set(table) == {"sample", "radius", *re.findall(r"`(\w+)`", told.split(" | ")[1])}
+    assert len(table) == 4 * 3 * (6 if probe == "lipschitz" else 1)
+    if "range" in table:
+        assert (table.loc[table["radius"] == 0, "range"] == 0).all()
+
+
+def test_snakemake_has_a_report_with_every_figure(study: Study) -> None:
+    study.run(BASE)
+    done = study.snakemake(BASE, "--report", "out.html")
+    assert done.returncode == 0, done.stderr
+    page = (study.folder / "out.html").read_text()
+    for figure in names(load_config(BASE)):
+        assert f"figures/{figure}.png" in page
+    for words in (
+        "Figures of the paper",
+        r"|\u03c1| &lt; 0.1",
+        "the whole report",
+        "verdicts",
+        "one, two. Images that all",
+    ):
+        assert words in page, words
+    (study.folder / "out.html").unlink()
+
+
+def test_a_second_run_does_nothing(study: Study) -> None:
+    assert study.run(BASE) == set()
+
+
+def test_what_is_removed_of_the_results_comes_back_from_what_is_there(study: Study) -> None:
+    removed = {"figures/fig4_topology.svg", "metrics/one/topology.parquet"}
+    for name in removed:
+        (study.folder / "results" / "small" / name).unlink()
+    made = study.run(BASE)
+    assert removed <= made
+    assert kinds(made) == {"figures", "metrics", "claims.tsv", "report.html"}
+
+
+def test_a_run_names_what_it_has_made_at_its_end(study: Study) -> None:
+    done = study.snakemake(BASE, "results/small/claims.tsv", "--force")
+    assert "Claims: results/small/claims.tsv" in done.stdout
+    assert "Report:" not in done.stdout
+    assert "Figures:" not in done.stdout
+
+
+def test_other_shards_and_other_company_give_the_same_tables(study: Study) -> None:
+    alone = {**BASE, "run": "alone", "shard_size": 3, "networks": {"one": BASE["networks"]["one"]}}
+    study.run(alone, "results/alone/claims.tsv")
+    for probe in PAPERS:
+        pd.testing.assert_frame_equal(
+            study.table("small", "one", probe), study.table("alone", "one", probe), check_exact=True
+        )
+
+
+def test_activations_are_dropped_once_measured(study: Study) -> None:
+    dropped = {**BASE, "run": "dropped", "keep_activations": False, "networks": {"one": BASE["networks"]["one"]}}
+    study.run(dropped)
+    root = study.folder / "results" / "dropped"
+    assert not list((root / "activations").rglob("*.zip"))
+    assert (root / "report.html").is_file()
+    for probe in PAPERS:
+        pd.testing.assert_frame_equal(study.table("small", "one", probe), study.table("dropped", "one", probe))
+    assert study.run(dropped) == set()
+
+
+def test_other_threads_give_the_same_verdicts(study: Study) -> None:
+    claims = []
+    for threads in (1, 2):
+        run = f"threads{threads}"
+        target = f"results/{run}/claims.tsv"
+        config = {**TINY, "run": run, "samples": 20, "shard_size": 20, "draws": RHO_DRAWS, "threads": threads}
+        study.run(config, target)
+        claims.append(pd.read_csv(study.folder / target, sep="\t"))
+    assert set(claims[0]["verdict"]) >= {"holds", "does not hold"}
+    assert (claims[0]["verdict"] == claims[1]["verdict"]).all()
+    np.testing.assert_allclose(claims[0]["estimate"], claims[1]["estimate"], rtol=1e-3, atol=1e-6)
+
+
+def test_data_that_are_missing_are_said_by_a_dry_run_and_end_a_run(study: Study) -> None:
+    missing = {**BASE, "run": "missing", "datasets": {"squares": {"kind": "gtsrb", "root": "nowhere"}}}
+    sentence = "datasets.squares: 'nowhere/gtsrb/GTSRB/Training' does not exist; expected GTSRB"
+    dry = study.snakemake(missing, "-n")
+    assert dry.returncode == 0
+    assert f"Not there yet: {sentence}" in dry.stderr
+    done = study.snakemake(missing)
+    assert done.returncode != 0
+    assert done.stderr.count(sentence) >= 2
+    assert "Traceback" not in done.stderr
+
+
+def test_published_weights_that_cannot_be_had(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    networks = {"resnet": {"dataset": "squares", "factory": "torchvision:resnet18"}}
+    done = study.snakemake({**BASE, "run": "offline", "networks": networks})
+    assert done.returncode != 0
+    place = tmp_path / "hub" / "checkpoints"
+    assert f"networks.resnet: weights 'resnet18-f37072fd.pth' are not in the folder '{place}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_that_was_moved_is_complete_and_notices_changes(study: Study, tmp_path: Path) -> None:
+    study.run(BASE)
+    elsewhere = Study(tmp_path / "elsewhere")
+    shutil.copytree(study.folder / "results" / "small", elsewhere.folder / "results" / "small")
+    for path in (elsewhere.folder / "workflow").rglob("*"):
+        path.touch()  # as a fresh clone has them
+    assert elsewhere.run(BASE) == set()
+    made = elsewhere.run({**BASE, "mantel_permutations": 199}, "results/small/claims.tsv")
+    assert kinds(made) == {"metrics", "claims.tsv"}
+
+
+def test_every_result_can_be_explained(study: Study) -> None:
+    study.run(BASE)
+    root = study.folder / "results" / "small"
+    weights = provenance_records.file_digest(root / "networks" / "one" / "weights.safetensors")[:16]
+    with np.load(study.folder / "squares.npz") as arrays:
+        pixels = provenance.digest(*map(images.digest, arrays["images"]))
+    factory = provenance_records.file_digest(study.folder / "factory.py")[:16]
+    for name in study.times("small"):
+        said = "\n".join(provenance_records.explain(root / name))
+        assert "as recorded" in said
+        assert provenance_records.file_digest(root / name)[:16] in said
+    said = "\n".join(provenance_records.explain(root / "figures" / "fig1_isotropy.png"))
+    assert f"weights        networks/one/weights.safetensors, SHA-256 {weights}" in said
+    assert f"data           squares, 24 images, digest of their pixels {pixels}" in said
+    assert f"given          factory.py, SHA-256 {factory}" in said
+    kept = next(line.split()[1] for line in said.splitlines() if line.startswith("configuration "))
+    assert yaml.safe_load(Path(kept).read_text()) == BASE
+    claims = root / "claims.tsv"
+    written = claims.read_bytes()
+    claims.write_bytes(written + b"more")
+    assert "CHANGED since it was made" in "\n".join(provenance_records.explain(claims))
+    claims.write_bytes(written)
+
+
+def test_other_images_in_the_same_file_are_surveyed_again_and_what_is_stored_of_the_old_ones_stays(
+    study: Study, tmp_path: Path
+) -> None:
+    path = tmp_path / "images.npz"
+    with np.load(study.folder / "squares.npz") as arrays:
+        pictures, labels = arrays["images"], arrays["labels"]
+    np.savez(path, images=pictures[:12], labels=labels[:12])
+    datasets = {"squares": {"kind": "arrays", "root": str(path)}}
+    config = {**TINY, "run": "other", "samples": 20, "shard_size": 20, "datasets": datasets}
+    target = "results/other/claims.tsv"
+    study.run(config, target)
+    study.passes()
+    samples = pd.read_csv(study.folder / "results" / "other" / "samples" / "squares.csv")
+    time.sleep(1)
+    np.savez(path, images=pictures[:15], labels=labels[:15])
+    study.run(config, target)
+    more = pd.read_csv(study.folder / "results" / "other" / "samples" / "squares.csv")
+    assert set(samples["sample"]) < set(more["sample"])
+    # Two families, ε and radius 1 with 6 draws, and radius 0 with a batch of 4; a pass is filled up to 4.
+    assert study.passes()["activate"] == (len(more) - len(samples)) * 2 * (2 * 8 + 4)
+
+
+def test_what_failed_fails_again_and_the_network_of_an_edited_factory_is_another(study: Study) -> None:
+    config = {**TINY, "run": "again"}
+    target = "results/again/claims.tsv"
+    study.run(config, target)
+    study.passes()
+    for _ in range(2):
+        done = study.snakemake({**config, "threshold": 0.9999999999}, target)
+        assert done.returncode != 0
+        assert "none of 24 images is classified correctly" in done.stderr
+    study.run(config, target)
+    assert not study.passes().get("activate")
+    factory = (study.folder / "factory.py").read_text()
+    (study.folder / "factory.py").write_text(factory.replace("nn.ReLU()", "nn.LeakyReLU(0.1)"))
+    made = study.run(config, target)
+    assert {"networks", "activations"} <= kinds(made)
+    assert study.passes()["activate"] == 2 * 2 * (2 * 8 + 4)
+    (study.folder / "factory.py").write_text(factory)
+
+
+def test_what_is_below_a_failed_job_is_not_taken_for_current(study: Study) -> None:
+    config, target = {**TINY, "run": "failed"}, "results/failed/claims.tsv"
+    study.run(config, target)
+    (study.folder / "broken").touch()
+    config["floor_draws"] = 3
+    done = study.snakemake(config, target)
+    assert done.returncode != 0
+    assert "the network's forward pass fails: ValueError: no such luck" in done.stderr
+    assert "Traceback" not in done.stderr
+    (study.folder / "broken").unlink()
+    assert kinds(study.run(config, target)) == {"activations", "metrics", "claims.tsv"}
+    study.run({**config, "run": "fresh"}, "results/fresh/claims.tsv")
+    assert not differences(study, "fresh", "failed")
+
+
+def test_a_damaged_store_is_named_and_its_shard_alone_is_made_anew(study: Study) -> None:
+    study.run(BASE)
+    root = study.folder / "results" / "small"
+    store = root / "activations" / "one" / "uniform" / "1.zarr.zip"
+    content, when = bytearray(store.read_bytes()), store.stat().st_mtime_ns
+    content[len(content) // 3] ^= 1
+    store.write_bytes(content)
+    os.utime(store, ns=(when, when))
+    for table in ("topology/1.parquet", "topology.parquet"):
+        (root / "metrics" / "one" / table).unlink()
+    target = "results/small/metrics/one/topology.parquet"
+    done = study.snakemake(BASE, target)
+    assert done.returncode != 0
+    sentence = "results/small/activations/one/uniform/1.zarr.zip: not a whole store"
+    assert sentence in done.stderr
+    assert "remove it and run again to make it anew" in done.stderr
+    assert "Traceback" not in done.stderr
+    store.unlink()
+    made = study.run(BASE, target)
+    assert {name for name in made if name.startswith(("activations", "perturbations"))} == {
+        "activations/one/uniform/1.zarr.zip"
+    }
+    assert {name for name in made if name.startswith("metrics/one/") and name.endswith("/1.parquet")} == {
+        f"metrics/one/{probe}/1.parquet" for probe in ("isotropy", "topology", "lipschitz")
+    }
+
+
+def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study) -> None:
+    config = {**BASE, "run": "interrupted", "draws": 4000, "networks": {"one": BASE["networks"]["one"]}}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would the run
+    process = study.start(config)
+    root = study.folder / "results" / "interrupted"
+    while len(list((root / "activations").rglob(".*.unfinished"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    start = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - start < 15
+    assert process.returncode != 0
+    assert "Traceback" not in out + err
+    assert "The run was stopped." in err
+    assert "The run has failed" not in err
+    assert not list((root / "activations").rglob("*.zip"))
+    # A job that was too slow to tidy up is ended; the next start does it.
+    study.run({**config, "draws": 6}, "results/interrupted/perturbations/squares/uniform/0.zarr.zip")
+    assert not list(root.rglob("*.unfinished"))
+
+
+def test_more_samples_compute_new_shards_only_and_fewer_again_none(study: Study) -> None:
+    target = "results/small/claims.tsv"
+    made = study.run({**BASE, "samples": 6}, target)
+    activations = {name for name in made if name.startswith(("activations", "perturbations"))}
+    assert {Path(name).name for name in activations} == {"2.zarr.zip"}
+    assert not kinds(made) & {"networks", "survey"}
+    assert study.table("small", "one", "topology")["sample"].nunique() == 6
+    made = study.run(BASE, target)
+    assert not kinds(made) & {"networks", "survey", "activations", "perturbations"}
+    assert study.table("small", "one", "topology")["sample"].nunique() == 4
+
+
+def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
+    study.run(BASE)
+    study.edit("workflow/report/fig4_topology.rst", "black bars", "the black bars")
+    assert study.run(BASE) == {"report.html"}
+    study.edit("workflow/epsball/reporting/figures/fig4_topology.py", "#0072b2", "#0072b3")
+    figures = {f"figures/fig4_topology.{kind}" for kind in ("pdf", "svg", "png")}
+    assert study.run(BASE) == {"report.html", *figures}
+    study.edit("workflow/epsball/probes/topology.py", "np.full(shape, np.nan)", "np.full(shape, float('nan'))")
+    made = study.run(BASE, "results/small/claims.tsv")
+    measured = {name for name in made if name.startswith("metrics")}
+    assert any("topology/" in name for name in measured)
+    assert not any(f"{probe}/" in name for name in measured for probe in ("isotropy", "symmetry", "lipschitz"))
+    assert not kinds(made) & {"networks", "survey", "activations", "perturbations", "samples"}
+    study.edit("workflow/epsball/perturbations/families/permuted.py", "base = independent", "base = 1 * independent")
+    made = study.run(BASE, "results/small/claims.tsv")
+    assert {Path(name).parts[2] for name in made if name.startswith("activations")} == {"permuted"}
+    assert not kinds(made) & {"networks", "survey"}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"networks": {"one": {**BASE["networks"]["one"], "dataset": "sqares"}}}, "did you mean 'squares'"),
+        ({"networks": {"one": {**BASE["networks"]["one"], "layer": "5"}}}, "networks.one: layer '5' does not exist"),
+        ({"networks": {"one": {**BASE["networks"]["one"], "factory": "factory.py:mak"}}}, "did you mean 'make'"),
+        ({"datasets": {"squares": {"kind": "arrays", "root": "gone.npz"}}}, "root is 'gone.npz', no such file"),
+        ({"radii": []}, "configuration: radii is empty; give at least one"),
+        ({"threshold": 1.5}, "configuration: threshold is 1.5; it must be below 1"),
+        ({"device": "cuda"}, "device is cuda, which this machine does not have"),
+        ({"run": "blocked"}, "'results/blocked' is not a folder that can be written"),
+    ],
+)
+def test_mistakes_end_a_run_before_any_computing(study: Study, change: dict[str, Any], sentence: str) -> None:
+    if change.get("device") == "cuda":
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            pytest.skip("this machine has a GPU")
+    (study.folder / "results" / "blocked").write_text("in the way")
+    done = study.snakemake({**BASE, "run": "wrong", **change})
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert sentence in output
+    assert "Traceback" not in output
+    assert ", line " not in output
+    assert not (study.folder / "results" / "wrong").exists()
+
+
+def test_no_sample_says_why_and_few_are_reported(study: Study) -> None:
+    unsure = {**BASE["networks"]["one"], "args": {"seed": 1, "sharpness": 2}}
+    done = study.snakemake({**BASE, "run": "none", "networks": {"one": unsure}})
+    assert done.returncode != 0
+    assert "none of 24 images is classified correctly above 0.99 by all" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    study.run({**BASE, "run": "few", "samples": 100, "shard_size": 100, "networks": {"one": BASE["networks"]["one"]}})
+    page = (study.folder / "results" / "few" / "report.html").read_text()
+    found = len(pd.read_csv(study.folder / "results" / "few" / "samples" / "squares.csv"))
+    assert 1 <= found < 100
+    assert f"squares: {found} samples were found of 100 asked for" in page
+
+
+def test_further_probes_measure_themselves_only(study: Study) -> None:
+    config, targets = (
+        {**TINY, "run": "further"},
+        ["results/further/claims.tsv", "results/further/figures/beyond_geometry.pdf"],
+    )
+    study.run(config, targets[0])
+    claims = pd.read_csv(study.folder / "results" / "further" / "claims.tsv", sep="\t")
+    made = study.run({**config, "further_probes": ["topology_mixed", "alpha", "alpha_mixed"]}, *targets)
+    assert {name.split("/")[2] for name in made if name.startswith("activations/")} == {"mixed"}
+    assert {name.split("/")[2] for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
+        "topology_mixed",
+        "alpha",
+        "alpha_mixed",
+    }
+    assert "figures/beyond_geometry.pdf" in made
+    more = pd.read_csv(study.folder / "results" / "further" / "claims.tsv", sep="\t")
+    assert len(more) == len(claims) + 4
+    pd.testing.assert_frame_equal(more.iloc[: len(claims)], claims)
+
+
+def test_direct_probes_ask_the_network_and_nothing_else_is_redone(study: Study) -> None:
+    config, target = {**TINY, "run": "direct"}, "results/direct/claims.tsv"
+    study.run(config, target)
+    study.passes()
+    made = study.run({**config, "further_probes": ["gradient", "depth"]})
+    assert {name for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
+        "metrics/one/gradient/0.parquet",
+        "metrics/one/depth/0.parquet",
+    }
+    assert kinds(made) == {"metrics", "claims.tsv", "illustrations", "figures", "report.html"}
+    assert "figures/beyond_depth.pdf" in made
+    assert set(study.passes()) == {"measure_direct", "illustrate"}
+    assert "Layer by layer" in (study.folder / "results" / "direct" / "report.html").read_text()
+    fewer = study.run({**config, "further_probes": ["gradient", "depth"], "direct": {"draws": 4}}, target)
+    assert study.table("direct", "one", "depth")["draws"].unique().tolist() == [4]
+    assert "metrics/one/topology/0.parquet" not in fewer
+
+
+def test_controls_are_measured_and_nothing_else_is_redone(study: Study) -> None:
+    config = {**TINY, "run": "controlled", "further_probes": ["topology_mixed"]}
+    targets = ["results/controlled/claims.tsv", "results/controlled/figures/beyond_controls.pdf"]
+    study.run(config, targets[0])
+    before = pd.read_csv(study.folder / "results" / "controlled" / "claims.tsv", sep="\t")
+    study.passes()
+    config["controls"] = list(CONTROLS)
+    made = study.run(config, *targets)
+    assert {name.split("/")[1] for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
+        f"one~{name}" for name in CONTROLS
+    }
+    assert not {"activations", "perturbations", "samples", "networks"} & kinds(made)
+    assert "figures/beyond_controls.pdf" in made
+    assert not study.passes().keys() & {"activate", "network"}
+    after = pd.read_csv(study.folder / "results" / "controlled" / "claims.tsv", sep="\t")
+    own = after[after["control"].isna()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own.drop(columns="control"), before.drop(columns="control"))
+    identity = after[(after["control"] == "identity") & (after["claim"] == "topology changed")].iloc[0]
+    assert identity["estimate"] == 0
+    config["controls"] = ["identity"]
+    fewer = study.run(config, *targets)
+    assert kinds(fewer) == {"metrics", "claims.tsv", "figures"}
+
+
+def test_the_plan_comes_first(study: Study) -> None:
+    done = study.snakemake(BASE, "-n")
+    assert done.returncode == 0
+    plan = done.stderr.index("Plan of run 'small'")
+    assert plan < (done.stderr + "Building DAG").index("Building DAG")
+    for word in ("forward passes", "Disk", "minute"):
+        assert word in done.stderr
+
+
+def test_a_killed_run_goes_on_with_the_same_command(tmp_path: Path) -> None:
+    table = soak(Study(tmp_path), TINY, kills=2, seed=1)
+    assert len(table) == 2
+    assert table["leftovers"].sum() == 0
+    assert table["differences"].sum() == 0
+
+
+def test_a_second_live_run_is_refused(study: Study) -> None:
+    config, target = {**TINY, "run": "twice"}, "results/twice/claims.tsv"
+    first = study.start(config, target)
+    note = study.folder / "results" / "twice" / ".lock"
+    while not (note.is_file() and note.read_text()):
+        assert first.poll() is None
+        time.sleep(0.05)
+    second = study.snakemake(config)
+    assert second.returncode != 0
+    assert f"another run is at work in it ({note.read_text()})" in second.stderr
+    assert "Traceback" not in second.stderr
+    first.communicate()
+    assert first.returncode == 0

@@ -1,0 +1,70 @@
+"""Images and labels in one .npz."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from epsball.config import DatasetSpec
+from epsball.data import Pool
+from epsball.errors import EpsballError
+
+TERMS = "those of your images"
+
+
+def load(path: Path) -> Pool:
+    """The pool in an .npz of `images`, uint8 (n, height, width, 3), and `labels`, integers (n,).
+
+    Raises:
+        EpsballError: the file is missing, is no .npz, or its arrays are not as said above.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise EpsballError(f"{path}: not readable as an .npz of plain arrays ({error})") from None
+    for name in ("images", "labels"):
+        if name not in found:
+            raise EpsballError(f"{path}: holds {sorted(found)}, expected the arrays 'images' and 'labels'")
+    pictures, labels = found["images"], found["labels"]
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
+        raise EpsballError(
+            f"{path}: images are {pictures.dtype} {pictures.shape}, expected uint8 (n, height, width, 3), RGB"
+        )
+    if labels.shape != (len(pictures),) or labels.dtype.kind not in "iu":
+        raise EpsballError(
+            f"{path}: labels are {labels.dtype} {labels.shape}, expected {len(pictures)} integers, one an image"
+        )
+    return Pool(
+        names=names(len(pictures)),
+        labels=labels.astype(np.int64),
+        read=lambda number: pictures[number],
+    )
+
+
+def missing(spec: DatasetSpec) -> str | None:
+    """What is not there of the data, in words."""
+    if Path(root := spec.options["root"]).is_file():
+        return None
+    return f"root is '{root}', no such file; expected an .npz of images and labels"
+
+
+def count(root: Path) -> int | None:
+    """Images on disk; None of a file that cannot be read."""
+    try:
+        with np.load(root, allow_pickle=False) as arrays:
+            return len(arrays["labels"])
+    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
+
+
+def names(count: int) -> list[str]:
+    """Names of images that have only a number."""
+    return [f"{number:0{len(str(count - 1))}d}" for number in range(count)]
+
+
+def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
+    """See `epsball.data.open_pool`."""
+    return load(Path(spec.options["root"]))

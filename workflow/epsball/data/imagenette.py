@@ -1,0 +1,60 @@
+"""Imagenette: ten classes of ImageNet, laid out as torchvision has it, with the labels of ImageNet's 1000 classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from epsball.config import DatasetSpec
+from epsball.data import Pool, images
+
+TERMS = "those of ImageNet: non-commercial research and education"
+
+# Class folders and their places among the 1000 outputs of an ImageNet network.
+OUTPUTS = {
+    "n01440764": 0,
+    "n02102040": 217,
+    "n02979186": 482,
+    "n03000684": 491,
+    "n03028079": 497,
+    "n03394916": 566,
+    "n03417042": 569,
+    "n03425413": 571,
+    "n03445777": 574,
+    "n03888257": 701,
+}
+
+POOL = 3925
+
+_FOLDERS = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}
+
+
+def _base(spec: DatasetSpec) -> Path:
+    return Path(spec.options["root"]) / _FOLDERS[spec.options["size"]] / "val"
+
+
+def missing(spec: DatasetSpec) -> str | None:
+    """What is not there of the data, in words."""
+    if _base(spec).is_dir():
+        return None
+    return f"'{_base(spec)}' does not exist; expected Imagenette under its root as torchvision lays it out"
+
+
+def download(spec: DatasetSpec) -> None:
+    """Download through torchvision, which verifies the digest."""
+    from torchvision.datasets import Imagenette
+
+    Imagenette(spec.options["root"], split="val", size=spec.options["size"], download=True)
+
+
+def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
+    """See `epsball.data.open_pool`; the pool is the validation split."""
+    base = _base(spec)
+    files = [file for name in OUTPUTS for file in sorted((base / name).glob("*.JPEG"))]
+    return Pool(
+        names=[str(file.relative_to(base)) for file in files],
+        labels=np.array([OUTPUTS[file.parent.name] for file in files], dtype=np.int64),
+        read=lambda number: images.read(files[number], spec.options["resize"], spec.options["crop"]),
+        files=files,
+    )

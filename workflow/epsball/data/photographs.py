@@ -1,0 +1,30 @@
+"""The 20 labelled ImageNet photographs inside the foolbox package (MIT; the photographs have ImageNet's terms)."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+from epsball.config import DatasetSpec
+from epsball.data import Pool, images
+from epsball.errors import EpsballError
+
+TERMS = "those of ImageNet: non-commercial research and education; the package foolbox, which has them, is MIT"
+
+POOL = 20
+
+
+def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
+    """See `epsball.data.open_pool`; the class is the last number of a file's name."""
+    found = importlib.util.find_spec("foolbox")
+    if found is None or found.origin is None:
+        raise EpsballError("dataset kind 'photographs' needs the package foolbox; install it with pip install foolbox")
+    files = sorted((Path(found.origin).parent / "data").glob("imagenet_*.jpg"))
+    return Pool(
+        names=[file.stem for file in files],
+        labels=np.array([int(file.stem.rsplit("_", 1)[1]) for file in files], dtype=np.int64),
+        read=lambda number: images.read(files[number], spec.options["resize"], spec.options["crop"]),
+        files=files,
+    )

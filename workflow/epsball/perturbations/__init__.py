@@ -1,0 +1,1 @@
+"""Random numbers, norms and families of perturbations."""

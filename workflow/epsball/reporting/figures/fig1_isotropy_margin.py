@@ -1,0 +1,15 @@
+"""Fig. 1: isotropy. Its margin twin, free of the saturation of scores."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from epsball.analysis.results import Results
+from epsball.reporting.figures.ranges import MARGIN, draw_ranges
+
+READS = ("isotropy",)
+
+
+def draw(results: Results) -> Figure:
+    """See `epsball.reporting.figures.ranges.draw_ranges`."""
+    return draw_ranges(results, "isotropy", MARGIN)

@@ -1,0 +1,15 @@
+"""Fig. 3: symmetry. Range of the score over permutations of one perturbation."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from epsball.analysis.results import Results
+from epsball.reporting.figures.ranges import SCORE, draw_ranges
+
+READS = ("symmetry",)
+
+
+def draw(results: Results) -> Figure:
+    """See `epsball.reporting.figures.ranges.draw_ranges`."""
+    return draw_ranges(results, "symmetry", SCORE)

@@ -1,0 +1,1 @@
+"""The numerics behind probes: attacks, boundary search, Lipschitz bounds, derivatives."""

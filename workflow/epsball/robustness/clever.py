@@ -1,0 +1,105 @@
+"""CLEVER: the local Lipschitz constant of a margin by extreme values of gradient norms (Weng et al., ICLR 2018)."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.stats import weibull_min
+from torch import Tensor
+
+from epsball.networks.scores import Array
+from epsball.robustness.derivatives import Function, differentiable
+
+# Shapes that the search for the likeliest distribution starts from, those of the authors. A fit beyond them runs away:
+# to a distribution without an end, whose location says nothing.
+_SHAPES = (0.1, 1, 5, 10, 20, 50, 100)
+
+
+class Clever(NamedTuple):
+    """What is estimated of a margin in a ball.
+
+    Attributes:
+        lipschitz: location of the reverse Weibull distribution of the batches' largest gradient norms: their limit.
+        largest: the largest norm that was sampled, which it is not below.
+        score: margin over `lipschitz`, at most the radius: no image nearer than that is misclassified, if it is right.
+    """
+
+    lipschitz: float
+    largest: float
+    score: float
+
+
+def clever(margin: float, norms: Array, radius: float) -> Clever:
+    """CLEVER's score from gradient norms.
+
+    Args:
+        margin: of the clean image, positive where it is classified correctly.
+        norms: of the margin's gradient at points of the ball, (batch, point).
+        radius: of the ball.
+    """
+    largest = float(norms.max())
+    lipschitz = max(location(norms.max(axis=1)), largest)
+    score = min(max(margin, 0.0) / lipschitz, radius) if lipschitz > 0 else radius
+    return Clever(lipschitz, largest, float(score))
+
+
+def location(maxima: Array) -> float:
+    """Location of the reverse Weibull distribution that fits best, by likelihood.
+
+    Args:
+        maxima: (batch,).
+
+    Returns:
+        The location; the largest of the maxima where no fit has an end.
+    """
+    spread = float(np.ptp(maxima))
+    if spread <= 1e-6 * abs(float(maxima.max())):
+        return float(maxima.max())  # a linear function: one value
+    best, found = -np.inf, float(maxima.max())
+    scaled = -maxima / spread
+    for shape in _SHAPES:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # of starts that lead nowhere
+            try:
+                fitted = weibull_min.fit(scaled, shape, scale=1.0)
+            except (ValueError, RuntimeError):  # SciPy's optimiser gave up
+                continue
+            likelihood = float(weibull_min.logpdf(scaled, *fitted).sum())
+        if fitted[0] <= max(_SHAPES) and np.isfinite(likelihood) and likelihood > best:
+            best, found = likelihood, -float(fitted[1]) * spread
+    return found
+
+
+def gradient_norms(
+    function: Function, image: Tensor, radius: float, batches: int, size: int, at_once: int, seed: int
+) -> Array:
+    """L2 norms of the gradient at points that are uniform in a ball.
+
+    Args:
+        function: images (n, 3, height, width) to (n,), each image by itself.
+        image: float32 (3, height, width).
+        radius: of the ball, L2.
+        batches: how many.
+        size: points in each.
+        at_once: images in a pass.
+        seed: of the points.
+
+    Returns:
+        (batch, point).
+    """
+    generator = torch.Generator().manual_seed(seed & (2**63 - 1))
+    centre = differentiable(image)
+    found: list[Tensor] = []
+    count = batches * size
+    for start in range(0, count, at_once):
+        points = torch.randn(min(at_once, count - start), *image.shape, generator=generator)
+        share = torch.rand(len(points), generator=generator) ** (1 / image.numel())
+        points *= (radius * share / points.flatten(start_dim=1).norm(dim=1))[:, None, None, None]
+        at = (centre + points.to(centre.device)).requires_grad_()
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(function(at).sum(), at)
+        found.append(gradient.flatten(start_dim=1).cpu().double().norm(dim=1))
+    return torch.cat(found).numpy().reshape(batches, size)

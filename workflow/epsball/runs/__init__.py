@@ -1,0 +1,1 @@
+"""The folder of a run: stores, atomic files, lock, provenance, progress."""

@@ -1,0 +1,81 @@
+"""The frame of a job: its log, its errors, its exit code, the record of what it made."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from epsball.errors import sentence
+
+SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
+GC_THRESHOLD = 10_000, 10, 10  # objects, not 700: or a fifth of what importing PyTorch takes is looking for cycles
+
+
+@contextlib.contextmanager
+def job(snakemake: Any) -> Iterator[None]:
+    """Log to a file, our warnings to the terminal too; end with a sentence, no traceback, where the input is at fault.
+
+    A job whose Snakemake is killed ends too: the next one would run beside it. A script imports the library inside,
+    so that a Ctrl-C while it does, or an error there, is told like any other.
+
+    Args:
+        snakemake: the object of that name in a script.
+    """
+    gc.set_threshold(*GC_THRESHOLD)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    path = Path(snakemake.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    form = logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S")
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.WARNING)  # how far it is, Snakemake's process says for all jobs
+    log = logging.getLogger("epsball")
+    handlers = (logging.FileHandler(path, mode="w", encoding="utf-8"), terminal)
+    for handler in handlers:
+        handler.setFormatter(form)
+        log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    logging.raiseExceptions = False  # a log that cannot be written is no error of its own
+    log.propagate = False  # a library may give the root logger a handler, and all would be said twice
+    libraries = logging.getLogger("py.warnings")
+    libraries.addHandler(handlers[0])
+    libraries.propagate = False
+    logging.captureWarnings(True)
+    try:
+        yield
+        from epsball.runs import provenance_records  # pandas takes its time: as above
+
+        code = snakemake.params.get("code")
+        provenance_records.record(snakemake.output, snakemake.input, snakemake.rule, code, snakemake.config)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except Exception as error:
+        if (said := sentence(error)) is not None:
+            log.error("error: %s", said)
+        else:
+            log.exception("an error that epsball did not expect")
+        sys.exit(1)
+    finally:
+        logging.captureWarnings(False)
+        logging.raiseExceptions = True
+        libraries.removeHandler(handlers[0])
+        log.propagate = libraries.propagate = True
+        for handler in handlers:
+            log.removeHandler(handler)
+            with contextlib.suppress(OSError):  # its last lines may not fit a full disk
+                handler.close()
+        gc.freeze()  # at its end Python would look through all objects of PyTorch for cycles, for a second
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(SECONDS_TO_NOTICE)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,237 @@
+"""A run while it goes: per stage what is done, how fast, and what is left, on the terminal and in a log file."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+import numpy as np
+
+from epsball.runs import progress
+
+_SECONDS_BETWEEN_LINES = 15.0
+_ENOUGH_JOBS = 3  # done, before what is left is estimated
+
+# What Snakemake says of each job, which these lines sum up.
+_SUMMED_UP = {"job_started", "job_finished", "progress"}
+_CHATTER = {
+    "Select jobs to execute...",
+    "Updating checkpoint dependencies.",
+    "DAG of jobs will be updated after completion.",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job at work, or one that failed.
+
+    Attributes:
+        stage: its rule.
+        wildcards: that tell it from others of its stage.
+        log: its own log file, where it has one.
+        start: seconds on the monotonic clock.
+    """
+
+    stage: str
+    wildcards: Mapping[str, str]
+    log: Path | None
+    start: float
+
+    def standing(self) -> progress.Standing | None:
+        """Where it stands by its own log; what an earlier job of that name wrote does not count."""
+        age = time.monotonic() - self.start
+        with contextlib.suppress(OSError):
+            if self.log is not None and time.time() - self.log.stat().st_mtime <= age:
+                return progress.standing(self.log)
+        return None
+
+
+class Monitor(logging.Handler):
+    """Listens to Snakemake's own log records, says a line now and then, and keeps what failed.
+
+    Args:
+        plan: jobs of each stage in the order of the stages, done and to come, and whether there may be more of them.
+            Asked in the thread of the scheduler.
+        path: of the log file; lines are added to it.
+        terminal: where lines go beside; None for nowhere.
+    """
+
+    def __init__(self, plan: Callable[[], tuple[Mapping[str, int], bool]], path: Path, terminal: TextIO | None) -> None:
+        super().__init__()
+        self._plan, self._path, self._terminal = plan, path, terminal
+        self._totals, self._open = plan()
+        self._running: dict[int, Job] = {}
+        self._finished: dict[str, list[float]] = {}  # seconds of each job
+        self._failed: dict[int, Job] = {}
+        self._interrupted, self._before = False, signal.getsignal(signal.SIGINT)
+        self._news: list[str] = []  # stages that were completed since the last line
+        self._said = ""
+        self._start = time.monotonic()
+        self._ended = threading.Event()
+        self._turn = threading.RLock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        threading.Thread(target=self._tick, daemon=True).start()
+
+    def listen(self, logger: logging.Logger) -> None:
+        """Take the records of a logger, and take from the terminal those that the lines sum up."""
+        for handler in logger.handlers:
+            terminal = isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler)
+            if terminal and logger.level > logging.DEBUG:
+                handler.addFilter(_is_not_summed_up)
+        logger.addHandler(self)
+        # After Ctrl-C jobs that had no time to tidy up look as if they had failed.
+        if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGINT)):
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
+        if callable(self._before):
+            self._before(number, frame)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a record of Snakemake's."""
+        known = record.__dict__
+        with self._turn:
+            match known.get("event"):
+                case "job_started":
+                    self._totals, self._open = self._plan()
+                case "job_info":
+                    self._begin(known["jobid"], known["rule_name"], known["wildcards"], known["log"])
+                case "job_finished":
+                    self._finish(known["job_id"])
+                case "job_error" if known["jobid"] in self._running:
+                    self._failed[known["jobid"]] = self._running.pop(known["jobid"])
+
+    def _begin(self, number: int, stage: str, wildcards: Mapping[str, str], logs: Sequence[str]) -> None:
+        self._failed.pop(number, None)  # it is tried again
+        log = Path(logs[0]) if logs else None
+        self._running[number] = Job(stage, dict(wildcards), log, time.monotonic())
+
+    def _finish(self, number: int) -> None:
+        job = self._running.pop(number, None)
+        if job is None or job.stage not in self._totals:
+            return
+        seconds = self._finished.setdefault(job.stage, [])
+        seconds.append(time.monotonic() - job.start)
+        if len(seconds) == self._totals[job.stage]:
+            self._news.append(job.stage)
+            self._say()
+
+    def end(self) -> list[Job]:
+        """Say the last line; jobs that failed, none where the run was stopped by Ctrl-C."""
+        with self._turn:
+            if not self._ended.is_set():
+                self._ended.set()
+                self._totals, self._open = self._plan()
+                self._say()
+        return [] if self._interrupted else list(self._failed.values())
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._start
+
+    def close(self) -> None:
+        """Stop saying anything."""
+        self._ended.set()
+        super().close()
+
+    def _tick(self) -> None:
+        while not self._ended.wait(_SECONDS_BETWEEN_LINES):
+            with self._turn:
+                self._say()
+
+    def _say(self) -> None:
+        standings = {number: job.standing() for number, job in self._running.items()}
+        line = self._line(standings)
+        if line == self._said:
+            return
+        self._said, self._news = line, []
+        if (left := self._left(standings)) is not None:
+            line += f", about {clock(left)} left"
+        now = datetime.now()
+        with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
+            print(f"{now:%Y-%m-%d %H:%M:%S}  {line}", file=file)
+        if self._terminal is not None:
+            print(f"{now:%H:%M:%S}  {line}", file=self._terminal, flush=True)
+
+    def _line(self, standings: Mapping[int, progress.Standing | None]) -> str:
+        stages = []
+        for stage, total in self._totals.items():
+            running = [number for number, job in self._running.items() if job.stage == stage]
+            if not running and stage not in self._news:
+                continue
+            inside = _inside([found for number in running if (found := standings[number]) is not None])
+            stages.append(f"{stage} {self._done(stage)}/{total}{inside}")
+        done, total = sum(map(self._done, self._totals)), sum(self._totals.values())
+        more = " so far, more to come" if self._open else ""
+        return "; ".join(filter(None, [", ".join(stages), f"{done} of {total} jobs{more}"]))
+
+    def _done(self, stage: str) -> int:
+        return len(self._finished.get(stage, ()))
+
+    def _left(self, standings: Mapping[int, progress.Standing | None]) -> float | None:
+        """Seconds left: jobs of each stage at its pace so far, as many side by side as there were on average.
+
+        A stage that has finished none yet is taken to have the lower quartile of the other stages' paces: passes come
+        first and take longest, and most jobs after them take little more than their start. A job at work tells by its
+        log.
+        """
+        durations = [seconds for stage in self._finished.values() for seconds in stage]
+        waiting = sum(self._totals.values()) - len(durations)
+        if self._open or len(durations) < _ENOUGH_JOBS or not waiting or self._ended.is_set():
+            return None
+        now, work, busy = time.monotonic(), 0.0, sum(durations)
+        paces = {stage: statistics.mean(seconds) for stage, seconds in self._finished.items()}
+        unknown = float(np.quantile(list(paces.values()), 0.25))
+        for stage, total in self._totals.items():
+            pace = paces.get(stage, unknown)
+            running = [number for number, job in self._running.items() if job.stage == stage]
+            work += (total - self._done(stage) - len(running)) * pace
+            for number in running:
+                elapsed = now - self._running[number].start
+                at = standings[number]
+                busy += elapsed
+                known = elapsed * (at.total - at.done) / at.done if at is not None and at.done else pace - elapsed
+                work += max(0.0, known)
+        side_by_side = min(max(1.0, busy / (now - self._start)), waiting)
+        return work / side_by_side
+
+
+def _inside(standings: list[progress.Standing]) -> str:
+    """Where the jobs of a stage stand together, by unit."""
+    units: dict[str, list[progress.Standing]] = {}
+    for standing in standings:
+        units.setdefault(standing.unit, []).append(standing)
+    parts = [
+        f"{sum(s.done for s in found)} of {sum(s.total for s in found)} {unit}, {sum(s.rate for s in found)}/s"
+        for unit, found in units.items()
+    ]
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _is_not_summed_up(record: logging.LogRecord) -> bool:
+    return getattr(record, "event", None) not in _SUMMED_UP and record.msg not in _CHATTER
+
+
+def in_ci() -> bool:
+    """Whether this is a job of continuous integration, where nobody looks on: CI is set, and true."""
+    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def clock(seconds: float) -> str:
+    """A duration as 0:05, 12:40 or 3:07:00."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,167 @@
+"""What made a file: digests of code and configuration, versions, device."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+_LIBRARY = Path(__file__).parent.parent
+
+# Modules that cannot change a result: their edits redo nothing. What the configuration says reaches a stage as values,
+# which count by themselves.
+_INERT = frozenset(
+    _LIBRARY / name
+    for name in (
+        "config/__init__.py",
+        "errors.py",
+        "networks/gpus.py",
+        "runs/files.py",
+        "runs/job.py",
+        "runs/progress.py",
+        "runs/provenance_records.py",
+        "runs/run_folder.py",
+    )
+)
+
+# What is registered counts where it is used: a new entry redoes nothing.
+_REGISTRIES = frozenset(
+    {"FAMILIES", "PROBES", "CONTROLS", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES", "TRAINING_FIGURES"}
+)
+
+_DECIDING = frozenset({"torch", "torchvision", "timm", "numpy"})
+_PACKAGES = ("epsball", "torch", "torchvision", "timm", "numpy", "numba", "xarray", "zarr", "pandas", "Pillow")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def digest(*values: Any) -> str:
+    """Short digest of values by their repr: dataclasses, strings, numbers and containers of them."""
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
+
+
+def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
+    """Short digest of the code behind a stage, without comments and docstrings.
+
+    Args:
+        script: where the stage starts; what it imports of this library counts, and what that imports.
+        modules: dotted names of further modules, such as the entries of a registry that the stage will load.
+    """
+    files = {script}
+    for name in modules:
+        if (path := _file(name)) is not None:
+            files.add(path)
+    waiting = list(files)
+    while waiting:
+        for path in _imports(waiting.pop()):
+            if path not in files:
+                files.add(path)
+                waiting.append(path)
+    return digest(*sorted((path.name, _essence(path)) for path in files if path not in _INERT))
+
+
+def declared(module: str) -> dict[str, Any]:
+    """What a module of this library defines at its top, without importing it: that can take seconds.
+
+    Returns:
+        The values of constants that are literals; None for all else.
+
+    Raises:
+        KeyError: there is no such module.
+    """
+    path = _file(module)
+    if path is None:
+        raise KeyError(module)
+    return _declared(path)
+
+
+@functools.cache
+def _declared(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for node in _tree(path).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = None
+        elif isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            try:
+                value = ast.literal_eval(node.value)
+            except ValueError:
+                value = None
+            found |= dict.fromkeys(names, value)
+    return found
+
+
+def _file(name: str) -> Path | None:
+    """File of a module of this library; None for any other."""
+    first, *rest = name.split(".")
+    if first != "epsball":
+        return None
+    path = _LIBRARY.joinpath(*rest)
+    if path.is_dir():
+        return path / "__init__.py"
+    path = path.with_suffix(".py")
+    return path if path.is_file() else None
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _imports(path: Path) -> frozenset[Path]:
+    """Files of this library that a file imports."""
+    return frozenset(found for name in _imported_names(_tree(path)) if (found := _file(name)) is not None)
+
+
+def _imported_names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            yield from _imported_names(node)  # what is imported for types alone does not run
+
+
+@functools.cache
+def _essence(path: Path) -> str:
+    """Digest of a file's syntax tree without docstrings and registries."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not _registers(node)]
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _registers(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id in _REGISTRIES for t in node.targets)
+
+
+def decides(attribute: str) -> bool:
+    """Whether an attribute of a store decides its numbers: of the versions, those that compute them."""
+    return not attribute.startswith("version_") or attribute.removeprefix("version_") in _DECIDING
+
+
+def attributes(**parts: Any) -> dict[str, str]:
+    """What a store says of its making: a digest of each part of the configuration, and versions."""
+    digests = {f"{name}_configuration": digest(part) for name, part in parts.items()}
+    return {**digests, **{f"version_{name}": version for name, version in versions().items()}}

@@ -1,0 +1,188 @@
+"""What made a file of a run: a record beside the results for each, and the chain of them back to weights and data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from epsball.errors import EpsballError, nearest
+from epsball.runs import files, provenance
+
+_FOLDER = "provenance"  # in the folder of a run
+_LISTED = 6  # inputs that are listed one by one
+
+
+def keep_configuration(run: Path, configuration: Mapping[str, Any]) -> None:
+    """Keep a configuration, as it was given, under its digest: records name it by that."""
+    path = _configuration_path(run, provenance.digest(configuration))
+    if path.is_file():
+        path.touch()  # the newest is the one that was run last
+    else:
+        plain = json.loads(json.dumps(configuration))  # Snakemake reads JSON into dictionaries of its own
+        files.write_text(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+
+
+def last_configuration(run: Path) -> dict[str, Any]:
+    """The configuration that a run was last run with, as it was given.
+
+    Raises:
+        EpsballError: the folder is that of no run.
+    """
+    kept = _configuration_path(run, "*")
+    newest = max(kept.parent.glob(kept.name), key=lambda path: path.stat().st_mtime_ns, default=None)
+    if newest is None:
+        runs = [str(folder.parent) for folder in sorted(Path("results").glob(f"*/{_FOLDER}"))]
+        raise EpsballError(f"'{run}' is no folder of a run, such as results/<run>; {nearest(str(run), runs)}")
+    return _given(newest)
+
+
+def record(
+    outputs: Iterable[str], inputs: Iterable[str], rule: str, code: object, configuration: Mapping[str, Any]
+) -> None:
+    """Write the record of each file that a job has made.
+
+    A file that came out as it was keeps what is recorded of its making, and has the time of the last one beside it.
+
+    Args:
+        outputs: the files, below ``results/<run>``.
+        inputs: what they were made from.
+        rule: that made them.
+        code: digest of the rule's code.
+        configuration: of the run, as it was given.
+    """
+    for output in map(Path, outputs):
+        run, digest = _run(output), file_digest(output)
+        path = _path(run, output)
+        sources = sorted(set(map(Path, inputs)))
+        facts = {
+            "file": str(output.relative_to(run)),
+            "sha256": digest,
+            "rule": rule,
+            "made": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
+            "code": code,
+            "configuration": provenance.digest(configuration),
+            "inputs": {str(path.relative_to(run)): file_digest(path) for path in sources if path.is_relative_to(run)},
+            "given": {str(path): file_digest(path) for path in sources if not path.is_relative_to(run)},
+            "versions": provenance.versions(),
+        }
+        if path.is_file() and (before := _read(path))["sha256"] == digest:
+            facts = {**before, "again": facts["made"]}
+        files.write_text(path, json.dumps(facts, indent=1) + "\n")
+
+
+def configuration(path: Path) -> dict[str, Any]:
+    """The configuration that a file of a run was made by, as it was given.
+
+    Raises:
+        EpsballError: it is no file of a run, or nothing is recorded of it.
+    """
+    run = _run(path)
+    return _given(_configuration_path(run, _record_of(run, path)["configuration"]))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def explain(path: Path) -> Iterator[str]:
+    """Say in a few lines what made a file of a run, back to configuration, code, weights and data.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        EpsballError: it is no file of a run, or nothing is recorded of it.
+    """
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise EpsballError(f"'{path}' {what}; expected a file of a run, such as results/<run>/claims.tsv")
+    run = _run(path)
+    facts = _record_of(run, path)
+    same = file_digest(path) == facts["sha256"]
+    chain = {facts["file"]: facts, **_chain(run, facts)}
+    yield f"{path}"
+    again = f"; made again, the same, {facts['again']}" if "again" in facts else ""
+    yield f"made           {facts['made']} by rule {facts['rule']}{again}"
+    yield f"content        SHA-256 {facts['sha256'][:16]}, {'as recorded' if same else 'CHANGED since it was made'}"
+    yield f"configuration  {_configuration_path(run, facts['configuration'])}"
+    codes = sorted({f"{entry['rule']} {entry['code']}" for entry in chain.values() if entry["code"]})
+    yield f"code           {facts['code']}; with that of all it was made from {provenance.digest(*codes)}"
+    yield "versions       " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    states = {name: _state(run, name, digest) for name, digest in facts["inputs"].items()}
+    if len(states) > _LISTED:
+        places = sorted(
+            {first + ("/" if slash else "") for first, slash, _ in (name.partition("/") for name in states)}
+        )
+        yield f"made from      {len(states)} files in {', '.join(places)}"
+    yield from (f"made from      {name}{state}" for name, state in states.items() if state or len(states) <= _LISTED)
+    for name, entry in chain.items():
+        if name.endswith("weights.safetensors"):
+            yield f"weights        {name}, SHA-256 {entry['sha256'][:16]}"
+    surveys = {Path(name).parent.name: run / name for name in chain if name.startswith("survey/")}
+    for dataset, survey in surveys.items():
+        digests = pd.read_parquet(survey, columns=["digest"])["digest"].tolist()
+        yield f"data           {dataset}, {len(digests)} images, digest of their pixels {provenance.digest(*digests)}"
+    given = {name: digest for entry in chain.values() for name, digest in entry["given"].items()}
+    yield from (f"given          {name}, SHA-256 {digest[:16]}" for name, digest in given.items())
+
+
+def _chain(run: Path, facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Records of all that a file was made from, directly or not."""
+    found: dict[str, dict[str, Any]] = {}
+    waiting = list(facts["inputs"])
+    while waiting:
+        name = waiting.pop()
+        path = _path(run, run / name)
+        if name not in found and path.is_file():
+            found[name] = _read(path)
+            waiting += found[name]["inputs"]
+    return dict(sorted(found.items()))
+
+
+def _state(run: Path, name: str, digest: str) -> str:
+    """What became of an input since."""
+    path = run / name
+    if not path.is_file():
+        return ", which is not there any more"
+    return "" if file_digest(path) == digest else ", which is another one by now"
+
+
+def _run(path: Path) -> Path:
+    """The folder of the run that a file is in: the one above it that is named after `results`."""
+    for folder in path.parents:
+        if folder.parent.name == "results" or (folder / _FOLDER).is_dir():
+            return folder
+    raise EpsballError(f"'{path}' is in no folder of a run; expected results/<run>/…")
+
+
+def _configuration_path(run: Path, digest: str) -> Path:
+    return run / _FOLDER / f"configuration.{digest}.yaml"
+
+
+def _given(path: Path) -> dict[str, Any]:
+    given: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return given
+
+
+def _record_of(run: Path, file: Path) -> dict[str, Any]:
+    if not (kept := _path(run, file)).is_file():
+        raise EpsballError(f"nothing is recorded of '{file}'; tables, stores, figures and the report have records")
+    return _read(kept)
+
+
+def _path(run: Path, file: Path) -> Path:
+    return run / _FOLDER / f"{file.relative_to(run)}.json"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return facts

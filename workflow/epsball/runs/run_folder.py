@@ -1,0 +1,138 @@
+"""The folder of a run: it can be written, one live run has it, and what a killed one left half-written goes."""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import fcntl
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from epsball.errors import EpsballError
+from epsball.runs import files
+from epsball.runs.job import SECONDS_TO_NOTICE
+
+_LOCK = ".lock"
+
+# What Snakemake knows of each file's making, and where a run keeps its part of it.
+_KNOWN = Path(".snakemake") / "metadata"
+_KEPT = Path("provenance") / "snakemake"
+
+_SLURM = "jobs in SLURM: "
+_SECONDS_BETWEEN_LOOKS = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+def require_writable(folder: Path) -> None:
+    """Find out before any computing whether a folder can be written.
+
+    Raises:
+        EpsballError: it cannot.
+    """
+    place = folder
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise EpsballError(f"'{place}' is not a folder that can be written; results go to '{folder}'")
+
+
+def bring_known(folder: Path) -> None:
+    """Let Snakemake know how the files of a run were made, where it never knew or has forgotten.
+
+    So a folder that came from elsewhere is not computed again, and a change of its configuration is noticed.
+    """
+    for kept in _files(folder / _KEPT):
+        _copy_newer(kept, _KNOWN / kept.relative_to(folder / _KEPT))
+
+
+def keep_known(folder: Path) -> None:
+    """Keep what Snakemake knows of the files of a run with them."""
+    for known in _files(_KNOWN):
+        parts = known.relative_to(_KNOWN).parts
+        # A long name is cut into folders, each after an @.
+        name = base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode()
+        if Path(name).is_relative_to(folder):
+            _copy_newer(known, folder / _KEPT / known.relative_to(_KNOWN))
+
+
+def _copy_newer(source: Path, target: Path) -> None:
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def hold(folder: Path, slurm: str | None = None) -> None:
+    """Take a run's folder for as long as this process lives.
+
+    An operating-system lock (flock) on a file in the folder: it is gone with its holder, however that ended. On NFS the
+    server keeps it, for all hosts. A note in the file names the holder; one that its holder did not empty says that it
+    was killed: its jobs, which notice within seconds or, in SLURM, are cancelled, are waited for, and what they were
+    writing is removed.
+
+    Args:
+        folder: of the run.
+        slurm: the name that this run's jobs have in SLURM, if they go there.
+
+    Raises:
+        EpsballError: another live run has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _LOCK
+    file = path.open("a+", encoding="utf-8")
+    file.seek(0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = file.read().strip() or "no note of it yet"
+        raise EpsballError(
+            f"{folder}: another run is at work in it ({holder}); wait for its end, stop it, or set another 'run'"
+        ) from None
+    except OSError as error:
+        _log.warning(
+            "%s: this file system has no locks (%s); see to it that no second run uses the folder", path, error
+        )
+    if killed := file.read().strip():
+        _log.warning("%s: going on after a run that was killed (%s)", folder, killed)
+        time.sleep(2 * SECONDS_TO_NOTICE)
+        _cancel(killed)
+        keep_known(folder)
+    files.remove_unfinished(folder)
+    jobs = f", {_SLURM}{slurm}" if slurm else ""
+    _note(file, f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}{jobs}")
+    atexit.register(_release, folder, file)
+
+
+def _cancel(note: str) -> None:
+    """Cancel the jobs in SLURM of a run that was killed, and wait for their end: nobody would hear of their results."""
+    name = note.partition(_SLURM)[2]
+    if not name or shutil.which("squeue") is None:
+        return
+    queue = ["squeue", "--noheader", "--format=%i", "--name", name]
+    while jobs := subprocess.run(queue, capture_output=True, text=True, check=True).stdout.split():
+        _log.warning("cancelling %d jobs that it left in SLURM", len(jobs))
+        subprocess.run(["scancel", "--name", name], check=True)
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _release(folder: Path, file: TextIO) -> None:
+    keep_known(folder)
+    _note(file, "")
+
+
+def _note(file: TextIO, text: str) -> None:
+    # The file itself stays: a name that went and came could be locked twice.
+    file.truncate(0)
+    file.write(text)
+    file.flush()

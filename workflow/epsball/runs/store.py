@@ -1,0 +1,249 @@
+"""Stores: one-file Zarr 3 archives, checksummed by their zip."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+import zipfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+import zarr
+import zarr.codecs
+import zarr.errors
+import zarr.storage
+from numpy.typing import NDArray
+
+from epsball.errors import EpsballError
+from epsball.runs import files, provenance
+
+_log = logging.getLogger(__name__)
+
+
+_CODEC = zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
+
+
+class StoreWriter:
+    """Writes a store sample by sample: a folder beside, zipped once without compression, renamed.
+
+    Use as a context manager; what is left behind when the block fails is removed.
+
+    Args:
+        path: of the finished .zarr.zip.
+        radii: how many a sample has.
+        behind: how many writes may wait for a thread that does them, in the order that is asked for; what goes wrong
+            there is raised by a later call, or at the end of the block. With 0 all is done at once, and without a
+            thread, which takes memory of its own.
+    """
+
+    def __init__(self, path: Path, radii: int, behind: int = 0) -> None:
+        self._path = path
+        self._radii = radii
+        self._behind = behind
+        self._folder = files.beside(path.with_suffix(".folder"))
+        self._samples = 0
+        self._large: dict[str, zarr.Array[Any]] = {}  # kept open: to open one takes longer than to write a radius
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> StoreWriter:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def put(self, name: str, radius: int, values: xr.DataArray) -> None:
+        """Write a variable too large to be held for all radii: at one radius, of the sample that is appended next.
+
+        Args:
+            name: of the variable, with dimensions sample, radius and those of the values.
+            radius: its place.
+            values: of that sample and radius; not to be changed.
+        """
+        self._later(self._put, name, radius, values)
+
+    def append(self, sample: xr.Dataset) -> None:
+        """Add a sample along the dimension `sample`; attributes must be the same for all. Not to be changed after."""
+        self._later(self._append, sample)
+
+    def _later(self, write: Callable[..., None], *arguments: Any) -> None:
+        if not self._behind:
+            write(*arguments)
+            return
+        self._waiting.append(self._thread.submit(write, *arguments))
+        self._wait(self._behind)
+
+    def _wait(self, most: int) -> None:
+        """Wait until no more writes than these are waiting."""
+        while len(self._waiting) > most:
+            self._waiting.popleft().result()
+
+    def _put(self, name: str, radius: int, values: xr.DataArray) -> None:
+        shape = (self._samples + 1, self._radii, *values.shape)
+        if name not in self._large:
+            self._large[name] = zarr.open_group(self._folder, mode="a", zarr_format=3).create_array(
+                name,
+                shape=shape,
+                chunks=(1, 1, *values.shape),
+                dtype=values.dtype,
+                compressors=[_CODEC],
+                dimension_names=["sample", "radius", *map(str, values.dims)],
+                attributes=values.attrs,
+            )
+        array = self._large[name]
+        if array.shape[0] <= self._samples:
+            array.resize(shape)
+        array[self._samples, radius] = values.values
+
+    def _append(self, sample: xr.Dataset) -> None:
+        if self._samples:
+            # Appending writes the attributes of the group again: they must be there each time.
+            rest = sample.drop_vars([name for name in sample.variables if "sample" not in sample[name].dims])
+            rest.to_zarr(self._folder, append_dim="sample", consolidated=False)
+        else:
+            sample.to_zarr(self._folder, mode="a", zarr_format=3, consolidated=False, encoding=_encoding(sample))
+        self._samples += sample.sizes["sample"]
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                self._wait(0)
+                with warnings.catch_warnings():
+                    # "Not part of the specification yet": readers that do not know it pass over it.
+                    warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
+                    zarr.consolidate_metadata(str(self._folder), zarr_format=3)
+                with files.whole(self._path) as beside, zipfile.ZipFile(beside, "w") as archive:
+                    for file in sorted(self._folder.rglob("*")):
+                        if file.is_file():
+                            archive.write(file, file.relative_to(self._folder))
+        finally:
+            self._thread.shutdown(cancel_futures=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """One chunk a sample; Blosc zstd with bit shuffle."""
+    return {
+        str(name): {"compressors": [_CODEC], "chunks": (1, *variable.shape[1:])}
+        for name, variable in dataset.data_vars.items()
+    }
+
+
+def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
+    """Open a .zarr.zip store of a run, lazily.
+
+    Args:
+        path: of the store.
+        verify: whether to read all of it first and compare the checksums, at the speed of the disk.
+
+    Returns:
+        Its variables with named dimensions, coordinates and attributes.
+
+    Raises:
+        EpsballError: there is no such store, or it is not whole.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise EpsballError(f"{path}: no such store")
+    try:
+        if verify:
+            _verify(path)
+        opened: xr.Dataset = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
+        return opened
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+        raise EpsballError(f"{path}: not a whole store ({error}); remove it and run again to make it anew") from None
+
+
+def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: int, verify: bool = True) -> xr.Dataset:
+    """Open what is asked for of a store, lazily; it may hold more samples, radii and draws.
+
+    Args:
+        path: of the store.
+        samples: rows of a sample table, in the order in which they are wanted.
+        radii: which, in the order in which they are wanted.
+        draws: how many, from the first.
+        verify: see `open_store`.
+
+    Raises:
+        EpsballError: it lacks some of it, or is not whole.
+    """
+    held = open_store(path, verify=verify)
+    if lack := _lack(held, samples, radii, draws):
+        raise EpsballError(f"{path}: lacks {lack}; remove it and run again to make it anew")
+    places = {"sample": _places(held, "seed", samples["seed"]), "radius": _places(held, "radius", radii)}
+    counts = {"draw": draws, "pair": draws * (draws - 1) // 2}
+    return held.isel(places).isel({axis: slice(count) for axis, count in counts.items() if axis in held.sizes})
+
+
+class Earlier:
+    """What a job may take over from the store that stood where its own will stand.
+
+    Args:
+        path: of the store that is to be; the earlier one is under its second name, see `epsball.runs.files.keep`.
+        attributes: of the one that is to be. Where those that decide its numbers are not those of the store there, or
+            it is not whole, nothing is taken over, and the log says so.
+
+    Attributes:
+        attributes: of the store there; none where nothing is taken over.
+    """
+
+    def __init__(self, path: Path, attributes: Mapping[str, str]) -> None:
+        self._held: xr.Dataset | None = None
+        self.attributes: dict[str, str] = {}
+        if not (earlier := files.earlier(path)).is_file():
+            return
+        try:
+            held = open_store(earlier, verify=True)
+        except EpsballError as error:
+            _log.warning("made anew: %s", error)
+            return
+        deciding = {name: value for name, value in attributes.items() if provenance.decides(name)}
+        if unlike := [name for name, value in deciding.items() if held.attrs.get(name) != value]:
+            _log.info("%s: made anew for another %s", path, ", ".join(unlike))
+            return
+        self._held, self.attributes = held, held.attrs
+        self._seeds = {seed: place for place, seed in enumerate(held["seed"].values.tolist())}
+        self._radii = {radius: place for place, radius in enumerate(held["radius"].values.tolist())}
+
+    def covers(self, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> bool:
+        """Whether all that is asked for is there."""
+        return self._held is not None and not _lack(self._held, samples, radii, draws)
+
+    def draws(self, seed: int, radius: float) -> int:
+        """How many draws of one sample at one radius are there."""
+        there = self._held is not None and seed in self._seeds and radius in self._radii
+        return int(self._held.sizes["draw"]) if there and self._held is not None else 0
+
+    def cell(self, seed: int, radius: float) -> dict[str, NDArray[Any]]:
+        """Arrays over the draws of one sample at one radius; none where it was not computed."""
+        if self._held is None or not self.draws(seed, radius):
+            return {}
+        cell = self._held.isel(sample=self._seeds[seed], radius=self._radii[radius])
+        names = [str(name) for name, variable in self._held.data_vars.items() if "radius" in variable.dims]
+        return {name: cell[name].values for name in names}
+
+
+def _lack(held: xr.Dataset, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> str | None:
+    """The first thing that is asked for and not there, in words."""
+    for name, wanted in (("seed", samples["seed"]), ("radius", radii)):
+        there = set(held[name].values.tolist())
+        for value in wanted:
+            if value not in there:
+                return f"{'the sample of seed' if name == 'seed' else name} {value}"
+    return f"draws, of {draws} it has {held.sizes['draw']}" if held.sizes["draw"] < draws else None
+
+
+def _places(held: xr.Dataset, name: str, wanted: Iterable[object]) -> list[int]:
+    there = {value: place for place, value in enumerate(held[name].values.tolist())}
+    return [there[value] for value in wanted]
+
+
+def _verify(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")

@@ -1,0 +1,80 @@
+"""The networks stage: weights as safetensors and a card that says what they are."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from epsball.config import Compute, NetworkSpec
+from epsball.data import Pool
+from epsball.networks import licences, model
+from epsball.networks.forward import Forward, inputs
+from epsball.networks.weights import save
+from epsball.runs import files, provenance
+from epsball.stages.training import train
+
+# Held-out images behind the accuracy in the card; the survey passes over the whole pool.
+_ACCURACY_IMAGES = 1000
+
+
+def prepare(
+    spec: NetworkSpec, pool: Pool, training: Pool | None, compute: Compute, seed: int, weights: Path, card: Path
+) -> None:
+    """Build a network, train it where its specification says so, and write its weights and card.
+
+    Args:
+        spec: the network.
+        pool: held-out images, for the accuracy and the forward rate.
+        training: the training split, for a network that is trained.
+        compute: how forward passes run.
+        seed: of the training.
+        weights: file to write, .safetensors.
+        card: file to write, JSON.
+    """
+    module = model.build(spec)
+    history = None
+    checkpoint = card.with_name("training.pt")
+    if spec.training is not None and training is not None:
+        history = train(module, training, spec.training, seed, spec.name, checkpoint)
+    network = model.Network(module, spec.layer)
+    parameters = model.parameters(module)
+    accuracy, images, rate, units, classes = _measure(Forward(network, compute), pool, compute.batch)
+    facts: dict[str, Any] = {
+        "network": spec.name,
+        "dataset": spec.dataset,
+        "factory": spec.factory,
+        "layer": spec.layer or "input of the last Linear module",
+        "parameters": parameters,
+        "classes": classes,
+        "units": units,
+        "accuracy": accuracy,
+        "accuracy_images": images,
+        "images_per_second": rate,
+        "digest": save(module, weights),
+        "training": None if spec.training is None else {**vars(spec.training), "history": history},
+        "compute": vars(compute),
+        "terms": licences.of_weights(spec),
+        "versions": provenance.versions(),
+    }
+    files.write_text(card, json.dumps(facts, indent=2) + "\n")
+    checkpoint.unlink(missing_ok=True)
+
+
+def _measure(forward: Forward, pool: Pool, batch: int) -> tuple[float, int, float, int, int]:
+    right = seen = units = classes = 0
+    seconds = 0.0
+    some = pool.spread(_ACCURACY_IMAGES)
+    for numbers, pictures in some.batches(batch):
+        images = inputs(pictures)
+        start = time.perf_counter()
+        logits, features = forward(images)
+        seconds += time.perf_counter() - start
+        right += int(np.sum(logits.argmax(1).numpy() == some.labels[numbers]))
+        seen += len(numbers)
+        classes, units = logits.shape[1], features.shape[1]
+    passes = -(-seen // batch) * batch
+    return right / seen, seen, passes / seconds, units, classes

@@ -1,0 +1,159 @@
+"""Fig. 2: an image, two perturbations that are permutations of each other, and the score over the plane they span."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from epsball.config import Ball, Compute, NetworkSpec
+from epsball.data import Pool
+from epsball.networks import scores
+from epsball.networks import weights as kept
+from epsball.networks.forward import Forward
+from epsball.perturbations.ball import perturbed_images
+from epsball.runs import files, store
+from epsball.runs.progress import Progress
+from epsball.stages.perturb import sample_images
+from epsball.stages.select import shard_rows, shards
+
+_FAMILY = "permuted"
+_EXTENT = 1.3  # of the plane, in radii
+
+
+class Pair(NamedTuple):
+    """Two draws of one sample and radius.
+
+    Attributes:
+        flips: whether the network is right on the first and wrong on the second.
+        radius: of the ball.
+        difference: of their scores, the first less the second.
+        network: its name.
+        sample: its name.
+        first: draw with the higher score.
+        second: draw with the lower score.
+    """
+
+    flips: bool
+    radius: float
+    difference: float
+    network: str
+    sample: str
+    first: int
+    second: int
+
+
+def illustrate(
+    networks: Sequence[NetworkSpec],
+    weights: Mapping[str, Path],
+    stores: Mapping[str, Sequence[Path]],
+    samples: pd.DataFrame,
+    pool: Pool,
+    spec: Ball,
+    compute: Compute,
+    grid: int,
+    path: Path,
+) -> None:
+    """Choose a pair of permuted perturbations and write what Fig. 2 shows of it.
+
+    The pair with one right and one wrong at the smallest radius, of those the one furthest apart in score; where there
+    is none, the pair furthest apart in score. Writes an .npz: images (3, height, width, 3) of the clean image and the
+    two perturbed; scores and predictions (3,) of these; points (2, 2), the perturbations in the plane; axis (grid,),
+    score and right (grid, grid) over the plane, second coordinate first; flips, radius, label, network and sample.
+
+    Args:
+        networks: of the dataset.
+        weights: file of each network.
+        stores: of each network, its permuted activations, a store a shard.
+        samples: of the dataset.
+        pool: where the images are.
+        spec: of the perturbations.
+        compute: how forward passes run.
+        grid: points a side of the plane.
+        path: of the .npz.
+    """
+    pair = choose([candidate for name in stores for candidate in _candidates(name, stores[name], samples, spec)])
+    row, image = next(sample_images(samples[samples["sample"] == pair.sample], pool))
+    draws = [
+        perturbed_images(_FAMILY, image, int(row.seed), pair.radius, range(draw, draw + 1), spec)
+        for draw in (pair.first, pair.second)
+    ]
+    clean = image.permute(2, 0, 1)[None]
+    network = next(network for network in networks if network.name == pair.network)
+    forward = Forward(kept.restore(network, weights[pair.network]), compute)
+    label = int(row.label)
+
+    first, second = ((images - clean).double().flatten() for images in draws)
+    across = first / first.norm()
+    up = second - (second @ across) * across
+    up = up / up.norm()
+    length = max(float(first.norm()), float(second.norm()))
+    axis = np.linspace(-_EXTENT * length, _EXTENT * length, grid)
+    places = [(height, width) for height in axis for width in axis]
+    values, predicted = [], []
+    with Progress(f"illustrate {pair.network}", len(places), "images") as progress:
+        for start in range(0, len(places), compute.batch):
+            heights, widths = torch.tensor(places[start : start + compute.batch]).T[:, :, None]
+            plane = clean + (widths * across + heights * up).float().view(-1, *clean.shape[1:])
+            score, prediction = _scores(forward, plane.clamp(0, 1) if spec.clip else plane, label)
+            values.append(score)
+            predicted.append(prediction)
+            progress.advance(len(plane))
+    shown = torch.cat([clean, *draws])
+    shown_scores, predictions = _scores(forward, shown, label)
+    with files.whole(path) as beside, beside.open("wb") as file:
+        np.savez(
+            file,
+            images=shown.permute(0, 2, 3, 1).numpy(),
+            scores=shown_scores,
+            predictions=predictions,
+            points=np.array([[first @ across, first @ up], [second @ across, second @ up]]),
+            axis=axis,
+            score=np.concatenate(values).reshape(grid, grid),
+            right=np.concatenate(predicted).reshape(grid, grid) == label,
+            flips=np.array(pair.flips),
+            radius=np.array(pair.radius),
+            label=np.array(label),
+            network=np.array(pair.network),
+            sample=np.array(pair.sample),
+        )
+
+
+def choose(candidates: Sequence[Pair]) -> Pair:
+    """The candidate to show: see `illustrate`."""
+    flipping = [pair for pair in candidates if pair.flips]
+    if flipping:
+        smallest = min(pair.radius for pair in flipping)
+        candidates = [pair for pair in flipping if pair.radius == smallest]
+    return max(candidates, key=lambda pair: pair.difference)
+
+
+def _candidates(network: str, paths: Sequence[Path], samples: pd.DataFrame, spec: Ball) -> list[Pair]:
+    """For each sample and radius of a network, its draws of the highest and the lowest score."""
+    found = []
+    for path, shard in zip(paths, shards(samples), strict=True):
+        rows = shard_rows(samples, shard)
+        with store.open_part(path, rows, spec.radii, spec.draws) as held:
+            wrong = held["prediction"].values != held["label"].values[:, None, None]
+            score = scores.score(held["logit"].values, held["lse"].values)
+        for sample, radius in np.ndindex(score.shape[:2]):
+            if spec.radii[radius] == 0:
+                continue
+            values, mistaken = score[sample, radius], wrong[sample, radius]
+            flips = bool(mistaken.any() and not mistaken.all())
+            first = int(np.argmax(np.where(mistaken, -1, values))) if flips else int(values.argmax())
+            second = int(np.argmin(np.where(mistaken, values, 2))) if flips else int(values.argmin())
+            difference, name = float(values[first] - values[second]), str(rows["sample"][sample])
+            found.append(Pair(flips, spec.radii[radius], difference, network, name, first, second))
+    return found
+
+
+def _scores(forward: Forward, images: Tensor, label: int) -> tuple[scores.Array, np.ndarray]:
+    """Scores and predictions of one batch."""
+    summary = scores.summarise(forward(images)[0].numpy(), np.full(len(images), label))
+    return scores.score(summary.logit, summary.lse), summary.prediction

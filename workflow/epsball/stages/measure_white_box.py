@@ -1,0 +1,62 @@
+"""The direct stage: probes that ask the network itself, on the samples of a shard. Nothing is stored on the way."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from epsball.config import Ball, Direct
+from epsball.data import Pool
+from epsball.networks.forward import Forward
+from epsball.networks.model import Network
+from epsball.probes import direct_probe
+from epsball.probes.white_box_input import Subject
+from epsball.robustness.derivatives import warned
+from epsball.runs.progress import Progress
+from epsball.stages.perturb import sample_images
+
+
+def measure_direct(
+    name: str,
+    network: Network,
+    network_name: str,
+    forward: Forward,
+    samples: pd.DataFrame,
+    pool: Pool,
+    ball: Ball,
+    settings: Direct,
+    scale: float,
+) -> pd.DataFrame:
+    """Measure a direct probe on each sample of a shard.
+
+    Args:
+        name: of the probe.
+        network: on the device of `forward`.
+        network_name: in the configuration.
+        forward: the network in batches.
+        samples: rows of the shard.
+        pool: where the images are.
+        ball: radii, draws, norm, noise, clipping.
+        settings: of direct probes.
+        scale: see `epsball.probes.white_box_input.Subject`.
+    """
+    parts = []
+    module = direct_probe(name)
+    with warned(), Progress(f"{name} {network_name}", len(samples), "samples") as progress:
+        for row, image in sample_images(samples, pool):
+            subject = Subject(
+                sample=str(row.sample),
+                image=image.to(forward.device),
+                label=int(row.label),
+                seed=int(row.seed),
+                network=network,
+                network_name=network_name,
+                forward=forward,
+                ball=ball,
+                settings=settings,
+                scale=scale,
+            )
+            table = module.measure(subject)
+            table.insert(0, "sample", subject.sample)
+            parts.append(table)
+            progress.advance(1)
+    return pd.concat(parts, ignore_index=True)

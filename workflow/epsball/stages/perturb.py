@@ -1,0 +1,137 @@
+"""The perturb stage: what is common to all networks of a dataset. Perturbations themselves are never stored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor
+
+from epsball.config import Ball
+from epsball.data import Pool, images
+from epsball.errors import EpsballError
+from epsball.networks.forward import inputs
+from epsball.perturbations import ball
+from epsball.perturbations.families import family
+from epsball.runs import files, store
+from epsball.runs.progress import Progress
+
+_log = logging.getLogger(__name__)
+
+_DRAWS = 10  # at a time: the noise on its way takes several times the memory of what comes out
+
+_UNITS = {"norm": "L2 norm, [0, 1] scale", "rms": "[0, 1] scale", "outside": "share of values"}
+
+
+def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tensor]]:
+    """Each row of a sample table with its image, float32 (height, width, 3) in [0, 1].
+
+    Raises:
+        EpsballError: an image is not the one any more that was surveyed.
+    """
+    numbers = {name: number for number, name in enumerate(pool.names)}
+    for row in samples.itertuples():
+        picture = pool.read(numbers[str(row.image)])
+        if images.digest(picture) != row.digest:
+            raise EpsballError(
+                f"{row.image}: has other pixels than when it was surveyed; remove its dataset's survey, "
+                "results/<run>/survey/<dataset>, and run again"
+            )
+        yield row, inputs(picture.copy()).permute(1, 2, 0)
+
+
+def coordinates(row: Any, spec: Ball) -> dict[str, Any]:
+    """Coordinates that say which sample and radii an array is of."""
+    return {
+        "sample": ("sample", np.array([row.sample], dtype=object)),
+        "image": ("sample", np.array([str(row.image)], dtype=object)),
+        "label": ("sample", np.array([row.label], dtype=np.int64)),
+        "seed": ("sample", np.array([row.seed], dtype=np.uint64)),
+        "radius": (
+            "radius",
+            np.array(spec.radii),
+            {"units": "L2 norm, [0, 1] scale" if spec.norm == "l2" else "1/255"},
+        ),
+    }
+
+
+def perturb(
+    name: str, samples: pd.DataFrame, pool: Pool, spec: Ball, path: Path, attributes: Mapping[str, str]
+) -> None:
+    """Measure the perturbations of a family on the samples of a shard and store what they are.
+
+    What an earlier store of the same attributes holds, a sample at a radius with as many draws, is taken over.
+
+    Writes a store of, for each sample, radius and draw: `norm`, the L2 norm of the effective perturbation
+    ``(x + v) - x``; `rms`, its root mean square; `outside`, the share of values of the image outside of [0, 1]; and for
+    a family whose features are kept `distance`, between the perturbed images, a pair of draws each, in the order of
+    `epsball.perturbations.ball.distances`. All in float64.
+
+    Args:
+        name: of the family.
+        samples: rows of the shard.
+        pool: where the images are.
+        spec: radii, draws, norm, noise, clipping.
+        path: of the store.
+        attributes: what makes it; with the same ones the numbers are the same.
+    """
+    earlier = store.Earlier(path, attributes)
+    if earlier.covers(samples, spec.radii, spec.draws):
+        _log.info("%s: the earlier one holds all that is asked for", path)
+        files.take(path)
+        return
+    label = f"perturb {path.stem}"
+    with store.StoreWriter(path, len(spec.radii)) as writer, Progress(label, len(samples), "samples") as progress:
+        for row, image in sample_images(samples, pool):
+            seed, cells = int(row.seed), []
+            for place, radius in enumerate(spec.radii):
+                known = earlier.draws(seed, radius) == spec.draws
+                cell = earlier.cell(seed, radius) if known else _measured(name, image, seed, radius, spec)
+                if "distance" in cell:
+                    distance = xr.DataArray(cell.pop("distance"), dims="pair", attrs={"units": _UNITS["norm"]})
+                    writer.put("distance", place, distance)
+                cells.append(cell)
+            variables = {
+                key: (("sample", "radius", "draw"), np.stack([cell[key] for cell in cells])[None], {"units": units})
+                for key, units in _UNITS.items()
+            }
+            writer.append(xr.Dataset(variables, coordinates(row, spec), {"family": name, **attributes}))
+            progress.advance(1)
+
+
+def _measured(name: str, image: Tensor, seed: int, radius: float, spec: Ball) -> dict[str, NDArray[np.float64]]:
+    """The variables of `perturb` over the draws of one sample at one radius."""
+    norm = torch.empty(spec.draws, dtype=torch.float64)
+    beyond = torch.empty(spec.draws, dtype=torch.int64)
+
+    def vectors(draws: range) -> Tensor:
+        """Effective perturbations; notes their norms and what is outside on the way, as making them is the cost."""
+        made = torch.empty(len(draws), image.numel(), dtype=torch.float64)
+        for start in range(draws.start, draws.stop, _DRAWS):
+            some = range(start, min(start + _DRAWS, draws.stop))
+            images = ball.perturbed_images(name, image, seed, radius, some, spec)
+            made[some.start - draws.start : some.stop - draws.start] = effective = ball.effective(image, images)
+            norm[some.start : some.stop] = torch.linalg.vector_norm(effective, dim=1)
+            for draw, seen in zip(some, images.numpy(), strict=True):
+                beyond[draw] = int(np.count_nonzero((seen < 0) | (seen > 1)))  # a sixth of PyTorch's time
+        return made
+
+    distance = {}
+    if family(name).KEEPS_FEATURES:
+        distance["distance"] = ball.distances(vectors, spec.draws).numpy()
+    else:
+        for start in range(0, spec.draws, _DRAWS):
+            vectors(range(spec.draws)[start : start + _DRAWS])
+    return {
+        "norm": norm.numpy(),
+        "rms": norm.numpy() / np.sqrt(image.numel()),
+        "outside": beyond.double().numpy() / image.numel(),
+        **distance,
+    }

@@ -1,0 +1,221 @@
+"""A probe on a model and an array, without Snakemake: the workflow's own stages, a sample at a time."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from epsball import probes
+from epsball.config import Ball, Compute, Config, Noise, Norm, load_config
+from epsball.data import Pool, arrays, images
+from epsball.data.images import Pictures
+from epsball.errors import EpsballError, nearest
+from epsball.networks import forward
+from epsball.networks.model import Network, probe_shape
+from epsball.perturbations import families
+from epsball.probes import Context
+from epsball.probes.normalisers import scales
+from epsball.stages.extract import activate
+from epsball.stages.measure import measure as measure_shard
+from epsball.stages.measure_white_box import measure_direct
+from epsball.stages.perturb import perturb
+from epsball.stages.select import identify
+from epsball.stages.survey import survey
+
+_NAME = "model"
+
+
+def measure(
+    model: nn.Module,
+    images: ArrayLike | Tensor,
+    labels: ArrayLike | Tensor,
+    probe: str = "isotropy",
+    *,
+    layer: str | None = None,
+    radii: Sequence[float] | None = None,
+    epsilon: float | None = None,
+    draws: int | None = None,
+    norm: Norm | None = None,
+    noise: Noise | None = None,
+    clip: bool | None = None,
+    seed: int | None = None,
+    batch: int | None = None,
+    floor_draws: int | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    mantel_permutations: int | None = None,
+    direct: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
+    """Measure a probe on images. Numbers are those that the workflow gives for the same images, model and settings.
+
+    Settings that are left out have the configuration's defaults, which are the paper's: radii 1 to 20 with 100 draws
+    each, about 2,000 passes an image. Fewer `radii` and `draws` are quicker.
+
+    Args:
+        model: from RGB batches, float32 (n, 3, height, width) in [0, 1], to logits (n, classes), its own normalisation
+            inside. A copy of it is used, in eval mode.
+        images: uint8 (n, height, width, 3), or floats (n, 3, height, width) in [0, 1]. A sample is to be an image that
+            the model classifies well: nothing is selected. They are also the pool that g and h of Eq. 9 are from.
+        labels: integers (n,), the right outputs of the model.
+        probe: any of `epsball.probes.PROBES`.
+        layer: name, by `named_modules()`, of the module whose output is the features; what enters the last Linear
+            module by default.
+        radii: beyond epsilon, rising; radius 0, a check, and epsilon are added.
+        epsilon: the small radius.
+        draws: perturbations for each image and radius.
+        norm: what the radius measures: l2 on the [0, 1] scale, or linf in 8-bit levels.
+        noise: what elements are drawn from: uniform, sphere or gaussian.
+        clip: whether perturbed images are clipped to [0, 1].
+        seed: of the study; an image's own seed is a hash of it and the pixels.
+        batch: images in a pass, which is filled up where there are fewer draws; another number can change float
+            rounding.
+        floor_draws: draws for each image and radius that are computed again in float64, for the noise floor.
+        threads: of the CPU; as many as PyTorch has by default. Another number can change float rounding.
+        device: auto, cpu, cuda or mps.
+        mantel_permutations: of the Mantel test.
+        direct: how far direct probes go, the configuration's keys of that name; in `layers` the model is "model".
+
+    Returns:
+        Column image, the place in `images`; then the probe's own: see ``measure`` in the module of `epsball.probes`
+        that has its name.
+
+    Raises:
+        EpsballError: what is given does not fit, in a sentence.
+    """
+    if probe not in probes.PROBES:
+        raise EpsballError(f"'{probe}' is no probe; {nearest(probe, probes.PROBES)}")
+    given = {
+        "radii": None if radii is None else [float(radius) for radius in radii],
+        "epsilon": epsilon,
+        "draws": draws,
+        "norm": norm,
+        "noise": noise,
+        "clip": clip,
+        "seed": seed,
+        "batch": batch,
+        "floor_draws": floor_draws,
+        "threads": torch.get_num_threads() if threads is None else threads,
+        "device": device,
+        "mantel_permutations": mantel_permutations,
+        "direct": direct,
+    }
+    config = _settings({key: value for key, value in given.items() if value is not None})
+    pictures = _pictures(images)
+    pool = Pool(arrays.names(len(pictures)), _labels(labels, len(pictures)), pictures.__getitem__)
+    network = _network(model, layer, pool)
+    samples = _samples(pool, config.seed)
+    with forward.configured(config.compute.threads):
+        table = _measured(probe, network, samples, pool, config)
+    place = {sample: number for number, sample in enumerate(samples["sample"])}
+    table.insert(0, "image", table["sample"].map(place))
+    return table
+
+
+def _settings(given: Mapping[str, Any]) -> Config:
+    """Settings as a configuration has them; its dataset and network stand for what is given."""
+    standing = {"datasets": {"images": {"kind": "arrays", "root": ""}}}
+    standing["networks"] = {_NAME: {"dataset": "images", "factory": "given:model"}}
+    try:
+        return load_config({**standing, **given})
+    except EpsballError as error:
+        raise EpsballError(str(error).replace("configuration: ", "")) from None
+
+
+def _pictures(given: ArrayLike | Tensor) -> Pictures:
+    """Images as a pool has them: uint8 where all of them are 8-bit levels, so that they have the seeds of those."""
+    array = _array(given)
+    if array.ndim == 4 and not len(array):
+        raise EpsballError("images are empty; give at least one")
+    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3:
+        return array
+    if array.dtype.kind != "f" or array.ndim != 4 or array.shape[1] != 3:
+        raise EpsballError(
+            f"images are {array.dtype} {array.shape}; expected uint8 (n, height, width, 3), or floats (n, 3, height, "
+            "width) in [0, 1], RGB"
+        )
+    bad = ~np.isfinite(array).all(axis=(1, 2, 3))
+    if bad.any():
+        raise EpsballError(f"image {bad.argmax()} has values that are not finite; leave it out or mend it")
+    if array.min() < 0 or array.max() > 1:
+        raise EpsballError(
+            f"images have values from {array.min():g} to {array.max():g}; expected [0, 1], the model's normalisation "
+            "being its first step"
+        )
+    floats = np.ascontiguousarray(np.moveaxis(array, 1, 3), np.float32)
+    levels = np.rint(floats * 255).astype(np.uint8)
+    return levels if np.array_equal(levels / np.float32(255), floats) else floats
+
+
+def _labels(given: ArrayLike | Tensor, count: int) -> NDArray[np.int64]:
+    array = _array(given)
+    if array.shape != (count,) or array.dtype.kind not in "iu":
+        raise EpsballError(f"labels are {array.dtype} {array.shape}; expected {count} integers, one an image")
+    return array.astype(np.int64)
+
+
+def _array(given: ArrayLike | Tensor) -> NDArray[Any]:
+    return given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+
+
+def _network(model: nn.Module, layer: str | None, pool: Pool) -> Network:
+    """The model with its features, where the images and labels fit it."""
+    if not isinstance(model, nn.Module):
+        raise EpsballError(f"model is of type {type(model).__name__}; expected a torch.nn.Module")
+    network = Network(copy.deepcopy(model).float().eval().requires_grad_(False), layer)
+    first = forward.inputs(pool.read(0))
+    try:
+        classes, _ = probe_shape(network.cpu(), first)
+    except EpsballError as error:
+        raise EpsballError(f"the model {error}") from None
+    low, high = int(pool.labels.min()), int(pool.labels.max())
+    if low < 0 or high >= classes:
+        raise EpsballError(
+            f"labels are from {low} to {high}, but the model has {classes} outputs; labels count from 0 in the order "
+            "of the outputs"
+        )
+    return network
+
+
+def _samples(pool: Pool, seed: int) -> pd.DataFrame:
+    """The sample table of all images, in one shard, in their order."""
+    digests = pd.Series([images.digest(pool.read(number)) for number in range(len(pool))])
+    if (again := digests.duplicated()).any():
+        later = int(again.to_numpy().argmax())
+        earlier = digests.tolist().index(digests[later])
+        raise EpsballError(f"images {earlier} and {later} are equal; give each once")
+    return identify(pd.DataFrame({"image": pool.names, "label": pool.labels, "digest": digests}), seed)
+
+
+def _measured(probe: str, network: Network, samples: pd.DataFrame, pool: Pool, config: Config) -> pd.DataFrame:
+    passes = forward.Forward(network, config.compute)
+    scale_g, scale_h = scales(survey(passes, pool, config.compute.batch, _NAME))
+    if probes.is_direct(probe):
+        probes.require(probe, network, _NAME, config.direct)
+        scale, ball = scale_g / scale_h, config.ball
+        return measure_direct(probe, network, _NAME, passes, samples, pool, ball, config.direct, scale)
+    context = Context(scale_g, scale_h, config.mantel_permutations)
+    ball = families.ball(config.ball, probes.family_of(probe))
+    rows = (samples.iloc[[place]] for place in range(len(samples)))
+    parts = [_stages(probe, passes, row, pool, ball, config.compute, context) for row in rows]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _stages(
+    probe: str, passes: forward.Forward, row: pd.DataFrame, pool: Pool, ball: Ball, compute: Compute, context: Context
+) -> pd.DataFrame:
+    """Perturb, activate and measure one sample; its stores, which the features of many could make large, go again."""
+    family = probes.family_of(probe)
+    with tempfile.TemporaryDirectory(prefix="epsball-") as folder:
+        drawn, passed = Path(folder, "perturbations.zarr.zip"), Path(folder, "activations.zarr.zip")
+        perturb(family, row, pool, ball, drawn, {})
+        activate(family, passes, row, pool, ball, compute, passed, {"network": _NAME})
+        return measure_shard(probe, row, passed, drawn, ball, context)

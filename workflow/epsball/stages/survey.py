@@ -1,0 +1,53 @@
+"""The survey: one pass of a network over a dataset's pool."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from epsball.data import Pool, images
+from epsball.networks import scores
+from epsball.networks.forward import Forward, inputs
+from epsball.runs.progress import Progress
+
+
+def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
+    """Predictions, scores and extremes over a pool.
+
+    Args:
+        forward: the network.
+        pool: labelled images.
+        batch: images in a pass.
+        name: for the progress.
+
+    Returns:
+        A row an image that can be used: image, label, prediction, score (softmax of the label's class), digest (of the
+        pixels), track, and the minimum and maximum of its input and of its features behind g and h of Eq. 9.
+
+    Raises:
+        EpsballError: a label is no output of the network.
+    """
+    rows = []
+    with Progress(f"survey {name}", len(pool), "images") as progress:
+        for numbers, pictures in pool.batches(batch):
+            passed = inputs(pictures)
+            logits, features = forward(passed)
+            labels = pool.labels[numbers]
+            summary = scores.summarise(logits.numpy(), labels)
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "image": [pool.names[number] for number in numbers],
+                        "label": labels,
+                        "prediction": summary.prediction,
+                        "score": scores.score(summary.logit, summary.lse),
+                        "digest": [images.digest(picture) for picture in pictures],
+                        "track": [pool.tracks[number] if pool.tracks else "" for number in numbers],
+                        "input_min": passed.amin(dim=(1, 2, 3)).double().numpy(),
+                        "input_max": passed.amax(dim=(1, 2, 3)).double().numpy(),
+                        "feature_min": features.amin(dim=1).double().numpy(),
+                        "feature_max": features.amax(dim=1).double().numpy(),
+                    }
+                )
+            )
+            progress.advance(len(numbers))
+    return pd.concat(rows, ignore_index=True)
