@@ -45,8 +45,8 @@ soak: $(READY) ## kill N=20 runs of a small study at random moments, local and i
 test-slurm: $(READY) ## its part on a SLURM, which is started for it (root, Debian), or why not
 	PYTHONPATH=tests $(BIN)/python -m support.slurm $(BIN)/pytest tests/workflow/test_slurm.py
 
-bench: $(READY) ## rate of the activate stage against bare passes and a plain script, cost against size: 15 minutes on two cores
-	$(BIN)/python benchmarks/activate.py
+bench: $(READY) ## rate of the extract stage against bare passes and a plain script, cost against size: 15 minutes on two cores
+	$(BIN)/python benchmarks/extract.py
 	$(BIN)/python benchmarks/scaling.py stages
 
 clean: ## remove environment, caches and results

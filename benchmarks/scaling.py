@@ -3,7 +3,7 @@
     python benchmarks/scaling.py [PART ...]
 
 With a sign network of random weights, each size in a process of its own, one on each core at a time: the stages of the
-run (both families and all stored probes), its controls, and its direct probes. Prints core seconds, less those of
+run (both families and all stored probes), its controls, and its white-box probes. Prints core seconds, less those of
 start-up, and the memory of the process, and writes table and figure into results/bench/.
 """
 
@@ -29,15 +29,15 @@ import pandas as pd
 import stub
 import torch
 from epsball import controls, probes
-from epsball.config import Ball, Compute, DatasetSpec, Direct, NetworkSpec
+from epsball.config import Ball, Compute, DatasetSpec, NetworkSpec, WhiteBox
 from epsball.data import Pool, open_pool
 from epsball.data.images import digest
 from epsball.networks import model
 from epsball.networks.forward import Forward, configure
-from epsball.stages.extract import activate
+from epsball.stages.extract import extract
 from epsball.stages.measure import measure
 from epsball.stages.measure_control import measure_control
-from epsball.stages.measure_white_box import measure_direct
+from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
 from matplotlib import pyplot as plt
 
@@ -61,15 +61,15 @@ class Study:
 
 
 def stages(study: Study) -> None:
-    """Perturb, activate and measure of both families."""
+    """Perturb, extract and measure of both families."""
     for family in ("uniform", "permuted"):
         drawn = study.folder / f"{family}.zarr.zip"
         perturb(family, study.samples, study.pool, study.ball, drawn, {})
         for number in range(study.networks):
             store = study.folder / f"{family}{number}.zarr.zip"
-            activate(family, study.forward, study.samples, study.pool, study.ball, study.compute, store, {})
+            extract(family, study.forward, study.samples, study.pool, study.ball, study.compute, store, {})
             for name in probes.PROBES:
-                if not probes.is_direct(name) and family == probes.family_of(name):
+                if not probes.is_white_box(name) and family == probes.family_of(name):
                     measure(name, study.samples, store, drawn, study.ball, CONTEXT)
 
 
@@ -87,15 +87,15 @@ def beside(study: Study) -> None:
 
 
 def direct(study: Study) -> None:
-    """Every direct probe, whose draws are those of the run."""
-    settings = Direct(draws=study.ball.draws)
-    for name in filter(probes.is_direct, probes.PROBES):
-        measure_direct(
+    """Every white-box probe, whose draws are those of the run."""
+    settings = WhiteBox(draws=study.ball.draws)
+    for name in filter(probes.is_white_box, probes.PROBES):
+        measure_white_box(
             name, study.network, "scaling", study.forward, study.samples, study.pool, study.ball, settings, 1.0
         )
 
 
-PARTS: dict[str, Callable[[Study], None]] = {"stages": stages, "controls": beside, "direct probes": direct}
+PARTS: dict[str, Callable[[Study], None]] = {"stages": stages, "controls": beside, "white-box probes": direct}
 
 
 def one(part: str, samples: int, draws: int, radii: int, networks_: int) -> dict[str, float]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import stub
 from epsball.config import load_config
-from epsball.stages.extract import exact_passes_per_sample, passes_per_sample
+from epsball.stages.extract import float64_passes_per_sample, passes_per_sample
 
 SAMPLES, PART = 300, 20
 WIDTHS = {"alexnet": 4096, "googlenet": 1024, "vgg16": 4096, "resnet50": 2048, "ciresan2012": 300, "aghdam2015": 300}
@@ -44,7 +44,7 @@ def six(folder: Path) -> None:
     print(f"\n{SAMPLES // PART} samples a dataset: {time.perf_counter() - start:.0f} s on two cores;", end=" ")
     print(f"the largest process has {children:.0f} MB\n")
     table = stub.by_rule(folder / "results" / "size")
-    grown = table.loc[["perturb", "activate", "measure"], ["core seconds", "GB"]] * [PART / 3600, PART]
+    grown = table.loc[["perturb", "extract", "measure"], ["core seconds", "GB"]] * [PART / 3600, PART]
     grown.columns = ["core hours at full size", "GB at full size"]
     print(table.join(grown).round(2).to_string(), flush=True)
     whole = configuration(folder, SAMPLES)
@@ -66,7 +66,7 @@ def one(folder: Path, rate: float, exact_rate: float) -> None:
     config = load_config(raw)
     families, cores = 2, 2
     seconds = SAMPLES // PART * families * passes_per_sample(config.ball, config.compute) / rate / cores
-    exact = SAMPLES // PART * families * exact_passes_per_sample(config.ball, config.compute) / exact_rate / cores
+    exact = SAMPLES // PART * families * float64_passes_per_sample(config.ball, config.compute) / exact_rate / cores
     print(f"\nwall time {wall:.0f} s; forward passes in float32 {seconds:.0f} s, in float64 {exact:.0f} s")
     print(f"wall time ÷ forward passes: {wall / (seconds + exact):.3f}; ÷ those in float32: {wall / seconds:.3f}")
 

@@ -96,7 +96,7 @@ def by_rule(run: Path) -> pd.DataFrame:
     )
     named = {"jobs": ("s", "size"), "core seconds": ("cpu_time", "sum"), "MB": ("max_rss", "max")}
     table = jobs.groupby("rule").agg(**named)
-    folders = {"activate": "activations", "perturb": "perturbations", "measure": "metrics", "network": "networks"}
+    folders = {"extract": "activations", "perturb": "perturbations", "measure": "metrics", "build_network": "networks"}
     table["GB"] = [_size(run / folders.get(str(rule), str(rule))) / 1e9 for rule in table.index]
     return table
 

@@ -5,7 +5,7 @@ thingsvision pins other versions of PyTorch and NumPy than epsball's, so it need
     python3 -m venv other && other/bin/pip install thingsvision
     other/bin/python benchmarks/thingsvision_rate.py
 
-To be set against the product of the columns "uniform ÷ bare" and "bare" of benchmarks/activate.py on the same machine.
+To be set against the product of the columns "uniform ÷ bare" and "bare" of benchmarks/extract.py on the same machine.
 It prints a row a network; weights are random, all cores are used, as by default.
 """
 

@@ -29,8 +29,8 @@ def main(configuration: Path) -> None:
     samples = ", ".join(f"{len(results.samples(name))} {name}" for name in config.datasets)
     lines = [
         f"Samples: {samples}. T = {config.ball.draws} draws, of which probes that ask the network itself look at "
-        f"{config.direct.draws}. Brackets are 95% intervals over samples; in sentences stand the least and the most of "
-        "the networks."
+        f"{config.white_box.draws}. Brackets are 95% intervals over samples; in sentences stand the least and the most "
+        "of the networks."
     ]
     for chapter in CHAPTERS:
         if chapter.figure in names(config):

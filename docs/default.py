@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from epsball.analysis.claims import ALL_NETWORKS, ENOUGH_SAMPLES
+from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES
 from epsball.analysis.results import COMPARED, read_claims
 from marked import put, table
 
@@ -21,7 +21,7 @@ def main() -> None:
     shutil.copy(RUN / "figures" / "fig1_isotropy.png", DOCS)
     claims = read_claims(RUN / "claims.tsv")
     own = (claims["control"] == "") & (claims["network"] != ALL_NETWORKS)
-    judged = claims[own & (claims["bound"] != COMPARED) & (claims["samples"] >= ENOUGH_SAMPLES)]
+    judged = claims[own & (claims["bound"] != COMPARED) & (claims["samples"] >= MIN_SAMPLES)]
     networks = list(judged["network"].unique())
     rows = []
     for statement, alike in judged.groupby("statement", sort=False):

@@ -19,7 +19,7 @@ from epsball.commands.cli import main
 from epsball.config import schema
 from epsball.controls import CONTROLS
 from epsball.perturbations.families import FAMILIES
-from epsball.probes import PAPERS, PROBES, family_of, is_direct
+from epsball.probes import PAPERS, PROBES, family_of, is_white_box
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "workflow" / "epsball"
@@ -46,8 +46,8 @@ def keys() -> str:
         "The same keys with more words and examples: [configuration](../reference/configuration.md).\n",
         "## The run and how it is computed\n",
         _keys(whole["properties"], whole["required"]),
-        "## `direct`\n",
-        _keys(whole["properties"]["direct"]["properties"]),
+        "## `white_box`\n",
+        _keys(whole["properties"]["white_box"]["properties"]),
         "## A network\n",
         _keys(defined["network"]["properties"], defined["network"]["required"]),
         "## `training` of a network\n",
@@ -95,7 +95,7 @@ def probes() -> str:
         "(`<network>~<control>`). What a probe measures, and its table's columns, as its module says it.\n",
     ]
     for name, module in PROBES.items():
-        kind = "asks the network itself" if is_direct(name) else f"reads the family `{family_of(name)}`"
+        kind = "asks the network itself" if is_white_box(name) else f"reads the family `{family_of(name)}`"
         place = "in every run" if name in PAPERS else "a further probe"
         functions = _functions(module)
         shown = [f"{module}.measure"] if "measure" in functions else []
@@ -194,7 +194,7 @@ def _rule(block: str) -> tuple[str, str, str] | None:
     does = _summary(ROOT / "workflow" / "scripts" / script[1]) if script else f"As `{block.split()[2]}`, of a control."
     writes = re.findall(r"f\"\{RUN\}/(.*?)\"", output[1])
     said = next(filter(None, name.groups()))
-    named = "control_<control>" if said == "control_rule" else said
+    named = "measure_control_<control>" if said == "control_rule" else said
     return f"`{named}`", does, ", ".join(f"`{_plain(place)}`" for place in writes) or "what its file lists"
 
 

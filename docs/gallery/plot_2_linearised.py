@@ -34,9 +34,9 @@ forward = Forward(network, compute)
 pictures = torch.stack([torch.from_numpy(pool.read(number).copy()).float() / 255 for number in range(len(pool))])
 logits = torch.cat([forward(part)[0] for part in torch.split(pictures.permute(0, 3, 1, 2), 6)])
 summary = scores.summarise(logits.numpy(), pool.labels)
-surest = int(np.argmax(scores.score(summary.logit, summary.lse)))
+surest = int(np.argmax(scores.score(summary.logit, summary.logsumexp)))
 image, label = pictures[surest], int(pool.labels[surest])
-print(f"{pool.names[surest]}: score {scores.score(summary.logit, summary.lse)[surest]:.3f}")
+print(f"{pool.names[surest]}: score {scores.score(summary.logit, summary.logsumexp)[surest]:.3f}")
 
 # %%
 # Six draws a radius are few; a run takes a hundred. Both functions see the same perturbations, bit for bit.
@@ -44,7 +44,7 @@ print(f"{pool.names[surest]}: score {scores.score(summary.logit, summary.lse)[su
 RADII = (0.1, 1.0, 3.0, 10.0)
 spec = Ball(radii=(0.0, *RADII), epsilon=0.1, draws=6)
 expansion = Forward(linearised.make(copy.deepcopy(network), image, seed=0), compute)
-expansion.centre(image.permute(2, 0, 1), label)
+expansion.refit_at(image.permute(2, 0, 1), label)
 
 
 def ranges(passes: Forward) -> list[float]:
@@ -53,7 +53,7 @@ def ranges(passes: Forward) -> list[float]:
     for radius in RADII:
         images = perturbed_images("uniform", image, seed=2017, radius=radius, draws=range(6), spec=spec)
         of = scores.summarise(passes(images)[0].numpy(), np.full(6, label))
-        found.append(float(np.ptp(scores.shortfall(of.logit, of.lse))))
+        found.append(float(np.ptp(scores.shortfall(of.logit, of.logsumexp))))
     return found
 
 

@@ -4,7 +4,7 @@ Permuting noise changes nothing that frequency could tell
 
 The paper's argument for asymmetry is that a permutation moves the energy of a perturbation to other frequencies,
 which filters answer to. The spectrum of independent noise is flat before and after. Of noise that is constant over
-patches of 8 × 8 pixels, it is not: that is what the families ``coarse`` and ``permuted_coarse`` are for.
+patches of 8 × 8 pixels, it is not: that is what the families ``coarse`` and ``permuted_low_frequency`` are for.
 """
 
 import matplotlib.pyplot as plt
@@ -35,7 +35,7 @@ def spectrum(name: str, draws: int) -> tuple[np.ndarray, np.ndarray]:
 
 with style.paper():
     figure, axes = plt.subplots(1, 2, figsize=(style.WIDTH, 2.9), sharey=True)
-    pairs = (("uniform", "permuted"), ("coarse", "permuted_coarse"))
+    pairs = (("uniform", "permuted"), ("low_frequency", "permuted_low_frequency"))
     for ax, (drawn, shuffled), title in zip(axes, pairs, ("independent elements", "8 × 8 patches"), strict=True):
         ax.semilogy(*spectrum(drawn, 40), label="draws")
         ax.semilogy(*spectrum(shuffled, 40), "--", label="permutations of one draw")

@@ -36,15 +36,15 @@ labels = np.full(20, int(forward(image.permute(2, 0, 1)[None])[0].argmax()))
 ranges, floors = [], []
 for radius in RADII:
     images = perturbed_images("uniform", image, seed=2017, radius=radius, draws=range(20), spec=spec)
-    found, exact = (scores.summarise(passes(images)[0].numpy(), labels) for passes in (forward, forward.exact))
-    shortfall = scores.shortfall(found.logit, found.lse)
+    found, exact = (scores.summarise(passes(images)[0].numpy(), labels) for passes in (forward, forward.float64))
+    shortfall = scores.shortfall(found.logit, found.logsumexp)
     ranges.append(np.ptp(shortfall))
-    floors.append(np.ptp(shortfall - scores.shortfall(exact.logit, exact.lse)))
+    floors.append(np.ptp(shortfall - scores.shortfall(exact.logit, exact.logsumexp)))
 
 with style.paper():
     figure, ax = plt.subplots(figsize=(style.WIDTH * 0.7, 3))
     ax.loglog(RADII, ranges, "o-", label="range of the score")
-    ax.loglog(RADII, floors, "x:", label="floor")
+    ax.loglog(RADII, floors, "x:", label="noise_floor")
     ax.fill_between(RADII, np.array(floors) * 10, min(floors), color=style.FLOOR, label="ten floors: no evidence")
     ax.set(xlabel="radius (L2, [0, 1] scale)", ylabel="range")
     ax.legend(frameon=False)

@@ -16,12 +16,12 @@ from epsball.config import Config, TrainingSpec
 from epsball.probes import PAPERS, PROBES
 from epsball.reporting import figures
 from epsball.reporting.chapters import CHAPTERS
-from epsball.reporting.summary_text import between
+from epsball.reporting.summary_text import format_range
 from epsball.runs.files import write_table
 from scipy import stats
 from support.written_run import MINIMAL_RUN, write_run
 
-FURTHER: Config = replace(MINIMAL_RUN, further_probes=tuple(name for name in PROBES if name not in PAPERS))
+FURTHER: Config = replace(MINIMAL_RUN, extra_probes=tuple(name for name in PROBES if name not in PAPERS))
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_reliability_of_halves() -> None:
 def test_boundaries_of_a_sample(run: Results) -> None:
     found = adversarial_correlates.boundary(run, "net")
     assert (found["random"] / found["worst"]).to_numpy() == pytest.approx(40)
-    assert (found["flat"] == 20).all()
+    assert (found["hyperplane_ratio"] == 20).all()
     rows = judge(FURTHER, run.folder).set_index("claim")
     row = rows.loc["boundary against a flat one"]
     assert [row["estimate"], row["ci_low"], row["ci_high"]] == pytest.approx([1, 1, 1])
@@ -83,8 +83,8 @@ def test_beyond_the_reach_of_a_search_nothing_is_known(run: Results) -> None:
     """No boundary is met in random directions, and a flat one would not be either."""
     path = run.folder / "metrics" / "net" / "boundary.parquet"
     table = pd.read_parquet(path)
-    table.loc[table["kind"] == "random", ["distance", "reach"]] = [np.inf, 8.0]
-    table["reach"] = 8.0  # a flat boundary would be met at 10 to 30
+    table.loc[table["kind"] == "random", ["distance", "search_limit"]] = [np.inf, 8.0]
+    table["search_limit"] = 8.0  # a flat boundary would be met at 10 to 30
     write_table(path, table)
     row = judge(FURTHER, run.folder).set_index("claim").loc["boundary against a flat one"]
     assert [row["estimate"], row["verdict"]] == [0, "no difference shown"]
@@ -112,8 +112,8 @@ def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(ru
         for column in {"distance"} & set(table) if path.stem == "boundary" else {"gradient_margin"} & set(table):
             table[column] = table[column] * (4 if column == "distance" else 0.25)
         write_table(run.folder / "metrics" / "robust" / path.name, table)
-    assert adversarial_correlates.standard(config, "robust") == "net"
-    assert adversarial_correlates.standard(config, "net") is None
+    assert adversarial_correlates.find_plain_twin(config, "robust") == "net"
+    assert adversarial_correlates.find_plain_twin(config, "net") is None
     judged = judge(config, run.folder)
     changed = judged[judged["claim"].str.startswith("adversarial training")].set_index("claim")["estimate"]
     assert set(judged.loc[judged["claim"].str.startswith("adversarial training"), "network"]) == {"robust"}
@@ -122,13 +122,13 @@ def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(ru
     assert changed["adversarial training: margin"] == 0
     [row] = judged[judged["claim"] == "explains adversarial examples across networks: margin"].to_dict("records")
     assert row["network"] == "all networks"
-    both = pd.concat([adversarial_correlates.explaining(Results(config, run.folder), name) for name in config.networks])
+    both = pd.concat([adversarial_correlates.correlates(Results(config, run.folder), name) for name in config.networks])
     assert row["estimate"] == pytest.approx(stats.spearmanr(both["margin"], both["distance"]).statistic)
 
 
 @pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.needs) > 1])
 def test_a_comparison_of_several_probes_needs_them_all(run: Results, claim: Claim) -> None:
-    fewer = replace(FURTHER, further_probes=tuple(name for name in FURTHER.further_probes if name != claim.needs[0]))
+    fewer = replace(FURTHER, extra_probes=tuple(name for name in FURTHER.extra_probes if name != claim.needs[0]))
     assert claim.name not in set(judge(fewer, run.folder)["claim"])
 
 
@@ -157,11 +157,11 @@ def test_chapters_say_what_the_tables_hold(run: Results) -> None:
 
 
 def test_a_sentence_has_the_least_and_the_most_of_networks() -> None:
-    assert between({"a": 0.5, "b": (0.25, 0.1, 0.3), "c": np.nan}) == "0.25 to 0.5"
-    assert between({"a": 0.5, "b": 0.5001}) == "0.5"
-    assert between({"a": 1.0, "b": 2.0}, "%") == "1 to 2%"
-    assert between({"a": "12 of 12", "b": np.nan}, "%") == "not measured"
-    assert between({"a": 1.0, "b": np.inf}) == "1 to ∞"
+    assert format_range({"a": 0.5, "b": (0.25, 0.1, 0.3), "c": np.nan}) == "0.25 to 0.5"
+    assert format_range({"a": 0.5, "b": 0.5001}) == "0.5"
+    assert format_range({"a": 1.0, "b": 2.0}, "%") == "1 to 2%"
+    assert format_range({"a": "12 of 12", "b": np.nan}, "%") == "not measured"
+    assert format_range({"a": 1.0, "b": np.inf}) == "1 to ∞"
 
 
 def test_a_chapter_has_what_adversarial_training_changes(run: Results) -> None:

@@ -68,8 +68,8 @@ def test_verdicts(interval: Estimate, above: str, below: str) -> None:
     claim = replace(CLAIMS[0], bound=0.5)
     assert claim.verdict(interval, 20, 29) == above
     assert replace(claim, above=False).verdict(interval, 20, 29) == below
-    assert claim.verdict(interval, 19, 29) == "illustration, no verdict"
-    assert replace(claim, draws=30).verdict(interval, 20, 29) == "illustration, no verdict"
+    assert claim.verdict(interval, 19, 29) == "too few samples"
+    assert replace(claim, draws=30).verdict(interval, 20, 29) == "too few samples"
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_ranges_at_the_floor_are_not_anisotropy(tmp_path: Path) -> None:
 
 def test_few_samples_and_missing_radii_give_no_verdict(tmp_path: Path) -> None:
     write_run(tmp_path, samples=19, growth=10.0, floor=1e-6)
-    assert set(judge(MINIMAL_RUN, tmp_path)["verdict"]) == {"illustration, no verdict"}
+    assert set(judge(MINIMAL_RUN, tmp_path)["verdict"]) == {"too few samples"}
     config = replace(MINIMAL_RUN, ball=replace(MINIMAL_RUN.ball, radii=(0.0, 0.1, 1.0)))
     write_run(tmp_path, samples=25, growth=10.0, floor=1e-6, radii=(0.0, 0.1, 1.0))
     table = judge(config, tmp_path)

@@ -26,7 +26,7 @@ from support.toys import ROOT
 from support.written_run import MINIMAL_RUN, write_run
 
 RAW: dict[str, Any] = yaml.safe_load((ROOT / "config" / "sensitivity.yaml").read_text())
-VERDICTS = ("holds", "does not hold", "undecided", "illustration, no verdict", "not measured in this run")
+VERDICTS = ("holds", "does not hold", "undecided", "too few samples", "not measured in this run")
 
 
 def parts(config: Config) -> dict[str, object]:
@@ -108,7 +108,7 @@ def two(tmp_path: Path) -> dict[str, Path]:
     runs = {"base": tmp_path / "x-base", "clip-on": tmp_path / "x-clip-on"}
     for folder, growth in zip(runs.values(), (20.0, 1.0), strict=True):
         write_run(folder, samples=30, growth=growth, floor=1e-6)
-        write_table(folder / "claims.tsv", judge(replace(MINIMAL_RUN, further_probes=("alpha",)), folder))
+        write_table(folder / "claims.tsv", judge(replace(MINIMAL_RUN, extra_probes=("alpha",)), folder))
     return runs
 
 

@@ -23,7 +23,7 @@ from epsball.networks.model import Network
 from epsball.perturbations import families
 from epsball.probes import Context
 from epsball.runs import files, provenance_records, store
-from epsball.stages.extract import activate
+from epsball.stages.extract import extract
 from epsball.stages.measure import gather, measure
 from epsball.stages.perturb import perturb
 from epsball.stages.select import select, shard_rows, shards
@@ -70,14 +70,12 @@ def write(folder: Path, **changes: Any) -> Path:
             perturb(family, rows, pool, ball, path, {})
             for name, forward in forwards.items():
                 kept = run / "activations" / name / family / f"{shard}.zarr.zip"
-                activate(
-                    family, forward, rows, pool, ball, config.compute, kept, {"network": name, "shard": str(shard)}
-                )
-                for probe in filter(lambda probe: probes.family_of(probe) == family, probes.chosen(config)):
+                extract(family, forward, rows, pool, ball, config.compute, kept, {"network": name, "shard": str(shard)})
+                for probe in filter(lambda probe: probes.family_of(probe) == family, probes.chosen_probes(config)):
                     part = measure(probe, rows, kept, path, ball, Context(1.0, 1.0, 99))
                     files.write_table(run / "metrics" / name / probe / f"{shard}.parquet", part)
     for name in NETWORKS:
-        for probe in probes.chosen(config):
+        for probe in probes.chosen_probes(config):
             parts = [run / "metrics" / name / probe / f"{shard}.parquet" for shard in shards(samples)]
             files.write_table(run / "metrics" / name / f"{probe}.parquet", gather(parts, samples))
     return run
@@ -123,7 +121,7 @@ def test_stores_of_all_shards_are_one_in_the_order_of_the_samples(run: Run, fold
     held = run.activations("one")
     samples = run.samples("squares")["sample"].tolist()
     assert held["sample"].values.tolist() == samples
-    assert dict(held.sizes) == {"sample": 5, "radius": 4, "draw": 6, "unit": 3, "floor_draw": 4}
+    assert dict(held.sizes) == {"sample": 5, "radius": 4, "draw": 6, "unit": 3, "float64_draw": 4}
     assert (held.attrs["network"], held.attrs["family"]) == ("one", "uniform")
     assert "part" not in held.attrs, "what shards do not have in common"
     expected = xr.concat(parts, "sample").sel(sample=samples)
@@ -191,10 +189,13 @@ def test_controls_are_reached_by_their_name(folder: Path, tmp_path: Path) -> Non
     ("ask", "sentence"),
     [
         (lambda run: run.metrics("isotrpy"), "'isotrpy' is no probe of run 'small'; did you mean 'isotropy'?"),
-        (lambda run: run.metrics("depth"), "has not measured 'depth'; add it to further_probes"),
+        (lambda run: run.metrics("depth"), "has not measured 'depth'; add it to extra_probes"),
         (lambda run: run.metrics("isotropy", "on"), "'on' is no network of run 'small'; did you mean 'one'?"),
         (lambda run: run.samples("signs"), "'signs' is no dataset of run 'small'; known: squares."),
-        (lambda run: run.activations("one", "mixed"), "'mixed' is no family of run 'small'; known: permuted, uniform."),
+        (
+            lambda run: run.activations("one", "mixed_radius"),
+            "'mixed_radius' is no family of run 'small'; known: permuted, uniform.",
+        ),
         (lambda run: run.claims, "claims.tsv' is not there; the command that started the run goes on"),
         (lambda run: run.card("one"), "card.json' is not there; the command that started the run goes on"),
     ],

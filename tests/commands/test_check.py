@@ -42,28 +42,28 @@ def raw(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_a_probe_that_does_not_exist(raw: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(EpsballError, match="further_probes has 'alfa', no such probe; did you mean 'alpha'"):
-        check(load_config({**raw, "further_probes": ["alfa"]}), tmp_path)
+    with pytest.raises(EpsballError, match="extra_probes has 'alfa', no such probe; did you mean 'alpha'"):
+        check(load_config({**raw, "extra_probes": ["alfa"]}), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"further_probes": ["frequency"]}, "networks.net: has no convolution to measure frequency by; remove"),
+        ({"extra_probes": ["frequency"]}, "networks.net: has no convolution to measure frequency by; remove"),
         (
-            {"further_probes": ["depth"], "direct": {"layers": {"net": ["2"]}}},
-            r"direct.layers.net: layer '2' does not exist in the network; known: 0, 1\.",
+            {"extra_probes": ["depth"], "white_box": {"layers": {"net": ["2"]}}},
+            r"white_box.layers.net: layer '2' does not exist in the network; known: 0, 1\.",
         ),
     ],
 )
-def test_what_a_direct_probe_needs(raw: dict[str, Any], tmp_path: Path, settings: Any, sentence: str) -> None:
+def test_what_a_white_box_probe_needs(raw: dict[str, Any], tmp_path: Path, settings: Any, sentence: str) -> None:
     with pytest.raises(EpsballError, match=sentence):
         check(load_config({**raw, **settings}), tmp_path)
 
 
 def test_layers_of_a_network_that_is_not_there(raw: dict[str, Any]) -> None:
-    with pytest.raises(EpsballError, match=r"direct.layers has 'nets', no network .*; did you mean 'net'\?"):
-        load_config({**raw, "direct": {"layers": {"nets": ["2"]}}})
+    with pytest.raises(EpsballError, match=r"white_box.layers has 'nets', no network .*; did you mean 'net'\?"):
+        load_config({**raw, "white_box": {"layers": {"nets": ["2"]}}})
 
 
 def test_a_study_that_fits(raw: dict[str, Any], tmp_path: Path) -> None:

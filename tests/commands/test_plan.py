@@ -57,9 +57,9 @@ class Counting(nn.Module):
 def test_the_stages_make_as_many_passes_as_planned(stages: Stages, tmp_path: Path, paper: Config) -> None:
     Counting.counts.clear()
     compute = replace(COMPUTE, batch=4)  # divides the draws: no pass is filled up
-    paper = replace(paper, further_probes=("alpha_mixed",))
+    paper = replace(paper, extra_probes=("alpha_mixed_radius",))
     for name in probes.families(paper):
-        stages.activate(Counting(), name, tmp_path / f"{name}.zarr.zip", families.ball(BALL, name), compute)
+        stages.extract(Counting(), name, tmp_path / f"{name}.zarr.zip", families.ball(BALL, name), compute)
     datasets = {"gtsrb": replace(paper.datasets["gtsrb"], samples=len(stages.samples), limit=1)}
     config = replace(paper, ball=BALL, compute=compute, datasets=datasets)
     found = plan.cost(config, replace(paper.networks["ciresan2012"], training=None))

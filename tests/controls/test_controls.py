@@ -57,7 +57,7 @@ def test_a_linear_network_is_its_own_linearisation(stages: Stages, probe: str) -
     tables = measured(stages, Linear(matrix), "linearised", layer="features")
     own = stages.run(Linear(matrix), probe, layer="features")
     assert list(own) == list(tables[probe])
-    numbers = [name for name in own.columns if name not in {"sample", "p_value"} and "floor" not in name]
+    numbers = [name for name in own.columns if name not in {"sample", "p_value"} and "noise_floor" not in name]
     np.testing.assert_allclose(tables[probe][numbers], own[numbers], rtol=1e-3, atol=1e-5)
     assert (tables[probe]["sample"] == own["sample"]).all()
 
@@ -78,13 +78,13 @@ def test_linearised_is_the_first_order_expansion_of_a_square() -> None:
     made = control("linearised").make(network(square, "layer"), image(), 0)
     passes = forward.Forward(made, COMPUTE)
     x, v = image(), image(1) - 0.5
-    passes.centre(x, 0)
+    passes.refit_at(x, 0)
     logits, features = passes((x + v)[None])
     # In float64: float32 products round otherwise on another processor, by as much as is allowed below.
     at, along = ((tensor.flatten().double() @ square.a.double()).item() for tensor in (x, v))
     assert logits[0].tolist() == pytest.approx([at**2 + 2 * at * along, at + along, -at - along], rel=1e-4)
     assert torch.equal(features, logits)
-    exact, _ = passes.exact((x + v)[None])
+    exact, _ = passes.float64((x + v)[None])
     assert exact.dtype == torch.float64
     assert exact[0, 0].item() == pytest.approx(at**2 + 2 * at * along, rel=1e-6)
 
@@ -93,10 +93,10 @@ def test_rbf_has_the_score_and_the_slope_of_the_network() -> None:
     net, x = network(conv_net()), image(3)
     passes = forward.Forward(control("rbf").make(net, x, 0), COMPUTE)
     label = 1
-    passes.centre(x, label)
+    passes.refit_at(x, label)
 
     def score(of: Tensor) -> float:
-        return float(passes.exact(of[None])[0].softmax(dim=1)[0, label])
+        return float(passes.float64(of[None])[0].softmax(dim=1)[0, label])
 
     at = x.double().requires_grad_()
     right = network(conv_net()).double()(at[None])[0].softmax(dim=1)[0, label]
@@ -124,14 +124,14 @@ def test_a_random_projection_keeps_lengths_on_average_and_distances_at_mixed_nor
     tables = measured(stages, module, "random-projection")
     ratios = tables["lipschitz"].query("radius > 0")["ratio_raw"]
     assert ratios.pow(2).mean() == pytest.approx(1, abs=0.1)
-    assert (tables["topology_mixed"].query("radius > 0")["rho"] > 0.9).all()
+    assert (tables["topology_mixed_radius"].query("radius > 0")["rho"] > 0.9).all()
     # At one norm the same projection looks as if it changed topology.
-    assert tables["topology"]["rho"].max() < tables["topology_mixed"]["rho"].min()
+    assert tables["topology"]["rho"].max() < tables["topology_mixed_radius"]["rho"].min()
 
 
 def test_identity_keeps_everything(stages: Stages) -> None:
     tables = measured(stages, conv_net(), "identity")
-    for name in ("topology", "topology_mixed"):
+    for name in ("topology", "topology_mixed_radius"):
         assert tables[name].query("radius > 0")["rho"].to_numpy() == pytest.approx(1, abs=1e-6)
     assert tables["lipschitz"].query("radius > 0")["ratio_raw"].to_numpy() == pytest.approx(1, abs=1e-5)
 
@@ -153,14 +153,14 @@ def test_random_weights_are_of_the_seed_and_keep_the_scale() -> None:
 @pytest.mark.parametrize("name", ["linearised", "rbf"])
 def test_a_control_forgets_the_sample_before(name: str) -> None:
     once, again = (forward.Forward(control(name).make(network(conv_net()), image(), 0), COMPUTE) for _ in range(2))
-    again.centre(image(5), 2)
-    again.exact(image(6)[None])
-    copied = again._exact
+    again.refit_at(image(5), 2)
+    again.float64(image(6)[None])
+    copied = again._float64
     for passes in (once, again):
-        passes.centre(image(7), 1)
-    assert torch.equal(once.exact(image(8)[None])[0], again.exact(image(8)[None])[0])
+        passes.refit_at(image(7), 1)
+    assert torch.equal(once.float64(image(8)[None])[0], again.float64(image(8)[None])[0])
     assert torch.equal(once(image(8)[None])[0], again(image(8)[None])[0])
-    assert again._exact is copied, "a copy for each sample would pile up"
+    assert again._float64 is copied, "a copy for each sample would pile up"
 
 
 @pytest.mark.slow

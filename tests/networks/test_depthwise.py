@@ -80,7 +80,7 @@ def test_those_in_float32_are_left_alone(taken: list[int]) -> None:
 def test_the_passes_of_the_noise_floor_take_them_over(taken: list[int]) -> None:
     network = model.open_network(NetworkSpec("lite", "photographs", "efficientnet-lite:0"))
     images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    found, features = Forward(network, Compute(device="cpu")).exact(images)
+    found, features = Forward(network, Compute(device="cpu")).float64(images)
     assert len(taken) == 16
     with torch.inference_mode():
         logits, expected = network.double()(images.double())

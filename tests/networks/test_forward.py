@@ -33,8 +33,8 @@ class Small(nn.Module):
 
 
 def test_smaller_passes_go_on_and_are_recorded(stages: Stages) -> None:
-    whole = stages.activate(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE).load()
-    parts = stages.activate(Small(2), "uniform", stages.folder / "b.zarr.zip", BALL, COMPUTE).load()
+    whole = stages.extract(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE).load()
+    parts = stages.extract(Small(2), "uniform", stages.folder / "b.zarr.zip", BALL, COMPUTE).load()
     assert whole.attrs["images_in_a_pass"] == "5"
     assert parts.attrs["images_in_a_pass"] == "2"
     np.testing.assert_allclose(whole["logit"], parts["logit"], rtol=1e-5)
@@ -71,7 +71,7 @@ def test_a_network_that_cannot_do_float64() -> None:
     with pytest.raises(
         EpsballError, match="forward pass in float64, for the noise floor, fails: RuntimeError: expected"
     ):
-        forward.exact(images)
+        forward.float64(images)
 
 
 @pytest.mark.filterwarnings("error")
@@ -137,7 +137,7 @@ class Bright(nn.Module):
         super().__init__()
         self.register_buffer("brightness", torch.zeros(1, 1))
 
-    def centre(self, image: Tensor, label: int) -> None:
+    def refit_at(self, image: Tensor, label: int) -> None:
         self.brightness.fill_(image.mean())
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -148,7 +148,7 @@ class Bright(nn.Module):
 def test_a_control_is_never_compiled() -> None:
     forward = Forward(Bright(), replace(COMPUTE, compile=True))
     for brightness in (0.25, 0.75):
-        forward.centre(torch.full((3, 6, 6), brightness), 0)
+        forward.refit_at(torch.full((3, 6, 6), brightness), 0)
         assert forward(torch.zeros(2, 3, 6, 6))[0].tolist() == [[2 * brightness]] * 2
 
 
@@ -166,7 +166,7 @@ def test_logits_that_are_not_finite_end_the_job_and_leave_no_store(stages: Stage
     assert isinstance(last, nn.Linear)
     last.bias.data[1] = value
     with pytest.raises(EpsballError, match="logits are not finite; check its weights and normalisation"):
-        stages.activate(module, "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE)
+        stages.extract(module, "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE)
     assert not list(stages.folder.glob("*zarr*"))
 
 

@@ -104,8 +104,8 @@ def test_distances_are_scipys() -> None:
 def test_permuted_draws_are_permutations_of_one(norm: Norm) -> None:
     arguments = {"seed": 3, "radius": 2.0, "shape": (10, 10, 3), "spec": replace(BALL, norm=norm), "device": "cpu"}
     drawn = family("permuted").perturbations(draws=range(5), **arguments)  # type: ignore[arg-type]
-    ordered = drawn.sort(dim=1).values
-    assert (ordered == ordered[0]).all()
+    argsorted = drawn.sort(dim=1).values
+    assert (argsorted == argsorted[0]).all()
     assert not torch.equal(drawn[0], drawn[1])
     later = family("permuted").perturbations(draws=range(3, 5), **arguments)  # type: ignore[arg-type]
     assert torch.equal(later, drawn[3:])
@@ -121,10 +121,10 @@ def test_uniform_draws_are_fresh_for_each_radius() -> None:
 DRAWN = {
     ("uniform", "l2"): "c4cc22bc43b52de14f4160118959e6573e5245ef759509125a74a067d5c19916",
     ("permuted", "l2"): "0886901ba577b57724a02b6f132975675ef2c4780cf1c477d763329e111b2fd2",
-    ("mixed", "l2"): "d2779b692e7493b6bd4d5d1c67dc948cb69c5f4153b14678ee50972083703918",
+    ("mixed_radius", "l2"): "d2779b692e7493b6bd4d5d1c67dc948cb69c5f4153b14678ee50972083703918",
     ("uniform", "linf"): "3404df01410d94f91efdb70b8e847f1cc1a0562cf7c0e23b84b8e8927e720db1",
     ("permuted", "linf"): "5849a4e5f88d28472d66b4d16f3f0fefbaf2d4065c60a6554b472b8a3afff739",
-    ("mixed", "linf"): "58f1440d76ffccb4df67a48f5856f4543a8d63770d25d0faaf5cde1e4a9e5186",
+    ("mixed_radius", "linf"): "58f1440d76ffccb4df67a48f5856f4543a8d63770d25d0faaf5cde1e4a9e5186",
 }
 
 

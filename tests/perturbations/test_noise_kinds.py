@@ -74,7 +74,7 @@ def test_norms_of_the_sphere_are_the_radius(name: str, norm: Norm) -> None:
     for radius in (0.1, 20.0):
         drawn = vectors(name, "sphere", radius=radius, norm=norm)
         found = np.linalg.norm(drawn, axis=1) if norm == "l2" else 255 * np.abs(drawn).max(axis=1)
-        if name == "mixed":
+        if name == "mixed_radius":
             assert (found <= radius * (1 + 1e-6)).all()
             assert np.ptp(found) > radius / 2
         else:
@@ -104,7 +104,7 @@ def test_gaussian_noise_has_one_factor(name: str) -> None:
         for seed in range(400)
     ]
     squares = torch.cat(samples).double().square().sum(dim=1).numpy() / 2.5**2
-    expected = 1 / 3 if name == "mixed" else 1  # norms that are evenly distributed
+    expected = 1 / 3 if name == "mixed_radius" else 1  # norms that are evenly distributed
     assert abs(squares.mean() - expected) < 4 * squares.std() / np.sqrt(len(squares))
     assert squares.std() > 0.05
 

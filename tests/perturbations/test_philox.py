@@ -29,7 +29,7 @@ def test_published_answers(counter: tuple[int, ...], key: tuple[int, int], expec
 @pytest.mark.parametrize("elements", [1, 3, 4, 17, 100])
 def test_words_are_the_naive_ones(elements: int) -> None:
     seed = 2**63 + 12345678901
-    words = philox.words(seed, PERMUTED_BASE, 0.1, range(2, 4), elements)
+    words = philox.random_bits(seed, PERMUTED_BASE, 0.1, range(2, 4), elements)
     expected = [[naive_word(seed, PERMUTED_BASE, 0.1, draw, e) for e in range(elements)] for draw in (2, 3)]
     assert (words.long() + 2**31).tolist() == expected
 
@@ -54,12 +54,12 @@ def test_tensors_and_compiled_loops_give_the_same_bits() -> None:
     out = torch.empty(3, 5000, dtype=torch.int32)
     bits = struct.unpack("<I", struct.pack("<f", 2.0))[0]
     philox.fill(out, range(4, 7), bits, UNIFORM, (77, 2**31 + 5))
-    assert torch.equal(out, philox.words(77 + (2**31 + 5) * 2**32, UNIFORM, 2.0, range(4, 7), 5000))
+    assert torch.equal(out, philox.random_bits(77 + (2**31 + 5) * 2**32, UNIFORM, 2.0, range(4, 7), 5000))
     few = torch.tensor([[5, -(2**31), 5, 2**31 - 1, 0, -1, 5, 2**11, 2**22]], dtype=torch.int32)  # and equal ones
     for keys in (out, few, few[:, :1], few[:, :2]):
         members = torch.empty(keys.shape, dtype=torch.int64)
-        cpu_kernels.order(keys.contiguous().numpy(), members.numpy())
-        assert torch.equal(members, philox.ordered(keys))
+        cpu_kernels.argsort_keys(keys.contiguous().numpy(), members.numpy())
+        assert torch.equal(members, philox.argsorted(keys))
         assert torch.equal(members, keys.sort(dim=1, stable=True).indices)
     integers = torch.cat([philox.uniform(7, UNIFORM, 2.0, range(3), 5000), torch.full((1, 5000), 1 - 2**24).int()])
     expected = [sum(value**2 >> 24 for value in row) for row in integers.tolist()]
@@ -68,13 +68,13 @@ def test_tensors_and_compiled_loops_give_the_same_bits() -> None:
 
 
 def test_seeds_streams_radii_and_draws_differ() -> None:
-    reference = philox.words(1, UNIFORM, 1.0, range(1), 64)
+    reference = philox.random_bits(1, UNIFORM, 1.0, range(1), 64)
     others = [
-        philox.words(2, UNIFORM, 1.0, range(1), 64),
-        philox.words(1 + 2**32, UNIFORM, 1.0, range(1), 64),
-        philox.words(1, PERMUTATION, 1.0, range(1), 64),
-        philox.words(1, UNIFORM, 2.0, range(1), 64),
-        philox.words(1, UNIFORM, 1.0, range(1, 2), 64),
+        philox.random_bits(2, UNIFORM, 1.0, range(1), 64),
+        philox.random_bits(1 + 2**32, UNIFORM, 1.0, range(1), 64),
+        philox.random_bits(1, PERMUTATION, 1.0, range(1), 64),
+        philox.random_bits(1, UNIFORM, 2.0, range(1), 64),
+        philox.random_bits(1, UNIFORM, 1.0, range(1, 2), 64),
     ]
     for other in others:
         assert (reference == other).sum() <= 1
@@ -156,7 +156,7 @@ def test_where_there_is_no_kernel_the_log_says_so(caplog: pytest.LogCaptureFixtu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_gives_the_same_bits() -> None:
     assert philox.kernels() is not None
-    for make in (philox.uniform, philox.words):
+    for make in (philox.uniform, philox.random_bits):
         here = make(7, UNIFORM, 2.0, range(3), 10_000)
         assert torch.equal(here, make(7, UNIFORM, 2.0, range(3), 10_000, "cuda").cpu())
     there = philox.permutations(7, PERMUTATION, 2.0, range(3), 10_000, "cuda").cpu()

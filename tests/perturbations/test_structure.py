@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 SHAPE = (19, 13, 3)  # patches of 8, 8 and 3 rows, of 8 and 5 columns
 SEED = 2**63 + 29
-PERMUTED = ["permuted_pixels", "permuted_channels", "permuted_patches", "permuted_coarse"]
-ALL = [*PERMUTED, "coarse"]
+PERMUTED = ["permuted_pixels", "permuted_channels", "permuted_patches", "permuted_low_frequency"]
+ALL = [*PERMUTED, "low_frequency"]
 
 
 def vectors(name: str, draws: range = range(10), norm: Norm = "l2", radius: float = 2.5) -> NDArray[np.float32]:
@@ -41,7 +41,7 @@ def vectors(name: str, draws: range = range(10), norm: Norm = "l2", radius: floa
 def base_of(name: str) -> NDArray[np.float32]:
     """What a family permutes, by plain loops over rows and columns where it is coarse."""
     stream = family(name).STREAMS[0]
-    if name == "permuted_coarse":
+    if name == "permuted_low_frequency":
         integers = torch.empty(SHAPE, dtype=torch.int32)
         for row, column, channel in np.ndindex(SHAPE):
             patch = (row // 8 * 2 + column // 8) * 3 + channel  # two patches are side by side
@@ -110,7 +110,7 @@ def test_draws_do_not_depend_on_company(name: str) -> None:
 
 
 def test_coarse_draws_are_constant_over_patches_and_fresh() -> None:
-    drawn = vectors("coarse")
+    drawn = vectors("low_frequency")
     values = drawn[:, ::8, ::8]  # of the upper left corners
     assert (drawn == values.repeat(8, axis=1).repeat(8, axis=2)[:, :19, :13]).all()
     assert values.shape == (10, 3, 2, 3)
@@ -139,7 +139,7 @@ def test_grouped_permutations_are_the_naive_ones() -> None:
 def test_tensors_and_compiled_loops_deal_the_same() -> None:
     groups = torch.from_numpy(np.random.default_rng(1).choice([0, 2, 3, 7], 200))  # some groups have no member
     members = philox.permutations(SEED, 7, 3.0, range(3), 200)
-    dealt = philox.dealt(members, groups, groups.sort(stable=True).indices)
+    dealt = philox.scattered_to_groups(members, groups, groups.sort(stable=True).indices)
     assert torch.equal(dealt, philox.grouped_permutations(SEED, 7, 3.0, range(3), groups))
 
 
@@ -229,7 +229,7 @@ def pool(tmp_path: Path, request: pytest.FixtureRequest) -> Pool:
     return arrays.load(tmp_path / "pool.npz")
 
 
-PROBES = ("symmetry", "symmetry_pixels", "symmetry_channels", "symmetry_patches", "isotropy", "isotropy_coarse")
+PROBES = ("symmetry", "symmetry_pixels", "symmetry_channels", "symmetry_patches", "isotropy", "isotropy_low_frequency")
 
 
 def beyond(table: pd.DataFrame) -> pd.DataFrame:
@@ -251,7 +251,7 @@ LINEAR = [
     (mean, 1, {"symmetry", "symmetry_pixels", "symmetry_channels", "symmetry_patches"}),
     (channel_means, 3, {"symmetry_pixels", "symmetry_channels", "symmetry_patches"}),
     (patch_means, 12, {"symmetry_patches"}),
-    (details, 768, {"isotropy_coarse"}),
+    (details, 768, {"isotropy_low_frequency"}),
 ]
 
 
@@ -281,12 +281,12 @@ def test_a_permutation_takes_the_low_frequencies_away(stages: Stages) -> None:
     module, ball = Through(contrasts, 12), Ball(radii=(0.0, 0.1), epsilon=0.1, draws=100)
     coarse, permuted = (
         stages.run(module, name, ball, layer="layer").query("radius > 0")["margin_sd"].to_numpy()
-        for name in ("isotropy_coarse", "symmetry_coarse")
+        for name in ("isotropy_low_frequency", "symmetry_low_frequency")
     )
     # The mean of a patch is one number, or that of 64, drawn from those of the base: they vary about the base's mean.
     shares = []
     for seed in stages.samples["seed"]:
-        base = family("permuted_coarse").perturbations(
+        base = family("permuted_low_frequency").perturbations(
             seed=int(seed), radius=0.1, draws=range(1), shape=(16, 16, 3), spec=BALL, device="cpu"
         )
         shares.append(float(base.std(correction=0) / base.square().mean().sqrt()))

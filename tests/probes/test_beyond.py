@@ -34,14 +34,14 @@ def vectors(
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_mixed_norms_are_evenly_distributed(norm: Norm) -> None:
-    drawn = vectors("mixed", range(2000), (10, 10, 3), norm)
+    drawn = vectors("mixed_radius", range(2000), (10, 10, 3), norm)
     norms = drawn.double().norm(dim=1) / 10 if norm == "l2" else drawn.abs().amax(dim=1) * 25.5
     assert kstest(norms.numpy(), "uniform").pvalue > 0.01
     assert norms.max() <= 1 + 1e-6
-    assert torch.equal(vectors("mixed", range(7, 9), (10, 10, 3), norm), drawn[7:9])
+    assert torch.equal(vectors("mixed_radius", range(7, 9), (10, 10, 3), norm), drawn[7:9])
 
 
-@pytest.mark.parametrize("name", ["alpha", "alpha_mixed"])
+@pytest.mark.parametrize("name", ["alpha", "alpha_mixed_radius"])
 def test_alpha_of_a_scaled_isometry_is_a_multiple_of_the_identity(stages: Stages, name: str) -> None:
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(UNITS, UNITS)))[0]
     table = stages.run(Linear(2.5 * rotation), name, layer="features")
@@ -56,7 +56,7 @@ def test_alpha_of_a_constant_network_is_not_defined(stages: Stages) -> None:
 
 
 def test_topology_at_mixed_norms_is_kept_by_an_isometry(stages: Stages) -> None:
-    table = stages.run(Linear(np.eye(UNITS)), "topology_mixed", layer="features")
+    table = stages.run(Linear(np.eye(UNITS)), "topology_mixed_radius", layer="features")
     assert table.loc[table["radius"] > 0, "rho"].to_numpy() == pytest.approx(1, abs=1e-6)
 
 
@@ -80,7 +80,7 @@ def test_two_draws_that_are_one_point_have_an_alpha() -> None:
 def test_a_random_projection_shows_that_one_radius_hides_what_mixed_ones_show() -> None:
     projection = torch.randn(6912, 300, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found = {}
-    for name in ("uniform", "mixed"):
+    for name in ("uniform", "mixed_radius"):
         points = vectors(name).double()
         before, after = (squareform(pdist(some.numpy())) for some in (points, points @ projection))
         order = np.random.default_rng(1).permutation(100)
@@ -92,20 +92,20 @@ def test_a_random_projection_shows_that_one_radius_hides_what_mixed_ones_show() 
     rho, own, shuffled = found["uniform"]
     assert rho < 0.3
     assert own == pytest.approx(shuffled, abs=0.05)
-    rho, own, shuffled = found["mixed"]
+    rho, own, shuffled = found["mixed_radius"]
     assert rho > 0.98
     assert own < 0.5 < shuffled
 
 
 def test_further_probes_bring_their_figure() -> None:
-    beyond = replace(MINIMAL_RUN, further_probes=("topology_mixed", "alpha", "alpha_mixed"))
-    assert probes.families(beyond) == ["mixed", "permuted", "uniform"]
+    beyond = replace(MINIMAL_RUN, extra_probes=("topology_mixed_radius", "alpha", "alpha_mixed_radius"))
+    assert probes.families(beyond) == ["mixed_radius", "permuted", "uniform"]
     assert set(figures.names(beyond)) - set(figures.names(MINIMAL_RUN)) == {"beyond_geometry"}
 
 
 def test_comparisons_on_tables_with_known_answers(tmp_path: Path) -> None:
     write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
-    beyond = replace(MINIMAL_RUN, further_probes=("topology_mixed", "alpha", "alpha_mixed"))
+    beyond = replace(MINIMAL_RUN, extra_probes=("topology_mixed_radius", "alpha", "alpha_mixed_radius"))
     table = judge(beyond, tmp_path).set_index("claim")
     assert table.loc["topology, mixed against one radius", "estimate"] == pytest.approx(0.75)
     assert table.loc["Eq. 7 at one radius", "estimate"] == pytest.approx(0.5)

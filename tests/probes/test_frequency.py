@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from epsball.errors import EpsballError
-from epsball.probes import direct_probe
+from epsball.probes import white_box_probe
 from support.toys import BALL, conv_net, subject
 from torch import Tensor, nn
 
@@ -30,13 +30,13 @@ def network(**options: object) -> nn.Module:
 
 @pytest.mark.parametrize("options", [{}, {"groups": 3}, {"dilation": 1, "bias": False}])
 def test_on_a_torus_parseval_is_exact(options: dict[str, object]) -> None:
-    table = direct_probe("frequency").measure(subject(network(**options), image()))
-    assert set(table["family"]) == {"permuted", "coarse", "permuted_coarse"}
+    table = white_box_probe("frequency").measure(subject(network(**options), image()))
+    assert set(table["family"]) == {"permuted", "low_frequency", "permuted_low_frequency"}
     assert table["parseval"].to_numpy() == pytest.approx(table["measured"].to_numpy(), rel=1e-4)
 
 
 def test_independent_elements_have_a_flat_spectrum_and_low_frequencies_have_not() -> None:
-    table = direct_probe("frequency").measure(subject(network(), image(), ball=replace(BALL, draws=40), draws=40))
+    table = white_box_probe("frequency").measure(subject(network(), image(), ball=replace(BALL, draws=40), draws=40))
     flat = table[table["family"] == "permuted"]
     assert (flat["measured"] / flat["white"]).to_numpy() == pytest.approx(1, abs=0.1)
     # Responses to two permutations have nothing in common, and yet the same energy.
@@ -44,17 +44,17 @@ def test_independent_elements_have_a_flat_spectrum_and_low_frequencies_have_not(
     assert (flat["spread"] < 0.2).all()
     gain = {name: (rows["measured"] / rows["white"]).to_numpy() for name, rows in table.groupby("family")}
     # No permutation changes the mean of all elements, which the first filter passes.
-    assert gain["coarse"][0] > 10 > 4 > gain["permuted_coarse"][0]
-    assert gain["coarse"][1] < 0.5 < gain["permuted_coarse"][1]
+    assert gain["low_frequency"][0] > 10 > 4 > gain["permuted_low_frequency"][0]
+    assert gain["low_frequency"][1] < 0.5 < gain["permuted_low_frequency"][1]
 
 
 def test_a_network_without_a_convolution_is_told() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 4), nn.Linear(4, 3))
     with pytest.raises(EpsballError, match=r"networks.net: has no convolution .*'frequency'"):
-        direct_probe("frequency").measure(subject(module, image()))
+        white_box_probe("frequency").measure(subject(module, image()))
 
 
 def test_the_rest_of_the_network_is_not_passed() -> None:
     module = conv_net()
     module.append(nn.Module())  # cannot be called
-    assert len(direct_probe("frequency").measure(subject(module, image(), layer="5"))) == 3 * 5
+    assert len(white_box_probe("frequency").measure(subject(module, image(), layer="5"))) == 3 * 5

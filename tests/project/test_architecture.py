@@ -14,7 +14,7 @@ from epsball.controls import CONTROLS, control
 from epsball.data import KINDS
 from epsball.networks.sources import SOURCES
 from epsball.perturbations.families import FAMILIES, family
-from epsball.probes import PROBES, direct_probe, family_of, is_direct, probe
+from epsball.probes import PROBES, family_of, is_white_box, probe, white_box_probe
 from epsball.reporting.figures import FIGURES, OTHERS, TRAINING_FIGURES, figure, reads
 from support.toys import ROOT
 
@@ -38,10 +38,10 @@ def test_scripts_are_thin(path: Path) -> None:
 
 def test_registries_are_whole() -> None:
     assert {family(name).__name__ for name in FAMILIES} == set(FAMILIES.values())  # type: ignore[attr-defined]
-    stored = [name for name in PROBES if not is_direct(name)]
+    stored = [name for name in PROBES if not is_white_box(name)]
     assert {name: probe(name).FAMILY for name in stored} == {name: family_of(name) for name in stored}
     assert {family_of(name) for name in stored} <= set(FAMILIES)
-    assert all(callable(direct_probe(name).passes) for name in PROBES if is_direct(name))
+    assert all(callable(white_box_probe(name).passes) for name in PROBES if is_white_box(name))
     assert all(set(control(name).PROBES) <= set(PROBES) for name in CONTROLS)
     drawn = [*FIGURES, *TRAINING_FIGURES]
     assert all(reads(entry) == figure(entry).READS for entry in drawn)

@@ -1,4 +1,4 @@
-"""The benchmark of the activate stage, but for what it measures."""
+"""The benchmark of the extract stage, but for what it measures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_the_stage_is_measured_in_the_form_in_which_bare_passes_are_fastest(
     monkeypatch: pytest.MonkeyPatch, compiled: float
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import activate
+    import extract
 
     asked: list[list[Any]] = []
 
@@ -26,7 +26,7 @@ def test_the_stage_is_measured_in_the_form_in_which_bare_passes_are_fastest(
             return dict.fromkeys(map(str, arguments[2]), np.float64(compiled if arguments[3] else 20.0))
         return defaultdict(lambda: np.float64(20.0))
 
-    monkeypatch.setattr(activate, "apart", apart)
-    row = activate.row("ciresan2012")
+    monkeypatch.setattr(extract, "apart", apart)
+    row = extract.row("ciresan2012")
     assert row["bare"] == max(compiled, 20.0)
     assert [call[4] for call in asked if call[0] == "stage"] == [compiled > 20]

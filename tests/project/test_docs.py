@@ -108,8 +108,8 @@ def test_the_probe_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     (name,) = re.findall(r'"(\w+)": "epsball\.probes\.\1"', registered)
     monkeypatch.setitem(probes.PROBES, name, name)
     needed = {"datasets": {"d": {"kind": "signs"}}, "networks": {"n": {"dataset": "d", "factory": "sign:ciresan2012"}}}
-    assert asked == f"further_probes: [{name}]\n"
-    assert name in probes.chosen(load_config({**needed, "further_probes": [name]}))
+    assert asked == f"extra_probes: [{name}]\n"
+    assert name in probes.chosen_probes(load_config({**needed, "extra_probes": [name]}))
 
     # Features that are the image itself move as independent noise does.
     image_itself = nn.Sequential(nn.Flatten(), nn.Linear(108, 3))

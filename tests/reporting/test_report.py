@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from epsball import data
-from epsball.analysis.claims import FLOORS
+from epsball.analysis.claims import NOISE_FLOOR_FACTOR
 from epsball.analysis.results import Results
 from epsball.commands import compare
 from epsball.config import Config
@@ -352,7 +352,7 @@ def test_charts_show_the_tables(run: tuple[Config, Path]) -> None:
     table = table[table["radius"] > 0]
     traces = {trace["name"]: trace for trace in found["data"] if trace["meta"] == "one"}
     points = {name: len(trace["text"]) for name, trace in traces.items() if "text" in trace}
-    noise, wrong = table["range"] <= FLOORS * table["floor"], table["misclassified"] > 0
+    noise, wrong = table["range"] <= NOISE_FLOOR_FACTOR * table["noise_floor"], table["misclassified"] > 0
     assert points == {
         "all draws right": (~noise & ~wrong).sum(),
         "at least one misclassified": (~noise & wrong).sum(),
@@ -372,7 +372,7 @@ def test_charts_of_many_samples_stay_small() -> None:
         def metrics(self, network: str, probe: str) -> pd.DataFrame:
             generator = np.random.default_rng(0)
             rows = tables["n0"]["isotropy"]
-            drawn = {name: 10 ** generator.uniform(-9, 0, len(rows)) for name in ("range", "floor")}
+            drawn = {name: 10 ** generator.uniform(-9, 0, len(rows)) for name in ("range", "noise_floor")}
             return rows.assign(**drawn)
 
     packed = template.packed(chart("isotropy", Synthetic(config, Path())))

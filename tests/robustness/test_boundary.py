@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from epsball.config import Direct
+from epsball.config import WhiteBox
 from epsball.probes import boundary as probe
-from epsball.probes import direct_probe, is_direct
-from epsball.probes.white_box_input import Subject
+from epsball.probes import is_white_box, white_box_probe
+from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import boundary
 from epsball.robustness.attacks import ATTACKS, Target
 from support import toys
@@ -113,13 +113,13 @@ def flat(classes: int, distance: float) -> tuple[Flat, np.ndarray, float]:
 
 def subject(
     module: nn.Module, image: Tensor | None = None, label: int = 0, clip: bool = False, directions: int = RANDOM
-) -> Subject:
+) -> WhiteBoxInput:
     pixels = (picture() if image is None else image).permute(2, 0, 1)
     layer = "layer" if hasattr(module, "layer") else None
     return toys.subject(module, pixels, label=label, layer=layer, ball=replace(BALL, clip=clip), directions=directions)
 
 
-def target(of: Subject) -> Target:
+def target(of: WhiteBoxInput) -> Target:
     reach = boundary.reach(ELEMENTS)
     return Target(lambda images: of.network(images)[0], of.pixels, of.label, of.ball.clip, reach)
 
@@ -131,10 +131,10 @@ def distances(table: pd.DataFrame) -> pd.Series:
     return rows.first()
 
 
-def test_it_is_a_direct_probe() -> None:
-    assert is_direct("boundary")
-    assert direct_probe("boundary").passes(Direct(directions=20), BALL) > direct_probe("boundary").passes(
-        Direct(directions=10), BALL
+def test_it_is_a_white_box_probe() -> None:
+    assert is_white_box("boundary")
+    assert white_box_probe("boundary").passes(WhiteBox(directions=20), BALL) > white_box_probe("boundary").passes(
+        WhiteBox(directions=10), BALL
     )
 
 
@@ -364,6 +364,6 @@ def test_twice_gives_the_same() -> None:
         tables.append(probe.measure(subject(module, label=label)))
     pd.testing.assert_frame_equal(tables[0], tables[1])
     assert list(tables[0]) == [
-        "kind", "direction", "radius", "score", "margin", "misclassified", "distance", "censored", "prediction", "flat",
-        "reach", "clean_margin",
+        "kind", "direction", "radius", "score", "margin", "misclassified", "distance", "censored", "prediction",
+        "hyperplane_ratio", "search_limit", "clean_margin",
     ]  # fmt: skip

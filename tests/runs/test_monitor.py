@@ -21,7 +21,7 @@ from epsball.reporting import end_of_run
 from epsball.runs import monitor
 from epsball.runs.job import job
 from epsball.runs.monitor import Monitor
-from epsball.runs.progress import Progress, standing
+from epsball.runs.progress import Progress, read_standing
 from support.study import TINY, Study
 
 
@@ -33,14 +33,14 @@ class Run:
         self.terminal, self.chatter = io.StringIO(), io.StringIO()
         self.logger.addHandler(logging.StreamHandler(self.chatter))
         self.folder, self.path = folder, folder / "logs" / "progress.log"
-        self.plan: tuple[dict[str, int], bool] = ({"activate": 2}, True)
+        self.plan: tuple[dict[str, int], bool] = ({"extract": 2}, True)
         self.monitor = Monitor(lambda: self.plan, self.path, self.terminal)
         self.monitor.listen(self.logger)
 
     def say(self, event: str, **known: Any) -> None:
         self.logger.info(event, extra={"event": event, **known})
 
-    def start(self, number: int, stage: str = "activate") -> Path:
+    def start(self, number: int, stage: str = "extract") -> Path:
         log = self.folder / f"{number}.log"
         self.say("job_started", jobs=[number])
         self.say("job_info", jobid=number, rule_name=stage, wildcards={"shard": str(number)}, log=[str(log)])
@@ -61,12 +61,12 @@ def test_stages_are_counted_also_those_that_a_checkpoint_adds(run: Run) -> None:
     for number in (1, 2):
         run.start(number)
         run.say("job_finished", job_id=number)
-    run.plan = ({"activate": 2, "measure": 1}, False)
+    run.plan = ({"extract": 2, "measure": 1}, False)
     run.start(3, "measure")
     run.say("job_finished", job_id=3)
     assert run.monitor.end() == []
     assert run.lines() == [
-        "activate 2/2; 2 of 2 jobs so far, more to come",
+        "extract 2/2; 2 of 2 jobs so far, more to come",
         "measure 1/1; 3 of 3 jobs",
         "3 of 3 jobs",
     ]
@@ -78,22 +78,22 @@ def test_what_jobs_say_in_their_logs_is_added_up(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = run.folder / "2.log"
-    old.write_text("12:00:00  activate two: 9 of 9 images, 1/s, done\n")
+    old.write_text("12:00:00  extract two: 9 of 9 images, 1/s, done\n")
     os.utime(old, (0, 0))  # of an earlier run
     run.start(1)
     run.start(2)
     run.start(3)
-    with caplog.at_level(logging.INFO, "epsball"), Progress("activate one", 400, "images") as progress:
+    with caplog.at_level(logging.INFO, "epsball"), Progress("extract one", 400, "images") as progress:
         monkeypatch.setattr("epsball.runs.progress._SECONDS_BETWEEN_LINES", 0.0)
         progress.advance(100)
         for number in (1, 3):
             (run.folder / f"{number}.log").write_text(f"12:00:00  {caplog.messages[-1]}\n")
-    found = standing(run.folder / "1.log")
+    found = read_standing(run.folder / "1.log")
     assert found is not None
     assert (found.done, found.total, found.unit) == (100, 400, "images")
     run.monitor.end()
     assert run.lines() == [
-        f"activate 0/2 (200 of 800 images, {2 * found.rate}/s); 0 of 2 jobs so far, more to come",
+        f"extract 0/2 (200 of 800 images, {2 * found.rate}/s); 0 of 2 jobs so far, more to come",
     ]
 
 
@@ -101,7 +101,7 @@ def test_what_is_left_is_said_once_there_is_a_basis(run: Run, monkeypatch: pytes
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     run.monitor._start = clock[0]
-    run.plan = ({"activate": 3, "measure": 6}, False)
+    run.plan = ({"extract": 3, "measure": 6}, False)
     for number in (1, 2, 3):  # one after the other, 10 s each
         run.start(number)
         clock[0] += 10
@@ -119,7 +119,7 @@ def test_what_is_left_is_said_once_there_is_a_basis(run: Run, monkeypatch: pytes
     # 20 s of the job at work and 2 of 30 s, at a mean of (3 × 10 + 3 × 30 + 10) / 70 side by side.
     assert run.lines()[-1] == f"measure 3/6; 6 of 9 jobs, about {monitor.clock(80 / (130 / 70))} left"
     assert run.lines()[0] == "2 of 9 jobs"
-    run.plan = ({"activate": 3, "measure": 6, "gather": 2, "figure": 4}, False)
+    run.plan = ({"extract": 3, "measure": 6, "gather": 2, "figure": 4}, False)
     run.say("job_finished", job_id=7)  # 3 × 30 s and 10 s: 25 s each
     clock[0] += 10
     run.start(8, "gather")
@@ -138,9 +138,9 @@ def test_a_failed_job_that_is_tried_again_has_not_failed(run: Run) -> None:
     run.start(2)
     run.say("job_finished", job_id=2)
     failed = run.monitor.end()
-    assert [(job.stage, job.wildcards) for job in failed] == [("activate", {"shard": "1"})]
+    assert [(job.stage, job.wildcards) for job in failed] == [("extract", {"shard": "1"})]
     assert end_of_run.failures(failed).splitlines() == [
-        "activate (shard 1): weights 'w.pt' do not exist; expected a file",
+        "extract (shard 1): weights 'w.pt' do not exist; expected a file",
         "The run has failed. What is finished is kept, and the same command goes on from it.",
     ]
 
@@ -152,13 +152,13 @@ def test_a_failed_job_that_is_tried_again_has_not_failed(run: Run) -> None:
             "12:00  an error that epsball did not expect\nTraceback (most recent call last):\n  a\nKeyError: 3\n",
             "KeyError: 3 ",
         ),
-        ("12:00  activate one: 3 of 9 images, 1/s, 0:06 left\n", "may have been killed for its memory or its time"),
+        ("12:00  extract one: 3 of 9 images, 1/s, 0:06 left\n", "may have been killed for its memory or its time"),
     ],
 )
 def test_other_ends_of_a_job(tmp_path: Path, text: str, sentence: str) -> None:
     log = tmp_path / "a.log"
     log.write_text(text)
-    said = end_of_run.failures([monitor.Job("activate", {}, log, 0.0)])
+    said = end_of_run.failures([monitor.Job("extract", {}, log, 0.0)])
     assert sentence in said
     assert str(log) in said
     assert end_of_run.failures([]).startswith("The run was stopped. ")
@@ -208,7 +208,7 @@ def test_continuous_integration(monkeypatch: pytest.MonkeyPatch, value: str | No
 
 def test_a_terminal_of_100_columns_holds_the_verdicts_of_many_networks() -> None:
     networks = [f"network-number-{number}" for number in range(8)]
-    words = ["holds", "does not hold", "undecided", "illustration, no verdict"]
+    words = ["holds", "does not hold", "undecided", "too few samples"]
     rows = [
         {"claim": claim.name, "network": network, "dataset": "signs", "control": control, "bound": bound, "samples": 40}
         | {"verdict": words[(row + column) % 4]}
@@ -218,7 +218,7 @@ def test_a_terminal_of_100_columns_holds_the_verdicts_of_many_networks() -> None
     ]
     text = end_of_run.verdicts(pd.DataFrame(rows), {"signs": 50})
     assert max(map(len, text.splitlines())) <= 100
-    assert "✓ holds, ✗ does not hold, ? undecided, ○ illustration, no verdict" in text
+    assert "✓ holds, ✗ does not hold, ? undecided, ○ too few samples" in text
     assert text.endswith("Samples: signs 40 of 50 asked for")
     for network in networks:
         (heading,) = (line for line in text.splitlines() if network in line)
@@ -242,7 +242,7 @@ def test_a_real_run_its_failure_and_its_quiet_end(tmp_path: Path, monkeypatch: p
     (tmp_path / "broken").touch()
     done = study.snakemake(TINY, target)
     assert done.returncode != 0
-    failed = re.findall(r"^activate \(network one, family (?:uniform|permuted), shard 0\): (.*)$", done.stderr, re.M)
+    failed = re.findall(r"^extract \(network one, family (?:uniform|permuted), shard 0\): (.*)$", done.stderr, re.M)
     assert set(failed) == {"the network's forward pass fails: ValueError: no such luck"}
     assert "The run has failed. What is finished is kept, and the same command goes on from it." in done.stderr
     lines = log.read_text().splitlines()
@@ -257,11 +257,11 @@ def test_a_real_run_its_failure_and_its_quiet_end(tmp_path: Path, monkeypatch: p
     assert more[: len(lines)] == lines
     assert not any(line[11:] in done.stderr for line in more)
     told = "\n".join(more)
-    for stage in ("network", "survey", "select", "activate", "perturb", "measure", "gather", "claims"):
+    for stage in ("build_network", "survey", "select", "extract", "perturb", "measure", "gather", "claims"):
         assert re.search(rf"\b{stage} (\d+)/\1\b", told), stage
     done_jobs, total = re.findall(r"(\d+) of (\d+) jobs$", told)[-1]
     assert done_jobs == total
-    assert "The paper's claims: ○ illustration, no verdict, – not measured in this run" in done.stdout
+    assert "The paper's claims: ○ too few samples, – not measured in this run" in done.stdout
     assert "Samples: squares 2" in done.stdout
     assert f"Claims: {target}" in done.stdout
     assert re.search(r"^Time: \d+:\d\d$", done.stdout, re.M)

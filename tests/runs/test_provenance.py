@@ -35,19 +35,19 @@ def edit(library: Path, module: str, old: str, new: str) -> None:
 
 
 def test_comments_and_docstrings_do_not_count(library: Path) -> None:
-    before = digest(library, "activate.py")
+    before = digest(library, "extract.py")
     edit(library, "perturbations/philox.py", '"""Counter-based', '"""Counter-dependent')
     edit(library, "perturbations/philox.py", "_NUMBER_BITS = 31", "_NUMBER_BITS =  31")
-    assert digest(library, "activate.py") == before
+    assert digest(library, "extract.py") == before
 
 
 def test_code_counts_through_imports(library: Path) -> None:
-    activate, figure = (
-        digest(library, "activate.py"),
+    extract, figure = (
+        digest(library, "extract.py"),
         digest(library, "figure.py", "epsball.reporting.figures.fig5_functions"),
     )
     edit(library, "perturbations/cpu_kernels.py", "ROUNDS = 10", "ROUNDS = 7")
-    assert digest(library, "activate.py", "epsball.perturbations.families.uniform") != activate
+    assert digest(library, "extract.py", "epsball.perturbations.families.uniform") != extract
     assert digest(library, "figure.py", "epsball.reporting.figures.fig5_functions") == figure
 
 
@@ -58,35 +58,35 @@ def test_what_is_imported_for_its_types_alone_does_not_count(library: Path) -> N
 
 
 def test_only_what_a_stage_loads_counts(library: Path) -> None:
-    uniform = digest(library, "activate.py", "epsball.perturbations.families.uniform")
-    permuted = digest(library, "activate.py", "epsball.perturbations.families.permuted")
+    uniform = digest(library, "extract.py", "epsball.perturbations.families.uniform")
+    permuted = digest(library, "extract.py", "epsball.perturbations.families.permuted")
     edit(library, "perturbations/families/permuted.py", "range(1)", "range(2)")
-    assert digest(library, "activate.py", "epsball.perturbations.families.uniform") == uniform
-    assert digest(library, "activate.py", "epsball.perturbations.families.permuted") != permuted
+    assert digest(library, "extract.py", "epsball.perturbations.families.uniform") == uniform
+    assert digest(library, "extract.py", "epsball.perturbations.families.permuted") != permuted
 
 
 def test_a_new_entry_of_a_registry_redoes_nothing(library: Path) -> None:
-    before = digest(library, "activate.py", "epsball.perturbations.families.uniform")
+    before = digest(library, "extract.py", "epsball.perturbations.families.uniform")
     edit(
         library,
         "perturbations/families/__init__.py",
         "FAMILIES = {",
         'FAMILIES = {"other": "epsball.perturbations.families.other",',
     )
-    assert digest(library, "activate.py", "epsball.perturbations.families.uniform") == before
+    assert digest(library, "extract.py", "epsball.perturbations.families.uniform") == before
     edit(
         library,
         "perturbations/families/__init__.py",
         "importlib.import_module(FAMILIES[name])",
         "importlib.import_module(name)",
     )
-    assert digest(library, "activate.py", "epsball.perturbations.families.uniform") != before
+    assert digest(library, "extract.py", "epsball.perturbations.families.uniform") != before
 
 
 def test_progress_cannot_change_a_number(library: Path) -> None:
-    before = digest(library, "activate.py")
+    before = digest(library, "extract.py")
     edit(library, "runs/progress.py", "= 5.0", "= 6.0")
-    assert digest(library, "activate.py") == before
+    assert digest(library, "extract.py") == before
 
 
 def test_a_file_that_came_out_the_same_says_what_made_it_first_and_that_it_was_made_again(

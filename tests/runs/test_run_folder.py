@@ -18,7 +18,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from epsball.runs import run_folder
-run_folder.hold(Path(sys.argv[1]))
+run_folder.acquire_lock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.readline()
 """
@@ -36,7 +36,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from epsball.runs import files
 from epsball.runs.job import job
-with job(SimpleNamespace(log=[sys.argv[1] + "/log"])), files.whole(Path(sys.argv[1], "table")) as unfinished:
+with job(SimpleNamespace(log=[sys.argv[1] + "/log"])), files.atomic_write(Path(sys.argv[1], "table")) as unfinished:
     unfinished.write_text("half")
     time.sleep(60)
 """
@@ -54,7 +54,7 @@ def hold(folder: Path) -> subprocess.Popen[str]:
 def test_a_second_run_is_refused_by_name_until_the_first_has_ended(tmp_path: Path) -> None:
     first = hold(tmp_path)
     with pytest.raises(EpsballError, match=rf"another run is at work in it \(.*process {first.pid}, since "):
-        run_folder.hold(tmp_path)
+        run_folder.acquire_lock(tmp_path)
     first.communicate("end\n")
     assert not (tmp_path / ".lock").read_text()
     hold(tmp_path).communicate("end\n")
@@ -64,9 +64,9 @@ def test_a_killed_run_holds_nothing_and_its_unfinished_files_go(tmp_path: Path) 
     first = hold(tmp_path)
     half, folder, whole = (tmp_path / "metrics" / name for name in ("one", "two", ".hidden"))
     files.write_text(whole, "whole")
-    files.beside(half).write_text("half")
-    files.beside(folder).mkdir()
-    (files.beside(folder) / "chunk").write_text("half")
+    files.temporary_path(half).write_text("half")
+    files.temporary_path(folder).mkdir()
+    (files.temporary_path(folder) / "chunk").write_text("half")
     first.kill()
     first.communicate()
     assert str(first.pid) in (tmp_path / ".lock").read_text()

@@ -23,12 +23,12 @@ from support.toys import BALL, COMPUTE, Stages, conv_net
 
 def test_xarray_opens_a_store_with_names_and_units(stages: Stages) -> None:
     path = stages.folder / "a.zarr.zip"
-    stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
+    stages.extract(conv_net(), "uniform", path, BALL, COMPUTE)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         opened = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
     xr.testing.assert_identical(opened.load(), epsball.open_store(path).load())
-    assert dict(opened.sizes) == {"sample": 4, "radius": 4, "draw": 12, "unit": 7, "floor_draw": 3}
+    assert dict(opened.sizes) == {"sample": 4, "radius": 4, "draw": 12, "unit": 7, "float64_draw": 3}
     assert opened["radius"].attrs["units"]
     assert opened["features"].dims == ("sample", "radius", "draw", "unit")
     assert opened["features"].dtype == np.float32
@@ -39,7 +39,7 @@ def test_xarray_opens_a_store_with_names_and_units(stages: Stages) -> None:
 
 
 def test_permuted_stores_have_no_features(stages: Stages) -> None:
-    held = stages.activate(conv_net(), "permuted", stages.folder / "a.zarr.zip", BALL, COMPUTE)
+    held = stages.extract(conv_net(), "permuted", stages.folder / "a.zarr.zip", BALL, COMPUTE)
     assert "features" not in held
     assert "unit" not in held.sizes
 
@@ -49,7 +49,7 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), store.StoreWriter(tmp_path / "s.zarr.zip", 1) as writer:
         writer.append(sample)
         raise RuntimeError
-    with pytest.raises(RuntimeError), files.whole(tmp_path / "t") as beside:
+    with pytest.raises(RuntimeError), files.atomic_write(tmp_path / "t") as beside:
         beside.write_text("half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
@@ -67,7 +67,7 @@ def test_a_write_that_fails_ends_the_block_and_leaves_nothing(tmp_path: Path, fu
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     files.write_text(tmp_path / "t", "old")
-    with pytest.raises(RuntimeError), files.whole(tmp_path / "t") as beside:
+    with pytest.raises(RuntimeError), files.atomic_write(tmp_path / "t") as beside:
         beside.write_text("new")
         raise RuntimeError
     assert (tmp_path / "t").read_text() == "old"
@@ -75,7 +75,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_damage_is_found(stages: Stages) -> None:
     path = stages.folder / "a.zarr.zip"
-    stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
+    stages.extract(conv_net(), "uniform", path, BALL, COMPUTE)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(EpsballError, match=r"a.zarr.zip: not a whole store .* remove it and run again"):
@@ -90,7 +90,7 @@ def test_damage_is_found(stages: Stages) -> None:
 
 def test_a_flipped_bit_is_found_before_measuring(stages: Stages) -> None:
     path = stages.folder / "a.zarr.zip"
-    stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
+    stages.extract(conv_net(), "uniform", path, BALL, COMPUTE)
     with zipfile.ZipFile(path) as archive:
         chunk = max(archive.infolist(), key=lambda member: member.file_size)
     content = bytearray(path.read_bytes())
@@ -119,7 +119,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, full_disk: Path) -> None:
     path = full_disk / "a.zarr.zip"
     with pytest.raises(SystemExit) as end, job(SimpleNamespace(log=[stages.folder / "log"])):
-        stages.activate(conv_net(), "uniform", path, BALL, COMPUTE)
+        stages.extract(conv_net(), "uniform", path, BALL, COMPUTE)
     assert end.value.code == 1
     said = (stages.folder / "log").read_text()
     assert "No space left on device" in said

@@ -1,4 +1,4 @@
-"""Networks with known answers, through the real perturb, activate and measure stages."""
+"""Networks with known answers, through the real perturb, extract and measure stages."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_rbf_is_isotropic_and_symmetric_at_its_centre(stages: Stages) -> None:
         table = stages.run(module, name, layer="layer")
         assert (table["range"] < 1e-6).all()
         beyond = table[table["radius"] > 0]
-        assert (beyond["range"] <= 10 * beyond["floor"].clip(lower=1e-8)).all()
+        assert (beyond["range"] <= 10 * beyond["noise_floor"].clip(lower=1e-8)).all()
         assert beyond["margin_max"].to_numpy() == pytest.approx(4 - beyond["radius"].to_numpy() ** 2, abs=1e-5)
     away = RadialBasis(image + 0.1)
     table = stages.run(away, "isotropy", layer="layer")
@@ -85,10 +85,10 @@ def test_radius_0_is_exactly_nothing(stages: Stages, name: str) -> None:
     if name == "topology":
         assert at_zero["rho"].isna().all()
     elif name == "lipschitz":
-        assert (at_zero[["d_in", "d_out", "floor"]] == 0).all(axis=None)
+        assert (at_zero[["d_in", "d_out", "noise_floor"]] == 0).all(axis=None)
         assert at_zero["ratio"].isna().all()
     else:
-        zeros = ["range", "floor", "score_sd", "margin_sd", "margin_range", "margin_floor", "rms"]
+        zeros = ["range", "noise_floor", "score_sd", "margin_sd", "margin_range", "margin_noise_floor", "rms"]
         assert (at_zero[zeros] == 0).all(axis=None)
         assert (at_zero["score_min"] == at_zero["score_max"]).all()
 
@@ -96,9 +96,9 @@ def test_radius_0_is_exactly_nothing(stages: Stages, name: str) -> None:
 def test_floor_is_the_range_of_float32_errors(stages: Stages) -> None:
     matrix = np.random.default_rng(3).normal(size=(3, UNITS)) / 10
     module = Linear(matrix)
-    store = stages.activate(module, "uniform", stages.folder / "f.zarr.zip", BALL, COMPUTE, "features")
+    store = stages.extract(module, "uniform", stages.folder / "f.zarr.zip", BALL, COMPUTE, "features")
     table = stages.run(module, "isotropy", layer="features")
-    exact = np.exp(store["exact_logit"].values - store["exact_lse"].values)
-    single = np.exp(store["logit"].values - store["lse"].values)[:, :, : COMPUTE.floor_draws]
-    assert table["floor"].to_numpy() == pytest.approx(np.ptp(single - exact, axis=2).ravel(), abs=1e-15)
-    assert 0 < table["floor"].max() < 1e-5
+    exact = np.exp(store["float64_logit"].values - store["float64_logsumexp"].values)
+    single = np.exp(store["logit"].values - store["logsumexp"].values)[:, :, : COMPUTE.float64_draws]
+    assert table["noise_floor"].to_numpy() == pytest.approx(np.ptp(single - exact, axis=2).ravel(), abs=1e-15)
+    assert 0 < table["noise_floor"].max() < 1e-5

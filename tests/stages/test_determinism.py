@@ -15,13 +15,13 @@ from epsball.data import open_pool
 from epsball.data.images import digest
 from epsball.networks import forward, model
 from epsball.runs import store
-from epsball.stages.extract import activate
+from epsball.stages.extract import extract
 from epsball.stages.perturb import perturb
 
 pytestmark = pytest.mark.slow
 
 BALL = Ball(radii=(0.0, 0.1, 10.0), epsilon=0.1, draws=10)
-COMPUTE = Compute(batch=5, threads=1, device="cpu", floor_draws=2)
+COMPUTE = Compute(batch=5, threads=1, device="cpu", float64_draws=2)
 NETWORK = NetworkSpec(name="lite", dataset="photographs", factory="efficientnet-lite:0")
 DATASET = DatasetSpec("photographs", "photographs", 2, 0.9, options={"resize": 256, "crop": 224})
 
@@ -39,7 +39,7 @@ def activations(path: Path, samples: pd.DataFrame, compute: Compute, family: str
     forward.configure(compute)
     passes = forward.Forward(model.open_network(NETWORK), compute)
     place = path / "lite" / family / "0.zarr.zip"
-    activate(family, passes, samples, open_pool(DATASET, Path()), BALL, compute, place, {})
+    extract(family, passes, samples, open_pool(DATASET, Path()), BALL, compute, place, {})
     torch.set_num_threads(before)
     return store.open_store(place).load()
 
@@ -51,7 +51,7 @@ def test_same_bits_and_scores_within_1e_5(tmp_path: Path, samples: pd.DataFrame,
     xr.testing.assert_identical(first, again.isel(sample=[1, 0]))
     for number, other in enumerate([replace(COMPUTE, threads=2), replace(COMPUTE, batch=8)]):
         changed = activations(tmp_path / f"c{number}", samples, other, family)
-        scores = [np.exp(held["logit"].values - held["lse"].values) for held in (first, changed)]
+        scores = [np.exp(held["logit"].values - held["logsumexp"].values) for held in (first, changed)]
         assert np.abs(scores[0] - scores[1]).max() < 1e-5
         assert (first["prediction"].values == changed["prediction"].values).all()
 
@@ -65,6 +65,6 @@ def test_perturbations_are_the_same_with_other_threads(tmp_path: Path, samples: 
         perturb("uniform", samples, pool, BALL, path, {})
         held.append(store.open_store(path).load())
     forward.configure(COMPUTE)
-    assert (held[0]["outside"].values == held[1]["outside"].values).all()
+    assert (held[0]["fraction_outside"].values == held[1]["fraction_outside"].values).all()
     for name in ("norm", "distance"):  # sums in float64, in another order
         np.testing.assert_allclose(held[0][name].values, held[1][name].values, rtol=1e-12)

@@ -72,7 +72,7 @@ def test_the_floors_passes_are_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> No
     passes = forward.Forward(Network(conv_net().eval().requires_grad_(False)), COMPUTE)
     images = torch.rand(2, 3, 6, 6)
     passes(images)
-    logits, _ = passes.exact(images)
+    logits, _ = passes.float64(images)
     assert logits.dtype == torch.float64
     assert ("mps", torch.float32) in moved
     assert ("cpu", torch.float64) in moved

@@ -99,7 +99,7 @@ def test_ranges(stages: Stages, name: str, family: str, spec: Ball) -> None:
                 "margin_sd": margin.std(ddof=1),
                 "margin_range": margin.max() - margin.min(),
                 "rms": np.mean([np.sqrt(np.mean((image - x) ** 2)) for image in images]),
-                "outside": np.mean((images < 0) | (images > 1)),
+                "fraction_outside": np.mean((images < 0) | (images > 1)),
                 "misclassified": np.mean(drawn.argmax(axis=1) != label),
             }
         )

@@ -17,7 +17,7 @@ import pytest
 import torch
 import xarray as xr
 from epsball import controls, probes
-from epsball.config import Direct
+from epsball.config import WhiteBox
 from epsball.networks import forward
 from epsball.networks.forward import Forward, configure
 from epsball.networks.model import Network
@@ -25,7 +25,7 @@ from epsball.perturbations import families
 from epsball.perturbations.families import FAMILIES
 from epsball.robustness import attacks
 from epsball.stages.measure_control import measure_control
-from epsball.stages.measure_white_box import measure_direct
+from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
 from support.pretended import DEVICE, Pretended
 from support.toys import BALL, COMPUTE, CONTEXT, Stages, sure_net
@@ -34,7 +34,7 @@ from torch import nn
 
 pytestmark = pytest.mark.slow
 
-DIRECT = [name for name in probes.PROBES if probes.is_direct(name)]
+WHITE_BOX = [name for name in probes.PROBES if probes.is_white_box(name)]
 
 
 class There(NamedTuple):
@@ -81,7 +81,7 @@ def test_what_a_gpu_refuses_is_refused() -> None:
 
 
 def test_a_run(there: There, tmp_path: Path) -> None:
-    changes: dict[str, Any] = {"controls": [], "further_probes": ["topology_mixed", "alpha"]}
+    changes: dict[str, Any] = {"controls": [], "extra_probes": ["topology_mixed_radius", "alpha"]}
     runs = []
     for place, run in (("here", lambda what: what()), ("there", there.run)):
         (tmp_path / place).mkdir()
@@ -96,26 +96,26 @@ def test_a_run(there: There, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_activations(there: There, stages: Stages, family: str) -> None:
     ball = families.ball(BALL, family)
-    here = stages.activate(sure_net(), family, stages.folder / "a.zarr.zip", ball, COMPUTE).load()
+    here = stages.extract(sure_net(), family, stages.folder / "a.zarr.zip", ball, COMPUTE).load()
     one, again = (
-        there.run(partial(stages.activate, sure_net(), family, path, ball, COMPUTE)).load()
+        there.run(partial(stages.extract, sure_net(), family, path, ball, COMPUTE)).load()
         for path in (stages.folder / "b.zarr.zip", stages.folder / "c.zarr.zip")
     )
     xr.testing.assert_identical(one, again)
     for name, values in here.data_vars.items():
-        tolerance = 1e-10 if str(name).startswith("exact") else 1e-4
+        tolerance = 1e-10 if str(name).startswith("float64") else 1e-4
         np.testing.assert_allclose(one[name], values, rtol=tolerance, atol=tolerance, err_msg=str(name))
 
 
-@pytest.mark.parametrize("probe", DIRECT)
-def test_direct_probes(there: There, stages: Stages, monkeypatch: pytest.MonkeyPatch, probe: str) -> None:
+@pytest.mark.parametrize("probe", WHITE_BOX)
+def test_white_box_probes(there: There, stages: Stages, monkeypatch: pytest.MonkeyPatch, probe: str) -> None:
     # Foolbox makes tensors on the device where the one that pretends does not see it.
     monkeypatch.delitem(attacks.ATTACKS, "deepfool")
 
     def measured() -> pd.DataFrame:
         network = Network(pooled_net().eval().requires_grad_(False), None)
-        passes, settings = Forward(network, COMPUTE), Direct(draws=4, directions=2, clever_batches=2)
-        table = measure_direct(probe, network, "net", passes, stages.samples[:2], stages.pool, BALL, settings, 0.5)
+        passes, settings = Forward(network, COMPUTE), WhiteBox(draws=4, directions=2, clever_batches=2)
+        table = measure_white_box(probe, network, "net", passes, stages.samples[:2], stages.pool, BALL, settings, 0.5)
         return table.drop(columns=["iterations", "residual"], errors="ignore")
 
     configure(COMPUTE)

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from epsball.config import Direct
+from epsball.config import WhiteBox
 from epsball.data import Pool
 from epsball.errors import EpsballError
 from epsball.networks.forward import Forward, configure
 from epsball.networks.model import Network
-from epsball.probes import PROBES, Context, is_direct
+from epsball.probes import PROBES, Context, is_white_box
 from epsball.probes.normalisers import scales
-from epsball.stages.measure_white_box import measure_direct
+from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.select import sample_seed
 from epsball.stages.survey import survey
 from support.analytic import Linear
@@ -30,11 +30,11 @@ SETTINGS: dict[str, Any] = {
     "draws": BALL.draws,
     "batch": COMPUTE.batch,
     "threads": COMPUTE.threads,
-    "floor_draws": COMPUTE.floor_draws,
+    "float64_draws": COMPUTE.float64_draws,
     "device": "cpu",
     "mantel_permutations": 199,
 }
-DIRECT: dict[str, Any] = {"draws": 4, "clever_batches": 3, "clever_size": 2, "directions": 2, "power_iterations": 5}
+WHITE_BOX: dict[str, Any] = {"draws": 4, "clever_batches": 3, "clever_size": 2, "directions": 2, "power_iterations": 5}
 
 
 @pytest.fixture
@@ -51,14 +51,14 @@ def seeded(stages: Stages) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("probe", [name for name in PROBES if not is_direct(name)])
+@pytest.mark.parametrize("probe", [name for name in PROBES if not is_white_box(name)])
 def test_stored_probes_have_the_numbers_of_the_stages(
     stages: Stages, given: tuple[np.ndarray, np.ndarray], probe: str
 ) -> None:
     stages.samples = seeded(stages)
     configure(COMPUTE)
     normalisers = scales(survey(Forward(Network(sure_net().eval()), COMPUTE), stages.pool, COMPUTE.batch, "net"))
-    mixed = probe in ("topology_mixed", "alpha_mixed")
+    mixed = probe in ("topology_mixed_radius", "alpha_mixed_radius")
     ball = replace(BALL, radii=(0.0, max(BALL.radii))) if mixed else BALL
     expected = stages.run(sure_net(), probe, ball=ball, context=Context(*normalisers, 199))
     found = epsball.measure(sure_net(), *given, probe=probe, **SETTINGS)
@@ -66,18 +66,18 @@ def test_stored_probes_have_the_numbers_of_the_stages(
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
-@pytest.mark.parametrize("probe", [name for name in PROBES if is_direct(name)])
-def test_direct_probes_have_the_numbers_of_the_stage(
+@pytest.mark.parametrize("probe", [name for name in PROBES if is_white_box(name)])
+def test_white_box_probes_have_the_numbers_of_the_stage(
     stages: Stages, given: tuple[np.ndarray, np.ndarray], probe: str
 ) -> None:
     configure(COMPUTE)
     network = Network(sure_net().eval().requires_grad_(False))
     passes = Forward(network, COMPUTE)
     scale_g, scale_h = scales(survey(passes, stages.pool, COMPUTE.batch, "net"))
-    settings, scale = Direct(**DIRECT), scale_g / scale_h
+    settings, scale = WhiteBox(**WHITE_BOX), scale_g / scale_h
     samples = seeded(stages)
-    expected = measure_direct(probe, network, "net", passes, samples, stages.pool, BALL, settings, scale)
-    found = epsball.measure(sure_net(), *given, probe=probe, direct=DIRECT, **SETTINGS)
+    expected = measure_white_box(probe, network, "net", passes, samples, stages.pool, BALL, settings, scale)
+    found = epsball.measure(sure_net(), *given, probe=probe, white_box=WHITE_BOX, **SETTINGS)
     pd.testing.assert_frame_equal(found.drop(columns="image"), expected, check_exact=True)
 
 
@@ -157,8 +157,8 @@ BROKEN[2, 0, 1, 1] = np.nan
         ({"labels": LABELS + 1}, "labels are from 1 to 3, but the model has 3 outputs"),
         ({"draws": 2}, "draws is 2; it must be at least 3"),
         ({"radii": [3, 1]}, "radii are [3.0, 1.0]; they must rise"),
-        ({"direct": {"drws": 3}}, "unknown key 'drws' in direct; did you mean 'draws'?"),
-        ({"probe": "depth", "direct": {"layers": {"model": ["fc"]}}}, "layer 'fc' does not exist in the network"),
+        ({"white_box": {"drws": 3}}, "unknown key 'drws' in white_box; did you mean 'draws'?"),
+        ({"probe": "depth", "white_box": {"layers": {"model": ["fc"]}}}, "layer 'fc' does not exist in the network"),
     ],
 )
 def test_mistakes_are_one_sentence(change: dict[str, Any], sentence: str) -> None:

@@ -19,7 +19,7 @@ import pandas as pd
 from support.study import TINY, Study
 
 _START: dict[str, Any] = {**TINY, "run": "extended", "draws": 8, "samples": 3, "shard_size": 3}
-_HEAVY = ("perturb", "activate", "measure")
+_HEAVY = ("perturb", "extract", "measure")
 
 _PROBE = '''
 """The norm of the features."""
@@ -85,14 +85,14 @@ def steps(study: Study) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     library = study.folder / "workflow" / "epsball"
     (library / "probes" / "norms.py").write_text(_PROBE)
     study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", 'PROBES = {"norms": "epsball.probes.norms",')
-    config = {**config, "further_probes": ["norms"]}
+    config = {**config, "extra_probes": ["norms"]}
     yield "another probe", config, ["norms"]
     (library / "families" / "onesided.py").write_text(_FAMILY)
     (library / "probes" / "onesided.py").write_text(_PROBE_OF_FAMILY)
     entry = 'FAMILIES = {"onesided": "epsball.perturbations.families.onesided",'
     study.edit("workflow/epsball/perturbations/families/__init__.py", "FAMILIES = {", entry)
     study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", 'PROBES = {"onesided": "epsball.probes.onesided",')
-    config = {**config, "further_probes": ["norms", "onesided"]}
+    config = {**config, "extra_probes": ["norms", "onesided"]}
     yield "another family, and its probe", config, ["norms", "onesided"]
     config = {**config, "networks": {**config["networks"], "two": network(1, 40)}}
     yield "another network, as sure", config, ["norms", "onesided"]
@@ -109,7 +109,7 @@ def extend(study: Study, count: int | None = None) -> pd.DataFrame:
 
     Returns:
         A row a step: changed; samples (of the selection, and how many of them were in the one before); jobs of perturb,
-        activate, measure and all others; images that passed a network in activate, and in other jobs.
+        extract, measure and all others; images that passed a network in extract, and in other jobs.
     """
     rows: list[dict[str, object]] = []
     before: set[str] = set()
@@ -128,7 +128,7 @@ def extend(study: Study, count: int | None = None) -> pd.DataFrame:
                 "samples": f"{len(chosen)}, {len(chosen & before)} kept",
                 **{rule: jobs.pop(rule, 0) for rule in _HEAVY},
                 "other jobs": sum(jobs.values()),
-                "images in activate": passes.pop("activate", 0),
+                "images in extract": passes.pop("extract", 0),
                 "elsewhere": sum(passes.values()),
             }
         )

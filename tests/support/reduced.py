@@ -24,7 +24,7 @@ _LEAST: dict[str, Any] = {
     "radii": [1, 10],
     "draws": 4,
     "batch": 4,
-    "floor_draws": 2,
+    "float64_draws": 2,
     "bootstrap": 100,
     "mantel_permutations": 99,
     "illustration_grid": 3,
@@ -33,10 +33,14 @@ _LEAST: dict[str, Any] = {
 _LESS: dict[str, dict[str, Any]] = {
     "config": {
         "networks": ["efficientnet-lite0", "aghdam2015"],
-        "further_probes": ["alpha"],
+        "extra_probes": ["alpha"],
         "controls": ["random-projection"],
     },
-    "beyond": {"networks": ["ciresan2012-adversarial"], "controls": ["linearised", "identity"], "direct": {"draws": 3}},
+    "beyond": {
+        "networks": ["ciresan2012-adversarial"],
+        "controls": ["linearised", "identity"],
+        "white_box": {"draws": 3},
+    },
     "sensitivity": {"networks": ["aghdam2015"]},
     "paper": {},
 }
@@ -47,7 +51,7 @@ _FEW: dict[str, dict[str, Any]] = {
 }
 # Of `make bench`.
 _BENCHMARKS = {
-    "activate.py": {
+    "extract.py": {
         r"^FACTORIES = \{.*?^\}": 'FACTORIES = {"aghdam2015": "sign:aghdam2015"}',
         "^DRAWS = .*?$": "DRAWS = 4",
     },

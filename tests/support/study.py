@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 def count(net, inputs):
-    if Path("broken").exists() and "activate" in sys.argv[0]:
+    if Path("broken").exists() and "extract" in sys.argv[0]:
         raise ValueError("no such\\nluck")
     # Images of each stage's float32 passes; one image alone is a look at shapes.
     if inputs[0].dtype == torch.float32 and len(inputs[0]) > 1:
@@ -54,7 +54,7 @@ BASE: dict[str, Any] = {
     "radii": [1],
     "draws": 6,
     "batch": 4,
-    "floor_draws": 2,
+    "float64_draws": 2,
     "samples": 4,
     "shard_size": 2,
     "bootstrap": 100,

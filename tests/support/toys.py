@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from epsball.config import Ball, Compute, Direct
+from epsball.config import Ball, Compute, WhiteBox
 from epsball.data import Pool
 from epsball.networks.forward import Forward, configure
 from epsball.networks.model import Network
 from epsball.probes import Context, probe
-from epsball.probes.white_box_input import Subject
+from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.runs import store
-from epsball.stages.extract import activate
+from epsball.stages.extract import extract
 from epsball.stages.measure import measure
 from epsball.stages.perturb import perturb
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ SIZE = 6
 BALL = Ball(radii=(0.0, 0.1, 1.0, 3.0), epsilon=0.1, draws=12)
 UNIFORM, PERMUTED_BASE, PERMUTATION = range(3)  # streams of the noise
 CONTEXT = Context(1.0, 1.0, 199)
-COMPUTE = Compute(batch=5, threads=1, device="cpu", floor_draws=3)
+COMPUTE = Compute(batch=5, threads=1, device="cpu", float64_draws=3)
 
 
 def recipe(target: str) -> list[str]:
@@ -50,7 +50,7 @@ def pictures(count: int, size: int = SIZE, seed: int = 0) -> tuple[np.ndarray, n
 
 
 class Stages:
-    """The real perturb, activate and measure stages over one small shard."""
+    """The real perturb, extract and measure stages over one small shard."""
 
     def __init__(self, folder: Path, samples: pd.DataFrame, pool: Pool) -> None:
         self.folder, self.samples, self.pool = folder, samples, pool
@@ -69,27 +69,27 @@ class Stages:
         activations, perturbations = self.folder / "a.zarr.zip", self.folder / "p.zarr.zip"
         activations.unlink(missing_ok=True)
         perturbations.unlink(missing_ok=True)
-        self.activate(module, family, activations, ball, compute, layer)
+        self.extract(module, family, activations, ball, compute, layer)
         perturb(family, self.samples, self.pool, ball, perturbations, {})
         return measure(name, self.samples, activations, perturbations, ball, context)
 
-    def activate(
+    def extract(
         self, module: nn.Module, family: str, path: Path, ball: Ball, compute: Compute, layer: str | None = None
     ) -> xr.Dataset:
         """The store of a network."""
         configure(compute)
         forward = Forward(Network(module.eval().requires_grad_(False), layer), compute)
-        activate(family, forward, self.samples, self.pool, ball, compute, path, {})
+        extract(family, forward, self.samples, self.pool, ball, compute, path, {})
         return store.open_store(path)
 
 
 def subject(
     module: nn.Module, image: Tensor, *, label: int = 0, layer: str | None = None, ball: Ball = BALL, **settings: Any
-) -> Subject:
-    """What a direct probe is given of an image (3, height, width) and a network."""
+) -> WhiteBoxInput:
+    """What a white-box probe is given of an image (3, height, width) and a network."""
     configure(COMPUTE)
     network = Network(module.eval().requires_grad_(False), layer)
-    return Subject(
+    return WhiteBoxInput(
         sample="s0",
         image=image.permute(1, 2, 0),
         label=label,
@@ -98,7 +98,7 @@ def subject(
         network_name="net",
         forward=Forward(network, COMPUTE),
         ball=ball,
-        settings=Direct(**settings),
+        settings=WhiteBox(**settings),
         scale=0.5,
     )
 

@@ -11,13 +11,13 @@ from epsball.config import Config, load_config
 from epsball.data import open_pool
 from epsball.networks import forward
 from epsball.networks.weights import restore
-from epsball.probes import Context, chosen, families, family_of
+from epsball.probes import Context, chosen_probes, families, family_of
 from epsball.probes.normalisers import scales
 from epsball.reporting import figures
 from epsball.runs.files import write_table
 from epsball.stages import select
 from epsball.stages.build_network import prepare
-from epsball.stages.extract import activate
+from epsball.stages.extract import extract
 from epsball.stages.illustrate import illustrate
 from epsball.stages.measure import measure
 from epsball.stages.perturb import perturb
@@ -60,9 +60,9 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
         network = forward.Forward(restore(spec, run / "networks" / name / "weights.safetensors"), config.compute)
         for family in families(config):
             path = run / name / f"{family}.zarr.zip"
-            activate(family, network, samples, pool, config.ball, config.compute, path, {})
+            extract(family, network, samples, pool, config.ball, config.compute, path, {})
         context = Context(*scales(surveys[name]), config.mantel_permutations)
-        for probe in chosen(config):
+        for probe in chosen_probes(config):
             family = family_of(probe)
             activations, perturbations = run / name / f"{family}.zarr.zip", run / f"{family}.zarr.zip"
             table = measure(probe, samples, activations, perturbations, config.ball, context)

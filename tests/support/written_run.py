@@ -42,7 +42,9 @@ def write_run(
     )
     size = np.where(rows["place"] == 0, 0, 0.001 * growth ** (rows["place"] - 1.0))
     for probe_name, factor in (("isotropy", 1), ("symmetry", 2)):
-        table = rows.assign(range=factor * size, margin_range=factor * size, floor=floor, margin_floor=floor)
+        table = rows.assign(
+            range=factor * size, margin_range=factor * size, noise_floor=floor, margin_noise_floor=floor
+        )
         table = table.assign(score_mean=0.99 - 0.01 * rows["place"], misclassified=np.where(rows["place"] > 2, 0.1, 0))
         write_table(folder / "metrics" / "net" / f"{probe_name}.parquet", table)
     rho = np.where(rows["place"] == 0, np.nan, 0.05)
@@ -54,11 +56,11 @@ def write_run(
         rows.assign(draw=0, d_in=d_in, d_out=1.5 * d_in, ratio=ratio, ratio_raw=ratio),
     )
     ends = rows[rows["radius"].isin((0.0, radii[-1]))].assign(p_value=0.001, condition=99.0)
-    ends["rho_first"] = ends["rho_second"] = np.linspace(0, 1, len(ends))
+    ends["rho_half1"] = ends["rho_half2"] = np.linspace(0, 1, len(ends))
     ends["rho"], ends["distance"], ends["shuffled"] = (
         np.where(ends["radius"] == 0, np.nan, x) for x in (0.8, 0.2, 0.7)
     )
-    for probe_name in ("topology_mixed", "alpha", "alpha_mixed"):
+    for probe_name in ("topology_mixed_radius", "alpha", "alpha_mixed_radius"):
         write_table(folder / "metrics" / "net" / f"{probe_name}.parquet", ends)
     _write_further(folder, rows, size)
 
@@ -69,10 +71,10 @@ def _write_further(folder: Path, rows: pd.DataFrame, size: np.ndarray) -> None:
     metrics = folder / "metrics" / "net"
     beyond = rows[rows["radius"] > 0]
     names = rows["sample"].unique()
-    for name, factor in (("pixels", 1), ("channels", 1), ("patches", 1), ("coarse", 0.2)):
+    for name, factor in (("pixels", 1), ("channels", 1), ("patches", 1), ("low_frequency", 0.2)):
         ranges = rows.assign(range=factor * size, margin_range=factor * size)
         write_table(metrics / f"symmetry_{name}.parquet", ranges)
-    write_table(metrics / "isotropy_coarse.parquet", rows.assign(range=size, margin_range=size))
+    write_table(metrics / "isotropy_low_frequency.parquet", rows.assign(range=size, margin_range=size))
     one = pd.DataFrame({"sample": names, "margin": generator.uniform(5, 9, len(names))})
     write_table(metrics / "gradient.parquet", one.assign(gradient_margin=generator.uniform(1, 2, len(names))))
     shares = {
@@ -83,7 +85,9 @@ def _write_further(folder: Path, rows: pd.DataFrame, size: np.ndarray) -> None:
     write_table(metrics / "expansion.parquet", beyond.assign(**shares))
     layers = beyond.merge(pd.DataFrame({"depth": range(4), "layer": ["image", "conv", "pool", "fc"]}), how="cross")
     layers = layers.assign(rho=1 - layers["depth"] / 5, relative=1.0 + layers["depth"], kind="")
-    write_table(metrics / "depth.parquet", pd.concat([layers.assign(family=name) for name in ("uniform", "mixed")]))
+    write_table(
+        metrics / "depth.parquet", pd.concat([layers.assign(family=name) for name in ("uniform", "mixed_radius")])
+    )
     columns = ("sampled_rms", "sampled_max", "jacobian_norm", "margin_gradient", "clever_largest", "clever_lipschitz")
     bounds = one.assign(**{name: 10.0**place for place, name in enumerate(columns)}, global_bound=np.nan)
     write_table(
@@ -96,10 +100,16 @@ def _write_further(folder: Path, rows: pd.DataFrame, size: np.ndarray) -> None:
     distance = generator.uniform(0.5, 1.5, len(names)).repeat(len(found) // len(names))
     distance = np.where(found["kind"] == "random", np.where(found["direction"] == "2", np.inf, 40 * distance), distance)
     found = found.assign(
-        score=1 / (1 + found["radius"]), distance=distance, censored=np.isinf(distance), flat=20.0, reach=80.0
+        score=1 / (1 + found["radius"]),
+        distance=distance,
+        censored=np.isinf(distance),
+        hyperplane_ratio=20.0,
+        search_limit=80.0,
     )
     write_table(metrics / "boundary.parquet", found)
     filters = pd.DataFrame({"filter": range(5), "measured": 10.0 ** np.arange(5)})
-    filters = filters.merge(pd.DataFrame({"family": ["permuted", "coarse", "permuted_coarse"]}), how="cross")
+    filters = filters.merge(
+        pd.DataFrame({"family": ["permuted", "low_frequency", "permuted_low_frequency"]}), how="cross"
+    )
     filters = filters.merge(one[["sample"]], how="cross").assign(spread=0.1)
     write_table(metrics / "frequency.parquet", filters.assign(white=filters["measured"], parseval=filters["measured"]))

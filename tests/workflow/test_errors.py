@@ -163,7 +163,7 @@ MISTAKES: dict[str, tuple[Callable[[], None], str]] = {
         "layer 'net.fc' does not exist in the network; did you mean 'net.4'?",
     ),
     "no folder": (rename_folder, "root is 'photos', no such folder; expected one folder a class in it"),
-    "flat": (flatten, "no image is where it is looked for, photos/<class>/<image>; one that is not: …"),
+    "hyperplane_ratio": (flatten, "no image is where it is looked for, photos/<class>/<image>; one that is not: …"),
     "too high": (lift, "no image is where it is looked for, all/<class>/<image>; one that is not: 'all/photos/"),
     "too high, with its class list": (
         lift_listed,

@@ -42,27 +42,27 @@ class Counted(nn.Module):
 
 
 @pytest.fixture
-def activate(stages: Stages) -> Callable[[Ball, str], tuple[xr.Dataset, int]]:
+def extract(stages: Stages) -> Callable[[Ball, str], tuple[xr.Dataset, int]]:
     """Runs the stage; its store, and the images that passed."""
 
     def run(spec: Ball, place: str) -> tuple[xr.Dataset, int]:
         Counted.passed.clear()
-        held = stages.activate(Counted(), "uniform", stages.folder / place, spec, COMPUTE).load()
-        files.keep(stages.folder / place)
+        held = stages.extract(Counted(), "uniform", stages.folder / place, spec, COMPUTE).load()
+        files.retain(stages.folder / place)
         return held, sum(Counted.passed)
 
     return run
 
 
-def test_more_draws_and_radii(activate: Callable[[Ball, str], tuple[xr.Dataset, int]]) -> None:
-    whole, from_nothing = activate(MORE, "whole.zarr.zip")
-    activate(FEW, "grown.zarr.zip")
-    grown, added = activate(MORE, "grown.zarr.zip")
+def test_more_draws_and_radii(extract: Callable[[Ball, str], tuple[xr.Dataset, int]]) -> None:
+    whole, from_nothing = extract(MORE, "whole.zarr.zip")
+    extract(FEW, "grown.zarr.zip")
+    grown, added = extract(MORE, "grown.zarr.zip")
     xr.testing.assert_identical(whole, grown)
     # Of four samples: draws 7 to 11 lie in batches 1 and 2 of 0.1 and 3; all three batches of 1.
     assert added == 4 * 5 * (2 + 2 + 3)
     assert from_nothing == 4 * 5 * (1 + 3 * 3)
-    less, added = activate(FEW, "grown.zarr.zip")
+    less, added = extract(FEW, "grown.zarr.zip")
     assert added == 0
     xr.testing.assert_identical(less, whole)
 
@@ -81,46 +81,46 @@ class Placed(nn.Module):
 
 @pytest.mark.parametrize("few", [replace(MORE, draws=3), replace(MORE, draws=7), FEW])
 def test_a_draw_keeps_its_place_in_its_batch(stages: Stages, few: Ball) -> None:
-    whole = stages.activate(Placed(), "uniform", stages.folder / "whole.zarr.zip", MORE, COMPUTE).load()
+    whole = stages.extract(Placed(), "uniform", stages.folder / "whole.zarr.zip", MORE, COMPUTE).load()
     grown = stages.folder / "grown.zarr.zip"
     for spec in (few, MORE):
-        stages.activate(Placed(), "uniform", grown, spec, COMPUTE)
-        files.keep(grown)
+        stages.extract(Placed(), "uniform", grown, spec, COMPUTE)
+        files.retain(grown)
     xr.testing.assert_identical(whole, store.open_store(grown).load())
 
 
 def test_images_that_are_not_those_surveyed_any_more(stages: Stages) -> None:
     stages.samples["digest"] = stages.samples["digest"].iloc[::-1].to_numpy()
     with pytest.raises(EpsballError, match="has other pixels than when it was surveyed; remove its dataset's survey"):
-        stages.activate(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE)
+        stages.extract(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE)
 
 
-def test_more_and_other_samples(stages: Stages, activate: Callable[[Ball, str], tuple[xr.Dataset, int]]) -> None:
+def test_more_and_other_samples(stages: Stages, extract: Callable[[Ball, str], tuple[xr.Dataset, int]]) -> None:
     every = stages.samples
-    whole, from_nothing = activate(BALL, "whole.zarr.zip")
+    whole, from_nothing = extract(BALL, "whole.zarr.zip")
     stages.samples = every.iloc[:2]
-    activate(BALL, "other.zarr.zip")
+    extract(BALL, "other.zarr.zip")
     stages.samples = every.iloc[1:]
-    other, added = activate(BALL, "other.zarr.zip")
+    other, added = extract(BALL, "other.zarr.zip")
     assert added == from_nothing // 2
     xr.testing.assert_identical(other, whole.isel(sample=slice(1, None)))
 
 
 def test_what_is_damaged_or_made_otherwise_is_made_anew(
-    stages: Stages, activate: Callable[[Ball, str], tuple[xr.Dataset, int]], caplog: pytest.LogCaptureFixture
+    stages: Stages, extract: Callable[[Ball, str], tuple[xr.Dataset, int]], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "epsball")
-    whole, from_nothing = activate(BALL, "a.zarr.zip")
+    whole, from_nothing = extract(BALL, "a.zarr.zip")
     path = stages.folder / "a.zarr.zip"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    again, passed = activate(BALL, "a.zarr.zip")
+    again, passed = extract(BALL, "a.zarr.zip")
     assert passed == from_nothing
     xr.testing.assert_identical(whole, again)
     assert "made anew: " in caplog.text
-    assert store.Earlier(path, {"family": "uniform"}).draws(11, 0.1) == BALL.draws
-    assert store.Earlier(path, {"family": "uniform", "code": "other"}).draws(11, 0.1) == 0
+    assert store.PreviousStore(path, {"family": "uniform"}).draws(11, 0.1) == BALL.draws
+    assert store.PreviousStore(path, {"family": "uniform", "code": "other"}).draws(11, 0.1) == 0
     assert "made anew for another code" in caplog.text
 
 
@@ -130,7 +130,7 @@ def test_perturbations(stages: Stages, tmp_path: Path, family: str) -> None:
     perturb(family, stages.samples, stages.pool, MORE, paths[0], {})
     for spec in (replace(MORE, radii=MORE.radii[:3]), MORE):
         perturb(family, stages.samples, stages.pool, spec, paths[1], {})
-        files.keep(paths[1])
+        files.retain(paths[1])
     xr.testing.assert_identical(*(store.open_store(path).load() for path in paths))
 
 

@@ -21,11 +21,11 @@ def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_
     study.run({**TINY, "run": "local"}, "results/local/claims.tsv")
     config, arguments = {**TINY, "run": "slurm"}, ("results/slurm/claims.tsv", *CLUSTER)
     killed = study.start(config, *arguments)
-    orphan = _running("activate")
+    orphan = _running("extract")
     killed.kill()
     killed.communicate()
     process = study.start(config, *arguments)
-    cancelled = _running("activate", after=orphan)
+    cancelled = _running("extract", after=orphan)
     subprocess.run(["scancel", str(cancelled)], check=True)
     out, err = process.communicate(timeout=1500)
     assert process.returncode == 0, out + err
@@ -34,10 +34,10 @@ def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_
     assert differences(study, "local", "slurm") == []
 
 
-# Sleeps over its time once, in the stage activate.
+# Sleeps over its time once, in the stage extract.
 SLEEPY = """
     import time
-    if Path(sys.argv[0]).name.endswith("activate.py") and not Path("slept").exists():
+    if Path(sys.argv[0]).name.endswith("extract.py") and not Path("slept").exists():
         Path("slept").touch()
         time.sleep(300)
     generator ="""
@@ -47,12 +47,12 @@ def test_a_job_over_its_memory_or_its_time_is_tried_again_with_more(tmp_path: Pa
     study = Study(tmp_path)
     study.edit("factory.py", "\n    generator =", SLEEPY)
     config = {**TINY, "run": "limits"}
-    limits = ("perturb:mem_mb=150 * attempt**5", "activate:runtime=attempt**3")
+    limits = ("perturb:mem_mb=150 * attempt**5", "extract:runtime=attempt**3")
     done = study.snakemake(config, "results/limits/claims.tsv", "--set-resources", *limits, *CLUSTER)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (study.folder / "slept").exists()
     ended = _queue("all", "%T %k")
-    assert [line for line in ended if line.startswith("TIMEOUT") and "activate" in line], ended
+    assert [line for line in ended if line.startswith("TIMEOUT") and "extract" in line], ended
     assert [line for line in ended if line.startswith("FAILED") and "perturb" in line], ended
     logs = [path.read_text() for path in (study.folder / ".snakemake" / "slurm_logs").rglob("*.log")]
     assert [text for text in logs if "exceeded memory limit" in text], done.stderr

@@ -232,7 +232,7 @@ def test_other_images_in_the_same_file_are_surveyed_again_and_what_is_stored_of_
     more = pd.read_csv(study.folder / "results" / "other" / "samples" / "squares.csv")
     assert set(samples["sample"]) < set(more["sample"])
     # Two families, ε and radius 1 with 6 draws, and radius 0 with a batch of 4; a pass is filled up to 4.
-    assert study.passes()["activate"] == (len(more) - len(samples)) * 2 * (2 * 8 + 4)
+    assert study.passes()["extract"] == (len(more) - len(samples)) * 2 * (2 * 8 + 4)
 
 
 def test_what_failed_fails_again_and_the_network_of_an_edited_factory_is_another(study: Study) -> None:
@@ -245,12 +245,12 @@ def test_what_failed_fails_again_and_the_network_of_an_edited_factory_is_another
         assert done.returncode != 0
         assert "none of 24 images is classified correctly" in done.stderr
     study.run(config, target)
-    assert not study.passes().get("activate")
+    assert not study.passes().get("extract")
     factory = (study.folder / "factory.py").read_text()
     (study.folder / "factory.py").write_text(factory.replace("nn.ReLU()", "nn.LeakyReLU(0.1)"))
     made = study.run(config, target)
     assert {"networks", "activations"} <= kinds(made)
-    assert study.passes()["activate"] == 2 * 2 * (2 * 8 + 4)
+    assert study.passes()["extract"] == 2 * 2 * (2 * 8 + 4)
     (study.folder / "factory.py").write_text(factory)
 
 
@@ -258,7 +258,7 @@ def test_what_is_below_a_failed_job_is_not_taken_for_current(study: Study) -> No
     config, target = {**TINY, "run": "failed"}, "results/failed/claims.tsv"
     study.run(config, target)
     (study.folder / "broken").touch()
-    config["floor_draws"] = 3
+    config["float64_draws"] = 3
     done = study.snakemake(config, target)
     assert done.returncode != 0
     assert "the network's forward pass fails: ValueError: no such luck" in done.stderr
@@ -397,12 +397,12 @@ def test_further_probes_measure_themselves_only(study: Study) -> None:
     )
     study.run(config, targets[0])
     claims = pd.read_csv(study.folder / "results" / "further" / "claims.tsv", sep="\t")
-    made = study.run({**config, "further_probes": ["topology_mixed", "alpha", "alpha_mixed"]}, *targets)
-    assert {name.split("/")[2] for name in made if name.startswith("activations/")} == {"mixed"}
+    made = study.run({**config, "extra_probes": ["topology_mixed_radius", "alpha", "alpha_mixed_radius"]}, *targets)
+    assert {name.split("/")[2] for name in made if name.startswith("activations/")} == {"mixed_radius"}
     assert {name.split("/")[2] for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
-        "topology_mixed",
+        "topology_mixed_radius",
         "alpha",
-        "alpha_mixed",
+        "alpha_mixed_radius",
     }
     assert "figures/beyond_geometry.pdf" in made
     more = pd.read_csv(study.folder / "results" / "further" / "claims.tsv", sep="\t")
@@ -410,26 +410,26 @@ def test_further_probes_measure_themselves_only(study: Study) -> None:
     pd.testing.assert_frame_equal(more.iloc[: len(claims)], claims)
 
 
-def test_direct_probes_ask_the_network_and_nothing_else_is_redone(study: Study) -> None:
-    config, target = {**TINY, "run": "direct"}, "results/direct/claims.tsv"
+def test_white_box_probes_ask_the_network_and_nothing_else_is_redone(study: Study) -> None:
+    config, target = {**TINY, "run": "white_box"}, "results/white_box/claims.tsv"
     study.run(config, target)
     study.passes()
-    made = study.run({**config, "further_probes": ["gradient", "depth"]})
+    made = study.run({**config, "extra_probes": ["gradient", "depth"]})
     assert {name for name in made if name.startswith("metrics/") and name.count("/") == 3} == {
         "metrics/one/gradient/0.parquet",
         "metrics/one/depth/0.parquet",
     }
     assert kinds(made) == {"metrics", "claims.tsv", "illustrations", "figures", "report.html"}
     assert "figures/beyond_depth.pdf" in made
-    assert set(study.passes()) == {"measure_direct", "illustrate"}
-    assert "Layer by layer" in (study.folder / "results" / "direct" / "report.html").read_text()
-    fewer = study.run({**config, "further_probes": ["gradient", "depth"], "direct": {"draws": 4}}, target)
-    assert study.table("direct", "one", "depth")["draws"].unique().tolist() == [4]
+    assert set(study.passes()) == {"measure_white_box", "illustrate"}
+    assert "Layer by layer" in (study.folder / "results" / "white_box" / "report.html").read_text()
+    fewer = study.run({**config, "extra_probes": ["gradient", "depth"], "white_box": {"draws": 4}}, target)
+    assert study.table("white_box", "one", "depth")["draws"].unique().tolist() == [4]
     assert "metrics/one/topology/0.parquet" not in fewer
 
 
 def test_controls_are_measured_and_nothing_else_is_redone(study: Study) -> None:
-    config = {**TINY, "run": "controlled", "further_probes": ["topology_mixed"]}
+    config = {**TINY, "run": "controlled", "extra_probes": ["topology_mixed_radius"]}
     targets = ["results/controlled/claims.tsv", "results/controlled/figures/beyond_controls.pdf"]
     study.run(config, targets[0])
     before = pd.read_csv(study.folder / "results" / "controlled" / "claims.tsv", sep="\t")
@@ -441,7 +441,7 @@ def test_controls_are_measured_and_nothing_else_is_redone(study: Study) -> None:
     }
     assert not {"activations", "perturbations", "samples", "networks"} & kinds(made)
     assert "figures/beyond_controls.pdf" in made
-    assert not study.passes().keys() & {"activate", "network"}
+    assert not study.passes().keys() & {"extract", "build_network"}
     after = pd.read_csv(study.folder / "results" / "controlled" / "claims.tsv", sep="\t")
     own = after[after["control"].isna()].reset_index(drop=True)
     pd.testing.assert_frame_equal(own.drop(columns="control"), before.drop(columns="control"))

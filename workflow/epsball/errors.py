@@ -11,7 +11,7 @@ class EpsballError(Exception):
     """Bad input or an impossible request, said in one sentence: where, what was found, what to do."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The hint that ends a sentence about an unknown name: the closest known one, or all of them."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
@@ -20,7 +20,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(names)}." if names else "none is known."
 
 
-def sentence(error: Exception) -> str | None:
+def user_message(error: Exception) -> str | None:
     """What is said of an error where a user can mend it: an `EpsballError`, a full disk or quota; None of any other."""
     if isinstance(error, EpsballError):
         return str(error)

@@ -16,27 +16,27 @@ from epsball.config import Compute, load_config
 from epsball.controls import CONTROLS
 from epsball.perturbations.families import FAMILIES
 from epsball.data import KINDS
-from epsball.errors import EpsballError, sentence
+from epsball.errors import EpsballError, user_message
 
 
 @contextlib.contextmanager
-def told():
+def exit_with_message():
     """End with our sentences alone: Snakemake would add places in its files and ours to any other exception."""
     try:
         yield
     except (EpsballError, OSError) as error:
-        if (said := sentence(error)) is None:
+        if (said := user_message(error)) is None:
             raise
         print(f"\n{said}", file=sys.stderr)
         sys.exit(1)
 
 
-with told():
+with exit_with_message():
     CONFIG = load_config(config)
-    PROBES = probes.chosen(CONFIG)
+    PROBES = probes.chosen_probes(CONFIG)
     controls.chosen_controls(CONFIG)
-STORED = [name for name in PROBES if not probes.is_direct(name)]
-DIRECT = [name for name in PROBES if probes.is_direct(name)]
+STORED = [name for name in PROBES if not probes.is_white_box(name)]
+WHITE_BOX = [name for name in PROBES if probes.is_white_box(name)]
 RUN = f"results/{CONFIG.run}"
 FOLDER = Path(RUN)
 DATASETS = list(CONFIG.datasets)
@@ -45,24 +45,24 @@ CARDS = [f"{RUN}/networks/{network}/card.json" for network in NETWORKS]
 SURVEYS = [f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network in CONFIG.networks.values()]
 
 # What forward passes depend on, and no more: a change of anything else must not redo them.
-FORWARD = replace(CONFIG.compute, floor_draws=0)
+FORWARD = replace(CONFIG.compute, float64_draws=0)
 PROCESS = Compute(threads=CONFIG.compute.threads, device=CONFIG.compute.device)
 
 
-def one_of(names):
+def alternatives(names):
     """A pattern of the names alone; of none, one that nothing matches."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
-    dataset=one_of(DATASETS),
-    network=one_of(NETWORKS),
-    family=one_of(FAMILIES),
-    probe=one_of(probes.PROBES),
-    figure=one_of(figures.names(CONFIG)),
+    dataset=alternatives(DATASETS),
+    network=alternatives(NETWORKS),
+    family=alternatives(FAMILIES),
+    probe=alternatives(probes.PROBES),
+    figure=alternatives(figures.names(CONFIG)),
     split="train|test",
     shard=r"\d+",
-    control=one_of(CONTROLS),
+    control=alternatives(CONTROLS),
 
 
 def code(script, *modules):
@@ -70,7 +70,7 @@ def code(script, *modules):
     return provenance.code_digest(WORKFLOW / "scripts" / script, modules)
 
 
-def tracked(value):
+def as_param(value):
     """A parameter as a list of one: Snakemake notices changes of built-in types only, by their repr."""
     if callable(value):
         return lambda wildcards: [value(wildcards)]
@@ -106,7 +106,7 @@ def source_of(wildcards):
     return replace(dataset_of(wildcards), samples=0, threshold=0.0, limit=None)
 
 
-def made(rule, **wildcards):
+def fingerprint(rule, **wildcards):
     """Digest of what a rule makes its files with. That is its parameters, which have those of the rules above it.
 
     A parameter of every rule below. A job that fails leaves no output, and Snakemake takes what was made of the old one
@@ -124,7 +124,7 @@ def made(rule, **wildcards):
 def images_made(wildcards):
     """The same of a dataset's images, where they are rendered."""
     splits = ("train", "test") if dataset_of(wildcards).kind == "signs" else ()
-    return [made("render", dataset=dataset_name(wildcards), split=split) for split in splits]
+    return [fingerprint("render", dataset=dataset_name(wildcards), split=split) for split in splits]
 
 
 def measure_upstream(wildcards):
@@ -132,20 +132,20 @@ def measure_upstream(wildcards):
     network, dataset = wildcards.network, dataset_name(wildcards)
     family = probes.family_of(wildcards.probe)
     return [
-        made("survey", dataset=dataset, network=network),
-        made("activate", network=network, family=family),
-        made("perturb", dataset=dataset, family=family),
+        fingerprint("survey", dataset=dataset, network=network),
+        fingerprint("extract", network=network, family=family),
+        fingerprint("perturb", dataset=dataset, family=family),
     ]
 
 
-def direct_code(wildcards):
-    """Digest of the code of a direct probe, and of the families that it may draw from."""
-    return network_code("measure_direct.py", wildcards, probes.PROBES[wildcards.probe], *FAMILIES.values())
+def white_box_code(wildcards):
+    """Digest of the code of a white-box probe, and of the families that it may draw from."""
+    return network_code("measure_white_box.py", wildcards, probes.PROBES[wildcards.probe], *FAMILIES.values())
 
 
 def control_rule(control):
     """Name of the rule that measures a control."""
-    return f"control_{control.replace('-', '_')}"
+    return f"measure_control_{control.replace('-', '_')}"
 
 
 def control_survey(wildcards):
@@ -159,17 +159,17 @@ def control_code(wildcards):
     name = wildcards.control
     measuring = [probes.PROBES[probe] for probe in controls.measured_by(CONFIG, name)]
     drawing = [FAMILIES[family] for family in controls.families(CONFIG, name)]
-    return network_code("control.py", wildcards, CONTROLS[name], *measuring, *drawing)
+    return network_code("measure_control.py", wildcards, CONTROLS[name], *measuring, *drawing)
 
 
 def control_upstream(wildcards):
     """What makes the files that a control is measured from, the samples aside."""
     network, dataset, name = wildcards.network, dataset_name(wildcards), wildcards.control
-    drawing = [made("perturb", dataset=dataset, family=family) for family in controls.families(CONFIG, name)]
-    surveys = [made("survey", dataset=dataset, network=network)]
+    drawing = [fingerprint("perturb", dataset=dataset, family=family) for family in controls.families(CONFIG, name)]
+    surveys = [fingerprint("survey", dataset=dataset, network=network)]
     if controls.has_own_features(name):
-        surveys = [made("survey_control", dataset=dataset, network=network, control=name)]
-    return [made("network", network=network), *surveys, *drawing]
+        surveys = [fingerprint("survey_control", dataset=dataset, network=network, control=name)]
+    return [fingerprint("build_network", network=network), *surveys, *drawing]
 
 
 def measured(network):
@@ -185,23 +185,23 @@ def measured(network):
 def gather_upstream(wildcards):
     """What makes the parts of the tables of a network and of its controls."""
     network = wildcards.network
-    own = [made("measure", network=network, probe=probe) for probe in STORED]
-    own += [made("measure_direct", network=network, probe=probe) for probe in DIRECT]
-    return own + [made(control_rule(control), network=network, control=control) for control in CONFIG.controls]
+    own = [fingerprint("measure", network=network, probe=probe) for probe in STORED]
+    own += [fingerprint("measure_white_box", network=network, probe=probe) for probe in WHITE_BOX]
+    return own + [fingerprint(control_rule(control), network=network, control=control) for control in CONFIG.controls]
 
 
 def tables_upstream(wildcards):
     """What makes the tables of all networks, and the samples in them."""
-    gathered = [made("gather", network=network) for network in NETWORKS]
-    return [*gathered, *(made("select", dataset=dataset) for dataset in DATASETS)]
+    gathered = [fingerprint("gather", network=network) for network in NETWORKS]
+    return [*gathered, *(fingerprint("select", dataset=dataset) for dataset in DATASETS)]
 
 
 def figure_upstream(wildcards):
     """What makes the inputs of a figure."""
     making = {
-        "illustration": [made("illustrate", dataset=dataset) for dataset in DATASETS],
-        "card": [made("network", network=network) for network in NETWORKS],
-        "survey": [made("survey", dataset=spec.dataset, network=name) for name, spec in CONFIG.networks.items()],
+        "illustration": [fingerprint("illustrate", dataset=dataset) for dataset in DATASETS],
+        "card": [fingerprint("build_network", network=network) for network in NETWORKS],
+        "survey": [fingerprint("survey", dataset=spec.dataset, network=name) for name, spec in CONFIG.networks.items()],
     }
     tables = tables_upstream(wildcards)
     return [digest for name in figures.reads(wildcards.figure) for digest in making.get(name, tables)]
@@ -262,7 +262,7 @@ def data_files(wildcards):
     return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
 
 
-def own_code(wildcards):
+def user_code(wildcards):
     """Digest of the user's file behind a network: its weights may be the same, and the network another."""
     return sources.files_digest(network_of(wildcards))
 
@@ -299,7 +299,7 @@ def caption(figure):
     return (WORKFLOW / "report" / f"{figure}.rst").read_text(encoding="utf-8")
 
 
-def look():
+def template_digest():
     """Digest of the report's templates, which are no code."""
     folder = WORKFLOW / "epsball" / "reporting" / "html" / "templates"
     return provenance.digest(*(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())))
@@ -348,7 +348,7 @@ if workflow.is_main_process:
     from epsball.commands.preflight import check
     from epsball.analysis.results import read_claims
 
-    with told():
+    with exit_with_message():
         run_folder.require_writable(FOLDER)
-        run_folder.bring_known(FOLDER)
+        run_folder.restore_metadata(FOLDER)
     print(plan.describe(CONFIG, workflow.cores or 1, plan.measured(CONFIG, FOLDER)), file=sys.stderr)

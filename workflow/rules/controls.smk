@@ -7,7 +7,7 @@ use rule survey as survey_control with:
         f"{RUN}/benchmarks/survey.{{dataset}}.{{network}}~{{control}}.tsv"
     priority: 45
     params:
-        compute=tracked(replace(FORWARD, compile=False)),
+        compute=as_param(replace(FORWARD, compile=False)),
         seed=CONFIG.seed,
         code=lambda wildcards: network_code("survey.py", wildcards, CONTROLS[wildcards.control]),
 
@@ -33,25 +33,25 @@ for _control in CONFIG.controls:
                 for probe in controls.measured_by(CONFIG, _control)
             ],
         log:
-            f"{RUN}/logs/controls/{{network}}~{{control}}.{{shard}}.log",
+            f"{RUN}/logs/measure_control/{{network}}~{{control}}.{{shard}}.log",
         benchmark:
-            f"{RUN}/benchmarks/control.{{network}}~{{control}}.{{shard}}.tsv"
+            f"{RUN}/benchmarks/measure_control.{{network}}~{{control}}.{{shard}}.tsv"
         priority: 45
         conda:
             "../../envs/environment.yaml"
         threads: CONFIG.compute.threads
         params:
-            network=tracked(network_of),
-            dataset=tracked(source_of),
+            network=as_param(network_of),
+            dataset=as_param(source_of),
             folder=FOLDER / "datasets",
-            ball=tracked(CONFIG.ball),
+            ball=as_param(CONFIG.ball),
             # Another network around each sample would be compiled each time.
-            compute=tracked(replace(CONFIG.compute, compile=False)),
+            compute=as_param(replace(CONFIG.compute, compile=False)),
             mantel_permutations=CONFIG.mantel_permutations,
             seed=CONFIG.seed,
-            own_code=own_code,
+            user_code=user_code,
             rows=rows_digest,
             code=control_code,
             upstream=control_upstream,
         script:
-            "../scripts/control.py"
+            "../scripts/measure_control.py"

@@ -7,7 +7,7 @@ rule render:
     conda:
         "../../envs/environment.yaml"
     params:
-        dataset=tracked(source_of),
+        dataset=as_param(source_of),
         code=code("render.py"),
     script:
         "../scripts/render.py"
@@ -23,6 +23,6 @@ rule download:
     conda:
         "../../envs/environment.yaml"
     params:
-        dataset=tracked(source_of),
+        dataset=as_param(source_of),
     script:
         "../scripts/download.py"

@@ -5,7 +5,7 @@ rule measure:
         activations=store_of("activations", lambda wildcards: wildcards.network),
         perturbations=store_of("perturbations", dataset_name),
     output:
-        table=f"{RUN}/metrics/{{network}}/{{probe,{one_of(STORED)}}}/{{shard}}.parquet",
+        table=f"{RUN}/metrics/{{network}}/{{probe,{alternatives(STORED)}}}/{{shard}}.parquet",
     log:
         f"{RUN}/logs/measure/{{network}}.{{probe}}.{{shard}}.log",
     benchmark:
@@ -14,7 +14,7 @@ rule measure:
     conda:
         "../../envs/environment.yaml"
     params:
-        ball=tracked(ball_of),
+        ball=as_param(ball_of),
         mantel_permutations=CONFIG.mantel_permutations,
         rows=rows_digest,
         code=lambda wildcards: code("measure.py", probes.PROBES[wildcards.probe]),
@@ -23,14 +23,14 @@ rule measure:
         "../scripts/measure.py"
 
 
-rule measure_direct:
+rule measure_white_box:
     input:
         samples=lambda wildcards: ancient(samples_path(dataset_name(wildcards))),
         survey=lambda wildcards: f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}.parquet",
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
     output:
-        table=f"{RUN}/metrics/{{network}}/{{probe,{one_of(DIRECT)}}}/{{shard}}.parquet",
+        table=f"{RUN}/metrics/{{network}}/{{probe,{alternatives(WHITE_BOX)}}}/{{shard}}.parquet",
     log:
         f"{RUN}/logs/measure/{{network}}.{{probe}}.{{shard}}.log",
     benchmark:
@@ -40,22 +40,22 @@ rule measure_direct:
         "../../envs/environment.yaml"
     threads: CONFIG.compute.threads
     params:
-        network=tracked(network_of),
-        dataset=tracked(source_of),
+        network=as_param(network_of),
+        dataset=as_param(source_of),
         folder=FOLDER / "datasets",
-        ball=tracked(CONFIG.ball),
+        ball=as_param(CONFIG.ball),
         # Too few passes for it to pay.
-        compute=tracked(replace(FORWARD, compile=False)),
-        settings=tracked(CONFIG.direct),
-        own_code=own_code,
+        compute=as_param(replace(FORWARD, compile=False)),
+        settings=as_param(CONFIG.white_box),
+        user_code=user_code,
         rows=rows_digest,
-        code=direct_code,
+        code=white_box_code,
         upstream=lambda wildcards: [
-            made("network", network=wildcards.network),
-            made("survey", dataset=dataset_name(wildcards), network=wildcards.network),
+            fingerprint("build_network", network=wildcards.network),
+            fingerprint("survey", dataset=dataset_name(wildcards), network=wildcards.network),
         ],
     script:
-        "../scripts/measure_direct.py"
+        "../scripts/measure_white_box.py"
 
 
 rule gather:

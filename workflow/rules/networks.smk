@@ -8,12 +8,12 @@ rule fetch:
     conda:
         "../../envs/environment.yaml"
     params:
-        network=tracked(network_of),
+        network=as_param(network_of),
     script:
         "../scripts/fetch.py"
 
 
-rule network:
+rule build_network:
     input:
         images=lambda wildcards: made_files(dataset_name(wildcards), "test"),
         training=training_images,
@@ -25,20 +25,20 @@ rule network:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         card=f"{RUN}/networks/{{network}}/card.json",
     log:
-        f"{RUN}/logs/networks/{{network}}.log",
+        f"{RUN}/logs/build_network/{{network}}.log",
     benchmark:
-        f"{RUN}/benchmarks/network.{{network}}.tsv"
+        f"{RUN}/benchmarks/build_network.{{network}}.tsv"
     priority: 80
     conda:
         "../../envs/environment.yaml"
     threads: network_threads
     params:
-        network=tracked(network_of),
-        dataset=tracked(source_of),
+        network=as_param(network_of),
+        dataset=as_param(source_of),
         folder=FOLDER / "datasets",
-        compute=tracked(lambda wildcards: replace(PROCESS, threads=network_threads(wildcards))),
+        compute=as_param(lambda wildcards: replace(PROCESS, threads=network_threads(wildcards))),
         seed=CONFIG.seed,
-        code=lambda wildcards: network_code("network.py", wildcards),
+        code=lambda wildcards: network_code("build_network.py", wildcards),
         upstream=images_made,
     script:
-        "../scripts/network.py"
+        "../scripts/build_network.py"

@@ -20,11 +20,11 @@ rule illustrate:
     threads: CONFIG.compute.threads
     params:
         networks=lambda wildcards: CONFIG.networks_of(wildcards.dataset),
-        dataset=tracked(source_of),
+        dataset=as_param(source_of),
         folder=FOLDER / "datasets",
-        ball=tracked(CONFIG.ball),
-        compute=tracked(FORWARD),
-        own_code=lambda wildcards: [sources.files_digest(spec) for spec in CONFIG.networks_of(wildcards.dataset)],
+        ball=as_param(CONFIG.ball),
+        compute=as_param(FORWARD),
+        user_code=lambda wildcards: [sources.files_digest(spec) for spec in CONFIG.networks_of(wildcards.dataset)],
         grid=CONFIG.illustration_grid,
         code=lambda wildcards: dataset_code(
             "illustrate.py",
@@ -33,9 +33,9 @@ rule illustrate:
             *(name for network in CONFIG.networks_of(wildcards.dataset) for name in sources.modules(network)),
         ),
         upstream=lambda wildcards: [
-            made("select", dataset=wildcards.dataset),
+            fingerprint("select", dataset=wildcards.dataset),
             *(
-                made("activate", network=network.name, family="permuted")
+                fingerprint("extract", network=network.name, family="permuted")
                 for network in CONFIG.networks_of(wildcards.dataset)
             ),
         ],
@@ -61,7 +61,7 @@ rule figure:
     conda:
         "../../envs/environment.yaml"
     params:
-        config=tracked(CONFIG),
+        config=as_param(CONFIG),
         run=FOLDER,
         caption=lambda wildcards: SimpleNamespace(text=caption(wildcards.figure)),  # which changes no figure: untracked
         code=lambda wildcards: code("figure.py", figures.module_name(wildcards.figure)),
@@ -84,7 +84,7 @@ rule claims:
     conda:
         "../../envs/environment.yaml"
     params:
-        config=tracked(CONFIG),
+        config=as_param(CONFIG),
         run=FOLDER,
         code=code("claims.py"),
         upstream=tables_upstream,
@@ -113,14 +113,14 @@ rule report:
     conda:
         "../../envs/environment.yaml"
     params:
-        config=tracked(CONFIG),
+        config=as_param(CONFIG),
         run=FOLDER,
-        captions=tracked({name: caption(name) for name in figures.names(CONFIG)}),
+        captions=as_param({name: caption(name) for name in figures.names(CONFIG)}),
         code=code("report.py", *KINDS.values(), *(FAMILIES[name] for name in ("uniform", "permuted"))),
-        look=look(),
+        templates=template_digest(),
         upstream=lambda wildcards: [
-            made("claims"),
-            *(made("figure", figure=figure) for figure in figures.names(CONFIG)),
+            fingerprint("claims"),
+            *(fingerprint("figure", figure=figure) for figure in figures.names(CONFIG)),
         ],
     script:
         "../scripts/report.py"

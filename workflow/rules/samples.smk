@@ -14,13 +14,13 @@ rule survey:
         "../../envs/environment.yaml"
     threads: CONFIG.compute.threads
     params:
-        network=tracked(network_of),
-        dataset=tracked(lambda wildcards: replace(source_of(wildcards), limit=dataset_of(wildcards).limit)),
+        network=as_param(network_of),
+        dataset=as_param(lambda wildcards: replace(source_of(wildcards), limit=dataset_of(wildcards).limit)),
         folder=FOLDER / "datasets",
-        compute=tracked(FORWARD),
-        own_code=own_code,
+        compute=as_param(FORWARD),
+        user_code=user_code,
         code=lambda wildcards: network_code("survey.py", wildcards),
-        upstream=lambda wildcards: made("network", network=wildcards.network),
+        upstream=lambda wildcards: fingerprint("build_network", network=wildcards.network),
     script:
         "../scripts/survey.py"
 
@@ -39,13 +39,13 @@ checkpoint select:
     conda:
         "../../envs/environment.yaml"
     params:
-        dataset=tracked(dataset_of),
+        dataset=as_param(dataset_of),
         networks=lambda wildcards: [network.name for network in CONFIG.networks_of(wildcards.dataset)],
         seed=CONFIG.seed,
         shard_size=CONFIG.shard_size,
         code=code("select.py"),
         upstream=lambda wildcards: [
-            made("survey", dataset=wildcards.dataset, network=network.name)
+            fingerprint("survey", dataset=wildcards.dataset, network=network.name)
             for network in CONFIG.networks_of(wildcards.dataset)
         ],
     script:
@@ -67,11 +67,11 @@ rule perturb:
         "../../envs/environment.yaml"
     threads: CONFIG.compute.threads
     params:
-        dataset=tracked(source_of),
+        dataset=as_param(source_of),
         folder=FOLDER / "datasets",
-        ball=tracked(ball_of),
+        ball=as_param(ball_of),
         rows=rows_digest,
-        compute=tracked(PROCESS),
+        compute=as_param(PROCESS),
         code=lambda wildcards: dataset_code("perturb.py", wildcards, FAMILIES[wildcards.family]),
         upstream=images_made,
     script:

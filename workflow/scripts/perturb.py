@@ -29,4 +29,4 @@ with job(snakemake):
         provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), compute=compute)
         | {"code": params.code},
     )
-    files.keep(Path(snakemake.output.store))
+    files.retain(Path(snakemake.output.store))

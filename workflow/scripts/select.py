@@ -17,8 +17,8 @@ with job(snakemake):
     names, paths = snakemake.params.networks, snakemake.input.surveys
     surveys = {name: pd.read_parquet(path) for name, path in zip(names, paths, strict=True)}
     path = Path(snakemake.output.samples)
-    earlier = files.earlier(path)
+    earlier = files.previous(path)
     before = read_samples(str(earlier)) if earlier.is_file() else None
     samples = select(surveys, dataset, snakemake.params.seed, snakemake.params.shard_size, before)
     files.write_table(path, samples)
-    files.keep(path)
+    files.retain(path)

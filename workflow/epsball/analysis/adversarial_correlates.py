@@ -11,7 +11,7 @@ from epsball.config import Config
 
 QUANTITIES = {
     "range": ("isotropy", "range of the score at 1"),
-    "rho": ("topology_mixed", "Mantel's ρ at mixed norms"),
+    "rho": ("topology_mixed_radius", "Mantel's ρ at mixed norms"),
     "ratio": ("lipschitz", "median local ratio at the largest radius"),
     "gradient": ("gradient", "‖∇ margin‖"),
     "margin": ("gradient", "clean margin"),
@@ -38,12 +38,14 @@ def boundary(results: Results, network: str) -> pd.DataFrame:
         {
             "random": by_kind.median().xs("random", level="kind"),
             "worst": by_kind.min().xs("attack", level="kind"),
-            **{name: table.groupby("sample", sort=False)[name].first() for name in ("flat", "reach")},
+            **{
+                name: table.groupby("sample", sort=False)[name].first() for name in ("hyperplane_ratio", "search_limit")
+            },
         }
     )
 
 
-def explaining(results: Results, network: str) -> pd.DataFrame:
+def correlates(results: Results, network: str) -> pd.DataFrame:
     """A row a sample: the quantities that might explain the smallest adversarial distance, and that distance."""
     isotropy, gradient = (results.metrics(network, name) for name in ("isotropy", "gradient"))
     ratios = results.metrics(network, "lipschitz")
@@ -53,7 +55,7 @@ def explaining(results: Results, network: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "range": isotropy[isotropy["radius"] == first].set_index("sample")["range"],
-            "rho": at_largest(results, network, "topology_mixed", "rho"),
+            "rho": at_largest(results, network, "topology_mixed_radius", "rho"),
             "ratio": ratios.groupby("sample", sort=False)["ratio_raw"].median(),
             "gradient": gradient["gradient_margin"],
             "margin": gradient["margin"],
@@ -62,10 +64,10 @@ def explaining(results: Results, network: str) -> pd.DataFrame:
     )
 
 
-def together(results: Results, network: str) -> pd.DataFrame:
+def join_networks(results: Results, network: str) -> pd.DataFrame:
     """The same of all networks of a network's dataset, side by side: a row a sample, the columns of each in turn."""
     networks = results.config.networks_of(results.config.networks[network].dataset)
-    return pd.concat([explaining(results, spec.name).add_suffix(f" {spec.name}") for spec in networks], axis=1)
+    return pd.concat([correlates(results, spec.name).add_suffix(f" {spec.name}") for spec in networks], axis=1)
 
 
 def first_of_several(config: Config, network: str) -> bool:
@@ -74,7 +76,7 @@ def first_of_several(config: Config, network: str) -> bool:
     return len(networks) > 1 and networks[0].name == network
 
 
-def standard(config: Config, network: str) -> str | None:
+def find_plain_twin(config: Config, network: str) -> str | None:
     """The network that one trained adversarially is like in everything else; None for any other."""
     spec = config.networks[network]
     if spec.training is None or not spec.training.adversarial_radius:

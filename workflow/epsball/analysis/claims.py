@@ -14,10 +14,10 @@ from epsball.analysis.results import Results
 from epsball.config import Config
 
 # Below this an interval says next to nothing: the numbers are shown as an illustration.
-ENOUGH_SAMPLES = 20
+MIN_SAMPLES = 20
 
 # A range counts above the noise when it is more than this many floors.
-FLOORS = 10
+NOISE_FLOOR_FACTOR = 10
 
 RHO_BAND = 0.1  # of the paper, for |ρ|
 # With fewer, chance alone takes ρ of unrelated distances out of that band in more than one case of twenty: over
@@ -31,7 +31,7 @@ SYMBOLS = {
     "holds": "✓",
     "does not hold": "✗",
     "undecided": "?",
-    "illustration, no verdict": "○",
+    "too few samples": "○",
     "differs": "≠",
     "no difference shown": "≈",
     "not measured in this run": "–",
@@ -47,7 +47,7 @@ def given(verdicts: pd.Series) -> list[str]:
 
 def lowest_drawn(ranges: pd.Series, floors: pd.Series) -> float:
     """Where ranges are drawn that are below it on a log axis: the smallest positive range or level of ten floors."""
-    values = np.concatenate([ranges, FLOORS * floors])
+    values = np.concatenate([ranges, NOISE_FLOOR_FACTOR * floors])
     positive = values[values > 0]
     return float(positive.min()) if positive.size else float(np.finfo(np.float64).eps)
 
@@ -113,8 +113,8 @@ class Claim:
 
     def verdict(self, estimate: Estimate, samples: int, draws: int) -> str:
         """Holds, does not hold, undecided, or none for too few samples or draws."""
-        if samples < ENOUGH_SAMPLES or draws < self.draws:
-            return "illustration, no verdict"
+        if samples < MIN_SAMPLES or draws < self.draws:
+            return "too few samples"
         if estimate.low > self.bound:
             return "holds" if self.above else "does not hold"
         if estimate.high < self.bound:
@@ -124,7 +124,7 @@ class Claim:
 
 def above_floor(table: pd.DataFrame) -> pd.Series:
     """Whether each range is above the noise."""
-    return table["range"] > FLOORS * table["floor"]
+    return table["range"] > NOISE_FLOOR_FACTOR * table["noise_floor"]
 
 
 def wide(table: pd.DataFrame, column: str) -> pd.DataFrame:

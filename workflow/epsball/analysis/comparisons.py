@@ -11,11 +11,11 @@ from epsball.analysis.adversarial_correlates import (
     QUANTITIES,
     at_largest,
     boundary,
-    explaining,
+    correlates,
+    find_plain_twin,
     first_of_several,
+    join_networks,
     rank_correlation,
-    standard,
-    together,
 )
 from epsball.analysis.claims import Claim, Values, log_ratio, median, wide
 from epsball.analysis.results import Results
@@ -37,7 +37,7 @@ def _permuted_against_redrawn(permuted: str, redrawn: str) -> Callable[[Results,
 
 
 def _mixed_against_one_radius(results: Results, network: str) -> Values:
-    mixed, one = (at_largest(results, network, probe, "rho") for probe in ("topology_mixed", "topology"))
+    mixed, one = (at_largest(results, network, probe, "rho") for probe in ("topology_mixed_radius", "topology"))
     return (mixed - one).dropna()
 
 
@@ -50,9 +50,9 @@ def _alpha_against_shuffled(probe: str) -> Callable[[Results, str], Values | Non
 
 
 def _halves(results: Results, network: str) -> Values:
-    table = results.metrics(network, "topology_mixed")
+    table = results.metrics(network, "topology_mixed_radius")
     table = table[table["radius"] == table["radius"].max()].set_index("sample")
-    halves: pd.DataFrame = table[["rho_first", "rho_second"]].dropna()
+    halves: pd.DataFrame = table[["rho_half1", "rho_half2"]].dropna()
     return halves
 
 
@@ -89,8 +89,8 @@ def _against_flat(results: Results, network: str) -> Values:
     found = boundary(results, network)
     found = found[np.isfinite(found["worst"])]
     # Beyond the reach of the search nothing is known, of either.
-    met = found["random"].clip(upper=found["reach"])
-    doublings: pd.Series = np.log2(met / (found["worst"] * found["flat"]).clip(upper=found["reach"]))
+    met = found["random"].clip(upper=found["search_limit"])
+    doublings: pd.Series = np.log2(met / (found["worst"] * found["hyperplane_ratio"]).clip(upper=found["search_limit"]))
     return doublings
 
 
@@ -100,14 +100,14 @@ def _columns(quantity: str) -> list[str]:
 
 def _explained_by(quantity: str) -> Callable[[Results, str], Values]:
     def values(results: Results, network: str) -> Values:
-        return explaining(results, network)[_columns(quantity)].dropna()
+        return correlates(results, network)[_columns(quantity)].dropna()
 
     return values
 
 
 def _explained_across(quantity: str) -> Callable[[Results, str], Values]:
     def values(results: Results, network: str) -> Values:
-        of_all = together(results, network)
+        of_all = join_networks(results, network)
         networks = results.config.networks_of(results.config.networks[network].dataset)
         return of_all[[f"{name} {spec.name}" for spec in networks for name in _columns(quantity)]].dropna()
 
@@ -122,10 +122,10 @@ def _changed_by_training(quantity: str) -> Callable[[Results, str], Values | Non
     """log2 of the ratio to the standard network of the same architecture, sample by sample; of ρ the difference."""
 
     def values(results: Results, network: str) -> Values | None:
-        other = standard(results.config, network)
+        other = find_plain_twin(results.config, network)
         if other is None:
             return None
-        robust, plain = (explaining(results, name)[quantity] for name in (network, other))
+        robust, plain = (correlates(results, name)[quantity] for name in (network, other))
         changed: pd.Series = robust - plain if quantity == "rho" else log_ratio(robust, plain) / np.log(2)
         return changed.dropna()
 
@@ -147,7 +147,7 @@ COMPARISONS = (
         "topology, mixed against one radius",
         "not in the paper: median of Mantel's ρ at norms mixed up to the largest radius, less ρ at that radius; "
         "what one radius hides",
-        "topology_mixed",
+        "topology_mixed_radius",
         0.0,
         True,
         _mixed_against_one_radius,
@@ -166,17 +166,17 @@ COMPARISONS = (
     Claim(
         "Eq. 7 at mixed radii",
         "the same at norms mixed up to the largest radius",
-        "alpha_mixed",
+        "alpha_mixed_radius",
         0.0,
         True,
-        _alpha_against_shuffled("alpha_mixed"),
+        _alpha_against_shuffled("alpha_mixed_radius"),
         median,
     ),
     Claim(
         "split-draw reliability",
         "not in the paper: correlation over samples of Mantel's ρ at mixed norms from the first and from the second "
         "half of the draws, for all draws by Spearman and Brown's formula; the ceiling of any correlation with ρ",
-        "topology_mixed",
+        "topology_mixed_radius",
         0.0,
         True,
         _halves,
@@ -197,7 +197,12 @@ COMPARISONS = (
             ("pixels", "symmetry_pixels", "isotropy", "permutations of whole pixels"),
             ("channels", "symmetry_channels", "isotropy", "permutations within each channel"),
             ("patches", "symmetry_patches", "isotropy", "permutations within patches"),
-            ("low frequencies", "symmetry_coarse", "isotropy_coarse", "a low-frequency vector, which loses them"),
+            (
+                "low frequencies",
+                "symmetry_low_frequency",
+                "isotropy_low_frequency",
+                "a low-frequency vector, which loses them",
+            ),
         )
     ),
     Claim(
@@ -266,7 +271,7 @@ COMPARISONS = (
             True,
             _explained_by(quantity),
             rank_correlation,
-            needs=("gradient", "topology_mixed"),
+            needs=("gradient", "topology_mixed_radius"),
         )
         for quantity, (_, words) in QUANTITIES.items()
     ),
@@ -279,7 +284,7 @@ COMPARISONS = (
             True,
             _explained_across(quantity),
             _pooled(quantity),
-            needs=("gradient", "topology_mixed"),
+            needs=("gradient", "topology_mixed_radius"),
             across=True,
             applies=first_of_several,
         )
@@ -296,8 +301,8 @@ COMPARISONS = (
             True,
             _changed_by_training(quantity),
             median,
-            needs=("gradient", "topology_mixed"),
-            applies=lambda config, network: standard(config, network) is not None,
+            needs=("gradient", "topology_mixed_radius"),
+            applies=lambda config, network: find_plain_twin(config, network) is not None,
         )
         for quantity, words in {
             "distance": "smallest adversarial distance",

@@ -65,7 +65,7 @@ class Results:
             return dict(arrays)
 
     def activations(self, network: str, family: str, shard: int) -> Path:
-        """The store of a network's outputs; see `epsball.stages.extract.activate`."""
+        """The store of a network's outputs; see `epsball.stages.extract.extract`."""
         return self._there("activations", network, family, f"{shard}.zarr.zip")
 
     def perturbations(self, dataset: str, family: str, shard: int) -> Path:

@@ -12,7 +12,7 @@ import xarray as xr
 from epsball import controls, probes
 from epsball.analysis.results import Results
 from epsball.config import Config, load_config
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 from epsball.perturbations import families
 from epsball.runs import provenance_records
 from epsball.runs.shards import joined
@@ -69,7 +69,7 @@ class Run:
     @property
     def probes(self) -> list[str]:
         """Names of the probes."""
-        return probes.chosen(self.config)
+        return probes.chosen_probes(self.config)
 
     @property
     def families(self) -> list[str]:
@@ -98,7 +98,7 @@ class Run:
         """
         if probe in probes.PROBES and probe not in self.probes:
             raise EpsballError(
-                f"run '{self.config.run}' has not measured '{probe}'; add it to further_probes of its configuration "
+                f"run '{self.config.run}' has not measured '{probe}'; add it to extra_probes of its configuration "
                 "and run again"
             )
         self._require("probe", probe, self.probes)
@@ -128,7 +128,7 @@ class Run:
         return self._results.card(network)
 
     def activations(self, network: str, family: str = "uniform") -> xr.Dataset:
-        """What came out of a network for each perturbed image, lazily; see `epsball.stages.extract.activate`.
+        """What came out of a network for each perturbed image, lazily; see `epsball.stages.extract.extract`.
 
         Args:
             network: its name.
@@ -176,7 +176,7 @@ class Run:
 
     def _require(self, what: str, name: str, known: Sequence[str]) -> None:
         if name not in known:
-            raise EpsballError(f"'{name}' is no {what} of run '{self.config.run}'; {nearest(name, known)}")
+            raise EpsballError(f"'{name}' is no {what} of run '{self.config.run}'; {did_you_mean(name, known)}")
 
     def __repr__(self) -> str:
         lines = [f"Run '{self.config.run}' in {self.folder}"]

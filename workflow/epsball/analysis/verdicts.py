@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from epsball.analysis import intervals
-from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, ENOUGH_SAMPLES, STRONGLY, Claim
+from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, MIN_SAMPLES, STRONGLY, Claim
 from epsball.analysis.comparisons import COMPARISONS
 from epsball.analysis.intervals import Estimate
 from epsball.analysis.results import COMPARED, Results
 from epsball.config import Config
 from epsball.controls import compared, name_of
-from epsball.probes import chosen
+from epsball.probes import chosen_probes
 
 
 def judge(config: Config, folder: Path) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
         if claim is STRONGLY:
             rows.append(_most_networks(results))
     for claim in COMPARISONS:
-        if not {claim.probe, *claim.needs} <= set(chosen(config)):
+        if not {claim.probe, *claim.needs} <= set(chosen_probes(config)):
             continue
         for network in filter(lambda name: claim.applies(config, name), config.networks):
             if claim.across:
@@ -110,12 +110,12 @@ def _most_networks(results: Results) -> dict[str, object]:
     """Share of networks whose median range at 10 is above the bound; samples are drawn once for a dataset."""
     config = results.config
     sizes = {name: len(results.samples(name)) for name in config.datasets}
-    networks = [network for network in config.networks.values() if sizes[network.dataset] >= ENOUGH_SAMPLES]
+    networks = [network for network in config.networks.values() if sizes[network.dataset] >= MIN_SAMPLES]
     claim = replace(STRONGLY, bound=0.5)
     row: dict[str, object] = {
         "claim": claim.name,
         "statement": "most networks strongly anisotropic at 10: share of the networks with at least "
-        f"{ENOUGH_SAMPLES} samples whose median range is above {STRONGLY.bound:g}",
+        f"{MIN_SAMPLES} samples whose median range is above {STRONGLY.bound:g}",
         "network": ALL_NETWORKS,
         "dataset": "",
         "threshold": np.nan,
@@ -124,7 +124,7 @@ def _most_networks(results: Results) -> dict[str, object]:
         "samples": min((sizes[network.dataset] for network in networks), default=0),
     }
     if not networks or STRONGLY.radius not in config.ball.radii:
-        return row | {"verdict": "not measured in this run" if networks else "illustration, no verdict"}
+        return row | {"verdict": "not measured in this run" if networks else "too few samples"}
     measured = {network.name: STRONGLY.values(results, network.name) for network in networks}
     ranges = {name: values.to_numpy(float) for name, values in measured.items() if values is not None}
     largest = max(sizes[network.dataset] for network in networks)
@@ -138,12 +138,12 @@ def _most_networks(results: Results) -> dict[str, object]:
         return float(np.mean(strong))
 
     estimate = intervals.bootstrap(largest, most, config.bootstrap, config.seed)
-    return row | _estimated(estimate) | {"verdict": claim.verdict(estimate, ENOUGH_SAMPLES, config.ball.draws)}
+    return row | _estimated(estimate) | {"verdict": claim.verdict(estimate, MIN_SAMPLES, config.ball.draws)}
 
 
 def _differs(difference: Estimate | None, samples: int) -> str:
     if difference is None:
         return "not measured in this run"
-    if samples < ENOUGH_SAMPLES:
-        return "illustration, no verdict"
+    if samples < MIN_SAMPLES:
+        return "too few samples"
     return "no difference shown" if difference.low <= 0 <= difference.high else "differs"

@@ -63,7 +63,7 @@ def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, obj
         start = time.perf_counter()
         logits, features = passes(image)  # which is filled up to a batch
         rate = config.compute.batch / (time.perf_counter() - start) / config.compute.threads
-        passes.exact(image)  # which a run will do
+        passes.float64(image)  # which a run will do
         classes, units = logits.shape[1], features.shape[1]
         said = hint(spec.name, network, config.compute, pool, table, classes) if trained else ""
         if not said and torch.equal(logits, features):

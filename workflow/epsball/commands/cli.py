@@ -20,7 +20,7 @@ import yaml
 
 from epsball import __version__
 from epsball.config import Config, load_config
-from epsball.errors import EpsballError, nearest, sentence
+from epsball.errors import EpsballError, did_you_mean, user_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (EpsballError, OSError) as error:
-        if (said := sentence(error)) is None:
+        if (said := user_message(error)) is None:
             raise
         print(f"error: {said}", file=sys.stderr)
         return 1
@@ -76,7 +76,7 @@ def _run(arguments: Sequence[str]) -> None:
         parser.print_help()
         return
     if not arguments[0].startswith("-") and arguments[0] not in commands.choices:
-        parser.error(f"'{arguments[0]}' is no command; {nearest(arguments[0], commands.choices)}")
+        parser.error(f"'{arguments[0]}' is no command; {did_you_mean(arguments[0], commands.choices)}")
     given = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     given.run(given)
@@ -332,7 +332,7 @@ def _raw(path: Path) -> dict[str, Any]:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         beside = [str(other) for suffix in ("yaml", "yml") for other in sorted(path.parent.glob(f"*.{suffix}"))]
-        hint = f"; {nearest(str(path), beside)}" if beside and not path.exists() else ""
+        hint = f"; {did_you_mean(str(path), beside)}" if beside and not path.exists() else ""
         raise EpsballError(f"configuration '{path}' cannot be read: {error.strerror}{hint}") from None
     except UnicodeDecodeError as error:
         raise EpsballError(f"configuration '{path}' is not text in UTF-8 ({error.reason})") from None
@@ -350,7 +350,9 @@ def _layers(config: Config, folder: Path, name: str) -> pd.DataFrame:
     from epsball.data import open_pool
 
     if name not in config.networks:
-        raise EpsballError(f"--layers is '{name}', no network of the configuration; {nearest(name, config.networks)}")
+        raise EpsballError(
+            f"--layers is '{name}', no network of the configuration; {did_you_mean(name, config.networks)}"
+        )
     spec = config.networks[name]
     dataset = config.datasets[spec.dataset]
     return layers(spec, open_pool(dataset, folder / "datasets" / dataset.name))

@@ -16,7 +16,7 @@ from epsball.analysis.results import read_claims
 from epsball.config import load_config
 from epsball.errors import EpsballError
 from epsball.reporting.html.template import render
-from epsball.reporting.summary_text import number
+from epsball.reporting.summary_text import format_number
 from epsball.runs import provenance_records
 
 _KEY = ["claim", "network", "dataset", "control"]  # what two rows have in common
@@ -111,8 +111,8 @@ def summary(table: pd.DataFrame, differences: pd.DataFrame, remarks: Sequence[st
     yield f"Verdicts that differ: {len(changed)} of {_met(table).sum()}"
     for row in changed.to_dict("records"):
         yield (
-            f"  {row['claim']}, {_name(row)}: {row['verdict_a']} ({number(row['estimate_a'])}) → "
-            f"{row['verdict_b']} ({number(row['estimate_b'])})"
+            f"  {row['claim']}, {_name(row)}: {row['verdict_a']} ({format_number(row['estimate_a'])}) → "
+            f"{row['verdict_b']} ({format_number(row['estimate_b'])})"
         )
     for run, alone in zip(("first", "second"), _alone(table), strict=True):
         if alone:

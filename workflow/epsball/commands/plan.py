@@ -17,7 +17,7 @@ from epsball.data import missing, pool_size, training_size
 from epsball.perturbations import families
 from epsball.reporting.figures import names
 from epsball.runs import files
-from epsball.stages.extract import exact_passes_per_sample, passes_per_sample
+from epsball.stages.extract import float64_passes_per_sample, passes_per_sample
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,15 @@ def cost(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cost:
     nominal = _nominal(spec)
     pool = pool_size(dataset)
     passes = pool + dataset.samples * sum(passes_per_sample(ball, compute) for ball in balls)
-    exact = dataset.samples * sum(exact_passes_per_sample(ball, compute) for ball in balls)
-    for name in probes.chosen(config):
-        if probes.is_direct(name):
-            passes += dataset.samples * probes.direct_probe(name).passes(config.direct, config.ball)
+    exact = dataset.samples * sum(float64_passes_per_sample(ball, compute) for ball in balls)
+    for name in probes.chosen_probes(config):
+        if probes.is_white_box(name):
+            passes += dataset.samples * probes.white_box_probe(name).passes(config.white_box, config.ball)
     for control in controls.chosen_controls(config):
         times, own = controls.passes(control), controls.has_own_features(control)
         drawn = [families.ball(config.ball, name) for name in controls.families(config, control)]
         passes += times * (pool * own + dataset.samples * sum(passes_per_sample(ball, compute) for ball in drawn))
-        exact += times * dataset.samples * sum(exact_passes_per_sample(ball, compute) for ball in drawn)
+        exact += times * dataset.samples * sum(float64_passes_per_sample(ball, compute) for ball in drawn)
     training = 0
     if spec.training is not None:
         training = round(training_size(dataset) * (1 - spec.training.validation)) * spec.training.epochs
@@ -219,7 +219,7 @@ def _duration(seconds: float) -> str:
 
 def _jobs(config: Config) -> int:
     shards = {name: -(-spec.samples // config.shard_size) for name, spec in config.datasets.items()}
-    drawn, measured = len(probes.families(config)), len(probes.chosen(config))
+    drawn, measured = len(probes.families(config)), len(probes.chosen_probes(config))
     surveyed = sum(controls.has_own_features(name) for name in config.controls)
     networks = sum(
         2 + 1 + surveyed + shards[spec.dataset] * (drawn + measured + len(config.controls))

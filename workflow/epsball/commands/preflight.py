@@ -14,7 +14,7 @@ from epsball.errors import EpsballError
 from epsball.networks import model
 from epsball.networks.forward import device, inputs
 from epsball.networks.sources import fetches
-from epsball.probes import PROBES, chosen, require
+from epsball.probes import PROBES, chosen_probes, require
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     pools: dict[str, Pool] = {}
     unusable: dict[str, int] = {}
     rows = []
-    for look in (lambda: device(config.compute.device), lambda: chosen(config), lambda: chosen_controls(config)):
+    for look in (lambda: device(config.compute.device), lambda: chosen_probes(config), lambda: chosen_controls(config)):
         try:
             look()
         except EpsballError as error:
@@ -84,9 +84,9 @@ def _fit(config: Config, spec: NetworkSpec, pool: Pool, unusable: int) -> dict[s
             f"networks.{spec.name}: has {classes} outputs, but dataset '{spec.dataset}' has labels from "
             f"{int(pool.labels.min())} to {worst}; labels count from 0 in the order of the outputs"
         )
-    for name in config.further_probes:
+    for name in config.extra_probes:
         if name in PROBES:
-            require(name, network, spec.name, config.direct)
+            require(name, network, spec.name, config.white_box)
     return {
         "network": spec.name,
         "dataset": spec.dataset,

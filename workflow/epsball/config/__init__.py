@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import jsonschema
 
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 
 Norm = Literal["l2", "linf"]
 Noise = Literal["uniform", "sphere", "gaussian"]
@@ -49,13 +49,13 @@ class Compute:
     batch: int = 20
     threads: int = 1
     device: str = "auto"
-    floor_draws: int = 4
+    float64_draws: int = 4
     compile: bool = False
 
 
 @dataclass(frozen=True)
-class Direct:
-    """How far direct probes go, those that ask the network itself.
+class WhiteBox:
+    """How far white-box probes go, those that ask the network itself.
 
     Attributes:
         draws: of each family and radius that they look at, the first ones of T.
@@ -142,9 +142,9 @@ class Config:
     mantel_permutations: int
     bootstrap: int
     illustration_grid: int
-    further_probes: tuple[str, ...]
+    extra_probes: tuple[str, ...]
     controls: tuple[str, ...]
-    direct: Direct
+    white_box: WhiteBox
     keep_activations: bool
     datasets: Mapping[str, DatasetSpec]
     networks: Mapping[str, NetworkSpec]
@@ -195,16 +195,16 @@ def load_config(raw: Mapping[str, Any]) -> Config:
             batch=top["batch"],
             threads=top["threads"],
             device=top["device"],
-            floor_draws=min(top["floor_draws"], top["draws"]),
+            float64_draws=min(top["float64_draws"], top["draws"]),
             compile=top["compile"],
         ),
         shard_size=top["shard_size"],
         mantel_permutations=top["mantel_permutations"],
         bootstrap=top["bootstrap"],
         illustration_grid=top["illustration_grid"],
-        further_probes=tuple(top["further_probes"]),
+        extra_probes=tuple(top["extra_probes"]),
         controls=tuple(top["controls"]),
-        direct=_direct(top.get("direct", {})),
+        white_box=_white_box(top.get("white_box", {})),
         keep_activations=top["keep_activations"],
         datasets=datasets,
         networks=networks,
@@ -215,9 +215,9 @@ def _defaults(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {key: entry["default"] for key, entry in properties.items() if "default" in entry}
 
 
-def _direct(entry: Mapping[str, Any]) -> Direct:
+def _white_box(entry: Mapping[str, Any]) -> WhiteBox:
     layers = {network: tuple(names) for network, names in entry.get("layers", {}).items()}
-    return Direct(**{**_defaults(schema()["properties"]["direct"]["properties"]), **entry, "layers": layers})
+    return WhiteBox(**{**_defaults(schema()["properties"]["white_box"]["properties"]), **entry, "layers": layers})
 
 
 def _dataset(name: str, entry: Mapping[str, Any], top: Mapping[str, Any]) -> DatasetSpec:
@@ -263,7 +263,8 @@ def _mistakes(raw: Mapping[str, Any]) -> Iterator[str]:
             if not isinstance(entry, Mapping) or "kind" not in entry:
                 continue
             if entry["kind"] not in kinds:
-                yield f"datasets.{name}.kind is '{entry['kind']}', no such kind; {nearest(str(entry['kind']), kinds)}"
+                hint = did_you_mean(str(entry["kind"]), kinds)
+                yield f"datasets.{name}.kind is '{entry['kind']}', no such kind; {hint}"
                 continue
             kind = kinds[entry["kind"]]
             properties = {**schema()["$defs"]["dataset"]["properties"], **kind["properties"]}
@@ -280,22 +281,23 @@ def _mistakes(raw: Mapping[str, Any]) -> Iterator[str]:
                 continue
             used.add(entry["dataset"])
             if entry["dataset"] not in datasets:
-                hint = nearest(entry["dataset"], datasets)
+                hint = did_you_mean(entry["dataset"], datasets)
                 yield f"networks.{name}.dataset is '{entry['dataset']}', no dataset of this configuration; {hint}"
             elif "training" in entry and datasets[entry["dataset"]].get("kind") not in TRAINABLE:
                 yield f"networks.{name}.training is set, but dataset '{entry['dataset']}' has no training split"
         for name in datasets:
             if name not in used and used <= set(datasets):
                 yield f"datasets.{name} has no network; add one under networks or remove the dataset"
-    direct = raw.get("direct")
-    layers = direct.get("layers") if isinstance(direct, Mapping) else None
+    white_box = raw.get("white_box")
+    layers = white_box.get("layers") if isinstance(white_box, Mapping) else None
     if isinstance(layers, Mapping) and isinstance(networks, Mapping):
         for name in layers:
             if name not in networks:
-                yield f"direct.layers has '{name}', no network of this configuration; {nearest(str(name), networks)}"
-    batch, floor_draws = (raw.get(key, schema()["properties"][key]["default"]) for key in ("batch", "floor_draws"))
-    if isinstance(batch, int) and isinstance(floor_draws, int) and floor_draws > batch:
-        yield f"floor_draws is {floor_draws}; it must be at most batch ({batch})"
+                hint = did_you_mean(str(name), networks)
+                yield f"white_box.layers has '{name}', no network of this configuration; {hint}"
+    batch, float64_draws = (raw.get(key, schema()["properties"][key]["default"]) for key in ("batch", "float64_draws"))
+    if isinstance(batch, int) and isinstance(float64_draws, int) and float64_draws > batch:
+        yield f"float64_draws is {float64_draws}; it must be at most batch ({batch})"
     if raw.get("noise") == "gaussian" and raw.get("norm") == "linf":
         yield "noise is 'gaussian', whose L2 norm alone has a scale; it needs norm l2, not linf"
     radii, epsilon = raw.get("radii"), raw.get("epsilon", schema()["properties"]["epsilon"]["default"])
@@ -316,7 +318,7 @@ def _violations(part: Mapping[str, Any], value: Any, where: str) -> Iterator[str
                 known = error.schema["properties"]
                 for key in error.instance:
                     if key not in known:
-                        yield f"unknown key '{key}' in {place}; {nearest(str(key), known)}"
+                        yield f"unknown key '{key}' in {place}; {did_you_mean(str(key), known)}"
             case "required":
                 for key in error.validator_value:
                     if key not in error.instance:

@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Protocol, cast
 
 from epsball.config import Config
-from epsball.errors import EpsballError, nearest
-from epsball.probes import chosen, family_of
+from epsball.errors import EpsballError, did_you_mean
+from epsball.probes import chosen_probes, family_of
 from epsball.runs.provenance import declared
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Control(Protocol):
 
         Returns:
             A module from images (n, 3, height, width) to logits (n, classes) and features (n, units). One that is
-            another around each sample has a method `centre(image, label)`, image float32 (3, height, width).
+            another around each sample has a method `refit_at(image, label)`, image float32 (3, height, width).
         """
         ...
 
@@ -73,14 +73,14 @@ def chosen_controls(config: Config) -> list[str]:
     """
     for name in config.controls:
         if name not in CONTROLS:
-            raise EpsballError(f"configuration: controls has '{name}', no such control; {nearest(name, CONTROLS)}")
+            raise EpsballError(f"configuration: controls has '{name}', no such control; {did_you_mean(name, CONTROLS)}")
     return list(config.controls)
 
 
 def measured_by(config: Config, name: str) -> list[str]:
     """The probes of a run that a control is measured by."""
     means: tuple[str, ...] = declared(CONTROLS[name])["PROBES"]
-    return [probe for probe in chosen(config) if probe in means]
+    return [probe for probe in chosen_probes(config) if probe in means]
 
 
 def compared(config: Config, *probes: str) -> list[str]:

@@ -11,7 +11,7 @@ from torch.func import jvp, vmap
 
 from epsball.networks.model import Network
 
-PROBES = ("isotropy", "symmetry", "topology", "lipschitz", "topology_mixed")
+PROBES = ("isotropy", "symmetry", "topology", "lipschitz", "topology_mixed_radius")
 OWN_FEATURES = False
 PASSES = 2
 
@@ -26,7 +26,7 @@ class Linearised(nn.Module):
         self.network = network
         self.register_buffer("image", torch.empty(0))
 
-    def centre(self, image: Tensor, label: int) -> None:
+    def refit_at(self, image: Tensor, label: int) -> None:
         """Expand at an image from here on."""
         self.image = image.clone()
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from epsball.networks.model import Network, probe_shape
 
-PROBES = ("topology", "lipschitz", "topology_mixed")
+PROBES = ("topology", "lipschitz", "topology_mixed_radius")
 OWN_FEATURES = True
 PASSES = 0
 

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from epsball.networks.model import Network
 
-PROBES = ("topology", "lipschitz", "topology_mixed")
+PROBES = ("topology", "lipschitz", "topology_mixed_radius")
 OWN_FEATURES = True
 PASSES = 1
 

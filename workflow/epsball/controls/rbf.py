@@ -33,7 +33,7 @@ class RadialBasisFunction(nn.Module):
         self.register_buffer("width", torch.empty(0))
         self.register_buffer("label", torch.zeros((), dtype=torch.long))
 
-    def centre(self, image: Tensor, label: int) -> None:
+    def refit_at(self, image: Tensor, label: int) -> None:
         """Match the network at an image from here on."""
         at = image.clone()[None].requires_grad_()
         with torch.enable_grad(), warned():

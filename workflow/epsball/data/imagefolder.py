@@ -8,7 +8,7 @@ import numpy as np
 
 from epsball.config import DatasetSpec
 from epsball.data import Pool, images
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 
 TERMS = "those of your images"
 
@@ -61,7 +61,7 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
             raise EpsballError(f"{path}: class '{repeated}' is listed more than once")
         for name in present:
             if name not in classes:
-                raise EpsballError(f"{path}: does not list '{name}', a folder of {root}; {nearest(name, classes)}")
+                raise EpsballError(f"{path}: does not list '{name}', a folder of {root}; {did_you_mean(name, classes)}")
     outputs = {name: number for number, name in enumerate(classes)}
     return Pool(
         names=[str(file.relative_to(root)) for file in files],

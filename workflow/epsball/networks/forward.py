@@ -41,7 +41,7 @@ def configure(compute: Compute) -> None:
     Raises:
         EpsballError: the device that was asked for is not there.
     """
-    _settle(compute.threads)
+    _set_up_process(compute.threads)
     device(compute.device)
 
 
@@ -59,7 +59,7 @@ def configured(threads: int) -> Iterator[None]:
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     strict = torch.get_deterministic_debug_mode()
     token = _alone.set(False)
-    _settle(threads)
+    _set_up_process(threads)
     try:
         yield
     finally:
@@ -72,7 +72,7 @@ def configured(threads: int) -> Iterator[None]:
         _allocate(_MMAPS, _TRIMMED)
 
 
-def _settle(threads: int) -> None:
+def _set_up_process(threads: int) -> None:
     torch.set_num_threads(threads)
     # As use_deterministic_algorithms(True), which imports the compiler besides: a second of every job.
     torch.set_deterministic_debug_mode("error")
@@ -123,10 +123,10 @@ def inputs(pictures: Pictures) -> Tensor:
 
 
 @runtime_checkable
-class Centred(Protocol):
+class Refittable(Protocol):
     """What is another network around each sample; its state dict says which, in tensors of one shape."""
 
-    def centre(self, image: Tensor, label: int) -> None:
+    def refit_at(self, image: Tensor, label: int) -> None:
         """Be the one around this image, float32 (3, height, width), from here on."""
         ...
 
@@ -150,7 +150,7 @@ class Forward:
         self._run: Callable[[Tensor], tuple[Tensor, Tensor]] = self._network
         self._what = "forward pass"
         # What is compiled has the weights for constants; a control's are others around each sample.
-        if compute.compile and self.device == "cpu" and not isinstance(network, Centred):
+        if compute.compile and self.device == "cpu" and not isinstance(network, Refittable):
             from torch._inductor import config  # a second of every job
 
             torch.use_deterministic_algorithms(True)  # this tells the compiler
@@ -158,23 +158,23 @@ class Forward:
             self._run = config.patch(freezing=True)(torch.compile(self._network, dynamic=False))
             logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that there is no GPU is known
             self._what += ", which 'compile: true' compiles by a C++ compiler,"
-        self._exact: nn.Module | None = None
-        self._exact_size = compute.batch
-        self._exact_device = "cpu" if self.device == "mps" else self.device
+        self._float64: nn.Module | None = None
+        self._float64_size = compute.batch
+        self._float64_device = "cpu" if self.device == "mps" else self.device
 
-    def centre(self, image: Tensor, label: int) -> None:
+    def refit_at(self, image: Tensor, label: int) -> None:
         """Tell a control that is another around each sample which one comes; a network does not ask.
 
         Args:
             image: float32 (3, height, width), on the device.
             label: its class.
         """
-        if isinstance(self._network, Centred):
-            self._network.centre(image, label)
-            if self._exact is not None:
+        if isinstance(self._network, Refittable):
+            self._network.refit_at(image, label)
+            if self._float64 is not None:
                 # Not copied anew: modules with hooks are in cycles, and old copies would pile up.
                 with torch.inference_mode():
-                    self._exact.load_state_dict(self._network.state_dict())
+                    self._float64.load_state_dict(self._network.state_dict())
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, classes) and features (n, units), float32 on the CPU; see `start`."""
@@ -216,12 +216,12 @@ class Forward:
         logits, features = self._run(images.to(self.device, memory_format=self.layout, copy=True))
         return logits[:count], features[:count]
 
-    def exact(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and features computed in float64; see `start_exact`."""
-        return self.start_exact(images)()
+    def float64(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and features computed in float64; see `start_float64`."""
+        return self.start_float64(images)()
 
     @torch.inference_mode()
-    def start_exact(self, images: Tensor) -> Passed:
+    def start_float64(self, images: Tensor) -> Passed:
         """Start a pass in float64, for the noise floor; on the CPU where the device has none.
 
         Returns:
@@ -230,18 +230,18 @@ class Forward:
         Raises:
             EpsballError: one image alone does not fit, or the network's own code fails.
         """
-        if self._exact is None:
+        if self._float64 is None:
             # Plain layout: CPU convolutions in float64 are more than twice as fast in it.
-            self._exact = copy.deepcopy(self._network).to(self._exact_device, torch.float64)
-            self._exact = self._exact.to(memory_format=torch.contiguous_format)
+            self._float64 = copy.deepcopy(self._network).to(self._float64_device, torch.float64)
+            self._float64 = self._float64.to(memory_format=torch.contiguous_format)
         what = "forward pass in float64, for the noise floor,"
-        logits, features, self._exact_size = _in_parts(self._wide, images, self._exact_size, what)
+        logits, features, self._float64_size = _in_parts(self._wide, images, self._float64_size, what)
         return _sent(logits, features)
 
     def _wide(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        assert self._exact is not None
+        assert self._float64 is not None
         with Depthwise():
-            logits, features = self._exact(images.to(self._exact_device, torch.float64).contiguous())
+            logits, features = self._float64(images.to(self._float64_device, torch.float64).contiguous())
         return logits, features
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 
 _FEW = 3
 
@@ -40,7 +40,7 @@ def chosen(module: nn.Module, names: Sequence[str]) -> list[str]:
     known = [name for name, _ in module.named_modules() if name]
     for name in names:
         if name not in known:
-            raise EpsballError(f"layer '{name}' does not exist in the network; {nearest(name, known)}")
+            raise EpsballError(f"layer '{name}' does not exist in the network; {did_you_mean(name, known)}")
     return list(names) or blocks(module)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 from epsball.networks.sources import source
 
 _NEARLY = 1e-5  # that probabilities which were computed in float32 sum up to 1
@@ -71,7 +71,7 @@ class Network(nn.Module):
         elif layer in layers:
             layers[layer].register_forward_hook(self._keep_output)
         else:
-            raise EpsballError(f"layer '{layer}' does not exist in the network; {nearest(layer, layers)}")
+            raise EpsballError(f"layer '{layer}' does not exist in the network; {did_you_mean(layer, layers)}")
 
     def _keep_input(self, part: nn.Module, inputs: tuple[Any, ...]) -> None:
         self._features = inputs[0]
@@ -121,14 +121,14 @@ def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
     state = module.state_dict()
     for name, tensor in state.items():
         if name not in weights:
-            raise EpsballError(f"weights have no '{name}'; {nearest(name, weights)}")
+            raise EpsballError(f"weights have no '{name}'; {did_you_mean(name, weights)}")
         if weights[name].shape != tensor.shape:
             raise EpsballError(
                 f"weights '{name}' have shape {tuple(weights[name].shape)}, expected {tuple(tensor.shape)}"
             )
     for name in weights:
         if name not in state:
-            raise EpsballError(f"weights hold '{name}', which the network does not have; {nearest(name, state)}")
+            raise EpsballError(f"weights hold '{name}', which the network does not have; {did_you_mean(name, state)}")
     module.load_state_dict(weights)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -20,14 +20,14 @@ class Summary(NamedTuple):
 
     Attributes:
         logit: of the right class, float64.
-        other: the best logit of another class, float64.
-        lse: log-sum-exp of all logits, float64.
+        runner_up_logit: the best logit of another class, float64.
+        logsumexp: log-sum-exp of all logits, float64.
         prediction: class with the highest logit, int64.
     """
 
     logit: Array
-    other: Array
-    lse: Array
+    runner_up_logit: Array
+    logsumexp: Array
     prediction: NDArray[np.int64]
 
 
@@ -37,19 +37,19 @@ def summarise(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> Summar
     rows = np.arange(len(wide))
     others = wide.copy()
     others[rows, labels] = -np.inf
-    return Summary(wide[rows, labels], others.max(axis=1), logsumexp(wide, axis=1), wide.argmax(axis=1))
+    return Summary(wide[rows, labels], others.max(axis=1), special.logsumexp(wide, axis=1), wide.argmax(axis=1))
 
 
-def score(logit: Array, lse: Array) -> Array:
+def score(logit: Array, logsumexp: Array) -> Array:
     """Softmax score of the right class."""
-    return np.exp(logit - lse)
+    return np.exp(logit - logsumexp)
 
 
-def shortfall(logit: Array, lse: Array) -> Array:
+def shortfall(logit: Array, logsumexp: Array) -> Array:
     """1 - score, exact where the score is near 1."""
-    return -np.expm1(logit - lse)
+    return -np.expm1(logit - logsumexp)
 
 
-def margin(logit: Array, other: Array) -> Array:
+def margin(logit: Array, runner_up_logit: Array) -> Array:
     """Logit of the right class less the best other one: negative where misclassified."""
-    return logit - other
+    return logit - runner_up_logit

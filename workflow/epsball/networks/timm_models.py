@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from epsball.config import NetworkSpec
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import state
 from epsball.networks.normalisation import normalise
 
@@ -27,7 +27,7 @@ def _create(spec: NetworkSpec, pretrained: bool) -> Any:
     timm = _timm()
     name = spec.factory.split(":", 1)[1]
     if not timm.is_model(name):
-        raise EpsballError(f"factory 'timm:{name}' does not exist; {nearest(name, timm.list_models())}")
+        raise EpsballError(f"factory 'timm:{name}' does not exist; {did_you_mean(name, timm.list_models())}")
     try:
         return timm.create_model(name, pretrained=pretrained, **spec.args)
     except (OSError, RuntimeError, TypeError) as error:

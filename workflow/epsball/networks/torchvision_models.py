@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from epsball.config import NetworkSpec
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import state
 from epsball.networks.normalisation import normalise
 
@@ -38,7 +38,7 @@ def _weights(spec: NetworkSpec) -> Any:
     name = spec.factory.split(":", 1)[1]
     known = models.list_models(module=models)
     if name not in known:
-        raise EpsballError(f"factory 'torchvision:{name}' does not exist; {nearest(name, known)}")
+        raise EpsballError(f"factory 'torchvision:{name}' does not exist; {did_you_mean(name, known)}")
     versions = {entry.name: entry for entry in models.get_model_weights(name)}
     version = spec.args.get("version", _VERSION)
     if version not in versions:

@@ -16,7 +16,7 @@ from types import ModuleType
 from torch import nn
 
 from epsball.config import NetworkSpec
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 from epsball.networks.sources import SOURCES
 
 TERMS = "yours"
@@ -62,7 +62,9 @@ def _module(place: str) -> ModuleType:
         try:
             spec.loader.exec_module(module)
         except Exception as error:
-            raise EpsballError(f"factory's file '{place}' fails{_where(error, path.parent)}: {_told(error)}") from error
+            raise EpsballError(
+                f"factory's file '{place}' fails{_where(error, path.parent)}: {_describe(error)}"
+            ) from error
         return module
     try:
         return importlib.import_module(place)
@@ -70,7 +72,7 @@ def _module(place: str) -> ModuleType:
         if not f"{place}.".startswith(f"{error.name}."):
             raise EpsballError(f"factory's module '{place}' lacks the module '{error.name}'; install it") from None
         file = Path(*place.split(".")).with_suffix(".py")
-        known = f"write '{file}:…' for the file of that name" if file.is_file() else nearest(place, SOURCES)
+        known = f"write '{file}:…' for the file of that name" if file.is_file() else did_you_mean(place, SOURCES)
         raise EpsballError(f"factory's module '{place}' does not exist; {known}") from None
 
 
@@ -85,7 +87,7 @@ def _built(spec: NetworkSpec, module: ModuleType) -> nn.Module:
     place, name = spec.factory.rsplit(":", 1)
     if not callable(factory := getattr(module, name, None)):
         known = [key for key, value in vars(module).items() if callable(value)]
-        raise EpsballError(f"factory '{name}' does not exist in {place}; {nearest(name, known)}")
+        raise EpsballError(f"factory '{name}' does not exist in {place}; {did_you_mean(name, known)}")
     if spec.weights is not None and not Path(spec.weights).is_file():
         raise EpsballError(
             f"weights '{spec.weights}' do not exist; expected a file; paths are from the folder that the command runs "
@@ -101,7 +103,7 @@ def _built(spec: NetworkSpec, module: ModuleType) -> nn.Module:
         ) from error
     except Exception as error:
         where = _where(error, Path(str(module.__file__)).parent)
-        raise EpsballError(f"factory '{spec.factory}' fails{where}: {_told(error)}") from error
+        raise EpsballError(f"factory '{spec.factory}' fails{where}: {_describe(error)}") from error
     if not isinstance(network, nn.Module):
         raise EpsballError(f"factory '{spec.factory}' returned {type(network).__name__}, expected a torch.nn.Module")
     return network
@@ -117,5 +119,5 @@ def _where(error: Exception, folder: Path) -> str:
     return own[-1] if own else ""
 
 
-def _told(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {textwrap.shorten(str(error), 300)}"

@@ -16,7 +16,7 @@ from epsball.runs import files
 def save(module: nn.Module, path: Path) -> str:
     """Write a network's weights, whole or not at all; returns their digest."""
     state = {name: tensor.cpu().contiguous() for name, tensor in module.state_dict().items()}
-    with files.whole(path) as beside:
+    with files.atomic_write(path) as beside:
         safetensors.torch.save_file(state, beside)
     return _digest(state)
 

@@ -17,8 +17,8 @@ ROUNDS = 10
 
 
 @compiled("void(int32[:, ::1], int64, uint32, uint32, uint32, uint32)")
-def words(out: NDArray[np.int32], first_draw: int, radius_bits: int, stream: int, key0: int, key1: int) -> None:
-    """Fill rows with what `epsball.perturbations.philox.words` gives: a row a draw, of a multiple of four elements."""
+def random_bits(out: NDArray[np.int32], first_draw: int, radius_bits: int, stream: int, key0: int, key1: int) -> None:
+    """Fill rows with the random words of `philox.random_bits`: one row per draw, elements a multiple of four."""
     sign, half = np.uint32(2**31), np.uint64(32)
     m0, m1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
     w0, w1 = np.uint32(WEYL[0]), np.uint32(WEYL[1])
@@ -37,7 +37,7 @@ def words(out: NDArray[np.int32], first_draw: int, radius_bits: int, stream: int
 
 
 @compiled("void(int32[:, ::1], int64[:, ::1])")
-def order(keys: NDArray[np.int32], members: NDArray[np.int64]) -> None:
+def argsort_keys(keys: NDArray[np.int32], members: NDArray[np.int64]) -> None:
     """Fill each row with the numbers of a row's keys in rising order, equal ones by number. For random keys.
 
     By their upper 22 bits in two passes, the lower half first, each of which keeps the order of the one before; the
@@ -79,7 +79,7 @@ def order(keys: NDArray[np.int32], members: NDArray[np.int64]) -> None:
 
 
 @compiled("void(int64[:, ::1], int64[::1], int64[::1], int64[::1], int64[:, ::1])")
-def deal(
+def scatter_to_groups(
     members: NDArray[np.int64],
     groups: NDArray[np.int64],
     places: NDArray[np.int64],

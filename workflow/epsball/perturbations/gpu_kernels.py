@@ -28,8 +28,8 @@ def _words(out, key, first_draw, radius_bits, stream, counters, count, size: tl.
     tl.store(out + 4 * place + 3, (w3 ^ sign).to(tl.int32, bitcast=True), inside)
 
 
-def words(out: Tensor, draws: range, radius_bits: int, stream: int, key: tuple[int, int]) -> None:
-    """What `epsball.perturbations.cpu_kernels.words` does, on a GPU.
+def random_bits(out: Tensor, draws: range, radius_bits: int, stream: int, key: tuple[int, int]) -> None:
+    """What `epsball.perturbations.cpu_kernels.random_bits` does, on a GPU.
 
     Args:
         out: int32 (draw, element), contiguous, a multiple of four elements; to fill.

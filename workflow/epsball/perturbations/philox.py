@@ -54,7 +54,7 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
     return c0, c1, c2, c3
 
 
-def words(
+def random_bits(
     seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Random 32-bit words less 2**31, one an element of each draw.
@@ -74,16 +74,16 @@ def words(
     radius_bits = struct.unpack("<I", struct.pack("<f", radius))[0]
     out = torch.empty(len(draws), -(-elements // 4) * 4, dtype=torch.int32, device=device)
     if out.device.type == "cpu":
-        cpu_kernels.words(out.numpy(), draws.start, radius_bits, stream, *key)
+        cpu_kernels.random_bits(out.numpy(), draws.start, radius_bits, stream, *key)
     elif out.device.type == "cuda" and (module := kernels()):
-        module.words(out, draws, radius_bits, stream, key)
+        module.random_bits(out, draws, radius_bits, stream, key)
     else:
         fill(out, draws, radius_bits, stream, key)
     return out[:, :elements]
 
 
 def fill(out: Tensor, draws: range, radius_bits: int, stream: int, key: tuple[int, int]) -> None:
-    """What `epsball.perturbations.cpu_kernels.words` does, on tensors."""
+    """What `epsball.perturbations.cpu_kernels.random_bits` does, on tensors."""
     c0 = torch.arange(out.shape[1] // 4, device=out.device).repeat(len(draws), 1)
     c1 = torch.arange(draws.start, draws.stop, device=out.device)[:, None].repeat(1, c0.shape[1])
     counter = (c0, c1, torch.full_like(c0, radius_bits), torch.full_like(c0, stream))
@@ -96,7 +96,7 @@ def kernels() -> ModuleType | None:
     try:
         from epsball.perturbations import gpu_kernels as module
 
-        module.words(torch.empty(1, 4, dtype=torch.int32, device="cuda"), range(1), 0, 0, (0, 0))
+        module.random_bits(torch.empty(1, 4, dtype=torch.int32, device="cuda"), range(1), 0, 0, (0, 0))
     except Exception as error:  # no Triton, no C compiler, or one that lacks Python's headers: each has its own
         _log.warning("the noise is made without Triton, which is slower: %s", error)
         return None
@@ -108,12 +108,12 @@ def uniform(
 ) -> Tensor:
     """Uniform numbers on (-1, 1) as odd integers in units of 2**-23, so that sums of their squares are exact.
 
-    Arguments as for `words`.
+    Arguments as for `random_bits`.
 
     Returns:
         int32 tensor (draw, element), odd, in (-2**23, 2**23).
     """
-    return words(seed, stream, radius, draws, elements, device).bitwise_right_shift_(8).bitwise_or_(1)
+    return random_bits(seed, stream, radius, draws, elements, device).bitwise_right_shift_(8).bitwise_or_(1)
 
 
 def normal(
@@ -123,12 +123,12 @@ def normal(
 
     Logarithms and roots differ in their last bits from device to device; integers from one table do not.
 
-    Arguments as for `words`.
+    Arguments as for `random_bits`.
 
     Returns:
         int32 tensor (draw, element), in (-2**23, 2**23), of standard deviation `normal_deviation`.
     """
-    places = words(seed, stream, radius, draws, elements, device).bitwise_right_shift_(16).add_(2**15)
+    places = random_bits(seed, stream, radius, draws, elements, device).bitwise_right_shift_(16).add_(2**15)
     return normal_table().to(device, non_blocking=True).index_select(0, places.flatten()).view_as(places)
 
 
@@ -172,13 +172,13 @@ def permutations(
     Returns:
         int64 tensor (draw, element): each row a permutation of ``range(elements)``.
     """
-    keys = words(seed, stream, radius, draws, elements, device)
+    keys = random_bits(seed, stream, radius, draws, elements, device)
     if keys.device.type == "cuda":
-        return keys.sort(dim=1, stable=True).indices  # by radix: half the passes of `ordered`
+        return keys.sort(dim=1, stable=True).indices  # by radix: half the passes of `argsorted`
     if keys.device.type != "cpu":
-        return ordered(keys)
+        return argsorted(keys)
     members = torch.empty(keys.shape, dtype=torch.int64)
-    cpu_kernels.order(keys.contiguous().numpy(), members.numpy())
+    cpu_kernels.argsort_keys(keys.contiguous().numpy(), members.numpy())
     return members
 
 
@@ -187,8 +187,8 @@ def permuted(vector: Tensor, permutations: Tensor) -> Tensor:
     return vector.index_select(0, permutations.flatten()).view_as(permutations)
 
 
-def ordered(keys: Tensor) -> Tensor:
-    """What `epsball.perturbations.cpu_kernels.order` does, on tensors: each key and its number as one integer."""
+def argsorted(keys: Tensor) -> Tensor:
+    """Do what `cpu_kernels.argsort_keys` does, on tensors: each key and its number are one integer."""
     numbered = keys.long().bitwise_left_shift_(_NUMBER_BITS)
     numbered |= torch.arange(keys.shape[1], device=keys.device)
     return numbered.sort(dim=1).values.bitwise_and_(2**_NUMBER_BITS - 1)
@@ -199,7 +199,7 @@ def grouped_permutations(seed: int, stream: int, radius: float, draws: range, gr
 
     Args:
         seed: of the sample, 64 bits.
-        stream: what the bits are for, as for `words`.
+        stream: what the bits are for, as for `random_bits`.
         radius: of the ball.
         draws: numbers of the draws; step 1.
         groups: int64 (element,), the group of each, numbered from 0; where they are is where to compute.
@@ -210,15 +210,15 @@ def grouped_permutations(seed: int, stream: int, radius: float, draws: range, gr
     members = permutations(seed, stream, radius, draws, len(groups), groups.device)
     places = groups.sort(stable=True).indices
     if groups.device.type != "cpu":
-        return dealt(members, groups, places)
+        return scattered_to_groups(members, groups, places)
     starts = groups.bincount().cumsum(dim=0).roll(1)
     starts[0] = 0
     made = torch.empty_like(members)
-    cpu_kernels.deal(members.numpy(), groups.numpy(), places.numpy(), starts.numpy(), made.numpy())
+    cpu_kernels.scatter_to_groups(members.numpy(), groups.numpy(), places.numpy(), starts.numpy(), made.numpy())
     return made
 
 
-def dealt(members: Tensor, groups: Tensor, places: Tensor) -> Tensor:
-    """What `epsball.perturbations.cpu_kernels.deal` does, on tensors."""
+def scattered_to_groups(members: Tensor, groups: Tensor, places: Tensor) -> Tensor:
+    """What `epsball.perturbations.cpu_kernels.scatter_to_groups` does, on tensors."""
     by_group = members.gather(1, groups[members].sort(dim=1, stable=True).indices)
     return torch.empty_like(members).index_copy_(1, places, by_group)

@@ -15,27 +15,27 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from epsball.config import Ball, Config, Direct
-from epsball.errors import EpsballError, nearest
+from epsball.config import Ball, Config, WhiteBox
+from epsball.errors import EpsballError, did_you_mean
 from epsball.runs.provenance import declared
 
 if TYPE_CHECKING:
     from epsball.networks.model import Network
-    from epsball.probes.white_box_input import Subject
+    from epsball.probes.white_box_input import WhiteBoxInput
 
 PROBES = {
     "isotropy": "epsball.probes.isotropy",
     "symmetry": "epsball.probes.symmetry",
     "topology": "epsball.probes.topology",
     "lipschitz": "epsball.probes.lipschitz",
-    "topology_mixed": "epsball.probes.topology_mixed",
+    "topology_mixed_radius": "epsball.probes.topology_mixed_radius",
     "alpha": "epsball.probes.alpha",
-    "alpha_mixed": "epsball.probes.alpha_mixed",
+    "alpha_mixed_radius": "epsball.probes.alpha_mixed_radius",
     "symmetry_pixels": "epsball.probes.symmetry_pixels",
     "symmetry_channels": "epsball.probes.symmetry_channels",
     "symmetry_patches": "epsball.probes.symmetry_patches",
-    "isotropy_coarse": "epsball.probes.isotropy_coarse",
-    "symmetry_coarse": "epsball.probes.symmetry_coarse",
+    "isotropy_low_frequency": "epsball.probes.isotropy_low_frequency",
+    "symmetry_low_frequency": "epsball.probes.symmetry_low_frequency",
     "gradient": "epsball.probes.gradient",
     "expansion": "epsball.probes.expansion",
     "depth": "epsball.probes.depth",
@@ -72,14 +72,14 @@ class Probe(Protocol):
         ...
 
 
-class DirectProbe(Protocol):
-    """What a direct probe's module offers."""
+class WhiteBoxProbe(Protocol):
+    """What a white-box probe's module offers."""
 
-    def measure(self, subject: Subject) -> pd.DataFrame:
+    def measure(self, subject: WhiteBoxInput) -> pd.DataFrame:
         """A table of one sample, without its name."""
         ...
 
-    def passes(self, settings: Direct, ball: Ball) -> int:
+    def passes(self, settings: WhiteBox, ball: Ball) -> int:
         """What a sample costs, in forward passes, about."""
         ...
 
@@ -89,24 +89,24 @@ def probe(name: str) -> Probe:
     return cast(Probe, importlib.import_module(PROBES[name]))
 
 
-def direct_probe(name: str) -> DirectProbe:
-    """The module of a registered direct probe."""
-    return cast(DirectProbe, importlib.import_module(PROBES[name]))
+def white_box_probe(name: str) -> WhiteBoxProbe:
+    """The module of a registered white-box probe."""
+    return cast(WhiteBoxProbe, importlib.import_module(PROBES[name]))
 
 
-def is_direct(name: str) -> bool:
+def is_white_box(name: str) -> bool:
     """Whether a probe asks the network itself."""
     return "FAMILY" not in declared(PROBES[name])
 
 
-def require(name: str, network: Network, network_name: str, settings: Direct) -> None:
-    """Check that a network has what a direct probe needs; a probe that needs something has a function of this name.
+def require(name: str, network: Network, network_name: str, settings: WhiteBox) -> None:
+    """Check that a network has what a white-box probe needs; a probe that needs something has a function of this name.
 
     Raises:
         EpsballError: it has not.
     """
     check = getattr(importlib.import_module(PROBES[name]), "require", None)
-    if is_direct(name) and check is not None:
+    if is_white_box(name) and check is not None:
         check(network, network_name, settings)
 
 
@@ -116,22 +116,24 @@ def family_of(name: str) -> str:
     return family
 
 
-def chosen(config: Config) -> list[str]:
+def chosen_probes(config: Config) -> list[str]:
     """The probes of a run.
 
     Raises:
         EpsballError: there is no such probe.
     """
-    for name in config.further_probes:
+    for name in config.extra_probes:
         if name not in PROBES:
             further = [known for known in PROBES if known not in PAPERS]
-            raise EpsballError(f"configuration: further_probes has '{name}', no such probe; {nearest(name, further)}")
-    return [*PAPERS, *(name for name in config.further_probes if name not in PAPERS)]
+            raise EpsballError(
+                f"configuration: extra_probes has '{name}', no such probe; {did_you_mean(name, further)}"
+            )
+    return [*PAPERS, *(name for name in config.extra_probes if name not in PAPERS)]
 
 
 def families(config: Config) -> list[str]:
     """The families that the probes of a run read from stores."""
-    return sorted({family_of(name) for name in chosen(config) if not is_direct(name)})
+    return sorted({family_of(name) for name in chosen_probes(config) if not is_white_box(name)})
 
 
 def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) -> pd.DataFrame:

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball.config import Ball, Direct, Norm
+from epsball.config import Ball, Norm, WhiteBox
 from epsball.networks import scores
 from epsball.perturbations.families import family
 from epsball.robustness import boundary
@@ -27,7 +27,7 @@ from epsball.robustness.attacks import ATTACKS, Target
 from epsball.robustness.boundary import Crossing
 
 if TYPE_CHECKING:
-    from epsball.probes.white_box_input import Subject
+    from epsball.probes.white_box_input import WhiteBoxInput
 
 _SCAN = 12  # distances, of a random direction and of the ray to an attack's point
 _RANDOM_SCAN = 1000  # the last one over the first
@@ -46,7 +46,7 @@ class _Direction:
     crossing: Crossing
 
 
-def measure(subject: Subject) -> pd.DataFrame:
+def measure(subject: WhiteBoxInput) -> pd.DataFrame:
     """Measure one sample.
 
     Returns:
@@ -54,10 +54,9 @@ def measure(subject: Subject) -> pd.DataFrame:
         the attack's name; radius; of the image at that radius in that direction, a random one's own and not its
         opposite, score and margin of the right class and misclassified, with nan where an attack has no direction; and,
         the same in each row of a direction, distance, the L2 distance of the nearest misclassified image that was
-        found, infinite where censored; prediction, its class, or -1; flat, what a random distance over the worst is if
-        the boundary is flat, see `epsball.robustness.boundary.flat_ratio`; reach, how far random directions were
-        followed;
-        clean_margin, of the image itself.
+        found, infinite where censored; prediction, its class, or -1; hyperplane_ratio, what a random distance over the
+        worst is if the boundary is flat, see `epsball.robustness.boundary.flat_ratio`; search_limit, how far random
+        directions were followed; clean_margin, of the image itself.
     """
     clean = _summary(subject, [(None, 0.0)])
     found = [*_random(subject), *_attacked(subject, int(clean.prediction[0]))]
@@ -69,21 +68,21 @@ def measure(subject: Subject) -> pd.DataFrame:
             "kind": [direction.kind for direction, _ in cells],
             "direction": [direction.name for direction, _ in cells],
             "radius": [radius for _, radius in cells],
-            "score": np.where(known, scores.score(summary.logit, summary.lse), np.nan),
-            "margin": np.where(known, scores.margin(summary.logit, summary.other), np.nan),
+            "score": np.where(known, scores.score(summary.logit, summary.logsumexp), np.nan),
+            "margin": np.where(known, scores.margin(summary.logit, summary.runner_up_logit), np.nan),
             "misclassified": known & (summary.prediction != subject.label),
             "distance": [direction.crossing.distance for direction, _ in cells],
             "censored": [direction.crossing.censored for direction, _ in cells],
             "prediction": [direction.crossing.prediction for direction, _ in cells],
-            "flat": boundary.flat_ratio(subject.image.numel()),
-            "reach": boundary.reach(subject.image.numel()),
-            "clean_margin": scores.margin(clean.logit, clean.other)[0],
+            "hyperplane_ratio": boundary.flat_ratio(subject.image.numel()),
+            "search_limit": boundary.reach(subject.image.numel()),
+            "clean_margin": scores.margin(clean.logit, clean.runner_up_logit)[0],
         }
     )
 
 
-def passes(settings: Direct, ball: Ball) -> int:
-    """See `epsball.probes.DirectProbe`."""
+def passes(settings: WhiteBox, ball: Ball) -> int:
+    """See `epsball.probes.WhiteBoxProbe`."""
     rows = (settings.directions + len(ATTACKS)) * sum(radius > 0 for radius in ball.radii)
     return settings.directions * _RANDOM_PASSES + _ATTACK_PASSES + rows
 
@@ -93,7 +92,7 @@ def candidates(target: Target) -> Mapping[str, Tensor]:
     return {name: attack(target) for name, attack in ATTACKS.items()}
 
 
-def random_rays(subject: Subject) -> list[Tensor]:
+def random_rays(subject: WhiteBoxInput) -> list[Tensor]:
     """Random directions of norm 1, float32 (3, height, width) each."""
     image, ball = subject.image, subject.ball
     height, width, channels = image.shape
@@ -108,7 +107,7 @@ def random_rays(subject: Subject) -> list[Tensor]:
     return [_unit(vector.view(image.shape).permute(2, 0, 1)) for vector in vectors]
 
 
-def _random(subject: Subject) -> list[_Direction]:
+def _random(subject: WhiteBoxInput) -> list[_Direction]:
     reach = boundary.reach(subject.image.numel())
     scan = np.geomspace(reach / _RANDOM_SCAN, reach, _SCAN).tolist()
     rays = random_rays(subject)
@@ -127,7 +126,7 @@ def _random(subject: Subject) -> list[_Direction]:
     ]
 
 
-def _attacked(subject: Subject, prediction: int) -> list[_Direction]:
+def _attacked(subject: WhiteBoxInput, prediction: int) -> list[_Direction]:
     pixels, reach = subject.pixels, boundary.reach(subject.image.numel())
     target = Target(subject.to_logits, pixels, subject.label, subject.ball.clip, reach)
     points = candidates(target)
@@ -155,7 +154,7 @@ def _scan(length: float, reach: float) -> list[float]:
     return [*near.tolist(), *beyond.tolist()]
 
 
-def _summary(subject: Subject, places: list[tuple[Tensor | None, float]]) -> scores.Summary:
+def _summary(subject: WhiteBoxInput, places: list[tuple[Tensor | None, float]]) -> scores.Summary:
     """Of the images at places, rays and radii; of the image itself where there is no ray."""
     size, parts = subject.forward.size, []
     for start in range(0, len(places), size):
@@ -165,7 +164,7 @@ def _summary(subject: Subject, places: list[tuple[Tensor | None, float]]) -> sco
     return scores.summarise(logits, np.full(len(logits), subject.label))
 
 
-def _image(subject: Subject, ray: Tensor | None, radius: float) -> Tensor:
+def _image(subject: WhiteBoxInput, ray: Tensor | None, radius: float) -> Tensor:
     if ray is None:
         return subject.pixels
     return boundary.at(subject.pixels, ray, radius * _length(ray, subject.ball.norm), subject.ball.clip)

@@ -9,25 +9,25 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball.config import Ball, Direct
+from epsball.config import Ball, WhiteBox
 from epsball.errors import EpsballError
 from epsball.networks import layers
 from epsball.networks.model import Network
 from epsball.networks.scores import Array
 from epsball.probes.mantel import pearson
-from epsball.probes.white_box_input import Subject
+from epsball.probes.white_box_input import WhiteBoxInput
 
 _UNITS = 2**18  # that are taken into float64 at a time
 
 INPUT = "image"
 
 
-def passes(settings: Direct, ball: Ball) -> int:
-    """See `epsball.probes.DirectProbe`; for layers of one group."""
+def passes(settings: WhiteBox, ball: Ball) -> int:
+    """See `epsball.probes.WhiteBoxProbe`; for layers of one group."""
     return len(ball.radii) * (1 + min(settings.draws, ball.draws))
 
 
-def measure(subject: Subject) -> pd.DataFrame:
+def measure(subject: WhiteBoxInput) -> pd.DataFrame:
     """Distances of the perturbed images at each layer, from each other and from the clean image.
 
     Layers are passed in groups that fit into the memory of the settings; of their outputs distances alone are kept.
@@ -78,16 +78,16 @@ def measure(subject: Subject) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def require(network: Network, network_name: str, settings: Direct) -> None:
+def require(network: Network, network_name: str, settings: WhiteBox) -> None:
     """See `epsball.probes.require`."""
     _names(network, network_name, settings)
 
 
-def _names(network: Network, network_name: str, settings: Direct) -> list[str]:
+def _names(network: Network, network_name: str, settings: WhiteBox) -> list[str]:
     try:
         return layers.chosen(network.module, settings.layers.get(network_name, ()))
     except EpsballError as error:
-        raise EpsballError(f"direct.layers.{network_name}: {error}") from None
+        raise EpsballError(f"white_box.layers.{network_name}: {error}") from None
 
 
 class _Seen:
@@ -115,10 +115,10 @@ class _Seen:
 
 
 def _cells(ball: Ball) -> list[tuple[str, float]]:
-    return [*(("uniform", radius) for radius in ball.radii[1:]), ("mixed", max(ball.radii))]
+    return [*(("uniform", radius) for radius in ball.radii[1:]), ("mixed_radius", max(ball.radii))]
 
 
-def _groups(subject: Subject) -> Iterator[list[str]]:
+def _groups(subject: WhiteBoxInput) -> Iterator[list[str]]:
     """Layers in the order of a pass, in groups whose outputs fit into memory."""
     module = subject.network.module
     names = _names(subject.network, subject.network_name, subject.settings)
@@ -135,7 +135,7 @@ def _groups(subject: Subject) -> Iterator[list[str]]:
     yield group
 
 
-def _passed(subject: Subject, group: Sequence[str], images: Tensor) -> Iterator[dict[str, Tensor]]:
+def _passed(subject: WhiteBoxInput, group: Sequence[str], images: Tensor) -> Iterator[dict[str, Tensor]]:
     """The images and the outputs of a group of layers, float32, in batches of one size."""
     size = subject.forward.size
     with torch.inference_mode(), layers.recorded(subject.network.module, group) as held:

@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball.config import Ball, Direct
+from epsball.config import Ball, WhiteBox
 from epsball.networks import scores
-from epsball.probes.white_box_input import Subject
+from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import derivatives
 
 _FAMILY = "uniform"
@@ -17,12 +17,12 @@ _COST = 8  # of a pass with its derivatives, nested
 _AT_ONCE = 5  # draws: each holds four of every activation
 
 
-def passes(settings: Direct, ball: Ball) -> int:
-    """See `epsball.probes.DirectProbe`."""
+def passes(settings: WhiteBox, ball: Ball) -> int:
+    """See `epsball.probes.WhiteBoxProbe`."""
     return (len(ball.radii) - 1) * min(settings.draws, ball.draws) * (1 + _COST)
 
 
-def measure(subject: Subject) -> pd.DataFrame:
+def measure(subject: WhiteBoxInput) -> pd.DataFrame:
     """Explained variance over draws of Taylor's expansion at the sample, along the perturbations themselves.
 
     Derivatives of the logits along v are the network's, in float32; those of the score and margin follow from them in
@@ -43,8 +43,9 @@ def measure(subject: Subject) -> pd.DataFrame:
         first, second = _derivatives(subject, images - subject.pixels)
         row: dict[str, float] = {"radius": radius, "draws": len(images)}
         changes = {
-            "score": scores.shortfall(before.logit, before.lse) - scores.shortfall(after.logit, after.lse),
-            "margin": scores.margin(after.logit, after.other) - scores.margin(before.logit, before.other),
+            "score": scores.shortfall(before.logit, before.logsumexp) - scores.shortfall(after.logit, after.logsumexp),
+            "margin": scores.margin(after.logit, after.runner_up_logit)
+            - scores.margin(before.logit, before.runner_up_logit),
         }
         for name, expand in (("score", _score), ("margin", _margin)):
             change = changes[name]
@@ -60,7 +61,7 @@ def measure(subject: Subject) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _derivatives(subject: Subject, perturbations: Tensor) -> tuple[Tensor, Tensor]:
+def _derivatives(subject: WhiteBoxInput, perturbations: Tensor) -> tuple[Tensor, Tensor]:
     """Of the logits along each perturbation, float64 (draw, classes), first and second."""
     parts = [
         derivatives.along(subject.to_logits, subject.pixels, some) for some in torch.split(perturbations, _AT_ONCE)

@@ -12,32 +12,32 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from epsball.config import Ball, Direct
+from epsball.config import Ball, WhiteBox
 from epsball.errors import EpsballError
 from epsball.networks.model import Network
 from epsball.networks.scores import Array
-from epsball.probes.white_box_input import Subject
+from epsball.probes.white_box_input import WhiteBoxInput
 
-_FAMILIES = ("permuted", "coarse", "permuted_coarse")
+_FAMILIES = ("permuted", "low_frequency", "permuted_low_frequency")
 
 
-def passes(settings: Direct, ball: Ball) -> int:
-    """See `epsball.probes.DirectProbe`; the first layer alone is passed."""
+def passes(settings: WhiteBox, ball: Ball) -> int:
+    """See `epsball.probes.WhiteBoxProbe`; the first layer alone is passed."""
     return 1
 
 
-def measure(subject: Subject) -> pd.DataFrame:
+def measure(subject: WhiteBoxInput) -> pd.DataFrame:
     """Mean square responses of the filters of the first convolution to perturbations alone, biases aside.
 
     The response is linear in the perturbation: one radius, the smallest from 1 on, says all.
 
     Returns:
-        A row a family (permuted: Eq. 6; coarse, low-frequency vectors; permuted_coarse, one of those permuted) and
-        filter: family, filter, radius, draws; measured, the mean square over the network's own output positions, mean
-        over draws; parseval, the same from the spectra of filter and perturbation, over all positions of a torus:
-        equal but for the border and the positions that a stride leaves out; white, what a flat spectrum of the same
-        energy a channel gives; spread, the standard deviation of the measured over draws, relative; difference, the
-        distance of the responses to successive draws over the root mean of their squares, √2 where unrelated.
+        A row a family (permuted: Eq. 6; low_frequency; permuted_low_frequency) and filter: family, filter, radius,
+        draws; measured, the mean square over the network's own output positions, mean over draws; parseval, the same
+        from the spectra of filter and perturbation, over all positions of a torus: equal but for the border and the
+        positions that a stride leaves out; white, what a flat spectrum of the same energy a channel gives; spread, the
+        standard deviation of the measured over draws, relative; difference, the distance of the responses to successive
+        draws over the root mean of their squares, √2 where unrelated.
 
     Raises:
         EpsballError: the network's first layer is no convolution.
@@ -66,7 +66,7 @@ def measure(subject: Subject) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def require(network: Network, network_name: str, settings: Direct) -> None:
+def require(network: Network, network_name: str, settings: WhiteBox) -> None:
     """See `epsball.probes.require`."""
     _convolutions(network, network_name)
 
@@ -75,7 +75,7 @@ def _convolutions(network: Network, name: str) -> list[nn.Conv2d]:
     found = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
     if not found:
         raise EpsballError(
-            f"networks.{name}: has no convolution to measure frequency by; remove 'frequency' from further_probes"
+            f"networks.{name}: has no convolution to measure frequency by; remove 'frequency' from extra_probes"
         )
     return found
 

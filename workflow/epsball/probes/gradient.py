@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from epsball.config import Ball, Direct
+from epsball.config import Ball, WhiteBox
 from epsball.networks import scores
-from epsball.probes.white_box_input import Subject
+from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import derivatives
 
 
-def passes(settings: Direct, ball: Ball) -> int:
-    """See `epsball.probes.DirectProbe`."""
+def passes(settings: WhiteBox, ball: Ball) -> int:
+    """See `epsball.probes.WhiteBoxProbe`."""
     return 5
 
 
-def measure(subject: Subject) -> pd.DataFrame:
+def measure(subject: WhiteBoxInput) -> pd.DataFrame:
     """Gradients of the score and of the margin with respect to the image, on the [0, 1] scale.
 
     Returns:
@@ -39,8 +39,8 @@ def measure(subject: Subject) -> pd.DataFrame:
     summary = scores.summarise(logits[None].numpy(), np.array([label]))
     return pd.DataFrame(
         {
-            "score": scores.score(summary.logit, summary.lse),
-            "margin": scores.margin(summary.logit, summary.other),
+            "score": scores.score(summary.logit, summary.logsumexp),
+            "margin": scores.margin(summary.logit, summary.runner_up_logit),
             "gradient_score": of_score.norm().item(),
             "gradient_margin": of_margin.norm().item(),
             "asymmetry_score": (of_score - of_score.mean()).norm().item(),

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from epsball.config import Ball, Direct
+from epsball.config import Ball, WhiteBox
 from epsball.networks.model import Network
-from epsball.probes.white_box_input import Subject
+from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import clever, derivatives
 from epsball.robustness.global_bound import Bound, global_bound
 
@@ -23,13 +23,13 @@ _FAMILY = "uniform"
 _ITERATION, _GRADIENT = 4, 3  # passes that one costs, about
 
 
-def passes(settings: Direct, ball: Ball) -> int:
-    """See `epsball.probes.DirectProbe`."""
+def passes(settings: WhiteBox, ball: Ball) -> int:
+    """See `epsball.probes.WhiteBoxProbe`."""
     sampled = settings.clever_batches * settings.clever_size * _GRADIENT
     return min(settings.draws, ball.draws) + settings.power_iterations * _ITERATION + sampled
 
 
-def measure(subject: Subject) -> pd.DataFrame:
+def measure(subject: WhiteBoxInput) -> pd.DataFrame:
     """Numbers of Φ_L, features against images, L2, and of the margin.
 
     A sampled ratio at a radius r can exceed the Jacobian's norm, which is that of r = 0: where Φ_L is steeper some way
@@ -66,7 +66,7 @@ def _bound(network: Network, shape: tuple[int, int, int]) -> Bound:
     return global_bound(network, shape)
 
 
-def _ratios(subject: Subject) -> np.ndarray:
+def _ratios(subject: WhiteBoxInput) -> np.ndarray:
     """‖Φ_L(x+v) - Φ_L(x)‖ / ‖v‖ of the draws at ε."""
     images = subject.perturbed(_FAMILY, subject.ball.epsilon)
     clean = subject.features(subject.pixels[None]).double()
@@ -77,7 +77,7 @@ def _ratios(subject: Subject) -> np.ndarray:
     return ratios
 
 
-def _of_the_margin(subject: Subject) -> dict[str, float]:
+def _of_the_margin(subject: WhiteBoxInput) -> dict[str, float]:
     settings, label = subject.settings, subject.label
     logits = subject.clean
     other = derivatives.runner_up(logits, label)

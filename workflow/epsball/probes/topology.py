@@ -21,7 +21,7 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
 
     Returns:
         Columns sample, radius, rho, p_value (two-sided, by permutation; the seed of a test is its sample's seed);
-        rho_first and rho_second, from the first and the second half of the draws alone: how alike they are over samples
+        rho_half1 and rho_half2, from the first and the second half of the draws alone: how alike they are over samples
         is how far ρ can be relied on. Not a number where all distances on one side are equal, as at radius 0: a
         correlation is not defined there.
     """
@@ -40,7 +40,7 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
             for place, radius in enumerate(radii):
                 first[sample, radius] = _correlation(before[place, :half, :half], after[place, :half, :half])
                 second[sample, radius] = _correlation(before[place, half:, half:], after[place, half:, half:])
-    columns = {"rho": rho, "p_value": p_value, "rho_first": first, "rho_second": second}
+    columns = {"rho": rho, "p_value": p_value, "rho_half1": first, "rho_half2": second}
     return table(columns, activations, "sample", "radius")
 
 

@@ -1,4 +1,4 @@
-"""What a direct probe is given: one sample, and the network itself."""
+"""What a white-box probe is given: one sample, and the network itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from epsball.config import Ball, Direct
+from epsball.config import Ball, WhiteBox
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network
 from epsball.perturbations import families
@@ -16,7 +16,7 @@ from epsball.perturbations.ball import perturbed_images
 
 
 @dataclass(frozen=True)
-class Subject:
+class WhiteBoxInput:
     """One sample and a network, for probes that ask for derivatives, layers or attacks.
 
     Attributes:
@@ -29,7 +29,7 @@ class Subject:
         network_name: in the configuration.
         forward: the same in batches of one size, without derivatives.
         ball: radii, draws, norm, noise, clipping.
-        settings: of direct probes.
+        settings: of white-box probes.
         scale: that normalises a ratio: the factor of g over that of h, of Eq. 9.
     """
 
@@ -41,7 +41,7 @@ class Subject:
     network_name: str
     forward: Forward
     ball: Ball
-    settings: Direct
+    settings: WhiteBox
     scale: float
 
     @property
@@ -51,7 +51,7 @@ class Subject:
 
     @property
     def draws(self) -> range:
-        """The draws of each family and radius that direct probes look at: the first ones of the run's."""
+        """The draws of each family and radius that white-box probes look at: the first ones of the run's."""
         return range(min(self.settings.draws, self.ball.draws))
 
     def perturbed(self, family: str, radius: float, draws: range | None = None) -> Tensor:

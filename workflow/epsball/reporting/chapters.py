@@ -11,9 +11,9 @@ import pandas as pd
 from epsball.analysis.adversarial_correlates import QUANTITIES, at_largest
 from epsball.analysis.claims import ALL_NETWORKS, SYMBOLS
 from epsball.analysis.results import Results
-from epsball.reporting.summary_text import Findings, between, interval
+from epsball.reporting.summary_text import SummaryText, format_interval, format_range
 
-Says = Callable[[Results, pd.DataFrame], Findings]
+Says = Callable[[Results, pd.DataFrame], SummaryText]
 
 _INTERVAL = ("estimate", "ci_low", "ci_high")
 
@@ -55,14 +55,14 @@ def _tenfold(value: float) -> float:
     return float(10**value)
 
 
-def _controls(results: Results, claims: pd.DataFrame) -> Findings:
+def _controls(results: Results, claims: pd.DataFrame) -> SummaryText:
     rows = claims[claims["control"] != ""]
     judged = rows[rows["verdict"].isin(["differs", "no difference shown"])]
     if judged.empty:
-        return Findings("There are too few samples to say where a network differs from its controls.")
+        return SummaryText("There are too few samples to say where a network differs from its controls.")
     alike = judged["verdict"] == "no difference shown"
     counts = alike.groupby(judged["control"], sort=False).agg(["sum", "count"])
-    return Findings(
+    return SummaryText(
         f"In {alike.sum()} of {len(judged)} comparisons with a control no difference is shown: there the number is the "
         "control's too, and no evidence of what the network does.",
         {
@@ -73,16 +73,16 @@ def _controls(results: Results, claims: pd.DataFrame) -> Findings:
     )
 
 
-def _geometry(results: Results, claims: pd.DataFrame) -> Findings:
+def _geometry(results: Results, claims: pd.DataFrame) -> SummaryText:
     one, mixed = (
         {name: float(at_largest(results, name, probe, "rho").median()) for name in results.config.networks}
-        for probe in ("topology", "topology_mixed")
+        for probe in ("topology", "topology_mixed_radius")
     )
     nearer, nearer_mixed = (_judged(claims, f"Eq. 7 at {where}") for where in ("one radius", "mixed radii"))
-    return Findings(
-        f"At the largest radius the median of Mantel's ρ is {between(one)}; at norms mixed up to it, {between(mixed)}. "
-        f"α of Eq. 7 is nearer to a multiple of the identity than with its points shuffled by {between(nearer)} at one "
-        f"radius, and by {between(nearer_mixed)} at mixed norms.",
+    return SummaryText(
+        f"At the largest radius the median of Mantel's ρ is {format_range(one)}; at norms mixed up to it, "
+        f"{format_range(mixed)}. α of Eq. 7 is nearer to a multiple of the identity than with its points shuffled by "
+        f"{format_range(nearer)} at one radius, and by {format_range(nearer_mixed)} at mixed norms.",
         {
             "median of Mantel's ρ at the largest radius": one,
             "median of Mantel's ρ at norms mixed up to it": mixed,
@@ -92,13 +92,13 @@ def _geometry(results: Results, claims: pd.DataFrame) -> Findings:
     )
 
 
-def _symmetry(results: Results, claims: pd.DataFrame) -> Findings:
+def _symmetry(results: Results, claims: pd.DataFrame) -> SummaryText:
     uniform = _judged(claims, "permuted against redrawn", _doubled)
     coarse = _judged(claims, "permuted against redrawn, low frequencies", _doubled)
-    return Findings(
+    return SummaryText(
         "The range of the score over permutations of all elements is that of fresh draws times "
-        f"{between(uniform)}. Of a low-frequency perturbation, over its permutations, it is that of fresh ones times "
-        f"{between(coarse)}.",
+        f"{format_range(uniform)}. Of a low-frequency perturbation, over its permutations, it is that of fresh ones "
+        f"times {format_range(coarse)}.",
         {
             "range over permutations ÷ over fresh draws": uniform,
             "the same of a low-frequency perturbation": coarse,
@@ -106,7 +106,7 @@ def _symmetry(results: Results, claims: pd.DataFrame) -> Findings:
     )
 
 
-def _frequency(results: Results, claims: pd.DataFrame) -> Findings:
+def _frequency(results: Results, claims: pd.DataFrame) -> SummaryText:
     off, spread, kept = {}, {}, {}
     for network in results.config.networks:
         table = results.metrics(network, "frequency")
@@ -114,11 +114,11 @@ def _frequency(results: Results, claims: pd.DataFrame) -> Findings:
         off[network] = 100 * float((mean["parseval"] / mean["measured"] - 1).abs().median())
         spread[network] = 100 * float(mean.loc[mean["family"] == "permuted", "spread"].median())
         energy = mean.groupby("family")["measured"].sum()
-        kept[network] = float(energy["coarse"] / energy["permuted_coarse"])
-    return Findings(
-        f"The energy that Parseval's theorem predicts is off the measured one by {between(off, '%')} (median filter), "
-        f"and from one permutation of independent noise to the next it varies by {between(spread, '%')}. Low-frequency "
-        f"noise leaves the first layer with the energy of its permutations times {between(kept)}.",
+        kept[network] = float(energy["low_frequency"] / energy["permuted_low_frequency"])
+    return SummaryText(
+        f"The energy that Parseval's theorem predicts is off the measured one by {format_range(off, '%')} (median "
+        f"filter), and from one permutation of independent noise to the next it varies by {format_range(spread, '%')}. "
+        f"Low-frequency noise leaves the first layer with the energy of its permutations times {format_range(kept)}.",
         {
             "Parseval's energy off the measured one, %": off,
             "variation from permutation to permutation, %": spread,
@@ -127,11 +127,12 @@ def _frequency(results: Results, claims: pd.DataFrame) -> Findings:
     )
 
 
-def _expansion(results: Results, claims: pd.DataFrame) -> Findings:
+def _expansion(results: Results, claims: pd.DataFrame) -> SummaryText:
     gradient, hessian, neither = (_judged(claims, f"Eq. 3, {part}") for part in ("gradient", "Hessian", "neither"))
-    return Findings(
-        f"At radius 1 the gradient explains a share of the margin's variance of {between(gradient)}; the Hessian adds "
-        f"{between(hessian)}. Of the score's at the largest radius, neither explains {between(neither)}.",
+    return SummaryText(
+        f"At radius 1 the gradient explains a share of the margin's variance of {format_range(gradient)}; the Hessian "
+        f"adds {format_range(hessian)}. Of the score's at the largest radius, neither explains "
+        f"{format_range(neither)}.",
         {
             "margin at radius 1: share that the gradient explains": gradient,
             "share that the Hessian adds": hessian,
@@ -140,19 +141,19 @@ def _expansion(results: Results, claims: pd.DataFrame) -> Findings:
     )
 
 
-def _depth(results: Results, claims: pd.DataFrame) -> Findings:
+def _depth(results: Results, claims: pd.DataFrame) -> SummaryText:
     ends, losses, where = {}, {}, {}
     for network in results.config.networks:
         table = results.metrics(network, "depth")
-        mixed = table[table["family"] == "mixed"]
+        mixed = table[table["family"] == "mixed_radius"]
         rho = mixed.groupby("depth")["rho"].median()
         steps = rho.diff().dropna()
         layer, kind = mixed.loc[mixed["depth"] == steps.idxmin(), ["layer", "kind"]].iloc[0]
         ends[network], losses[network] = float(rho.iloc[-1]), -float(steps.min())
         where[network] = f"{layer} ({kind})" if kind else str(layer)
-    return Findings(
-        f"From 1 at the image, Mantel's ρ at mixed norms ends at {between(ends)}. Its largest fall in one step is "
-        f"{between(losses)}.",
+    return SummaryText(
+        f"From 1 at the image, Mantel's ρ at mixed norms ends at {format_range(ends)}. Its largest fall in one step is "
+        f"{format_range(losses)}.",
         {
             "ρ at mixed norms at the end": ends,
             "largest fall in one step": losses,
@@ -161,7 +162,7 @@ def _depth(results: Results, claims: pd.DataFrame) -> Findings:
     )
 
 
-def _lipschitz(results: Results, claims: pd.DataFrame) -> Findings:
+def _lipschitz(results: Results, claims: pd.DataFrame) -> SummaryText:
     reasons = {
         network: str(table["unavailable"].iloc[0])
         for network in results.config.networks
@@ -169,17 +170,17 @@ def _lipschitz(results: Results, claims: pd.DataFrame) -> Findings:
     }
     jacobian = _judged(claims, "Jacobian against sampled", _tenfold)
     bound = _judged(claims, "global bound against Jacobian", _tenfold)
-    said = [f"The Jacobian's norm is the sampled ratio of Eq. 9 times {between(jacobian)}."]
+    said = [f"The Jacobian's norm is the sampled ratio of Eq. 9 times {format_range(jacobian)}."]
     if len(reasons) < len(results.config.networks):
-        said.append(f"The global bound is that norm times {between(bound)}.")
+        said.append(f"The global bound is that norm times {format_range(bound)}.")
     said += [f"For {network} there is no global bound: {why}." for network, why in reasons.items()]
-    return Findings(
+    return SummaryText(
         " ".join(said),
         {"Jacobian's norm ÷ sampled ratio of Eq. 9": jacobian, "global bound ÷ Jacobian's norm": bound},
     )
 
 
-def _boundary(results: Results, claims: pd.DataFrame) -> Findings:
+def _boundary(results: Results, claims: pd.DataFrame) -> SummaryText:
     worst, met, missed = {}, {}, {}
     for network in results.config.networks:
         table = results.metrics(network, "boundary").drop_duplicates(["sample", "kind", "direction"])
@@ -188,10 +189,10 @@ def _boundary(results: Results, claims: pd.DataFrame) -> Findings:
         met[network] = f"{np.isfinite(attacks).sum()} of {len(attacks)}"
         missed[network] = 100 * float(table.loc[table["kind"] == "random", "censored"].mean())
     flat = _judged(claims, "boundary against a flat one", _doubled)
-    return Findings(
-        f"The median of the smallest adversarial distance is {between(worst)}; no boundary is met in "
-        f"{between(missed, '%')} of the random directions. The ratio of random to worst distance, both cut where the "
-        f"search ended, is what a flat boundary gives times {between(flat)}.",
+    return SummaryText(
+        f"The median of the smallest adversarial distance is {format_range(worst)}; no boundary is met in "
+        f"{format_range(missed, '%')} of the random directions. The ratio of random to worst distance, both cut where "
+        f"the search ended, is what a flat boundary gives times {format_range(flat)}.",
         {
             "smallest adversarial distance, median": worst,
             "samples with an adversarial example": met,
@@ -201,7 +202,7 @@ def _boundary(results: Results, claims: pd.DataFrame) -> Findings:
     )
 
 
-def _adversarial(results: Results, claims: pd.DataFrame) -> Findings:
+def _adversarial(results: Results, claims: pd.DataFrame) -> SummaryText:
     explains = claims[claims["claim"].str.startswith("explains adversarial examples")]
     trained = claims[claims["claim"].str.startswith("adversarial training: ")]
     trained = trained[trained["claim"] != "adversarial training: rho"]  # a difference, no factor
@@ -218,10 +219,10 @@ def _adversarial(results: Results, claims: pd.DataFrame) -> Findings:
             column = f"{row['network']} of {row['dataset']}" if several else row["network"]
             mark = f"{SYMBOLS['differs']} " if row["verdict"] == "differs" else ""
             of_quantity = rows.setdefault(said.format(words[row["claim"].split(": ")[1]]), {})
-            of_quantity[column] = mark + interval(tuple(of(row[key]) for key in _INTERVAL))
+            of_quantity[column] = mark + format_interval(tuple(of(row[key]) for key in _INTERVAL))
     judged = explains["verdict"].isin(["differs", "no difference shown"]).sum()
     excluded = (explains["verdict"] == "differs").sum()
-    return Findings(
+    return SummaryText(
         f"Of {judged} rank correlations with the smallest adversarial distance that could be judged, {excluded} "
         f"exclude 0 ({SYMBOLS['differs']}). One in twenty does so by chance.",
         rows,

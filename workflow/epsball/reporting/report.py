@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from epsball.analysis.claims import ALL_NETWORKS, ENOUGH_SAMPLES, given, unanswered
+from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES, given, unanswered
 from epsball.analysis.results import COMPARED, Results
 from epsball.config import Config
 from epsball.data import open_pool
@@ -64,7 +64,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         opened={key: sample for dataset in datasets for key, sample in dataset["opened"].items()},
         datasets=datasets,
         networks=[_network(results, name) for name in config.networks],
-        enough=ENOUGH_SAMPLES,
+        enough=MIN_SAMPLES,
         unanswered=unanswered(config),
         all_networks=ALL_NETWORKS,
         configuration=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),

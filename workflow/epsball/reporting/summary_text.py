@@ -13,7 +13,7 @@ Row = Mapping[str, Cell]  # of a quantity, by network
 
 
 @dataclass(frozen=True)
-class Findings:
+class SummaryText:
     """What a chapter says.
 
     Attributes:
@@ -34,23 +34,23 @@ class Findings:
 def _shown(cell: Cell) -> str:
     if isinstance(cell, str):
         return cell
-    return interval(cell) if isinstance(cell, tuple) else number(cell)
+    return format_interval(cell) if isinstance(cell, tuple) else format_number(cell)
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """Three significant digits; a dash where there is no number."""
     if value is None or math.isnan(value):
         return NOTHING
     return f"{value:.3g}" if math.isfinite(value) else "∞" if value > 0 else "−∞"
 
 
-def interval(estimate: tuple[float, ...]) -> str:
+def format_interval(estimate: tuple[float, ...]) -> str:
     """An estimate with its interval, from the three."""
-    return "{} ({} to {})".format(*map(number, estimate))
+    return "{} ({} to {})".format(*map(format_number, estimate))
 
 
-def between(row: Row, unit: str = "") -> str:
+def format_range(row: Row, unit: str = "") -> str:
     """The least and the most of networks' numbers, for a sentence: "0.1 to 0.3", or the one that all have."""
     values = [cell[0] if isinstance(cell, tuple) else cell for cell in row.values() if not isinstance(cell, str)]
     known = [value for value in values if not math.isnan(value)]
-    return " to ".join(dict.fromkeys(map(number, (min(known), max(known))))) + unit if known else "not measured"
+    return " to ".join(dict.fromkeys(map(format_number, (min(known), max(known))))) + unit if known else "not measured"

@@ -11,16 +11,16 @@ from pathlib import Path
 import pandas as pd
 
 
-def beside(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """The name under which this process writes `path` until it is whole."""
     return path.with_name(f".{path.name}.{os.getpid()}.unfinished")
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; renamed to `path` when the block ends well, removed when not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = beside(path)
+    unfinished = temporary_path(path)
     try:
         yield unfinished
         with unfinished.open("rb+") as file:
@@ -32,27 +32,27 @@ def whole(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    with whole(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_write(path) as temporary_path:
+        temporary_path.write_text(text, encoding="utf-8")
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table, whole or not at all: Parquet, or what the suffix says (.csv, .tsv)."""
-    with whole(path) as beside:
+    with atomic_write(path) as temporary_path:
         if path.suffix == ".parquet":
-            table.to_parquet(beside, index=False)
+            table.to_parquet(temporary_path, index=False)
         else:
-            table.to_csv(beside, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+            table.to_csv(temporary_path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
 
 
-def earlier(path: Path) -> Path:
+def previous(path: Path) -> Path:
     """The second name of a finished file: Snakemake removes the first before it makes the file anew."""
     return path.with_name(f".{path.name}.earlier")
 
 
-def keep(path: Path) -> None:
+def retain(path: Path) -> None:
     """Give a finished file its second name; where the file system has no links, there is none."""
-    second = earlier(path)
+    second = previous(path)
     if second.exists() and second.samefile(path):
         return
     second.unlink(missing_ok=True)
@@ -60,10 +60,10 @@ def keep(path: Path) -> None:
         second.hardlink_to(path)
 
 
-def take(path: Path) -> None:
+def restore(path: Path) -> None:
     """Give an earlier file its first name again."""
     path.unlink(missing_ok=True)
-    path.hardlink_to(earlier(path))
+    path.hardlink_to(previous(path))
     path.touch()
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from epsball.errors import sentence
+from epsball.errors import user_message
 
 SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
 GC_THRESHOLD = 10_000, 10, 10  # objects, not 700: or a fifth of what importing PyTorch takes is looking for cycles
@@ -58,7 +58,7 @@ def job(snakemake: Any) -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
-        if (said := sentence(error)) is not None:
+        if (said := user_message(error)) is not None:
             log.error("error: %s", said)
         else:
             log.exception("an error that epsball did not expect")

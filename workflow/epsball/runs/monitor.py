@@ -53,7 +53,7 @@ class Job:
         age = time.monotonic() - self.start
         with contextlib.suppress(OSError):
             if self.log is not None and time.time() - self.log.stat().st_mtime <= age:
-                return progress.standing(self.log)
+                return progress.read_standing(self.log)
         return None
 
 

@@ -68,7 +68,7 @@ class Standing:
     rate: int
 
 
-def standing(log: Path) -> Standing | None:
+def read_standing(log: Path) -> Standing | None:
     """Where the task of a log file stands, by the last line about it; None where there is none."""
     try:
         with log.open("rb") as file:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 from epsball.runs import files, provenance
 
 _FOLDER = "provenance"  # in the folder of a run
@@ -39,7 +39,7 @@ def last_configuration(run: Path) -> dict[str, Any]:
     newest = max(kept.parent.glob(kept.name), key=lambda path: path.stat().st_mtime_ns, default=None)
     if newest is None:
         runs = [str(folder.parent) for folder in sorted(Path("results").glob(f"*/{_FOLDER}"))]
-        raise EpsballError(f"'{run}' is no folder of a run, such as results/<run>; {nearest(str(run), runs)}")
+        raise EpsballError(f"'{run}' is no folder of a run, such as results/<run>; {did_you_mean(str(run), runs)}")
     return _given(newest)
 
 

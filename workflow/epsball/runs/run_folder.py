@@ -44,7 +44,7 @@ def require_writable(folder: Path) -> None:
         raise EpsballError(f"'{place}' is not a folder that can be written; results go to '{folder}'")
 
 
-def bring_known(folder: Path) -> None:
+def restore_metadata(folder: Path) -> None:
     """Let Snakemake know how the files of a run were made, where it never knew or has forgotten.
 
     So a folder that came from elsewhere is not computed again, and a change of its configuration is noticed.
@@ -53,7 +53,7 @@ def bring_known(folder: Path) -> None:
         _copy_newer(kept, _KNOWN / kept.relative_to(folder / _KEPT))
 
 
-def keep_known(folder: Path) -> None:
+def save_metadata(folder: Path) -> None:
     """Keep what Snakemake knows of the files of a run with them."""
     for known in _files(_KNOWN):
         parts = known.relative_to(_KNOWN).parts
@@ -73,7 +73,7 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def hold(folder: Path, slurm: str | None = None) -> None:
+def acquire_lock(folder: Path, slurm: str | None = None) -> None:
     """Take a run's folder for as long as this process lives.
 
     An operating-system lock (flock) on a file in the folder: it is gone with its holder, however that ended. On NFS the
@@ -107,7 +107,7 @@ def hold(folder: Path, slurm: str | None = None) -> None:
         _log.warning("%s: going on after a run that was killed (%s)", folder, killed)
         time.sleep(2 * SECONDS_TO_NOTICE)
         _cancel(killed)
-        keep_known(folder)
+        save_metadata(folder)
     files.remove_unfinished(folder)
     jobs = f", {_SLURM}{slurm}" if slurm else ""
     _note(file, f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}{jobs}")
@@ -127,7 +127,7 @@ def _cancel(note: str) -> None:
 
 
 def _release(folder: Path, file: TextIO) -> None:
-    keep_known(folder)
+    save_metadata(folder)
     _note(file, "")
 
 

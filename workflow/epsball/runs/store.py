@@ -47,7 +47,7 @@ class StoreWriter:
         self._path = path
         self._radii = radii
         self._behind = behind
-        self._folder = files.beside(path.with_suffix(".folder"))
+        self._folder = files.temporary_path(path.with_suffix(".folder"))
         self._samples = 0
         self._large: dict[str, zarr.Array[Any]] = {}  # kept open: to open one takes longer than to write a radius
         self._thread = ThreadPoolExecutor(max_workers=1)
@@ -117,7 +117,7 @@ class StoreWriter:
                     # "Not part of the specification yet": readers that do not know it pass over it.
                     warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
                     zarr.consolidate_metadata(str(self._folder), zarr_format=3)
-                with files.whole(self._path) as beside, zipfile.ZipFile(beside, "w") as archive:
+                with files.atomic_write(self._path) as beside, zipfile.ZipFile(beside, "w") as archive:
                     for file in sorted(self._folder.rglob("*")):
                         if file.is_file():
                             archive.write(file, file.relative_to(self._folder))
@@ -180,11 +180,11 @@ def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: 
     return held.isel(places).isel({axis: slice(count) for axis, count in counts.items() if axis in held.sizes})
 
 
-class Earlier:
+class PreviousStore:
     """What a job may take over from the store that stood where its own will stand.
 
     Args:
-        path: of the store that is to be; the earlier one is under its second name, see `epsball.runs.files.keep`.
+        path: of the store that is to be; the earlier one is under its second name, see `epsball.runs.files.retain`.
         attributes: of the one that is to be. Where those that decide its numbers are not those of the store there, or
             it is not whole, nothing is taken over, and the log says so.
 
@@ -195,7 +195,7 @@ class Earlier:
     def __init__(self, path: Path, attributes: Mapping[str, str]) -> None:
         self._held: xr.Dataset | None = None
         self.attributes: dict[str, str] = {}
-        if not (earlier := files.earlier(path)).is_file():
+        if not (earlier := files.previous(path)).is_file():
             return
         try:
             held = open_store(earlier, verify=True)

@@ -1,4 +1,4 @@
-"""The activate stage: every perturbed image through a network. The only expensive one."""
+"""The extract stage: every perturbed image through a network. The only expensive one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _Passed = Callable[[], dict[str, Any]]  # waits for the arrays of a radius
 _AHEAD = 3
 
 
-def activate(
+def extract(
     name: str,
     forward: Forward,
     samples: pd.DataFrame,
@@ -49,11 +49,10 @@ def activate(
     What an earlier store of the same attributes holds is taken over: only further samples, radii and draws are
     computed, and one that holds all that is asked for is taken as it is.
 
-    Writes a store of, for each sample, radius and draw: `logit`, `other`, `lse` and `prediction` (see
+    Writes a store of, for each sample, radius and draw: `logit`, `runner_up_logit`, `logsumexp` and `prediction` (see
     `epsball.networks.scores.Summary`), `features` where the family keeps them; the same of the clean image as
-    `clean_...`;
-    and of the first draws, computed again in float64, `exact_logit`, `exact_other`, `exact_lse` and `exact_d_out`, the
-    distance of their features from the clean image's.
+    `clean_...`; and of the first draws, computed again in float64, `float64_logit`, `float64_runner_up_logit`,
+    `float64_logsumexp` and `float64_d_out`, the distance of their features from the clean image's.
 
     At radius 0 all draws are one image: one batch of it is computed, and repeated.
 
@@ -67,19 +66,19 @@ def activate(
         path: of the store.
         attributes: what makes it; with the same ones the numbers are the same, but where passes had to be smaller.
     """
-    earlier = store.Earlier(path, attributes)
+    earlier = store.PreviousStore(path, attributes)
     if earlier.covers(samples, spec.radii, spec.draws):
         _log.info("%s: the earlier one holds all that is asked for", path)
-        files.take(path)
+        files.restore(path)
         return
     keeps = family(name).KEEPS_FEATURES
     passes = sum(
-        len(draws_to_pass(radius, earlier.draws(seed, radius), spec, compute))
+        len(pending_draws(radius, earlier.draws(seed, radius), spec, compute))
         for seed in samples["seed"].tolist()
         for radius in spec.radii
     )
-    label = f"activate {attributes.get('network', '')} {name}"
-    ahead, radii = _ahead_of(forward), len(spec.radii)
+    label = f"extract {attributes.get('network', '')} {name}"
+    ahead, radii = _prefetch_depth(forward), len(spec.radii)
     with store.StoreWriter(path, radii, behind=ahead) as writer, Progress(label, passes, "images") as progress:
 
         def started() -> Iterator[tuple[Any, int, _Passed]]:
@@ -88,7 +87,7 @@ def activate(
                 for place, radius in enumerate(spec.radii):
                     yield row, place, sample.start(radius, keeps, earlier.cell(int(row.seed), radius))
 
-        for row, place, passed in _ahead(started(), ahead):
+        for row, place, passed in _prefetch(started(), ahead):
             at = passed()
             if place == 0:
                 variables, per_radius = _clean(at), []
@@ -104,10 +103,10 @@ def activate(
             writer.append(xr.Dataset(variables, coordinates(row, spec), made))
 
 
-def cells(
+def iterate_radii(
     name: str, forward: Forward, row: Any, image: Tensor, spec: Ball, compute: Compute, progress: Progress
 ) -> Iterator[xr.Dataset]:
-    """What `activate` stores of one sample, features included, a radius at a time and stored nowhere.
+    """What `extract` stores of one sample, features included, a radius at a time and stored nowhere.
 
     Args:
         name: of the family.
@@ -121,7 +120,7 @@ def cells(
     sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
     clean: dict[str, Any] = {}
     started = ((radius, sample.start(radius, True, {})) for radius in spec.radii)
-    for radius, passed in _ahead(started, _ahead_of(forward)):
+    for radius, passed in _prefetch(started, _prefetch_depth(forward)):
         at = passed()
         clean = clean or _clean(at)
         variables = {key: (_dims(key)[: values.ndim + 2], values[None, None]) for key, values in at.items()}
@@ -129,12 +128,12 @@ def cells(
         yield xr.Dataset({**clean, **variables}, coordinates(row, one), {"family": name})
 
 
-def _ahead_of(forward: Forward) -> int:
+def _prefetch_depth(forward: Forward) -> int:
     """How many radii to start beside the one that is waited for: a GPU has work while the CPU stores what came out."""
     return 0 if forward.device == "cpu" else _AHEAD
 
 
-def _ahead(started: Iterable[_T], ahead: int) -> Iterator[_T]:
+def _prefetch(started: Iterable[_T], ahead: int) -> Iterator[_T]:
     """The same, of which as many more are always started."""
     waiting: deque[_T] = deque()
     for one in started:
@@ -146,16 +145,16 @@ def _ahead(started: Iterable[_T], ahead: int) -> Iterator[_T]:
 
 def _clean(at_zero: dict[str, Any]) -> dict[str, Any]:
     """Variables of the clean image, which is every draw at radius 0."""
-    first = {f"clean_{key}": values[:1] for key, values in at_zero.items() if not key.startswith("exact")}
+    first = {f"clean_{key}": values[:1] for key, values in at_zero.items() if not key.startswith("float64")}
     return {key: (("sample", "unit")[: values.ndim], values) for key, values in first.items()}
 
 
 def _dims(key: str) -> tuple[str, ...]:
     """Dimensions of a variable of a store; only features have the last."""
-    return ("sample", "radius", "floor_draw" if key.startswith("exact") else "draw", "unit")
+    return ("sample", "radius", "float64_draw" if key.startswith("float64") else "draw", "unit")
 
 
-def draws_to_pass(radius: float, known: int, spec: Ball, compute: Compute) -> range:
+def pending_draws(radius: float, known: int, spec: Ball, compute: Compute) -> range:
     """The draws of a sample and radius that go through the network, where the first `known` are there.
 
     Whole batches, counted from draw 0: a draw has the same place in its batch whenever it is computed.
@@ -168,12 +167,12 @@ def draws_to_pass(radius: float, known: int, spec: Ball, compute: Compute) -> ra
 
 def passes_per_sample(spec: Ball, compute: Compute) -> int:
     """Images through the network for a sample in float32, from nothing."""
-    return sum(len(draws_to_pass(radius, 0, spec, compute)) for radius in spec.radii)
+    return sum(len(pending_draws(radius, 0, spec, compute)) for radius in spec.radii)
 
 
-def exact_passes_per_sample(spec: Ball, compute: Compute) -> int:
+def float64_passes_per_sample(spec: Ball, compute: Compute) -> int:
     """Images through the network for a sample in float64, the clean one among them."""
-    return (len(spec.radii) - 1) * compute.floor_draws + 1
+    return (len(spec.radii) - 1) * compute.float64_draws + 1
 
 
 class _Sample:
@@ -193,11 +192,11 @@ class _Sample:
         self._name, self._forward, self._seed, self._label = name, forward, seed, label
         self._spec, self._compute, self._progress = spec, compute, progress
         self._image = image.to(forward.device, non_blocking=True)
-        forward.centre(self._image.permute(2, 0, 1), label)
+        forward.refit_at(self._image.permute(2, 0, 1), label)
 
     @functools.cached_property
-    def _clean_exact(self) -> Passed:
-        return self._forward.start_exact(self._image.permute(2, 0, 1)[None])
+    def _clean_float64(self) -> Passed:
+        return self._forward.start_float64(self._image.permute(2, 0, 1)[None])
 
     def _images(self, radius: float, draws: range) -> Tensor:
         return perturbed_images(
@@ -215,17 +214,17 @@ class _Sample:
             What waits for the arrays over all draws.
         """
         there, batch = len(known["logit"]) if known else 0, self._compute.batch
-        passing = draws_to_pass(radius, there, self._spec, self._compute)
+        passing = pending_draws(radius, there, self._spec, self._compute)
         passed: list[Passed] = []
-        exact: Passed | None = None
+        float64: Passed | None = None
         for draws in (passing[start : start + batch] for start in range(0, len(passing), batch)):
             images = self._images(radius, draws)
             passed.append(self._forward.start(images))
-            if not known and not exact:
-                few = images[: self._compute.floor_draws]
-                exact = self._forward.start_exact(few) if radius > 0 else self._clean_exact
+            if not known and not float64:
+                few = images[: self._compute.float64_draws]
+                float64 = self._forward.start_float64(few) if radius > 0 else self._clean_float64
             self._progress.advance(len(images))
-        return functools.partial(self._arrays, radius, keeps, known, passing, passed, exact)
+        return functools.partial(self._arrays, radius, keeps, known, passing, passed, float64)
 
     def _arrays(
         self,
@@ -234,25 +233,25 @@ class _Sample:
         known: Mapping[str, Any],
         passing: range,
         passed: Sequence[Passed],
-        exact: Passed | None,
+        float64: Passed | None,
     ) -> dict[str, Any]:
         """Arrays over the draws at a radius, of what is known and what has passed."""
-        arrays = dict(known) | (self._floor(exact) if exact else {})
+        arrays = dict(known) | (self._floor(float64) if float64 else {})
         if passed:
             logits, features = map(torch.cat, zip(*(each() for each in passed), strict=True))
             new = self._summary(logits) | ({"features": features.numpy()} if keeps else {})
             for key, values in new.items():
                 further = values[(len(known["logit"]) if known else 0) - passing.start :]
                 arrays[key] = np.concatenate([known[key], further]) if known else further
-        sizes = {key: self._compute.floor_draws if key.startswith("exact") else self._spec.draws for key in arrays}
+        sizes = {key: self._compute.float64_draws if key.startswith("float64") else self._spec.draws for key in arrays}
         if radius == 0:
             once = min(self._compute.batch, self._spec.draws)
             return {key: np.resize(values[:once], (sizes[key], *values.shape[1:])) for key, values in arrays.items()}
         return {key: values[: sizes[key]] for key, values in arrays.items()}
 
-    def _floor(self, exact: Passed) -> dict[str, Any]:
+    def _floor(self, float64: Passed) -> dict[str, Any]:
         """Arrays over the draws that are computed in float64."""
-        logits, features = exact()
-        arrays = self._summary(logits, "exact_")
-        del arrays["exact_prediction"]
-        return arrays | {"exact_d_out": (features - self._clean_exact()[1]).square().sum(dim=1).sqrt().numpy()}
+        logits, features = float64()
+        arrays = self._summary(logits, "float64_")
+        del arrays["float64_prediction"]
+        return arrays | {"float64_d_out": (features - self._clean_float64()[1]).square().sum(dim=1).sqrt().numpy()}

@@ -106,7 +106,7 @@ def illustrate(
             progress.advance(len(plane))
     shown = torch.cat([clean, *draws])
     shown_scores, predictions = _scores(forward, shown, label)
-    with files.whole(path) as beside, beside.open("wb") as file:
+    with files.atomic_write(path) as beside, beside.open("wb") as file:
         np.savez(
             file,
             images=shown.permute(0, 2, 3, 1).numpy(),
@@ -140,7 +140,7 @@ def _candidates(network: str, paths: Sequence[Path], samples: pd.DataFrame, spec
         rows = shard_rows(samples, shard)
         with store.open_part(path, rows, spec.radii, spec.draws) as held:
             wrong = held["prediction"].values != held["label"].values[:, None, None]
-            score = scores.score(held["logit"].values, held["lse"].values)
+            score = scores.score(held["logit"].values, held["logsumexp"].values)
         for sample, radius in np.ndindex(score.shape[:2]):
             if spec.radii[radius] == 0:
                 continue
@@ -156,4 +156,4 @@ def _candidates(network: str, paths: Sequence[Path], samples: pd.DataFrame, spec
 def _scores(forward: Forward, images: Tensor, label: int) -> tuple[scores.Array, np.ndarray]:
     """Scores and predictions of one batch."""
     summary = scores.summarise(forward(images)[0].numpy(), np.full(len(images), label))
-    return scores.score(summary.logit, summary.lse), summary.prediction
+    return scores.score(summary.logit, summary.logsumexp), summary.prediction

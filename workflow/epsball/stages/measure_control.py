@@ -15,7 +15,7 @@ from epsball.perturbations import families
 from epsball.probes import Context, family_of, probe
 from epsball.runs.progress import Progress
 from epsball.runs.store import open_part
-from epsball.stages.extract import cells, passes_per_sample
+from epsball.stages.extract import iterate_radii, passes_per_sample
 from epsball.stages.perturb import sample_images
 
 
@@ -53,7 +53,7 @@ def measure_control(
     with Progress(f"control {label}", passes, "images") as progress:
         for place, (row, image) in enumerate(sample_images(samples, pool)):
             for family, ball in balls.items():
-                found = cells(family, forward, row, image, ball, compute, progress)
+                found = iterate_radii(family, forward, row, image, ball, compute, progress)
                 for cell, beside in zip(found, _radii(drawn[family], place), strict=True):
                     for name in probes:
                         if family_of(name) == family:

@@ -1,21 +1,21 @@
-"""The direct stage: probes that ask the network itself, on the samples of a shard. Nothing is stored on the way."""
+"""The white-box stage: probes that ask the network itself, on the samples of a shard. Nothing is stored on the way."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from epsball.config import Ball, Direct
+from epsball.config import Ball, WhiteBox
 from epsball.data import Pool
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network
-from epsball.probes import direct_probe
-from epsball.probes.white_box_input import Subject
+from epsball.probes import white_box_probe
+from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness.derivatives import warned
 from epsball.runs.progress import Progress
 from epsball.stages.perturb import sample_images
 
 
-def measure_direct(
+def measure_white_box(
     name: str,
     network: Network,
     network_name: str,
@@ -23,10 +23,10 @@ def measure_direct(
     samples: pd.DataFrame,
     pool: Pool,
     ball: Ball,
-    settings: Direct,
+    settings: WhiteBox,
     scale: float,
 ) -> pd.DataFrame:
-    """Measure a direct probe on each sample of a shard.
+    """Measure a white-box probe on each sample of a shard.
 
     Args:
         name: of the probe.
@@ -36,14 +36,14 @@ def measure_direct(
         samples: rows of the shard.
         pool: where the images are.
         ball: radii, draws, norm, noise, clipping.
-        settings: of direct probes.
-        scale: see `epsball.probes.white_box_input.Subject`.
+        settings: of white-box probes.
+        scale: see `epsball.probes.white_box_input.WhiteBoxInput`.
     """
     parts = []
-    module = direct_probe(name)
+    module = white_box_probe(name)
     with warned(), Progress(f"{name} {network_name}", len(samples), "samples") as progress:
         for row, image in sample_images(samples, pool):
-            subject = Subject(
+            subject = WhiteBoxInput(
                 sample=str(row.sample),
                 image=image.to(forward.device),
                 label=int(row.label),

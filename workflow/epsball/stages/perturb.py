@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 _DRAWS = 10  # at a time: the noise on its way takes several times the memory of what comes out
 
-_UNITS = {"norm": "L2 norm, [0, 1] scale", "rms": "[0, 1] scale", "outside": "share of values"}
+_UNITS = {"norm": "L2 norm, [0, 1] scale", "rms": "[0, 1] scale", "fraction_outside": "share of values"}
 
 
 def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tensor]]:
@@ -69,9 +69,9 @@ def perturb(
 
     What an earlier store of the same attributes holds, a sample at a radius with as many draws, is taken over.
 
-    Writes a store of, for each sample, radius and draw: `norm`, the L2 norm of the effective perturbation
-    ``(x + v) - x``; `rms`, its root mean square; `outside`, the share of values of the image outside of [0, 1]; and for
-    a family whose features are kept `distance`, between the perturbed images, a pair of draws each, in the order of
+    Writes a store of, for each sample, radius and draw: `norm`, the L2 norm of the effective perturbation ``(x + v) -
+    x``; `rms`, its root mean square; `fraction_outside`, the share of values of the image outside of [0, 1]; and for a
+    family whose features are kept `distance`, between the perturbed images, a pair of draws each, in the order of
     `epsball.perturbations.ball.distances`. All in float64.
 
     Args:
@@ -82,10 +82,10 @@ def perturb(
         path: of the store.
         attributes: what makes it; with the same ones the numbers are the same.
     """
-    earlier = store.Earlier(path, attributes)
+    earlier = store.PreviousStore(path, attributes)
     if earlier.covers(samples, spec.radii, spec.draws):
         _log.info("%s: the earlier one holds all that is asked for", path)
-        files.take(path)
+        files.restore(path)
         return
     label = f"perturb {path.stem}"
     with store.StoreWriter(path, len(spec.radii)) as writer, Progress(label, len(samples), "samples") as progress:
@@ -132,6 +132,6 @@ def _measured(name: str, image: Tensor, seed: int, radius: float, spec: Ball) ->
     return {
         "norm": norm.numpy(),
         "rms": norm.numpy() / np.sqrt(image.numel()),
-        "outside": beyond.double().numpy() / image.numel(),
+        "fraction_outside": beyond.double().numpy() / image.numel(),
         **distance,
     }

@@ -18,15 +18,15 @@ from epsball import probes
 from epsball.config import Ball, Compute, Config, Noise, Norm, load_config
 from epsball.data import Pool, arrays, images
 from epsball.data.images import Pictures
-from epsball.errors import EpsballError, nearest
+from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import forward
 from epsball.networks.model import Network, probe_shape
 from epsball.perturbations import families
 from epsball.probes import Context
 from epsball.probes.normalisers import scales
-from epsball.stages.extract import activate
+from epsball.stages.extract import extract
 from epsball.stages.measure import measure as measure_shard
-from epsball.stages.measure_white_box import measure_direct
+from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
 from epsball.stages.select import identify
 from epsball.stages.survey import survey
@@ -49,11 +49,11 @@ def measure(
     clip: bool | None = None,
     seed: int | None = None,
     batch: int | None = None,
-    floor_draws: int | None = None,
+    float64_draws: int | None = None,
     threads: int | None = None,
     device: str | None = None,
     mantel_permutations: int | None = None,
-    direct: Mapping[str, Any] | None = None,
+    white_box: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Measure a probe on images. Numbers are those that the workflow gives for the same images, model and settings.
 
@@ -78,11 +78,11 @@ def measure(
         seed: of the study; an image's own seed is a hash of it and the pixels.
         batch: images in a pass, which is filled up where there are fewer draws; another number can change float
             rounding.
-        floor_draws: draws for each image and radius that are computed again in float64, for the noise floor.
+        float64_draws: draws for each image and radius that are computed again in float64, for the noise floor.
         threads: of the CPU; as many as PyTorch has by default. Another number can change float rounding.
         device: auto, cpu, cuda or mps.
         mantel_permutations: of the Mantel test.
-        direct: how far direct probes go, the configuration's keys of that name; in `layers` the model is "model".
+        white_box: how far white-box probes go, the configuration's keys of that name; in `layers` the model is "model".
 
     Returns:
         Column image, the place in `images`; then the probe's own: see ``measure`` in the module of `epsball.probes`
@@ -92,7 +92,7 @@ def measure(
         EpsballError: what is given does not fit, in a sentence.
     """
     if probe not in probes.PROBES:
-        raise EpsballError(f"'{probe}' is no probe; {nearest(probe, probes.PROBES)}")
+        raise EpsballError(f"'{probe}' is no probe; {did_you_mean(probe, probes.PROBES)}")
     given = {
         "radii": None if radii is None else [float(radius) for radius in radii],
         "epsilon": epsilon,
@@ -102,11 +102,11 @@ def measure(
         "clip": clip,
         "seed": seed,
         "batch": batch,
-        "floor_draws": floor_draws,
+        "float64_draws": float64_draws,
         "threads": torch.get_num_threads() if threads is None else threads,
         "device": device,
         "mantel_permutations": mantel_permutations,
-        "direct": direct,
+        "white_box": white_box,
     }
     config = _settings({key: value for key, value in given.items() if value is not None})
     pictures = _pictures(images)
@@ -198,10 +198,10 @@ def _samples(pool: Pool, seed: int) -> pd.DataFrame:
 def _measured(probe: str, network: Network, samples: pd.DataFrame, pool: Pool, config: Config) -> pd.DataFrame:
     passes = forward.Forward(network, config.compute)
     scale_g, scale_h = scales(survey(passes, pool, config.compute.batch, _NAME))
-    if probes.is_direct(probe):
-        probes.require(probe, network, _NAME, config.direct)
+    if probes.is_white_box(probe):
+        probes.require(probe, network, _NAME, config.white_box)
         scale, ball = scale_g / scale_h, config.ball
-        return measure_direct(probe, network, _NAME, passes, samples, pool, ball, config.direct, scale)
+        return measure_white_box(probe, network, _NAME, passes, samples, pool, ball, config.white_box, scale)
     context = Context(scale_g, scale_h, config.mantel_permutations)
     ball = families.ball(config.ball, probes.family_of(probe))
     rows = (samples.iloc[[place]] for place in range(len(samples)))
@@ -212,10 +212,10 @@ def _measured(probe: str, network: Network, samples: pd.DataFrame, pool: Pool, c
 def _stages(
     probe: str, passes: forward.Forward, row: pd.DataFrame, pool: Pool, ball: Ball, compute: Compute, context: Context
 ) -> pd.DataFrame:
-    """Perturb, activate and measure one sample; its stores, which the features of many could make large, go again."""
+    """Perturb, extract and measure one sample; its stores, which the features of many could make large, go again."""
     family = probes.family_of(probe)
     with tempfile.TemporaryDirectory(prefix="epsball-") as folder:
         drawn, passed = Path(folder, "perturbations.zarr.zip"), Path(folder, "activations.zarr.zip")
         perturb(family, row, pool, ball, drawn, {})
-        activate(family, passes, row, pool, ball, compute, passed, {"network": _NAME})
+        extract(family, passes, row, pool, ball, compute, passed, {"network": _NAME})
         return measure_shard(probe, row, passed, drawn, ball, context)

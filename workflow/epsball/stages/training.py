@@ -33,8 +33,8 @@ def hold_out(pool: Pool, share: float) -> tuple[Pool, Pool]:
         Images to train on and held-out ones; frames of one track are all on one side.
     """
     units = list(pool.tracks or pool.names)
-    ordered = sorted(set(units), key=lambda unit: hashlib.sha256(unit.encode()).digest())
-    held = set(ordered[: round(share * len(ordered))])
+    argsorted = sorted(set(units), key=lambda unit: hashlib.sha256(unit.encode()).digest())
+    held = set(argsorted[: round(share * len(argsorted))])
     sides: tuple[list[int], list[int]] = ([], [])
     for number, unit in enumerate(units):
         sides[unit in held].append(number)
@@ -151,5 +151,5 @@ def _resume(checkpoint: Path | None, what: str, parts: dict[str, Any]) -> list[d
 def _keep(checkpoint: Path | None, what: str, parts: dict[str, Any], history: list[dict[str, float]]) -> None:
     if checkpoint is not None:
         state = {name: part.state_dict() for name, part in parts.items()}
-        with files.whole(checkpoint) as beside:
+        with files.atomic_write(checkpoint) as beside:
             torch.save({"what": what, "history": history, **state}, beside)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 FAMILIES = {
     "uniform": "epsball.perturbations.families.uniform",
     "permuted": "epsball.perturbations.families.permuted",
-    "mixed": "epsball.perturbations.families.mixed",
+    "mixed_radius": "epsball.perturbations.families.mixed_radius",
     "permuted_pixels": "epsball.perturbations.families.permuted_pixels",
     "permuted_channels": "epsball.perturbations.families.permuted_channels",
     "permuted_patches": "epsball.perturbations.families.permuted_patches",
-    "coarse": "epsball.perturbations.families.coarse",
-    "permuted_coarse": "epsball.perturbations.families.permuted_coarse",
+    "low_frequency": "epsball.perturbations.families.low_frequency",
+    "permuted_low_frequency": "epsball.perturbations.families.permuted_low_frequency",
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from epsball.analysis.results import Results
 from epsball.config import Config
-from epsball.probes import chosen
+from epsball.probes import chosen_probes
 from epsball.runs import files
 from epsball.runs.provenance import declared
 
@@ -57,7 +57,7 @@ class FigureModule(Protocol):
 def names(config: Config) -> list[str]:
     """The figures of a run."""
     trains = any(network.training for network in config.networks.values())
-    held = {*chosen(config), *OTHERS} - (set() if config.controls else {"controls"})
+    held = {*chosen_probes(config), *OTHERS} - (set() if config.controls else {"controls"})
     return [*(name for name in FIGURES if held.issuperset(reads(name))), *(TRAINING_FIGURES if trains else ())]
 
 
@@ -97,6 +97,6 @@ def save(drawn: Figure, path: Path) -> None:
     from epsball.reporting.figures import style
 
     for suffix in (".pdf", ".svg", ".png"):
-        with files.whole(path.with_suffix(suffix)) as beside:
+        with files.atomic_write(path.with_suffix(suffix)) as beside:
             drawn.savefig(beside, format=suffix[1:], dpi=style.DPI, metadata=style.METADATA[suffix])
         drawn.set_layout_engine("none")  # once is enough, and all three have the same

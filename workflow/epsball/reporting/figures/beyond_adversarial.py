@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from epsball.analysis.adversarial_correlates import QUANTITIES, explaining
+from epsball.analysis.adversarial_correlates import QUANTITIES, correlates
 from epsball.analysis.results import Results
 from epsball.reporting.figures import style
 
-READS = ("boundary", "gradient", "topology_mixed", "isotropy", "lipschitz")
+READS = ("boundary", "gradient", "topology_mixed_radius", "isotropy", "lipschitz")
 
 _LABELS = {
     "range": "range of score",
@@ -28,7 +28,7 @@ def draw(results: Results) -> Figure:
     config = results.config
     figure = Figure(figsize=(style.WIDTH, 4.6))
     grid = figure.subplots(2, 3, squeeze=False, sharey=True)
-    tables = {network: explaining(results, network) for network in config.networks}
+    tables = {network: correlates(results, network) for network in config.networks}
     for ax, quantity in zip(grid.flat, QUANTITIES, strict=False):
         for place, (network, table) in enumerate(tables.items()):
             _points(ax, table, quantity, _COLOURS[place % len(_COLOURS)], network)

@@ -49,7 +49,10 @@ def _scores(ax: Axes, results: Results, network: str) -> None:
 def _distances(ax: Axes, results: Results, network: str) -> None:
     table = results.metrics(network, "boundary").drop_duplicates(["sample", "kind", "direction"])
     found = boundary(results, network)
-    columns = [("random", found["random"], _RANDOM), ("flat\nboundary", found["worst"] * found["flat"], _FLAT)]
+    columns = [
+        ("random", found["random"], _RANDOM),
+        ("flat\nboundary", found["worst"] * found["hyperplane_ratio"], _FLAT),
+    ]
     for name, colour in _colours(results, network).items():
         columns.append((name, table[table["direction"] == name].set_index("sample")["distance"], colour))
     for place, (_, values, colour) in enumerate(columns):

@@ -24,7 +24,7 @@ def draw(results: Results) -> Figure:
         largest = table["radius"].max()
         at = table[table["radius"] == largest]
         cells = {
-            f"norms mixed up to {largest:g}": (at[at["family"] == "mixed"], _MIXED),
+            f"norms mixed up to {largest:g}": (at[at["family"] == "mixed_radius"], _MIXED),
             f"r = {largest:g}": (at[at["family"] == "uniform"], _ONE),
         }
         for ax, column, label in zip(row, ("rho", "relative"), ("Mantel's ρ", "relative ratio"), strict=True):

@@ -16,8 +16,8 @@ READS = ("frequency",)
 
 _FAMILIES = {
     "permuted": ("#0072b2", "permuted noise"),
-    "coarse": ("#d55e00", "low-frequency noise"),
-    "permuted_coarse": ("#009e73", "the same, permuted"),
+    "low_frequency": ("#d55e00", "low-frequency noise"),
+    "permuted_low_frequency": ("#009e73", "the same, permuted"),
 }
 
 _DEAD = 1e-8  # of the strongest filter's energy: what answers less has no weights to speak of

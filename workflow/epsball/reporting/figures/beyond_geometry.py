@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from epsball.analysis.results import Results
 from epsball.reporting.figures import style
 
-READS = ("topology", "topology_mixed", "alpha", "alpha_mixed")
+READS = ("topology", "topology_mixed_radius", "alpha", "alpha_mixed_radius")
 
 _OWN, _SHUFFLED = "#0072b2", "#d55e00"
 
@@ -29,11 +29,11 @@ def _panel(ax: Axes, results: Results, network: str) -> None:
     style.title(ax, results.config, network, tables["topology"]["sample"].nunique())
     columns: list[tuple[str, pd.Series, str]] = [
         (f"ρ\nr = {largest:g}", tables["topology"]["rho"], _OWN),
-        ("ρ\nmixed", tables["topology_mixed"]["rho"], _OWN),
+        ("ρ\nmixed", tables["topology_mixed_radius"]["rho"], _OWN),
         (f"α\nr = {largest:g}", tables["alpha"]["distance"], _OWN),
         (f"shuffled\nr = {largest:g}", tables["alpha"]["shuffled"], _SHUFFLED),
-        ("α\nmixed", tables["alpha_mixed"]["distance"], _OWN),
-        ("shuffled\nmixed", tables["alpha_mixed"]["shuffled"], _SHUFFLED),
+        ("α\nmixed", tables["alpha_mixed_radius"]["distance"], _OWN),
+        ("shuffled\nmixed", tables["alpha_mixed_radius"]["shuffled"], _SHUFFLED),
     ]
     for place, (_, values, colour) in enumerate(columns):
         style.column(ax, place, values, colour)

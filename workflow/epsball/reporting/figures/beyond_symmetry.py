@@ -11,8 +11,8 @@ from epsball.analysis.results import Results
 from epsball.reporting.figures import style
 
 READS = (
-    "isotropy", "symmetry", "symmetry_pixels", "symmetry_channels", "symmetry_patches", "isotropy_coarse",
-    "symmetry_coarse",
+    "isotropy", "symmetry", "symmetry_pixels", "symmetry_channels", "symmetry_patches", "isotropy_low_frequency",
+    "symmetry_low_frequency",
 )  # fmt: skip
 
 _COLUMNS = (
@@ -20,7 +20,7 @@ _COLUMNS = (
     ("symmetry_pixels", "isotropy", "whole pixels"),
     ("symmetry_channels", "isotropy", "in a channel"),
     ("symmetry_patches", "isotropy", "in a patch"),
-    ("symmetry_coarse", "isotropy_coarse", "low frequencies"),
+    ("symmetry_low_frequency", "isotropy_low_frequency", "low frequencies"),
 )
 
 

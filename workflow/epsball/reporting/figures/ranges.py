@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from epsball.analysis.claims import FLOORS, lowest_drawn
+from epsball.analysis.claims import NOISE_FLOOR_FACTOR, lowest_drawn
 from epsball.analysis.results import Results
 from epsball.reporting.figures import style
 
@@ -24,8 +24,8 @@ class Quantity(NamedTuple):
     floor: str
 
 
-SCORE = Quantity("score", "range", "floor")
-MARGIN = Quantity("margin (logits)", "margin_range", "margin_floor")
+SCORE = Quantity("score", "range", "noise_floor")
+MARGIN = Quantity("margin (logits)", "margin_range", "margin_noise_floor")
 
 _FLOOR = "0.65"
 
@@ -46,7 +46,15 @@ def draw_ranges(results: Results, probe: str, quantity: Quantity) -> Figure:
             Line2D([], [], marker="o", ls="", color=style.GREY, label="all draws classified right"),
             Line2D([], [], marker="s", ls="", color=style.GREY, label="at least one misclassified"),
             Line2D([], [], marker="v", ls="", mfc="none", color=style.GREY, label="at the floor"),
-            Line2D([], [], marker="_", ls="", color=_FLOOR, mew=1.2, label=f"{FLOORS} rounding floors of the sample"),
+            Line2D(
+                [],
+                [],
+                marker="_",
+                ls="",
+                color=_FLOOR,
+                mew=1.2,
+                label=f"{NOISE_FLOOR_FACTOR} rounding floors of the sample",
+            ),
             Line2D([], [], ls="", label=f"T = {config.ball.draws} {kind}"),
         ],
         loc="outside lower center",
@@ -68,14 +76,14 @@ def _panel(
     ax.set_yscale("log")
     ax.set_ylabel(f"range of {quantity.name}")
     beyond = table[table["radius"] > 0]
-    at_floor = beyond[quantity.range] <= FLOORS * beyond[quantity.floor]
+    at_floor = beyond[quantity.range] <= NOISE_FLOOR_FACTOR * beyond[quantity.floor]
     bottom = lowest_drawn(beyond[quantity.range], beyond[quantity.floor])
     top = max(float(beyond[quantity.range].max()), bottom) * 3
     ax.set_ylim(bottom / 1.5 / (top / bottom) ** 0.15, top)  # below all points there is room for a line of text
     for radius, rows in beyond.groupby("radius"):
         x = places[float(str(radius))] + style.spread(len(rows))
         y = rows[quantity.range].clip(lower=bottom).to_numpy()
-        floors = (FLOORS * rows[quantity.floor]).clip(lower=bottom).to_numpy()
+        floors = (NOISE_FLOOR_FACTOR * rows[quantity.floor]).clip(lower=bottom).to_numpy()
         ax.scatter(x, floors, c=_FLOOR, marker="_", s=8, lw=0.8, zorder=1)
         noise, wrong = at_floor[rows.index].to_numpy(), (rows["misclassified"] > 0).to_numpy()
         shade = colours.to_rgba(rows["score_mean"].to_numpy())

@@ -16,7 +16,7 @@ _COLOURS = {
     "holds": "#0072b2",
     "does not hold": "#e69f00",
     "undecided": "0.88",
-    "illustration, no verdict": "white",
+    "too few samples": "white",
     "not measured in this run": "white",
 }
 _HATCHES = {"not measured in this run": "////"}

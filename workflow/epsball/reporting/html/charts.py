@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from epsball.analysis.claims import FLOORS, RHO_BAND, lowest_drawn
+from epsball.analysis.claims import NOISE_FLOOR_FACTOR, RHO_BAND, lowest_drawn
 from epsball.analysis.results import Results
 from epsball.config import Config
 
@@ -92,7 +92,7 @@ def _ranges(probe: str, column: str, floor: str) -> Callable[[Results, str], Ite
 
     def traces(results: Results, network: str) -> Iterator[go.Scatter]:
         table = _placed(results, results.metrics(network, probe))
-        level = FLOORS * table[floor]
+        level = NOISE_FLOOR_FACTOR * table[floor]
         bottom = lowest_drawn(table[column], table[floor])
         table = table.assign(y=table[column].clip(lower=bottom), level=level)
         noise, wrong = table[column] <= level, table["misclassified"] > 0
@@ -101,7 +101,7 @@ def _ranges(probe: str, column: str, floor: str) -> Callable[[Results, str], Ite
             y=_small(level.clip(lower=bottom)),
             mode="markers",
             marker={"symbol": "line-ew", "size": 7, "line": {"color": GREY, "width": 1}},
-            name=f"{FLOORS} floors",
+            name=f"{NOISE_FLOOR_FACTOR} floors",
             hoverinfo="skip",
         )
         for kind, some, marker in (
@@ -115,7 +115,7 @@ def _ranges(probe: str, column: str, floor: str) -> Callable[[Results, str], Ite
                 kind,
                 (column, "level", "misclassified"),
                 "range %{customdata[1]:.3~g}"
-                f"<br>{FLOORS} floors %{{customdata[2]:.3~g}}<br>misclassified %{{customdata[3]:.0%}}",
+                f"<br>{NOISE_FLOOR_FACTOR} floors %{{customdata[2]:.3~g}}<br>misclassified %{{customdata[3]:.0%}}",
                 **marker,
             )
 
@@ -169,9 +169,11 @@ def _points(table: pd.DataFrame, y: str, name: str, shown: tuple[str, ...], hove
 
 
 CHARTS = {
-    "isotropy": Chart("range of the score", _ranges("isotropy", "range", "floor"), log=True),
-    "isotropy_margin": Chart("range of the margin", _ranges("isotropy", "margin_range", "margin_floor"), log=True),
-    "symmetry": Chart("range of the score", _ranges("symmetry", "range", "floor"), log=True),
+    "isotropy": Chart("range of the score", _ranges("isotropy", "range", "noise_floor"), log=True),
+    "isotropy_margin": Chart(
+        "range of the margin", _ranges("isotropy", "margin_range", "margin_noise_floor"), log=True
+    ),
+    "symmetry": Chart("range of the score", _ranges("symmetry", "range", "noise_floor"), log=True),
     "topology": Chart("Mantel's ρ", _topology, band=RHO_BAND),
     "lipschitz": Chart("local Lipschitz ratio", _lipschitz, log=True, line=1.0),  # those of sign networks are near 0
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from epsball.analysis.claims import RHO_BAND
 from epsball.analysis.results import Results
-from epsball.reporting.summary_text import Findings, between
+from epsball.reporting.summary_text import SummaryText, format_range
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ProbeChapter:
     probe: str
     title: str
     question: str
-    says: Callable[[Results], Findings]
+    says: Callable[[Results], SummaryText]
     caveat: str
     charts: dict[str, str]
     figures: tuple[str, ...]
@@ -47,12 +47,12 @@ def _misclassified(results: Results, probe: str, radius: float) -> dict[str, str
     return {name: counted(name) for name in results.config.networks}
 
 
-def _isotropy(results: Results) -> Findings:
+def _isotropy(results: Results) -> SummaryText:
     epsilon, largest = results.config.ball.epsilon, results.config.ball.radii[-1]
     least, most = (_medians(results, "isotropy", "range", radius) for radius in (epsilon, largest))
-    return Findings(
-        f"The median range of the score over draws of one norm is {between(least)} at ε; at r = {largest:g} it is "
-        f"{between(most)}.",
+    return SummaryText(
+        f"The median range of the score over draws of one norm is {format_range(least)} at ε; at r = {largest:g} it is "
+        f"{format_range(most)}.",
         {
             "median range at ε": least,
             f"median range at r = {largest:g}": most,
@@ -61,12 +61,12 @@ def _isotropy(results: Results) -> Findings:
     )
 
 
-def _symmetry(results: Results) -> Findings:
+def _symmetry(results: Results) -> SummaryText:
     largest = results.config.ball.radii[-1]
     permuted, drawn = (_medians(results, probe, "range", largest) for probe in ("symmetry", "isotropy"))
-    return Findings(
+    return SummaryText(
         f"Over permutations of one perturbation of r = {largest:g} the median range of the score is "
-        f"{between(permuted)}; over fresh draws it is {between(drawn)}.",
+        f"{format_range(permuted)}; over fresh draws it is {format_range(drawn)}.",
         {
             f"median range over permutations, r = {largest:g}": permuted,
             f"median range over fresh draws, r = {largest:g}": drawn,
@@ -74,22 +74,22 @@ def _symmetry(results: Results) -> Findings:
     )
 
 
-def _topology(results: Results) -> Findings:
+def _topology(results: Results) -> SummaryText:
     tables = {name: results.metrics(name, "topology")["rho"].dropna() for name in results.config.networks}
     share = {name: 100 * float((rho.abs() < RHO_BAND).mean()) for name, rho in tables.items()}
-    return Findings(
-        f"Share of samples and radii with |ρ| below {RHO_BAND:g}: {between(share, '%')}.",
+    return SummaryText(
+        f"Share of samples and radii with |ρ| below {RHO_BAND:g}: {format_range(share, '%')}.",
         {f"samples and radii with |ρ| < {RHO_BAND:g}, %": share},
     )
 
 
-def _lipschitz(results: Results) -> Findings:
+def _lipschitz(results: Results) -> SummaryText:
     tables = {name: results.metrics(name, "lipschitz")["ratio"].dropna() for name in results.config.networks}
     medians = {name: float(ratio.median()) for name, ratio in tables.items()}
     below = {name: 100 * float((ratio < 1).mean()) for name, ratio in tables.items()}
-    return Findings(
-        f"The median ratio is {between(medians)}. Share of the ratios below 1, where a perturbed image comes closer: "
-        f"{between(below, '%')}.",
+    return SummaryText(
+        f"The median ratio is {format_range(medians)}. Share of the ratios below 1, where a perturbed image comes "
+        f"closer: {format_range(below, '%')}.",
         {"median ratio": medians, "ratios below 1, %": below},
     )
 

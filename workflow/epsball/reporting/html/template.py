@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 
 from epsball.analysis.claims import SYMBOLS
-from epsball.reporting.summary_text import number
+from epsball.reporting.summary_text import format_number
 
 
 def render(name: str, **values: Any) -> str:
@@ -33,7 +33,7 @@ def render(name: str, **values: Any) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": number, "symbol": lambda verdict: SYMBOLS[verdict], "packed": packed}
+    environment.filters |= {"number": format_number, "symbol": lambda verdict: SYMBOLS[verdict], "packed": packed}
     environment.globals["plotly"] = _plotly
     page: str = environment.get_template(name).render(**values)
     return page

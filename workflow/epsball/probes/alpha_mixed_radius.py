@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from epsball.probes import alpha
 
-FAMILY = "mixed"
+FAMILY = "mixed_radius"
 
 measure = alpha.measure

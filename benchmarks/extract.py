@@ -1,6 +1,6 @@
-"""Images/s through the activate stage against the best bare forward pass, and against a plain script.
+"""Images/s through the extract stage against the best bare forward pass, and against a plain script.
 
-    python benchmarks/activate.py [network ...]
+    python benchmarks/extract.py [network ...]
 
 prints a row a network and writes table and figure into results/bench/. All rates are of the whole machine, taken in one
 run, with random weights; all but the last with a process on each core, each on one thread, or with one process where
@@ -40,7 +40,7 @@ from epsball.networks import model
 from epsball.networks.forward import Forward, Passed, configure, device
 from epsball.perturbations.ball import perturbed_images
 from epsball.runs import provenance
-from epsball.stages.extract import activate, passes_per_sample
+from epsball.stages.extract import extract, passes_per_sample
 from matplotlib import pyplot as plt
 from matplotlib.colors import ListedColormap
 from torch import Tensor
@@ -115,15 +115,15 @@ class _Timed(Forward):
         self._spans: list[tuple[torch.Event, torch.Event]] = []
         self._seconds = 0.0
 
-    def start_exact(self, images: Tensor) -> Passed:
+    def start_float64(self, images: Tensor) -> Passed:
         if DEVICE == "cpu":
             start = time.perf_counter()
-            out = super().start_exact(images)
+            out = super().start_float64(images)
             self._seconds += time.perf_counter() - start
             return out
         span = torch.Event(DEVICE, enable_timing=True), torch.Event(DEVICE, enable_timing=True)
         span[0].record()
-        out = super().start_exact(images)
+        out = super().start_float64(images)
         span[1].record()
         self._spans.append(span)
         return out
@@ -136,7 +136,7 @@ class _Timed(Forward):
 
 
 def stage(name: str, families: Sequence[str], batch: int, compiled: bool, rate: float) -> dict[str, float]:
-    """Rates of the activate stage without and with its float64 passes; warmed up, as in a shard of many samples."""
+    """Rates of the extract stage without and with its float64 passes; warmed up, as in a shard of many samples."""
     compute = Compute(batch=batch, device=DEVICE, compile=compiled)
     configure(compute)
     forward = _Timed(opened(name), compute)
@@ -159,7 +159,7 @@ def stage(name: str, families: Sequence[str], batch: int, compiled: bool, rate: 
             perturbed_images(family, image, 0, 1.0, range(batch), ball, DEVICE)
         forward(torch.rand(batch, 3, side(name), side(name)))
         start_up = time.time() - psutil.Process().create_time()
-        forward.exact(torch.rand(1, 3, side(name), side(name)))
+        forward.float64(torch.rand(1, 3, side(name), side(name)))
         begun, after = time.perf_counter(), _passes(forward, name)
         limit = 2 * ROUNDS * SECONDS * len(families)
         while not rounds or (len(rounds) < ROUNDS and time.perf_counter() - begun < limit):
@@ -169,7 +169,7 @@ def stage(name: str, families: Sequence[str], batch: int, compiled: bool, rate: 
                 forward.taken()
                 start = time.perf_counter()
                 path = Path(folder) / f"{family}{len(rounds)}.zarr.zip"
-                activate(family, forward, table, pool, ball, compute, path, {})
+                extract(family, forward, table, pool, ball, compute, path, {})
                 seconds = time.perf_counter() - start
                 exact = forward.taken()
                 after = _passes(forward, name)
@@ -249,7 +249,7 @@ def draw(table: pd.DataFrame) -> None:
     axes.set(ylabel="images/s ÷ best bare pass", xlabel="", ylim=(0, 1.2))
     axes.legend(ncols=4, fontsize=7, loc="upper center", frameon=False)
     plt.tight_layout()
-    plt.savefig(stub.OUT / "activate.png", dpi=200)
+    plt.savefig(stub.OUT / "extract.png", dpi=200)
 
 
 def main(names: list[str]) -> None:
@@ -260,7 +260,7 @@ def main(names: list[str]) -> None:
         rows.append(row(name))
         print(pd.DataFrame(rows[-1:]).T.to_string(header=False) + "\n", flush=True)
     table = pd.DataFrame(rows)
-    table.round(3).to_csv(stub.OUT / "activate.csv", index=False)
+    table.round(3).to_csv(stub.OUT / "extract.csv", index=False)
     draw(table)
     share = float(table["start-up, s"].sum()) / float(table["shard, core s"].sum())
     machine = f"{platform.processor() or platform.machine()}, {stub.CORES} cores"

@@ -1,4 +1,4 @@
-"""Measure a direct probe on a shard."""
+"""Measure a white-box probe on a shard."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ with job(snakemake):
     from epsball.networks import forward, weights
     from epsball.probes.normalisers import scales
     from epsball.runs import files
-    from epsball.stages.measure_white_box import measure_direct
+    from epsball.stages.measure_white_box import measure_white_box
     from epsball.stages.select import read_samples, shard_rows
 
     [network] = snakemake.params.network
@@ -26,7 +26,7 @@ with job(snakemake):
     forward.configure(compute)
     scale_g, scale_h = scales(pd.read_parquet(paths.survey))
     restored = weights.restore(network, Path(paths.weights))
-    table = measure_direct(
+    table = measure_white_box(
         wildcards.probe,
         restored,
         network.name,

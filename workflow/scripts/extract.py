@@ -13,7 +13,7 @@ with job(snakemake):
     from epsball.data import open_pool
     from epsball.networks import forward, weights
     from epsball.runs import files, provenance
-    from epsball.stages.extract import activate
+    from epsball.stages.extract import extract
     from epsball.stages.select import read_samples, shard_rows
 
     [network] = snakemake.params.network
@@ -24,7 +24,7 @@ with job(snakemake):
     forward.configure(compute)
     path = Path(snakemake.input.weights)
     passes = forward.Forward(weights.restore(network, path), compute)
-    activate(
+    extract(
         wildcards.family,
         passes,
         shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard)),
@@ -39,11 +39,11 @@ with job(snakemake):
             "code": params.code,
             "network": wildcards.network,
             "network_digest": weights.digest(path),
-            "own_code": params.own_code,
+            "user_code": params.user_code,
             "device": passes.device,
         },
     )
     if load_config(snakemake.config).keep_activations:
-        files.keep(Path(snakemake.output.store))
+        files.retain(Path(snakemake.output.store))
     else:
-        files.earlier(Path(snakemake.output.store)).unlink(missing_ok=True)
+        files.previous(Path(snakemake.output.store)).unlink(missing_ok=True)

@@ -23,5 +23,5 @@ def perturbations(
 ) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
     integers = philox.drawn(spec.noise, seed, STREAMS[0], radius, draws, prod(shape), device)
-    share = (philox.words(seed, STREAMS[1], radius, draws, 1)[:, 0].cpu().double() + 2.0**31 + 1) / 2.0**32
+    share = (philox.random_bits(seed, STREAMS[1], radius, draws, 1)[:, 0].cpu().double() + 2.0**31 + 1) / 2.0**32
     return scale(integers, radius * share, spec.norm, spec.noise)

@@ -1,4 +1,4 @@
-"""Not in the paper: the range of the score over perturbations of one norm that are constant over 8 × 8 pixels."""
+"""Not in the paper: the range of the score over permutations of one perturbation that is low in frequency."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import xarray as xr
 from epsball.probes import Context
 from epsball.probes.ranges import measure_ranges
 
-FAMILY = "coarse"
+FAMILY = "permuted_low_frequency"
 
 
 def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
