@@ -32,7 +32,7 @@ with style.paper():
         )
         vectors = points.to(torch.float64).numpy()
         before, after = pdist(vectors), pdist(vectors @ projection.T)
-        (rho,), (p_value,) = mantel(squareform(before)[None], squareform(after)[None], permutations=199, seed=1)
+        rho, p_value = mantel(squareform(before), squareform(after), permutations=199, seed=1)
         ax.plot(before, after, ".", markersize=1.5)
         ax.set(title=f"{title}: ρ = {rho:.2f}", xlabel="distance before", ylabel="distance after")
         print(f"{title}: distances spread by {before.std() / before.mean():.2%}, ρ = {rho:.3f} (p = {p_value:.3f})")

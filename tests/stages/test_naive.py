@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from epsball.config import Ball
-from epsball.probes import Context, topology
+from epsball.probes import Context
 from scipy.spatial.distance import pdist, squareform
 from scipy.special import softmax
 from skbio.stats.distance import mantel
@@ -124,14 +124,6 @@ def test_topology(stages: Stages) -> None:
         rho, p_value, _ = mantel(before, after, permutations=199, seed=np.random.default_rng(int(row["seed"])))
         assert found.rho == pytest.approx(rho, abs=2e-3 if radius < 1 else 1e-4)
         assert found.p_value == pytest.approx(p_value, abs=0.03)
-
-
-def test_topology_is_the_same_however_many_radii_are_looked_at_together(
-    stages: Stages, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = stages.run(conv_net(), "topology", context=CONTEXT)
-    monkeypatch.setattr(topology, "_ENTRIES", 1)
-    pd.testing.assert_frame_equal(stages.run(conv_net(), "topology", context=CONTEXT), table, check_exact=True)
 
 
 def test_lipschitz(stages: Stages) -> None:

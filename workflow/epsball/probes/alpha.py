@@ -14,7 +14,7 @@ from scipy.linalg import lstsq
 
 from epsball.networks.scores import Array
 from epsball.probes import Context, table
-from epsball.probes.topology import distances, square
+from epsball.probes.mantel import feature_distances, square
 
 FAMILY = "uniform"
 
@@ -34,7 +34,7 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
         order = np.random.default_rng(int(seed)).permutation(activations.sizes["draw"])
         for radius in range(shape[1]):
             before = square(inputs[radius])
-            after = distances(activations["features"][sample, radius])
+            after = feature_distances(activations["features"][sample, radius])
             if before.any() and after.any():
                 columns["distance"][sample, radius], columns["condition"][sample, radius] = from_identity(before, after)
                 columns["shuffled"][sample, radius], _ = from_identity(before, after[np.ix_(order, order)])

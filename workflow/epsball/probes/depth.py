@@ -14,7 +14,7 @@ from epsball.errors import EpsballError
 from epsball.networks import layers
 from epsball.networks.model import Network
 from epsball.networks.scores import Array
-from epsball.probes.mantel import pearson
+from epsball.probes.mantel import mantel, square
 from epsball.probes.white_box_input import WhiteBoxInput
 
 _UNITS = 2**18  # that are taken into float64 at a time
@@ -70,7 +70,7 @@ def measure(subject: WhiteBoxInput) -> pd.DataFrame:
                     "layer": name,
                     "kind": kinds.get(name, ""),
                     "units": seen.units,
-                    "rho": pearson(image.distances, seen.distances),
+                    "rho": mantel(image.distances, seen.distances)[0],
                     "ratio": _rms(ratios),
                     "relative": _rms(ratios) * image.length / seen.length if seen.length > 0 else np.nan,
                 }
@@ -109,7 +109,7 @@ class _Seen:
         rows, columns = torch.tril_indices(len(flat), len(flat), offset=-1)
         between = (squares[rows] + squares[columns] - 2 * gram[rows, columns]).clamp_min(0).sqrt()
         self.changes: Array = squares.clamp_min(0).sqrt().numpy()  # from the clean image
-        self.distances: Array = between.numpy()  # from each other, a pair each
+        self.distances = square(between.numpy())  # from each other
         self.length = float(centre.cpu().double().norm())
         self.units = flat.shape[1]
 

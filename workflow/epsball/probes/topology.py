@@ -5,19 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.spatial.distance import pdist, squareform
 
-from epsball.networks.scores import Array
 from epsball.probes import Context, table
-from epsball.probes.mantel import mantel, pearson
+from epsball.probes.mantel import feature_distances, mantel, square
 
 FAMILY = "uniform"
 
-_ENTRIES = 2**20  # of distance matrices that are looked at together: memory does not grow with the radii
-
 
 def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
-    """Mantel's ρ (Pearson) of the distance matrices of the perturbed images and of their features.
+    """Compute Mantel's ρ between the distances of the perturbed images and those of their features.
+
+    At each radius there are two distance matrices: one of the T perturbed images, one of their features.
 
     Returns:
         Columns sample, radius, rho, p_value (two-sided, by permutation; the seed of a test is its sample's seed);
@@ -26,38 +24,14 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
         correlation is not defined there.
     """
     shape = (activations.sizes["sample"], activations.sizes["radius"])
-    rho, p_value, first, second = (np.full(shape, np.nan) for _ in range(4))
-    draws = activations.sizes["draw"]
-    step, half = max(1, _ENTRIES // draws**2), draws // 2
-    for sample, seed in enumerate(activations["seed"].values):
-        inputs = perturbations["distance"].values[sample]
-        for start in range(0, shape[1], step):
-            radii = range(start, min(start + step, shape[1]))
-            before = np.stack([square(inputs[radius]) for radius in radii])
-            after = np.stack([distances(activations["features"][sample, radius]) for radius in radii])
-            found = mantel(before, after, context.mantel_permutations, int(seed))
-            rho[sample, radii], p_value[sample, radii] = found
-            for place, radius in enumerate(radii):
-                first[sample, radius] = _correlation(before[place, :half, :half], after[place, :half, :half])
-                second[sample, radius] = _correlation(before[place, half:, half:], after[place, half:, half:])
-    columns = {"rho": rho, "p_value": p_value, "rho_half1": first, "rho_half2": second}
+    columns = {name: np.full(shape, np.nan) for name in ("rho", "p_value", "rho_half1", "rho_half2")}
+    half = activations.sizes["draw"] // 2
+    for sample, radius in np.ndindex(shape):
+        before = square(perturbations["distance"].values[sample, radius])
+        after = feature_distances(activations["features"][sample, radius])
+        seed = int(activations["seed"].values[sample])
+        at = sample, radius
+        columns["rho"][at], columns["p_value"][at] = mantel(before, after, context.mantel_permutations, seed)
+        columns["rho_half1"][at], _ = mantel(before[:half, :half], after[:half, :half])
+        columns["rho_half2"][at], _ = mantel(before[half:, half:], after[half:, half:])
     return table(columns, activations, "sample", "radius")
-
-
-def distances(features: xr.DataArray) -> Array:
-    """The distance matrix of the features (draws, units), in float64."""
-    matrix: Array = squareform(pdist(features.values.astype(np.float64)))
-    return matrix
-
-
-def _correlation(before: Array, after: Array) -> float:
-    inner = np.tril_indices(len(before), -1)
-    return pearson(before[inner], after[inner])
-
-
-def square(pairs: Array) -> Array:
-    """The distance matrix of pairs in the order of `epsball.perturbations.ball.distances`."""
-    points = round((1 + (1 + 8 * len(pairs)) ** 0.5) / 2)
-    matrix = np.zeros((points, points))
-    matrix[np.tril_indices(points, -1)] = pairs
-    return matrix + matrix.T
