@@ -36,7 +36,7 @@ from epsball.networks import model
 from epsball.networks.forward import Forward, configure
 from epsball.stages.extract import extract
 from epsball.stages.measure import measure
-from epsball.stages.measure_control import measure_control
+from epsball.stages.measure_controls import measure_control
 from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
 from matplotlib import pyplot as plt

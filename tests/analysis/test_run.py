@@ -24,7 +24,8 @@ from epsball.perturbations import families
 from epsball.probes import Context
 from epsball.runs import files, provenance_records, store
 from epsball.stages.extract import extract
-from epsball.stages.measure import gather, measure
+from epsball.stages.gather import gather
+from epsball.stages.measure import measure
 from epsball.stages.perturb import perturb
 from epsball.stages.select import select, shard_rows, shards
 from epsball.stages.survey import survey

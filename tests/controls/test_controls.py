@@ -20,7 +20,7 @@ from epsball.perturbations import families
 from epsball.probes import family_of
 from epsball.reporting import figures
 from epsball.runs.files import write_table
-from epsball.stages.measure_control import measure_control
+from epsball.stages.measure_controls import measure_control
 from epsball.stages.perturb import perturb
 from support.analytic import UNITS, Linear
 from support.toys import BALL, COMPUTE, CONTEXT, SIZE, Stages, conv_net

@@ -13,7 +13,7 @@ import torch
 from epsball.config import Noise, Norm
 from epsball.perturbations import ball, philox
 from epsball.perturbations.families import FAMILIES, family
-from epsball.probes.topology import square
+from epsball.probes.mantel import square
 from scipy.spatial.distance import pdist, squareform
 from support.toys import BALL, UNIFORM
 

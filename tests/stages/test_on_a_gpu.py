@@ -24,7 +24,7 @@ from epsball.networks.model import Network
 from epsball.perturbations import families
 from epsball.perturbations.families import FAMILIES
 from epsball.robustness import attacks
-from epsball.stages.measure_control import measure_control
+from epsball.stages.measure_controls import measure_control
 from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
 from support.pretended import DEVICE, Pretended

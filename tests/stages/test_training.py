@@ -52,7 +52,7 @@ def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> N
     spec = NetworkSpec(name="mine", dataset="easy", factory=f"{tmp_path}/net.py:make", training=SPEC)
     configure(COMPUTE)
     card_path = tmp_path / "card.json"
-    build_network.prepare(spec, easy, easy, COMPUTE, 3, tmp_path / "w.safetensors", card_path)
+    build_network.build_network(spec, easy, easy, COMPUTE, 3, tmp_path / "w.safetensors", card_path)
     card = json.loads(card_path.read_text())
     network = weights.restore(spec, tmp_path / "w.safetensors")
     expected = conv_net()
@@ -73,7 +73,7 @@ def test_the_card_takes_some_images_of_a_large_pool(
     monkeypatch.setattr(build_network, "_ACCURACY_IMAGES", 40)
     spec = NetworkSpec(name="mine", dataset="easy", factory=f"{ROOT}/tests/support/toys.py:conv_net")
     configure(COMPUTE)
-    build_network.prepare(spec, easy, None, COMPUTE, 3, tmp_path / "w.safetensors", tmp_path / "card.json")
+    build_network.build_network(spec, easy, None, COMPUTE, 3, tmp_path / "w.safetensors", tmp_path / "card.json")
     card = json.loads((tmp_path / "card.json").read_text())
     table = survey(Forward(Network(conv_net().eval()), COMPUTE), easy, 5, "mine")
     right = (table["prediction"] == table["label"]).to_numpy()

@@ -16,7 +16,7 @@ from epsball.probes.normalisers import scales
 from epsball.reporting import figures
 from epsball.runs.files import write_table
 from epsball.stages import select
-from epsball.stages.build_network import prepare
+from epsball.stages.build_network import build_network
 from epsball.stages.extract import extract
 from epsball.stages.illustrate import illustrate
 from epsball.stages.measure import measure
@@ -49,7 +49,7 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
     pool, surveys = open_pool(config.datasets["squares"], run), {}
     for name, spec in config.networks.items():
         weights = run / "networks" / name / "weights.safetensors"
-        prepare(spec, pool, None, config.compute, config.seed, weights, weights.with_name("card.json"))
+        build_network(spec, pool, None, config.compute, config.seed, weights, weights.with_name("card.json"))
         surveys[name] = survey(forward.Forward(restore(spec, weights), config.compute), pool, 4, name)
         write_table(run / "survey" / "squares" / f"{name}.parquet", surveys[name])
     samples = select.select(surveys, config.datasets["squares"], config.seed, 100)

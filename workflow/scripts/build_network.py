@@ -1,4 +1,4 @@
-"""Build a network, train it where it is to be trained, and write its weights and card."""
+"""Build or train a network, and write its weights and card."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,21 +9,22 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball.config import load_config
     from epsball.data import open_pool
     from epsball.networks import forward
-    from epsball.stages.build_network import prepare
+    from epsball.stages.build_network import build_network
 
-    [network] = snakemake.params.network
-    [dataset] = snakemake.params.dataset
-    [compute] = snakemake.params.compute
+    config = load_config(snakemake.config)
+    network = config.networks[snakemake.wildcards.network]
+    dataset, folder = config.datasets[network.dataset].source, Path("results", config.run, "datasets", network.dataset)
+    compute = config.building(network)
     forward.configure(compute)
-    folder = snakemake.params.folder / dataset.name
-    prepare(
+    build_network(
         network,
         open_pool(dataset, folder),
         open_pool(dataset, folder, "train") if network.training else None,
         compute,
-        snakemake.params.seed,
+        config.seed,
         Path(snakemake.output.weights),
         Path(snakemake.output.card),
     )

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 with job(snakemake):
     from epsball.analysis.verdicts import judge
+    from epsball.config import load_config
     from epsball.runs import files
 
-    [config] = snakemake.params.config
-    files.write_table(Path(snakemake.output.table), judge(config, snakemake.params.run))
+    config = load_config(snakemake.config)
+    files.write_table(Path(snakemake.output.table), judge(config, Path("results", config.run)))

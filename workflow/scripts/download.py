@@ -1,4 +1,4 @@
-"""Have a dataset's files where its configuration says."""
+"""Download a dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball.config import load_config
     from epsball.data import download
     from epsball.runs import files
 
-    [dataset] = snakemake.params.dataset
+    dataset = load_config(snakemake.config).datasets[snakemake.wildcards.dataset]
     download(dataset)
     files.write_text(Path(snakemake.output.note), f"{dataset.options['root']}\n")

@@ -1,4 +1,4 @@
-"""Pass the perturbed images of a shard through a network."""
+"""Pass the perturbed images of a shard through a network, family by family."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,39 +11,29 @@ if TYPE_CHECKING:
 with job(snakemake):
     from epsball.config import load_config
     from epsball.data import open_pool
-    from epsball.networks import forward, weights
+    from epsball.networks import forward, sources, weights
+    from epsball.perturbations import families
     from epsball.runs import files, provenance
     from epsball.stages.extract import extract
     from epsball.stages.select import read_samples, shard_rows
 
-    [network] = snakemake.params.network
-    [dataset] = snakemake.params.dataset
-    [ball] = snakemake.params.ball
-    [compute] = snakemake.params.compute
-    params, wildcards = snakemake.params, snakemake.wildcards
+    config, wildcards = load_config(snakemake.config), snakemake.wildcards
+    network = config.networks[wildcards.network]
+    dataset, compute = config.datasets[network.dataset].source, config.compute
     forward.configure(compute)
-    path = Path(snakemake.input.weights)
-    passes = forward.Forward(weights.restore(network, path), compute)
-    extract(
-        wildcards.family,
-        passes,
-        shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard)),
-        open_pool(dataset, params.folder / dataset.name),
-        ball,
-        compute,
-        Path(snakemake.output.store),
-        provenance.attributes(
+    kept = Path(snakemake.input.weights)
+    passes = forward.Forward(weights.restore(network, kept), compute)
+    pool = open_pool(dataset, Path("results", config.run, "datasets", dataset.name))
+    rows = shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard))
+    digests = {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
+    for path in map(Path, snakemake.output.stores):
+        family = path.parent.name
+        ball = families.ball(config.ball, family)
+        made_by = provenance.attributes(
             dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), network=network, compute=compute
-        )
-        | {
-            "code": params.code,
-            "network": wildcards.network,
-            "network_digest": weights.digest(path),
-            "user_code": params.user_code,
-            "device": passes.device,
-        },
-    )
-    if load_config(snakemake.config).keep_activations:
-        files.retain(Path(snakemake.output.store))
-    else:
-        files.previous(Path(snakemake.output.store)).unlink(missing_ok=True)
+        ) | {"code": snakemake.params.code[family], "network": network.name, "device": passes.device}
+        extract(family, passes, rows, pool, ball, compute, path, made_by | digests)
+        if config.keep_activations:
+            files.retain(path)
+        else:
+            files.previous(path).unlink(missing_ok=True)

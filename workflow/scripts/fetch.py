@@ -1,4 +1,4 @@
-"""Have a network's published weights in their cache."""
+"""Download a network's published weights."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball.config import load_config
     from epsball.networks import model
     from epsball.runs import files
 
-    [network] = snakemake.params.network
+    network = load_config(snakemake.config).networks[snakemake.wildcards.network]
     path = model.fetch(network)
     files.write_text(Path(snakemake.output.note), f"{path or network.factory}\n")

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 with job(snakemake):
     from epsball.runs import files
-    from epsball.stages.measure import gather
+    from epsball.stages.gather import gather
     from epsball.stages.select import read_samples
 
-    for output in map(Path, snakemake.output):
-        parts = [path for path in map(Path, snakemake.input.parts) if path.parent == output.with_suffix("")]
-        files.write_table(output, gather(parts, read_samples(snakemake.input.samples)))
+    samples, parts = read_samples(snakemake.input.samples), list(map(Path, snakemake.input.parts))
+    for output in map(Path, snakemake.output.tables):
+        own = [path for path in parts if path.parent == output.with_suffix("")]
+        files.write_table(output, gather(own, samples))

@@ -1,4 +1,4 @@
-"""Find the pair of perturbations of Fig. 2 and the score over the plane that they span."""
+"""Choose and draw what Fig. 2 shows of a dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,26 +9,25 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball.config import load_config
     from epsball.data import open_pool
     from epsball.networks import forward
     from epsball.stages.illustrate import illustrate
     from epsball.stages.select import read_samples
 
-    [dataset] = snakemake.params.dataset
-    [ball] = snakemake.params.ball
-    [compute] = snakemake.params.compute
-    params = snakemake.params
-    forward.configure(compute)
-    names = [network.name for network in params.networks]
-    stores = {name: [path for path in snakemake.input.activations if f"/{name}/permuted/" in path] for name in names}
+    config = load_config(snakemake.config)
+    dataset = config.datasets[snakemake.wildcards.dataset].source
+    networks = config.networks_of(dataset.name)
+    forward.configure(config.compute)
+    stores = list(map(Path, snakemake.input.activations))
     illustrate(
-        params.networks,
-        dict(zip(names, map(Path, snakemake.input.weights), strict=True)),
-        {name: [Path(path) for path in paths] for name, paths in stores.items()},
+        networks,
+        dict(zip((network.name for network in networks), map(Path, snakemake.input.weights), strict=True)),
+        {network.name: [path for path in stores if path.parts[-3] == network.name] for network in networks},
         read_samples(snakemake.input.samples),
-        open_pool(dataset, params.folder / dataset.name),
-        ball,
-        compute,
-        params.grid,
+        open_pool(dataset, Path("results", config.run, "datasets", dataset.name)),
+        config.ball,
+        config.compute,
+        config.illustration_grid,
         Path(snakemake.output.picture),
     )

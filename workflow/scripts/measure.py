@@ -1,4 +1,4 @@
-"""Measure a probe on a shard."""
+"""Measure the probes that read stores on a shard."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,20 +10,23 @@ if TYPE_CHECKING:
 
 with job(snakemake):
     import pandas as pd
-    from epsball.probes import Context
+    from epsball.config import load_config
+    from epsball.perturbations import families
+    from epsball.probes import Context, family_of
     from epsball.probes.normalisers import scales
     from epsball.runs import files
     from epsball.stages.measure import measure
     from epsball.stages.select import read_samples, shard_rows
 
-    [ball] = snakemake.params.ball
-    paths, wildcards = snakemake.input, snakemake.wildcards
-    table = measure(
-        wildcards.probe,
-        shard_rows(read_samples(paths.samples), int(wildcards.shard)),
-        Path(paths.activations),
-        Path(paths.perturbations),
-        ball,
-        Context(*scales(pd.read_parquet(paths.survey)), snakemake.params.mantel_permutations),
+    config, paths = load_config(snakemake.config), snakemake.input
+    activations, perturbations = (
+        {path.parent.name: path for path in map(Path, stores)} for stores in (paths.activations, paths.perturbations)
     )
-    files.write_table(Path(snakemake.output.table), table)
+    rows = shard_rows(read_samples(paths.samples), int(snakemake.wildcards.shard))
+    context = Context(*scales(pd.read_parquet(paths.survey)), config.mantel_permutations)
+    for path in map(Path, snakemake.output.tables):
+        probe = path.parent.name
+        family = family_of(probe)
+        ball = families.ball(config.ball, family)
+        table = measure(probe, rows, activations[family], perturbations[family], ball, context)
+        files.write_table(path, table)

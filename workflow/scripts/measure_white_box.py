@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from dataclasses import replace
+
     import pandas as pd
+    from epsball.config import load_config
     from epsball.data import open_pool
     from epsball.networks import forward, weights
     from epsball.probes.normalisers import scales
@@ -17,12 +20,10 @@ with job(snakemake):
     from epsball.stages.measure_white_box import measure_white_box
     from epsball.stages.select import read_samples, shard_rows
 
-    [network] = snakemake.params.network
-    [dataset] = snakemake.params.dataset
-    [ball] = snakemake.params.ball
-    [compute] = snakemake.params.compute
-    [settings] = snakemake.params.settings
-    paths, wildcards = snakemake.input, snakemake.wildcards
+    config, paths, wildcards = load_config(snakemake.config), snakemake.input, snakemake.wildcards
+    network = config.networks[wildcards.network]
+    dataset = config.datasets[network.dataset].source
+    compute = replace(config.compute, compile=False)  # too few passes for it to pay
     forward.configure(compute)
     scale_g, scale_h = scales(pd.read_parquet(paths.survey))
     restored = weights.restore(network, Path(paths.weights))
@@ -32,9 +33,9 @@ with job(snakemake):
         network.name,
         forward.Forward(restored, compute),
         shard_rows(read_samples(paths.samples), int(wildcards.shard)),
-        open_pool(dataset, snakemake.params.folder / dataset.name),
-        ball,
-        settings,
+        open_pool(dataset, Path("results", config.run, "datasets", dataset.name)),
+        config.ball,
+        config.white_box,
         scale_g / scale_h,
     )
     files.write_table(Path(snakemake.output.table), table)

@@ -1,4 +1,4 @@
-"""Measure the perturbations of a shard."""
+"""Measure the perturbations of a shard, family by family."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,24 +9,24 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball.config import load_config
     from epsball.data import open_pool
     from epsball.networks import forward
+    from epsball.perturbations import families
     from epsball.runs import files, provenance
     from epsball.stages.perturb import perturb
     from epsball.stages.select import read_samples, shard_rows
 
-    [dataset] = snakemake.params.dataset
-    [ball] = snakemake.params.ball
-    [compute] = snakemake.params.compute
-    params, wildcards = snakemake.params, snakemake.wildcards
-    forward.configure(compute)
-    perturb(
-        wildcards.family,
-        shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard)),
-        open_pool(dataset, params.folder / dataset.name),
-        ball,
-        Path(snakemake.output.store),
-        provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), compute=compute)
-        | {"code": params.code},
-    )
-    files.retain(Path(snakemake.output.store))
+    config, wildcards = load_config(snakemake.config), snakemake.wildcards
+    dataset = config.datasets[wildcards.dataset].source
+    forward.configure(config.compute)
+    pool = open_pool(dataset, Path("results", config.run, "datasets", dataset.name))
+    rows = shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard))
+    for path in map(Path, snakemake.output.stores):
+        family = path.parent.name
+        ball = families.ball(config.ball, family)
+        made_by = provenance.attributes(
+            dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), threads=config.compute.threads
+        )
+        perturb(family, rows, pool, ball, path, made_by | {"code": snakemake.params.code[family]})
+        files.retain(path)

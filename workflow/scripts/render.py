@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball.config import load_config
     from epsball.data.rendered import render
 
-    [dataset] = snakemake.params.dataset
-    render(dataset, snakemake.wildcards.split, Path(snakemake.output.images))
+    config, wildcards = load_config(snakemake.config), snakemake.wildcards
+    render(config.datasets[wildcards.dataset], wildcards.split, Path(snakemake.output.images))

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
+    from epsball.config import load_config
     from epsball.reporting.report import report
     from epsball.runs import files
 
-    [config] = snakemake.params.config
-    [captions] = snakemake.params.captions
-    page = report(config, snakemake.params.run, captions)
+    config = load_config(snakemake.config)
+    page = report(config, Path("results", config.run), snakemake.params.captions)
     files.write_text(Path(snakemake.output.page), page)

@@ -1,4 +1,4 @@
-"""Select the samples that all networks of a dataset are sure of."""
+"""Select the samples of a dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +10,16 @@ if TYPE_CHECKING:
 
 with job(snakemake):
     import pandas as pd
+    from epsball.config import load_config
     from epsball.runs import files
     from epsball.stages.select import read_samples, select
 
-    [dataset] = snakemake.params.dataset
-    names, paths = snakemake.params.networks, snakemake.input.surveys
-    surveys = {name: pd.read_parquet(path) for name, path in zip(names, paths, strict=True)}
+    config = load_config(snakemake.config)
+    dataset = config.datasets[snakemake.wildcards.dataset]
+    names = [network.name for network in config.networks_of(dataset.name)]
+    surveys = {name: pd.read_parquet(path) for name, path in zip(names, snakemake.input.surveys, strict=True)}
     path = Path(snakemake.output.samples)
-    earlier = files.previous(path)
-    before = read_samples(str(earlier)) if earlier.is_file() else None
-    samples = select(surveys, dataset, snakemake.params.seed, snakemake.params.shard_size, before)
-    files.write_table(path, samples)
+    previous = files.previous(path)
+    before = read_samples(str(previous)) if previous.is_file() else None
+    files.write_table(path, select(surveys, dataset, config.seed, config.shard_size, before))
     files.retain(path)

@@ -1,4 +1,4 @@
-"""Pass a network over its dataset's pool."""
+"""Survey the pool of a dataset with a network."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,23 +9,15 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake):
-    from epsball import controls
+    from epsball.config import load_config
     from epsball.data import open_pool
     from epsball.networks import forward, weights
     from epsball.runs import files
     from epsball.stages.survey import survey
 
-    [network] = snakemake.params.network
-    [dataset] = snakemake.params.dataset
-    [compute] = snakemake.params.compute
-    forward.configure(compute)
-    name, control = snakemake.wildcards.network, snakemake.wildcards.get("control")
-    restored = weights.restore(network, Path(snakemake.input.weights))
-    pool = open_pool(dataset, snakemake.params.folder / dataset.name)
-    if control:
-        surveyed = controls.of(control, restored, pool, snakemake.params.seed)
-        name = controls.name_of(name, control)
-    else:
-        surveyed = restored
-    table = survey(forward.Forward(surveyed, compute), pool, compute.batch, name)
-    files.write_table(Path(snakemake.output.table), table)
+    config = load_config(snakemake.config)
+    network = config.networks[snakemake.wildcards.network]
+    forward.configure(config.compute)
+    passes = forward.Forward(weights.restore(network, Path(snakemake.input.weights)), config.compute)
+    pool = open_pool(config.datasets[network.dataset], Path("results", config.run, "datasets", network.dataset))
+    files.write_table(Path(snakemake.output.table), survey(passes, pool, config.compute.batch, network.name))

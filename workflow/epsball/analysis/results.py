@@ -54,7 +54,7 @@ class Results:
         return pd.read_parquet(self._there("survey", dataset, f"{network}.parquet"))
 
     def card(self, network: str) -> dict[str, Any]:
-        """A network's card; see `epsball.stages.build_network.prepare`."""
+        """A network's card; see `epsball.stages.build_network.build_network`."""
         path = self._there("networks", network, "card.json")
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return facts

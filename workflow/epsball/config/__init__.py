@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any, Literal
 
@@ -89,6 +89,11 @@ class DatasetSpec:
     limit: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def source(self) -> DatasetSpec:
+        """The dataset as a source of images: how many samples are wanted, and how sure, is not part of it."""
+        return replace(self, samples=0, threshold=0.0, limit=None)
+
 
 @dataclass(frozen=True)
 class TrainingSpec:
@@ -152,6 +157,11 @@ class Config:
     def networks_of(self, dataset: str) -> list[NetworkSpec]:
         """The networks of a dataset, in the configuration's order."""
         return [network for network in self.networks.values() if network.dataset == dataset]
+
+    def building(self, network: NetworkSpec) -> Compute:
+        """How a network is built: training has threads of its own, so that every run trains the same network."""
+        threads = network.training.threads if network.training else self.compute.threads
+        return Compute(threads=threads, device=self.compute.device)
 
 
 @functools.cache

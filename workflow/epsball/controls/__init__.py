@@ -94,6 +94,11 @@ def has_own_features(name: str) -> bool:
     return own
 
 
+def with_own_features(config: Config) -> list[str]:
+    """Return the run's controls that have features of their own."""
+    return [name for name in config.controls if has_own_features(name)]
+
+
 def passes(name: str) -> int:
     """Passes of its network that an image through a control costs, about."""
     count: int = declared(CONTROLS[name])["PASSES"]

@@ -36,8 +36,16 @@ def write_text(path: Path, text: str) -> None:
         temporary_path.write_text(text, encoding="utf-8")
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table, whole or not at all: Parquet, or what the suffix says (.csv, .tsv)."""
+def write_table(path: Path, table: pd.DataFrame, made_by: str | None = None) -> None:
+    """Write a table, whole or not at all.
+
+    Args:
+        path: file to write: .parquet, .csv or .tsv.
+        table: table to write.
+        made_by: fingerprint of what made it, which a Parquet file keeps for `restore_table`.
+    """
+    if made_by is not None:
+        table.attrs["made_by"] = made_by
     with atomic_write(path) as temporary_path:
         if path.suffix == ".parquet":
             table.to_parquet(temporary_path, index=False)
@@ -65,6 +73,25 @@ def restore(path: Path) -> None:
     path.unlink(missing_ok=True)
     path.hardlink_to(previous(path))
     path.touch()
+
+
+def restore_table(path: Path, made_by: str) -> bool:
+    """Give a Parquet table its first name again if the same made it.
+
+    Args:
+        path: first name of the table.
+        made_by: fingerprint that `write_table` was given.
+
+    Returns:
+        Whether the table is there again.
+    """
+    try:
+        if pd.read_parquet(previous(path)).attrs.get("made_by") != made_by:
+            return False
+    except (OSError, ValueError):  # not there, or not whole: it is made anew
+        return False
+    restore(path)
+    return True
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -53,8 +53,8 @@ def job(snakemake: Any) -> Iterator[None]:
         yield
         from epsball.runs import provenance_records  # pandas takes its time: as above
 
-        code = snakemake.params.get("code")
-        provenance_records.record(snakemake.output, snakemake.input, snakemake.rule, code, snakemake.config)
+        fingerprint = snakemake.params.get("fingerprint")
+        provenance_records.record(snakemake.output, snakemake.input, snakemake.rule, fingerprint, snakemake.config)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:

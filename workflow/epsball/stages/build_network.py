@@ -21,7 +21,7 @@ from epsball.stages.training import train
 _ACCURACY_IMAGES = 1000
 
 
-def prepare(
+def build_network(
     spec: NetworkSpec, pool: Pool, training: Pool | None, compute: Compute, seed: int, weights: Path, card: Path
 ) -> None:
     """Build a network, train it where its specification says so, and write its weights and card.

@@ -1,25 +1,26 @@
-"""The extract stage: every perturbed image through a network. The only expensive one."""
+"""The extract stage: pass every perturbed image through a network. It is the only expensive stage."""
 
 from __future__ import annotations
 
 import functools
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 from torch import Tensor
 
 from epsball.config import Ball, Compute
 from epsball.data import Pool
 from epsball.networks import scores
-from epsball.networks.forward import Forward, Passed
+from epsball.networks.forward import Forward
 from epsball.perturbations.ball import perturbed_images
 from epsball.perturbations.families import family
 from epsball.runs import files, store
@@ -28,10 +29,9 @@ from epsball.stages.perturb import coordinates, sample_images
 
 _log = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
-_Passed = Callable[[], dict[str, Any]]  # waits for the arrays of a radius
+Cell = Mapping[str, NDArray[Any]]  # arrays over the draws of one sample at one radius
 
-_AHEAD = 3
+_PREFETCHED = 3  # radii that a GPU works on while the CPU stores the one before
 
 
 def extract(
@@ -46,118 +46,108 @@ def extract(
 ) -> None:
     """Pass the perturbed images of a family through a network and store what comes out.
 
-    What an earlier store of the same attributes holds is taken over: only further samples, radii and draws are
-    computed, and one that holds all that is asked for is taken as it is.
+    What a previous store of the same attributes holds is taken over: only further samples, radii and draws are
+    computed, and a store that holds everything is kept as it is.
 
-    Writes a store of, for each sample, radius and draw: `logit`, `runner_up_logit`, `logsumexp` and `prediction` (see
-    `epsball.networks.scores.Summary`), `features` where the family keeps them; the same of the clean image as
-    `clean_...`; and of the first draws, computed again in float64, `float64_logit`, `float64_runner_up_logit`,
+    The store has, for each sample, radius and draw: `logit`, `runner_up_logit`, `logsumexp` and `prediction` (see
+    `epsball.networks.scores.Summary`), and `features` if the family keeps them; the same of the clean image as
+    `clean_...`; and for the first draws, computed again in float64, `float64_logit`, `float64_runner_up_logit`,
     `float64_logsumexp` and `float64_d_out`, the distance of their features from the clean image's.
 
     At radius 0 all draws are one image: one batch of it is computed, and repeated.
 
     Args:
-        name: of the family.
-        forward: the network.
-        samples: rows of the shard.
-        pool: where the images are.
-        spec: radii, draws, norm, noise, clipping.
-        compute: size of a batch, draws for the floor.
-        path: of the store.
-        attributes: what makes it; with the same ones the numbers are the same, but where passes had to be smaller.
+        name: name of the family.
+        forward: network to pass the images through.
+        samples: sample table of the shard.
+        pool: pool that holds the images.
+        spec: radii, draws, norm, noise and clipping.
+        compute: batch size, and number of draws in float64.
+        path: path of the store.
+        attributes: what makes the store; equal attributes give equal numbers, unless memory forced smaller passes.
     """
-    earlier = store.PreviousStore(path, attributes)
-    if earlier.covers(samples, spec.radii, spec.draws):
-        _log.info("%s: the earlier one holds all that is asked for", path)
+    previous = store.PreviousStore(path, attributes)
+    if previous.covers(samples, spec.radii, spec.draws):
+        _log.info("%s: the previous store holds everything", path)
         files.restore(path)
         return
     keeps = family(name).KEEPS_FEATURES
     passes = sum(
-        len(pending_draws(radius, earlier.draws(seed, radius), spec, compute))
+        len(pending_draws(radius, previous.draws(seed, radius), spec, compute))
         for seed in samples["seed"].tolist()
         for radius in spec.radii
     )
     label = f"extract {attributes.get('network', '')} {name}"
-    ahead, radii = _prefetch_depth(forward), len(spec.radii)
-    with store.StoreWriter(path, radii, behind=ahead) as writer, Progress(label, passes, "images") as progress:
-
-        def started() -> Iterator[tuple[Any, int, _Passed]]:
-            for row, image in sample_images(samples, pool):
-                sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
-                for place, radius in enumerate(spec.radii):
-                    yield row, place, sample.start(radius, keeps, earlier.cell(int(row.seed), radius))
-
-        for row, place, passed in _prefetch(started(), ahead):
-            at = passed()
-            if place == 0:
-                variables, per_radius = _clean(at), []
-            if keeps:
-                writer.put("features", place, xr.DataArray(at.pop("features"), dims=("draw", "unit")))
-            per_radius.append(at)
-            if len(per_radius) < radii:
-                continue
-            for key in per_radius[0]:
-                variables[key] = (_dims(key)[:3], np.stack([at[key] for at in per_radius])[None])
-            smallest = min(forward.size, int(earlier.attributes.get("images_in_a_pass", forward.size)))
-            made = {"family": name, "images_in_a_pass": str(smallest), **attributes}
-            writer.append(xr.Dataset(variables, coordinates(row, spec), made))
+    writer = store.StoreWriter(path, len(spec.radii), behind=_prefetch_depth(forward))
+    with writer, Progress(label, passes, "images") as progress:
+        for row, image in sample_images(samples, pool):
+            sample = _Sample(name, forward, row, image, spec, compute, progress)
+            cells = []
+            for place, cell in enumerate(sample.cells(keeps, functools.partial(previous.cell, sample.seed))):
+                if keeps:
+                    writer.put("features", place, xr.DataArray(cell["features"], dims=("draw", "unit")))
+                cells.append({key: values for key, values in cell.items() if key != "features"})
+                if place == 0:
+                    variables = _clean(cell)
+            for key in cells[0]:
+                variables[key] = (_dims(key)[:3], np.stack([cell[key] for cell in cells])[None])
+            smallest = min(forward.size, int(previous.attributes.get("images_in_a_pass", forward.size)))
+            made_by = {"family": name, "images_in_a_pass": str(smallest), **attributes}
+            writer.append(xr.Dataset(variables, coordinates(row, spec), made_by))
 
 
 def iterate_radii(
     name: str, forward: Forward, row: Any, image: Tensor, spec: Ball, compute: Compute, progress: Progress
 ) -> Iterator[xr.Dataset]:
-    """What `extract` stores of one sample, features included, a radius at a time and stored nowhere.
+    """Yield what `extract` stores of one sample, features included, a radius at a time; nothing is stored.
 
     Args:
-        name: of the family.
-        forward: the network.
-        row: of the sample table.
-        image: of the sample, as `epsball.stages.perturb.sample_images` gives both.
-        spec: radii, draws, norm, noise, clipping; radius 0 first.
-        compute: size of a batch, draws for the floor.
-        progress: of images.
+        name: name of the family.
+        forward: network to pass the images through.
+        row: row of the sample table.
+        image: image of the sample, as `epsball.stages.perturb.sample_images` yields both.
+        spec: radii, draws, norm, noise and clipping; radius 0 first.
+        compute: batch size, and number of draws in float64.
+        progress: progress to advance by images.
     """
-    sample = _Sample(name, forward, image, int(row.seed), int(row.label), spec, compute, progress)
+    sample = _Sample(name, forward, row, image, spec, compute, progress)
     clean: dict[str, Any] = {}
-    started = ((radius, sample.start(radius, True, {})) for radius in spec.radii)
-    for radius, passed in _prefetch(started, _prefetch_depth(forward)):
-        at = passed()
-        clean = clean or _clean(at)
-        variables = {key: (_dims(key)[: values.ndim + 2], values[None, None]) for key, values in at.items()}
-        one = replace(spec, radii=(radius,))
-        yield xr.Dataset({**clean, **variables}, coordinates(row, one), {"family": name})
+    for radius, cell in zip(spec.radii, sample.cells(True, lambda radius: {}), strict=True):
+        clean = clean or _clean(cell)
+        variables = {key: (_dims(key)[: values.ndim + 2], values[None, None]) for key, values in cell.items()}
+        yield xr.Dataset({**clean, **variables}, coordinates(row, replace(spec, radii=(radius,))), {"family": name})
 
 
 def _prefetch_depth(forward: Forward) -> int:
-    """How many radii to start beside the one that is waited for: a GPU has work while the CPU stores what came out."""
-    return 0 if forward.device == "cpu" else _AHEAD
+    return 0 if forward.device == "cpu" else _PREFETCHED
 
 
-def _prefetch(started: Iterable[_T], ahead: int) -> Iterator[_T]:
-    """The same, of which as many more are always started."""
-    waiting: deque[_T] = deque()
-    for one in started:
-        waiting.append(one)
-        if len(waiting) > ahead:
-            yield waiting.popleft()
-    yield from waiting
+def _prefetch(started: Iterable[Callable[[], Cell]], depth: int) -> Iterator[Cell]:
+    """Wait for each of what is started, with `depth` more of them started."""
+    waiting: deque[Callable[[], Cell]] = deque()
+    for wait in started:
+        waiting.append(wait)
+        if len(waiting) > depth:
+            yield waiting.popleft()()
+    for wait in waiting:
+        yield wait()
 
 
-def _clean(at_zero: dict[str, Any]) -> dict[str, Any]:
-    """Variables of the clean image, which is every draw at radius 0."""
+def _clean(at_zero: Cell) -> dict[str, Any]:
+    """Return the variables of the clean image, which is every draw at radius 0."""
     first = {f"clean_{key}": values[:1] for key, values in at_zero.items() if not key.startswith("float64")}
     return {key: (("sample", "unit")[: values.ndim], values) for key, values in first.items()}
 
 
 def _dims(key: str) -> tuple[str, ...]:
-    """Dimensions of a variable of a store; only features have the last."""
+    """Return the dimensions of a variable of a store; only features have the last."""
     return ("sample", "radius", "float64_draw" if key.startswith("float64") else "draw", "unit")
 
 
 def pending_draws(radius: float, known: int, spec: Ball, compute: Compute) -> range:
-    """The draws of a sample and radius that go through the network, where the first `known` are there.
+    """Return the draws of a sample and radius that still have to pass, if the first `known` are there.
 
-    Whole batches, counted from draw 0: a draw has the same place in its batch whenever it is computed.
+    They are whole batches, counted from draw 0: a draw has the same place in its batch whenever it is computed.
     """
     if radius == 0:
         once = min(compute.batch, spec.draws)
@@ -166,92 +156,86 @@ def pending_draws(radius: float, known: int, spec: Ball, compute: Compute) -> ra
 
 
 def passes_per_sample(spec: Ball, compute: Compute) -> int:
-    """Images through the network for a sample in float32, from nothing."""
+    """Return how many images of a sample pass in float32, from nothing."""
     return sum(len(pending_draws(radius, 0, spec, compute)) for radius in spec.radii)
 
 
 def float64_passes_per_sample(spec: Ball, compute: Compute) -> int:
-    """Images through the network for a sample in float64, the clean one among them."""
+    """Return how many images of a sample pass in float64, the clean one among them."""
     return (len(spec.radii) - 1) * compute.float64_draws + 1
 
 
+def merge(known: Cell, new: Cell, start: int) -> Cell:
+    """Join arrays over the first draws with arrays over the draws from `start`, which may overlap them."""
+    there = len(known["logit"]) if known else 0
+    joined = {key: np.concatenate([known[key], values[there - start :]]) for key, values in new.items() if known}
+    return {**known, **(joined or new)}
+
+
 class _Sample:
-    """One sample on its way through the network."""
+    """A sample on its way through a network."""
 
     def __init__(
-        self,
-        name: str,
-        forward: Forward,
-        image: Tensor,
-        seed: int,
-        label: int,
-        spec: Ball,
-        compute: Compute,
-        progress: Progress,
+        self, name: str, forward: Forward, row: Any, image: Tensor, spec: Ball, compute: Compute, progress: Progress
     ) -> None:
-        self._name, self._forward, self._seed, self._label = name, forward, seed, label
+        self.seed = int(row.seed)
+        self._name, self._forward, self._label = name, forward, int(row.label)
         self._spec, self._compute, self._progress = spec, compute, progress
         self._image = image.to(forward.device, non_blocking=True)
-        forward.refit_at(self._image.permute(2, 0, 1), label)
+        forward.refit_at(self._image.permute(2, 0, 1), self._label)
 
-    @functools.cached_property
-    def _clean_float64(self) -> Passed:
-        return self._forward.start_float64(self._image.permute(2, 0, 1)[None])
+    def cells(self, keeps: bool, known: Callable[[float], Cell]) -> Iterator[Cell]:
+        """Yield the arrays at each radius.
 
-    def _images(self, radius: float, draws: range) -> Tensor:
-        return perturbed_images(
-            self._name, self._image, self._seed, radius, draws, self._spec, device=self._forward.device
-        )
-
-    def _summary(self, logits: Tensor, prefix: str = "") -> dict[str, Any]:
-        summary = scores.summarise(logits.numpy(), np.full(len(logits), self._label))
-        return {prefix + key: value for key, value in summary._asdict().items()}
-
-    def start(self, radius: float, keeps: bool, known: Mapping[str, Any]) -> _Passed:
-        """Start the passes at a radius, where any are left to do; `known` are arrays of the first draws, from a store.
-
-        Returns:
-            What waits for the arrays over all draws.
+        Args:
+            keeps: whether features are among them.
+            known: from a radius to arrays over its first draws, from a store; empty if there are none.
         """
-        there, batch = len(known["logit"]) if known else 0, self._compute.batch
-        passing = pending_draws(radius, there, self._spec, self._compute)
-        passed: list[Passed] = []
-        float64: Passed | None = None
-        for draws in (passing[start : start + batch] for start in range(0, len(passing), batch)):
-            images = self._images(radius, draws)
-            passed.append(self._forward.start(images))
-            if not known and not float64:
+        started = (self._start(radius, keeps, known(radius)) for radius in self._spec.radii)
+        return _prefetch(started, _prefetch_depth(self._forward))
+
+    def _start(self, radius: float, keeps: bool, known: Cell) -> Callable[[], Cell]:
+        """Start the passes of a radius; return what waits for its arrays."""
+        batch, seed, spec = self._compute.batch, self.seed, self._spec
+        pending = pending_draws(radius, len(known["logit"]) if known else 0, spec, self._compute)
+        passes: list[Callable[[], tuple[Tensor, Tensor]]] = []
+        float64: Callable[[], tuple[Tensor, Tensor]] | None = None
+        for draws in (pending[start : start + batch] for start in range(0, len(pending), batch)):
+            images = perturbed_images(self._name, self._image, seed, radius, draws, spec, device=self._forward.device)
+            passes.append(self._forward.start(images))
+            if not known and float64 is None:
                 few = images[: self._compute.float64_draws]
                 float64 = self._forward.start_float64(few) if radius > 0 else self._clean_float64
             self._progress.advance(len(images))
-        return functools.partial(self._arrays, radius, keeps, known, passing, passed, float64)
 
-    def _arrays(
-        self,
-        radius: float,
-        keeps: bool,
-        known: Mapping[str, Any],
-        passing: range,
-        passed: Sequence[Passed],
-        float64: Passed | None,
-    ) -> dict[str, Any]:
-        """Arrays over the draws at a radius, of what is known and what has passed."""
-        arrays = dict(known) | (self._floor(float64) if float64 else {})
-        if passed:
-            logits, features = map(torch.cat, zip(*(each() for each in passed), strict=True))
-            new = self._summary(logits) | ({"features": features.numpy()} if keeps else {})
-            for key, values in new.items():
-                further = values[(len(known["logit"]) if known else 0) - passing.start :]
-                arrays[key] = np.concatenate([known[key], further]) if known else further
-        sizes = {key: self._compute.float64_draws if key.startswith("float64") else self._spec.draws for key in arrays}
+        def wait() -> Cell:
+            cell = known
+            if passes:
+                logits, features = map(torch.cat, zip(*(each() for each in passes), strict=True))
+                new = self._summary(logits) | ({"features": features.numpy()} if keeps else {})
+                cell = merge(known, new, pending.start)
+            return self._sized(radius, {**cell, **(self._floor(float64) if float64 else {})})
+
+        return wait
+
+    @functools.cached_property
+    def _clean_float64(self) -> Callable[[], tuple[Tensor, Tensor]]:
+        return self._forward.start_float64(self._image.permute(2, 0, 1)[None])
+
+    def _summary(self, logits: Tensor) -> dict[str, NDArray[Any]]:
+        return scores.summarise(logits.numpy(), np.full(len(logits), self._label))._asdict()
+
+    def _floor(self, float64: Callable[[], tuple[Tensor, Tensor]]) -> dict[str, NDArray[Any]]:
+        """Return the arrays over the draws that are computed in float64."""
+        logits, features = float64()
+        arrays = {f"float64_{key}": values for key, values in self._summary(logits).items() if key != "prediction"}
+        d_out = (features - self._clean_float64()[1]).square().sum(dim=1).sqrt()
+        return {**arrays, "float64_d_out": d_out.numpy()}
+
+    def _sized(self, radius: float, cell: Cell) -> Cell:
+        """Return the arrays with as many draws as are asked for; at radius 0 one batch of them, repeated."""
+        sizes = {key: self._compute.float64_draws if key.startswith("float64") else self._spec.draws for key in cell}
         if radius == 0:
             once = min(self._compute.batch, self._spec.draws)
-            return {key: np.resize(values[:once], (sizes[key], *values.shape[1:])) for key, values in arrays.items()}
-        return {key: values[: sizes[key]] for key, values in arrays.items()}
-
-    def _floor(self, float64: Passed) -> dict[str, Any]:
-        """Arrays over the draws that are computed in float64."""
-        logits, features = float64()
-        arrays = self._summary(logits, "float64_")
-        del arrays["float64_prediction"]
-        return arrays | {"float64_d_out": (features - self._clean_float64()[1]).square().sum(dim=1).sqrt().numpy()}
+            return {key: np.resize(values[:once], (sizes[key], *values.shape[1:])) for key, values in cell.items()}
+        return {key: values[: sizes[key]] for key, values in cell.items()}

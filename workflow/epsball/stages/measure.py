@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -34,10 +33,3 @@ def measure(
     one = ({"sample": [place]} for place in range(len(samples)))
     parts = [probe(name).measure(held.isel(place), drawn.isel(place), context) for place in one]
     return pd.concat(parts, ignore_index=True)
-
-
-def gather(parts: Sequence[Path], samples: pd.DataFrame) -> pd.DataFrame:
-    """The table of a network from those of its shards, in the order of the samples."""
-    table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
-    place = {sample: number for number, sample in enumerate(samples["sample"])}
-    return table.sort_values("sample", key=lambda column: column.map(place), kind="stable", ignore_index=True)

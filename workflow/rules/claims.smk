@@ -1,0 +1,17 @@
+rule claims:
+    input:
+        TABLES,
+        SAMPLES,
+    output:
+        table=report(
+            f"{RUN}/claims.tsv", caption="../report/claims.rst", category="Claims", labels={"table": "verdicts"}
+        ),
+    log:
+        f"{RUN}/logs/claims.log",
+    priority: 30
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        fingerprint=fingerprint("claims"),
+    script:
+        "../scripts/claims.py"

@@ -1,0 +1,21 @@
+rule extract:
+    input:
+        samples=lambda wildcards: ancient(samples_path(wildcards)),
+        weights=f"{RUN}/networks/{{network}}/weights.safetensors",
+        images=pool_files,
+    output:
+        stores=[kept_or_temp(f"{RUN}/activations/{{network}}/{family}/{{shard}}.zarr.zip") for family in FAMILIES_DRAWN],
+    log:
+        f"{RUN}/logs/extract/{{network}}.{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/extract.{{network}}.{{shard}}.tsv"
+    priority: 60
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
+    params:
+        fingerprint=fingerprint("extract"),
+        rows=rows_digest,
+        code=lambda wildcards: {name: FINGERPRINTS.extraction(wildcards.network, name) for name in FAMILIES_DRAWN},
+    script:
+        "../scripts/extract.py"

@@ -1,0 +1,29 @@
+rule figures:
+    input:
+        TABLES,
+        SAMPLES,
+        CARDS,
+        SURVEYS,
+        illustrations=[f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS],
+    output:
+        [path for path in PICTURES if not path.endswith(".png")],
+        [
+            report(
+                f"{RUN}/figures/{name}.png",
+                caption=f"../report/{name}.rst",
+                category=figure_category(name),
+                labels={"figure": name},
+            )
+            for name in FIGURES
+        ],
+    log:
+        f"{RUN}/logs/figures.log",
+    benchmark:
+        f"{RUN}/benchmarks/figures.tsv"
+    priority: 30
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        fingerprint=fingerprint("figures"),
+    script:
+        "../scripts/figures.py"

@@ -1,0 +1,20 @@
+rule measure:
+    input:
+        samples=lambda wildcards: ancient(samples_path(wildcards)),
+        survey=survey_path,
+        activations=[f"{RUN}/activations/{{network}}/{family}/{{shard}}.zarr.zip" for family in FAMILIES_DRAWN],
+        perturbations=perturbation_stores,
+    output:
+        tables=[f"{table}/{{shard}}.parquet" for table in own_tables("{network}", STORED)],
+    log:
+        f"{RUN}/logs/measure/{{network}}.{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/measure.{{network}}.{{shard}}.tsv"
+    priority: 40
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        fingerprint=fingerprint("measure"),
+        rows=rows_digest,
+    script:
+        "../scripts/measure.py"

@@ -1,0 +1,31 @@
+def control_surveys(wildcards):
+    """The surveys of controls with features of their own, which g of Eq. 9 is from."""
+    folder = f"{RUN}/survey/{dataset_name(wildcards)}"
+    own = controls.with_own_features(CONFIG)
+    return [f"{folder}/{controls.name_of(wildcards.network, control)}.parquet" for control in own]
+
+
+rule measure_controls:
+    input:
+        samples=lambda wildcards: ancient(samples_path(wildcards)),
+        weights=f"{RUN}/networks/{{network}}/weights.safetensors",
+        survey=survey_path,
+        control_surveys=control_surveys,
+        images=pool_files,
+        perturbations=perturbation_stores,
+    output:
+        tables=[f"{table}/{{shard}}.parquet" for table in control_tables("{network}")],
+    log:
+        f"{RUN}/logs/measure_controls/{{network}}.{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/measure_controls.{{network}}.{{shard}}.tsv"
+    priority: 45
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
+    params:
+        fingerprint=fingerprint("measure_controls"),
+        rows=rows_digest,
+        made_by=lambda wildcards: {name: FINGERPRINTS.control(wildcards.network, name) for name in CONFIG.controls},
+    script:
+        "../scripts/measure_controls.py"

@@ -1,0 +1,20 @@
+rule perturb:
+    input:
+        samples=ancient(f"{RUN}/samples/{{dataset}}.csv"),
+        images=pool_files,
+    output:
+        stores=[f"{RUN}/perturbations/{{dataset}}/{family}/{{shard}}.zarr.zip" for family in FAMILIES_DRAWN],
+    log:
+        f"{RUN}/logs/perturb/{{dataset}}.{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/perturb.{{dataset}}.{{shard}}.tsv"
+    priority: 50
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
+    params:
+        fingerprint=fingerprint("perturb"),
+        rows=rows_digest,
+        code=lambda wildcards: {name: FINGERPRINTS.perturbation(wildcards.dataset, name) for name in FAMILIES_DRAWN},
+    script:
+        "../scripts/perturb.py"

@@ -1,0 +1,12 @@
+rule render:
+    output:
+        images=f"{RUN}/datasets/{{dataset}}/{{split}}.npz",
+    log:
+        f"{RUN}/logs/render/{{dataset}}.{{split}}.log",
+    priority: 90
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        fingerprint=fingerprint("render"),
+    script:
+        "../scripts/render.py"

@@ -1,0 +1,26 @@
+rule report:
+    input:
+        TABLES,
+        CARDS,
+        SURVEYS,
+        SAMPLES,
+        claims=f"{RUN}/claims.tsv",
+        images=[path for dataset in DATASETS for path in made_files(dataset, "test")],
+        figures=[path for path in PICTURES if path.endswith(".png")],
+    output:
+        page=report(
+            f"{RUN}/report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"page": "the whole report"},
+        ),
+    log:
+        f"{RUN}/logs/report.log",
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        fingerprint=fingerprint("report"),
+        captions={name: caption(name) for name in FIGURES},
+        templates=template_digest(),
+    script:
+        "../scripts/report.py"

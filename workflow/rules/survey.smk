@@ -1,0 +1,19 @@
+rule survey:
+    input:
+        weights=f"{RUN}/networks/{{network}}/weights.safetensors",
+        images=pool_files,
+        data=user_data_files,
+    output:
+        table=f"{RUN}/survey/{{dataset}}/{{network}}.parquet",
+    log:
+        f"{RUN}/logs/survey/{{dataset}}.{{network}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/survey.{{dataset}}.{{network}}.tsv"
+    priority: 70
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
+    params:
+        fingerprint=fingerprint("survey"),
+    script:
+        "../scripts/survey.py"
