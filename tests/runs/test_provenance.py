@@ -44,11 +44,11 @@ def test_comments_and_docstrings_do_not_count(library: Path) -> None:
 def test_code_counts_through_imports(library: Path) -> None:
     extract, figure = (
         digest(library, "extract.py"),
-        digest(library, "figure.py", "epsball.reporting.figures.fig5_functions"),
+        digest(library, "figures.py", "epsball.reporting.figures.fig5_functions"),
     )
     edit(library, "perturbations/cpu_kernels.py", "ROUNDS = 10", "ROUNDS = 7")
     assert digest(library, "extract.py", "epsball.perturbations.families.uniform") != extract
-    assert digest(library, "figure.py", "epsball.reporting.figures.fig5_functions") == figure
+    assert digest(library, "figures.py", "epsball.reporting.figures.fig5_functions") == figure
 
 
 def test_what_is_imported_for_its_types_alone_does_not_count(library: Path) -> None:
@@ -106,4 +106,18 @@ def test_a_file_that_came_out_the_same_says_what_made_it_first_and_that_it_was_m
     assert "by rule claims; made again, the same, 2" in said
     assert f"mine.py, SHA-256 {digests[0]}" in said
     assert digests[1] not in said
-    assert "code           first; with that of all it was made from " in said
+    assert "fingerprint    first" in said
+
+
+def test_files_of_other_versions_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = Path("results/small/claims.tsv")
+    made.parent.mkdir(parents=True)
+    made.write_text("some")
+    now = provenance.versions()
+    monkeypatch.setattr(provenance, "versions", lambda: {**now, "torch": "1.0", "pandas": "0.1"})
+    provenance_records.record([str(made)], [], "claims", "first", {"run": "small"})
+    assert not list(provenance_records.other_versions(made.parent))
+    monkeypatch.undo()
+    [said] = provenance_records.other_versions(tmp_path / made.parent)
+    assert f"1 files of '{tmp_path / made.parent}' were made with torch 1.0, and this is {now['torch']}" in said

@@ -56,7 +56,7 @@ def test_a_second_run_is_refused_by_name_until_the_first_has_ended(tmp_path: Pat
     with pytest.raises(EpsballError, match=rf"another run is at work in it \(.*process {first.pid}, since "):
         run_folder.acquire_lock(tmp_path)
     first.communicate("end\n")
-    assert not (tmp_path / ".lock").read_text()
+    assert not (tmp_path / ".holder").exists()
     hold(tmp_path).communicate("end\n")
 
 
@@ -69,7 +69,7 @@ def test_a_killed_run_holds_nothing_and_its_unfinished_files_go(tmp_path: Path) 
     (files.temporary_path(folder) / "chunk").write_text("half")
     first.kill()
     first.communicate()
-    assert str(first.pid) in (tmp_path / ".lock").read_text()
+    assert str(first.pid) in (tmp_path / ".holder").read_text()
     hold(tmp_path).communicate("end\n")
     assert list((tmp_path / "metrics").iterdir()) == [whole]
 

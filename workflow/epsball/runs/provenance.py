@@ -34,8 +34,10 @@ _REGISTRIES = frozenset(
     {"FAMILIES", "PROBES", "CONTROLS", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES", "TRAINING_FIGURES"}
 )
 
-_DECIDING = frozenset({"torch", "torchvision", "timm", "numpy"})
-_PACKAGES = ("epsball", "torch", "torchvision", "timm", "numpy", "numba", "xarray", "zarr", "pandas", "Pillow")
+# Versions that decide numbers: of stores, and of everything.
+_DECIDING_STORES = frozenset({"torch", "torchvision", "timm", "numpy"})
+DECIDING = _DECIDING_STORES | {"scikit-bio", "scipy"}
+_PACKAGES = ("epsball", *sorted(DECIDING), "numba", "xarray", "zarr", "pandas", "Pillow")
 
 
 def versions() -> dict[str, str]:
@@ -158,7 +160,7 @@ def _registers(node: ast.stmt) -> bool:
 
 def decides(attribute: str) -> bool:
     """Whether an attribute of a store decides its numbers: of the versions, those that compute them."""
-    return not attribute.startswith("version_") or attribute.removeprefix("version_") in _DECIDING
+    return not attribute.startswith("version_") or attribute.removeprefix("version_") in _DECIDING_STORES
 
 
 def attributes(**parts: Any) -> dict[str, str]:

@@ -44,7 +44,7 @@ def last_configuration(run: Path) -> dict[str, Any]:
 
 
 def record(
-    outputs: Iterable[str], inputs: Iterable[str], rule: str, code: object, configuration: Mapping[str, Any]
+    outputs: Iterable[str], inputs: Iterable[str], rule: str, fingerprint: object, configuration: Mapping[str, Any]
 ) -> None:
     """Write the record of each file that a job has made.
 
@@ -54,7 +54,7 @@ def record(
         outputs: the files, below ``results/<run>``.
         inputs: what they were made from.
         rule: that made them.
-        code: digest of the rule's code.
+        fingerprint: fingerprint of the rule, see `epsball.stages.fingerprints`.
         configuration: of the run, as it was given.
     """
     for output in map(Path, outputs):
@@ -66,7 +66,7 @@ def record(
             "sha256": digest,
             "rule": rule,
             "made": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
-            "code": code,
+            "fingerprint": fingerprint,
             "configuration": provenance.digest(configuration),
             "inputs": {str(path.relative_to(run)): file_digest(path) for path in sources if path.is_relative_to(run)},
             "given": {str(path): file_digest(path) for path in sources if not path.is_relative_to(run)},
@@ -114,8 +114,7 @@ def explain(path: Path) -> Iterator[str]:
     yield f"made           {facts['made']} by rule {facts['rule']}{again}"
     yield f"content        SHA-256 {facts['sha256'][:16]}, {'as recorded' if same else 'CHANGED since it was made'}"
     yield f"configuration  {_configuration_path(run, facts['configuration'])}"
-    codes = sorted({f"{entry['rule']} {entry['code']}" for entry in chain.values() if entry["code"]})
-    yield f"code           {facts['code']}; with that of all it was made from {provenance.digest(*codes)}"
+    yield f"fingerprint    {facts['fingerprint']}"
     yield "versions       " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     states = {name: _state(run, name, digest) for name, digest in facts["inputs"].items()}
     if len(states) > _LISTED:
@@ -133,6 +132,24 @@ def explain(path: Path) -> Iterator[str]:
         yield f"data           {dataset}, {len(digests)} images, digest of their pixels {provenance.digest(*digests)}"
     given = {name: digest for entry in chain.values() for name, digest in entry["given"].items()}
     yield from (f"given          {name}, SHA-256 {digest[:16]}" for name, digest in given.items())
+
+
+def other_versions(run: Path) -> Iterator[str]:
+    """Yield a sentence for each package whose version is another one than a file of the run was made with.
+
+    Snakemake does not notice that: nothing is made again for it, and new files would stand beside old ones.
+    """
+    now = provenance.versions()
+    files_of: dict[tuple[str, str], int] = {}
+    for path in (run / _FOLDER).rglob("*.json"):
+        for name, version in _read(path).get("versions", {}).items():
+            if name in provenance.DECIDING and version != now.get(name):
+                files_of[name, version] = files_of.get((name, version), 0) + 1
+    for (name, version), count in sorted(files_of.items()):
+        yield (
+            f"{count} files of '{run}' were made with {name} {version}, and this is {now[name]}: they stay, and "
+            "numbers may round otherwise beside them; for numbers of one version set another 'run', or remove the folder"
+        )
 
 
 def _chain(run: Path, facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import base64
-import fcntl
 import logging
 import os
 import platform
@@ -13,13 +12,14 @@ import subprocess
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+
+from filelock import FileLock, Timeout
 
 from epsball.errors import EpsballError
 from epsball.runs import files
 from epsball.runs.job import SECONDS_TO_NOTICE
 
-_LOCK = ".lock"
+_LOCK, _HOLDER = ".lock", ".holder"
 
 # What Snakemake knows of each file's making, and where a run keeps its part of it.
 _KNOWN = Path(".snakemake") / "metadata"
@@ -76,42 +76,40 @@ def _files(folder: Path) -> list[Path]:
 def acquire_lock(folder: Path, slurm: str | None = None) -> None:
     """Take a run's folder for as long as this process lives.
 
-    An operating-system lock (flock) on a file in the folder: it is gone with its holder, however that ended. On NFS the
-    server keeps it, for all hosts. A note in the file names the holder; one that its holder did not empty says that it
-    was killed: its jobs, which notice within seconds or, in SLURM, are cancelled, are waited for, and what they were
-    writing is removed.
+    The lock is the operating system's: it is gone with its holder, however that ended. On NFS the server keeps it, for
+    all hosts. A note beside it names the holder; a note that was not removed says that its holder was killed: its jobs,
+    which notice within seconds or, in SLURM, are cancelled, are waited for, and what they were writing is removed.
 
     Args:
-        folder: of the run.
-        slurm: the name that this run's jobs have in SLURM, if they go there.
+        folder: folder of the run.
+        slurm: name that this run's jobs have in SLURM, if they go there.
 
     Raises:
         EpsballError: another live run has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _LOCK
-    file = path.open("a+", encoding="utf-8")
-    file.seek(0)
+    lock, note = FileLock(folder / _LOCK), folder / _HOLDER
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = file.read().strip() or "no note of it yet"
+        lock.acquire(blocking=False)
+    except Timeout:
         raise EpsballError(
-            f"{folder}: another run is at work in it ({holder}); wait for its end, stop it, or set another 'run'"
+            f"{folder}: another run is at work in it ({_read(note) or 'no note of it yet'}); wait for its end, stop "
+            "it, or set another 'run'"
         ) from None
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:
         _log.warning(
-            "%s: this file system has no locks (%s); see to it that no second run uses the folder", path, error
+            "%s: this file system has no locks (%s); see to it that no second run uses the folder", folder, error
         )
-    if killed := file.read().strip():
+    if killed := _read(note):
         _log.warning("%s: going on after a run that was killed (%s)", folder, killed)
         time.sleep(2 * SECONDS_TO_NOTICE)
         _cancel(killed)
         save_metadata(folder)
     files.remove_unfinished(folder)
     jobs = f", {_SLURM}{slurm}" if slurm else ""
-    _note(file, f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}{jobs}")
-    atexit.register(_release, folder, file)
+    holder = f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}{jobs}"
+    note.write_text(holder, encoding="utf-8")
+    atexit.register(_release, folder, lock)
 
 
 def _cancel(note: str) -> None:
@@ -126,13 +124,11 @@ def _cancel(note: str) -> None:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
-def _release(folder: Path, file: TextIO) -> None:
+def _release(folder: Path, lock: FileLock) -> None:
     save_metadata(folder)
-    _note(file, "")
+    (folder / _HOLDER).unlink(missing_ok=True)
+    lock.release()
 
 
-def _note(file: TextIO, text: str) -> None:
-    # The file itself stays: a name that went and came could be locked twice.
-    file.truncate(0)
-    file.write(text)
-    file.flush()
+def _read(note: Path) -> str:
+    return note.read_text(encoding="utf-8").strip() if note.is_file() else ""

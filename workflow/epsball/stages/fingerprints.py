@@ -310,8 +310,7 @@ class Fingerprints:
         drawn = controls.families(self._config, control)
         modules = [CONTROLS[control], *(PROBES[name] for name in names), *(FAMILIES[name] for name in drawn)]
         code = self.code("measure_controls", [*_network_modules(job), *modules])
-        entry = STAGES["measure_controls"]
-        above = [self._of(*one) for one in entry.above(job)]
+        above = [self._of(*one) for one in _of_network(job, "build_network", "survey")]
         config = self._config
         values = (_passed(job), config.ball, config.compute, config.mantel_permutations, config.seed, names)
         return provenance.digest(code, values, above)

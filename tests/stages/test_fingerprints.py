@@ -1,0 +1,106 @@
+"""What a change makes anew: the fingerprints of the stages."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from epsball.config import load_config
+from epsball.stages.fingerprints import STAGES, Fingerprints
+from support.toys import ROOT
+
+RAW: dict[str, Any] = yaml.safe_load((ROOT / "config" / "beyond.yaml").read_text())
+
+PASSES = {"extract", "illustrate", "measure_controls", "measure_white_box", "survey", "survey_controls"}
+TABLES = {"measure", "gather", "select", "figures", "claims", "report"}
+
+
+def fingerprints(raw: dict[str, Any]) -> dict[str, str]:
+    """The fingerprint of one job of each stage."""
+    found = Fingerprints(load_config(raw), ROOT / "workflow" / "scripts", {})
+    wildcards = {
+        "render": {"dataset": "signs", "split": "train"},
+        "download": {"dataset": "signs"},
+        "select": {"dataset": "signs"},
+        "perturb": {"dataset": "signs"},
+        "illustrate": {"dataset": "signs"},
+        "measure_white_box": {"network": "ciresan2012", "probe": "gradient"},
+        **{name: {} for name in ("figures", "claims", "report")},
+    }
+    return {name: found.of(name, **wildcards.get(name, {"network": "ciresan2012"})) for name in STAGES}
+
+
+def changed(edit: Callable[[dict[str, Any]], object]) -> set[str]:
+    """Stages that a change of the configuration makes anew."""
+    raw = copy.deepcopy(RAW)
+    edit(raw)
+    before, after = fingerprints(RAW), fingerprints(raw)
+    return {name for name in STAGES if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (lambda raw: raw.update(bootstrap=500), {"figures", "claims", "report"}),
+        (lambda raw: raw.update(shard_size=7), {"select", "gather", "illustrate", *TABLES} - {"measure", "gather"}),
+        (lambda raw: raw.update(mantel_permutations=199), (TABLES | {"measure_controls"}) - {"select"}),
+        (
+            lambda raw: raw["datasets"]["signs"].update(samples=3),
+            {"select", "illustrate", "figures", "claims", "report"},
+        ),
+        (
+            lambda raw: raw.update(radii=[1, 3]),
+            (TABLES | PASSES | {"perturb"}) - {"select", "survey", "survey_controls"},
+        ),
+        (lambda raw: raw.update(batch=10), TABLES | PASSES),
+        (
+            lambda raw: raw.update(float64_draws=3),
+            (TABLES | {"extract", "measure_controls", "illustrate"}) - {"select"},
+        ),
+        (
+            lambda raw: raw["networks"]["ciresan2012"]["training"].update(epochs=2),
+            TABLES | PASSES | {"build_network", "fetch"},
+        ),
+        (
+            lambda raw: raw.update(controls=["rbf"]),
+            {"survey_controls", "measure_controls", "gather", "figures", "claims", "report"},
+        ),
+    ],
+    ids=["bootstrap", "shards", "mantel", "samples", "radii", "batch", "float64", "training", "controls"],
+)
+def test_a_change_makes_anew_what_it_decides_and_what_is_below(
+    edit: Callable[[dict[str, Any]], object], expected: set[str]
+) -> None:
+    assert changed(edit) == expected
+
+
+def test_a_fingerprint_names_what_has_changed() -> None:
+    before = fingerprints(RAW)
+    after = fingerprints({**RAW, "batch": 10})
+    parts = [dict(part.split() for part in found["survey"].split(", ")) for found in (before, after)]
+    assert set(parts[0]) == {"configuration", "code", "above"}
+    assert {name for name in parts[0] if parts[0][name] != parts[1][name]} == {"configuration"}
+    measure = [found["measure"].rsplit(", above ", 1) for found in (before, after)]
+    assert measure[0][0] == measure[1][0]
+    assert measure[0][1] != measure[1][1]
+
+
+def test_a_control_is_made_anew_by_what_is_its_own() -> None:
+    raw = {**RAW, "controls": ["rbf"]}
+    both, one = (Fingerprints(load_config(given), ROOT / "workflow" / "scripts", {}) for given in (RAW, raw))
+    assert both.control("ciresan2012", "rbf") == one.control("ciresan2012", "rbf")
+    assert both.control("ciresan2012", "rbf") != both.control("ciresan2012", "identity")
+
+
+def test_each_stage_has_a_script_and_a_rule_of_its_name() -> None:
+    scripts = {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")}
+    rules = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")} - {"common"}
+    assert set(STAGES) == scripts == rules
+    for name in STAGES:
+        text = (ROOT / "workflow" / "rules" / f"{name}.smk").read_text()
+        assert f'fingerprint("{name}")' in text
+        assert f'"../scripts/{name}.py"' in text
+        assert f"logs/{name}" in text
