@@ -14,10 +14,10 @@ sys.path[:0] = [str(DOCS), str(ROOT / "workflow")]
 
 import epsball  # noqa: E402
 import generate  # noqa: E402
+from docutils import nodes  # noqa: E402
 from latex2mathml.converter import convert  # noqa: E402
 
 if TYPE_CHECKING:
-    from docutils import nodes
     from sphinx.application import Sphinx
     from sphinx.writers.html5 import HTML5Translator
 
@@ -109,20 +109,18 @@ def _include_read(app: Sphinx, path: Path, parent: str, content: list[str]) -> N
 
 def _inline_math(writer: HTML5Translator, node: nodes.math) -> None:
     writer.body.append(convert(node.astext()))
+    raise nodes.SkipNode
 
 
 def _block_math(writer: HTML5Translator, node: nodes.math_block) -> None:
     writer.body.append(f'<div class="math">{convert(node.astext(), display="block")}</div>\n')
-
-
-def _depart_math(writer: HTML5Translator, node: nodes.Element) -> None:
-    """Do nothing: a visitor writes a whole equation."""
+    raise nodes.SkipNode
 
 
 def setup(app: Sphinx) -> None:
     """Write the pages made from the code, and register what Sphinx calls while it reads and writes pages."""
     generate.write(DOCS / "_generated")
     # MathML is drawn by the browser itself, so equations need neither JavaScript nor a network.
-    app.add_html_math_renderer("mathml", (_inline_math, _depart_math), (_block_math, _depart_math))
+    app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     app.connect("source-read", _source_read)
     app.connect("include-read", _include_read)
