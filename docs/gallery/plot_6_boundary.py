@@ -2,9 +2,9 @@
 Random against worst direction, where the answer is known
 =========================================================
 
-A linear classifier of two classes has a flat boundary. The nearest point of it is straight ahead; in a random
-direction of d dimensions it is further by a factor whose median is 1.48 √d. So "random noise of that norm does
-nothing" says nothing of adversarial perturbations: at 224 × 224 pixels the factor is 575.
+A linear classifier of two classes has a flat boundary. Its nearest point is straight ahead. In a random direction of d
+dimensions, it is further away by a factor whose median is 1.48 √d. So "random noise of that norm does nothing" says
+nothing about adversarial perturbations: at 224 × 224 pixels the factor is 575.
 """
 
 import matplotlib.pyplot as plt
@@ -25,7 +25,7 @@ for side in SIDES:
     offset = float((0.5 * normal).sum())
 
     def logits(images: torch.Tensor, normal: torch.Tensor = normal, offset: float = offset) -> torch.Tensor:
-        """Two classes: on which side of the plane."""
+        """Return the logits of two classes, one for each side of the plane."""
         along = (images * normal).sum(dim=(1, 2, 3)) - offset
         return torch.stack([along, -along], dim=1)
 
@@ -38,7 +38,7 @@ for side in SIDES:
     quartiles.append(np.quantile(ratios, (0.25, 0.75)))
 
 # %%
-# :func:`epsball.robustness.boundary.flat_ratio` is the line; the probe ``boundary`` measures the points for a network.
+# The line is :func:`epsball.robustness.boundary.flat_ratio`. For a network, the probe ``boundary`` measures the points.
 
 elements_of = [3 * side * side for side in SIDES]
 with style.paper():
@@ -46,6 +46,6 @@ with style.paper():
     spread = np.abs(np.array(quartiles).T - medians)
     ax.errorbar(elements_of, medians, yerr=spread, fmt="o", capsize=3, label=f"median and quartiles of {RAYS} rays")
     ax.plot(elements_of, [boundary.flat_ratio(d) for d in elements_of], "--", label="1.48 √d")
-    ax.set(xscale="log", yscale="log", xlabel="dimension d", ylabel="random ÷ nearest distance")
+    ax.set(xscale="log", yscale="log", xlabel="dimension d", ylabel="random ÷ smallest distance")
     ax.legend(frameon=False)
     plt.show()
