@@ -1,4 +1,4 @@
-"""Put figure 1 and the verdicts of the default run into the README: python docs/default.py, after make reproduce."""
+"""Write figure 1 and the verdicts of the default run into the README: python docs/default.py, after make reproduce."""
 
 from __future__ import annotations
 

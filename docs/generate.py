@@ -98,7 +98,7 @@ def probes() -> str:
     ]
     for name, module in PROBES.items():
         kind = "asks the network itself" if is_white_box(name) else f"reads the family `{family_of(name)}`"
-        place = "in every run" if name in PAPERS else "a further probe"
+        place = "in every run" if name in PAPERS else "an extra probe"
         functions = _functions(module)
         shown = [f"{module}.measure"] if "measure" in functions else []
         parts += [f"## `{name}`\n", f"{place.capitalize()}; {kind}.\n", _autodoc(module, shown)]
