@@ -14,7 +14,7 @@ sys.path[:0] = [str(DOCS), str(ROOT / "workflow")]
 
 import epsball  # noqa: E402
 import generate  # noqa: E402
-from docutils import nodes  # noqa: E402
+from docutils import nodes  # type: ignore[import-untyped]  # noqa: E402
 from latex2mathml.converter import convert  # noqa: E402
 
 if TYPE_CHECKING:

@@ -94,23 +94,23 @@ def probes() -> str:
     parts = [
         "# Tables of the probes\n",
         "`results/<run>/metrics/<network>/<probe>.parquet`, one for each network, probe and control "
-        "(`<network>~<control>`). What a probe measures, and its table's columns, as its module says it.\n",
+        "(`<network>~<control>`). Each section has what a probe measures, and the columns of its table.\n",
     ]
     for name, module in PROBES.items():
-        kind = "asks the network itself" if is_white_box(name) else f"reads the family `{family_of(name)}`"
+        kind = "a white-box probe" if is_white_box(name) else f"reads the family `{family_of(name)}`"
         place = "in every run" if name in PAPERS else "an extra probe"
         functions = _functions(module)
         shown = [f"{module}.measure"] if "measure" in functions else []
         parts += [f"## `{name}`\n", f"{place.capitalize()}; {kind}.\n", _autodoc(module, shown)]
     parts += [
-        "## What ranges are measured by\n",
+        "## Columns of the range probes\n",
         _autodoc("epsball.probes.ranges", ["epsball.probes.ranges.measure_ranges"]),
     ]
-    parts += ["## Families\n", "How perturbations are drawn. A probe names the family that it reads.\n"]
+    parts += ["## Families\n", "A family is a way to draw perturbations. A probe names the family that it reads.\n"]
     parts.append(_table(("family", "what it draws"), _described(FAMILIES)))
     parts += [
         "## Controls\n",
-        "Networks made from a network, see [controls](../reference/configuration.md#controls).\n",
+        "A control is a network made from a network, see [controls](../reference/configuration.md#controls).\n",
     ]
     parts.append(_table(("control", "what it is"), _described(CONTROLS)))
     return "\n".join(parts)
@@ -174,7 +174,7 @@ def rules() -> str:
     """The rules of the workflow: file, script, what is written."""
     parts = [
         "# Rules of the workflow\n",
-        "A rule is a script of a few lines that calls the library. Paths are below `results/<run>/`.\n",
+        "A rule runs a script of a few lines that calls the library. Paths are relative to `results/<run>/`.\n",
     ]
     for file in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
         rows = [row for block in _rules(file.read_text(encoding="utf-8")) if (row := _rule(block)) is not None]

@@ -3,8 +3,9 @@ Permuting noise does not change its spectrum
 ============================================
 
 The paper argues that a permutation moves the energy of a perturbation to other frequencies, to which filters respond.
-But the spectrum of independent noise is flat before and after a permutation. The spectrum of noise that is constant over
-patches of 8 × 8 pixels is not, which is why epsball has the families ``low_frequency`` and ``permuted_low_frequency``.
+But the spectrum of independent noise is flat before and after a permutation. The spectrum of noise that is constant
+over patches of 8 × 8 pixels is not, which is why epsball has the families ``low_frequency`` and
+``permuted_low_frequency``.
 """
 
 import matplotlib.pyplot as plt
