@@ -27,7 +27,7 @@ def main() -> None:
     for claim, alike in judged.groupby("claim", sort=False):
         of = {row["network"]: row for row in alike.to_dict("records")}
         beside = claims[(claims["claim"] == claim) & claims["network"].isin(networks) & (claims["control"] != "")]
-        rows.append([claim, *(_verdict(of[name]) for name in networks), _indistinguishable(beside)])
+        rows.append([claim, *(_verdict(of[name]) for name in networks), _alike(beside)])
     linear = [pd.read_parquet(RUN / "metrics" / f"{name}~random-projection" / "topology.parquet") for name in networks]
     rho = max(one.groupby("radius")["rho"].median().max() for one in linear)
     control = (
@@ -39,8 +39,8 @@ def main() -> None:
     put(DOCS.parent / "README.md", "default run", [*table(head, rows), "", control])
 
 
-def _indistinguishable(rows: pd.DataFrame) -> str:
-    """Return the controls from which no network differs, given a claim's rows of controls."""
+def _alike(rows: pd.DataFrame) -> str:
+    """Controls from which no network differs, for a claim."""
     differing = set(rows.loc[rows["verdict"] == "differs", "control"])
     return ", ".join(name for name in rows["control"].unique() if name not in differing) or "–"
 

@@ -93,24 +93,24 @@ def probes() -> str:
     """The tables of the probes, from their docstrings."""
     parts = [
         "# Tables of the probes\n",
-        "`results/<run>/metrics/<network>/<probe>.parquet`, one for each network, probe and control "
-        "(`<network>~<control>`). Each section has what a probe measures, and the columns of its table.\n",
+        "`results/<run>/metrics/<network>/<probe>.parquet`, one a network, probe and control "
+        "(`<network>~<control>`). What a probe measures, and its table's columns, as its module says it.\n",
     ]
     for name, module in PROBES.items():
-        kind = "a white-box probe" if is_white_box(name) else f"reads the family `{family_of(name)}`"
-        place = "in every run" if name in PAPERS else "an extra probe"
+        kind = "asks the network itself" if is_white_box(name) else f"reads the family `{family_of(name)}`"
+        place = "in every run" if name in PAPERS else "a further probe"
         functions = _functions(module)
         shown = [f"{module}.measure"] if "measure" in functions else []
         parts += [f"## `{name}`\n", f"{place.capitalize()}; {kind}.\n", _autodoc(module, shown)]
     parts += [
-        "## Columns of the range probes\n",
+        "## What ranges are measured by\n",
         _autodoc("epsball.probes.ranges", ["epsball.probes.ranges.measure_ranges"]),
     ]
-    parts += ["## Families\n", "A family is a way to draw perturbations. A probe names the family that it reads.\n"]
+    parts += ["## Families\n", "How perturbations are drawn. A probe names the family that it reads.\n"]
     parts.append(_table(("family", "what it draws"), _described(FAMILIES)))
     parts += [
         "## Controls\n",
-        "A control is a network made from a network, see [controls](../reference/configuration.md#controls).\n",
+        "Networks made from a network, see [controls](../reference/configuration.md#controls).\n",
     ]
     parts.append(_table(("control", "what it is"), _described(CONTROLS)))
     return "\n".join(parts)
@@ -193,7 +193,7 @@ def _rule(block: str) -> tuple[str, str, str] | None:
     if name is None or output is None:
         return None
     script = re.search(r"scripts/(\w+\.py)", block)
-    does = _summary(ROOT / "workflow" / "scripts" / script[1]) if script else f"As `{block.split()[2]}`, of a control."
+    does = _summary(ROOT / "workflow" / "scripts" / script[1]) if script else f"As `{block.split()[2]}`, for a control."
     writes = re.findall(r"f\"\{RUN\}/(.*?)\"", output[1])
     said = next(filter(None, name.groups()))
     named = "measure_control_<control>" if said == "control_rule" else said

@@ -26,7 +26,7 @@ projection = np.random.default_rng(1).normal(0, UNITS**-0.5, (UNITS, 48 * 48 * 3
 
 with style.paper():
     figure, axes = plt.subplots(1, 2, figsize=(style.WIDTH, 3))
-    for ax, name, title in zip(axes, ("uniform", "mixed_radius"), ("one radius", "mixed radii"), strict=True):
+    for ax, name, title in zip(axes, ("uniform", "mixed_radius"), ("one norm", "mixed norms"), strict=True):
         points = family(name).perturbations(
             seed=2017, radius=10.0, draws=range(DRAWS), shape=SHAPE, spec=spec, device="cpu"
         )

@@ -19,7 +19,7 @@ spec = Ball(radii=(0.0, 5.0), epsilon=5.0, draws=40)
 
 
 def spectrum(name: str, draws: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the energy by distance from frequency 0, relative to its mean, averaged over draws and channels."""
+    """Energy by distance from frequency 0, over its mean over all frequencies; mean over draws and channels."""
     drawn = family(name).perturbations(
         seed=2017, radius=5.0, draws=range(draws), shape=(SIDE, SIDE, 3), spec=spec, device="cpu"
     )

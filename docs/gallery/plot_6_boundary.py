@@ -38,7 +38,7 @@ for side in SIDES:
     quartiles.append(np.quantile(ratios, (0.25, 0.75)))
 
 # %%
-# The line is :func:`epsball.robustness.boundary.flat_ratio`. For a network, the probe ``boundary`` measures the points.
+# :func:`epsball.robustness.boundary.flat_ratio` is the line; the probe ``boundary`` measures the points for a network.
 
 elements_of = [3 * side * side for side in SIDES]
 with style.paper():
@@ -46,6 +46,6 @@ with style.paper():
     spread = np.abs(np.array(quartiles).T - medians)
     ax.errorbar(elements_of, medians, yerr=spread, fmt="o", capsize=3, label=f"median and quartiles of {RAYS} rays")
     ax.plot(elements_of, [boundary.flat_ratio(d) for d in elements_of], "--", label="1.48 √d")
-    ax.set(xscale="log", yscale="log", xlabel="dimension d", ylabel="random ÷ smallest distance")
+    ax.set(xscale="log", yscale="log", xlabel="dimension d", ylabel="random ÷ nearest distance")
     ax.legend(frameon=False)
     plt.show()
