@@ -1,7 +1,6 @@
-"""Put the chapters of a run that goes beyond the paper into the documentation: python docs/beyond.py CONFIG, after it.
+"""Write the chapters of a run beyond the paper into the documentation: python docs/beyond.py CONFIG, after the run.
 
-Writes into <run>.md, below what is said there of the whole: each chapter's figure, what it says in sentences made of
-the numbers, the numbers, and its caveat.
+Each chapter in <run>.md has its figure, sentences made from the numbers, the numbers, and its caveat.
 """
 
 from __future__ import annotations
@@ -21,16 +20,15 @@ DOCS = Path(__file__).parent
 
 
 def main(configuration: Path) -> None:
-    """Write the chapters of a run into its page and copy their figures beside it."""
+    """Write the chapters of a run into its page and copy their figures to the same folder."""
     config = load_config(yaml.safe_load(configuration.read_text(encoding="utf-8")))
     folder = DOCS.parent / "results" / config.run
     results = Results(config, folder)
     claims = results.claims()
     samples = ", ".join(f"{len(results.samples(name))} {name}" for name in config.datasets)
     lines = [
-        f"Samples: {samples}. T = {config.ball.draws} draws, of which probes that ask the network itself look at "
-        f"{config.white_box.draws}. Brackets are 95% intervals over samples; in sentences stand the least and the most "
-        "of the networks."
+        f"Samples: {samples}. T = {config.ball.draws} draws, of which white-box probes use {config.white_box.draws}. "
+        "Brackets are 95% intervals over samples; sentences give the smallest and the largest value over the networks."
     ]
     for chapter in CHAPTERS:
         if chapter.figure in names(config):

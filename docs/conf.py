@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: `make docs`."""
+"""Configure Sphinx for these pages: `make docs`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ sys.path[:0] = [str(DOCS), str(ROOT / "workflow")]
 
 import epsball  # noqa: E402
 import generate  # noqa: E402
+from docutils import nodes  # type: ignore[import-untyped]  # noqa: E402
+from latex2mathml.converter import convert  # noqa: E402
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+    from sphinx.writers.html5 import HTML5Translator
 
 project = "epsball"
 author = "epsball developers"
@@ -31,11 +34,12 @@ extensions = [
 ]
 exclude_patterns = ["_build", "gallery", "_generated/public.md"]
 myst_heading_anchors = 4
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
+html_math_renderer = "mathml"  # below
 
-# Single backticks in docstrings: a link where there is something of that name, code where there is not.
+# Single backticks in docstrings become a link if the name is known, and code if not.
 default_role = "py:obj"
-nitpick_ignore_regex = [("py:.*", ".*")]  # other libraries' names: their inventories would have to be downloaded
+nitpick_ignore_regex = [("py:.*", ".*")]  # names of other libraries: looking them up would need the network
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
@@ -65,7 +69,7 @@ html_domain_indices = False
 copybutton_exclude = ".linenos, .gp, .go"
 
 _LINK = re.compile(r"\]\((?![a-z]+:|#|/)([^)#\s]+)(#[^)\s]*)?\)")
-# Files outside of docs/ that are pages here, and where.
+# Files outside docs/, and the page that shows each of them.
 _PAGES = {
     "README.md": "index.md",
     "config/README.md": "reference/configuration.md",
@@ -74,15 +78,15 @@ _PAGES = {
 }
 
 
-def repaired(text: str, origin: Path, page: str) -> str:
-    """Links of a Markdown file as the page that shows it needs them.
+def rewrite_links(text: str, origin: Path, page: str) -> str:
+    """Return Markdown with its links relative to the page that shows it.
 
-    On the page of a repository a link is relative to the file; a page may include a file of another folder.
+    In the repository a link is relative to the file that it stands in. A page may include a file of another folder.
 
     Args:
         text: Markdown.
-        origin: the file that it is from.
-        page: that shows it, relative to docs/.
+        origin: file that the text comes from.
+        page: page that shows the text, relative to docs/.
     """
 
     def link(found: re.Match[str]) -> str:
@@ -95,16 +99,28 @@ def repaired(text: str, origin: Path, page: str) -> str:
 
 def _source_read(app: Sphinx, name: str, content: list[str]) -> None:
     if (path := DOCS / f"{name}.md").is_file() and "_generated" not in name:
-        content[0] = repaired(content[0], path, f"{name}.md")
+        content[0] = rewrite_links(content[0], path, f"{name}.md")
 
 
 def _include_read(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
-    # What MyST gives as the parent is a name without its folder.
-    content[0] = repaired(content[0], (DOCS / path).resolve(), f"{app.env.docname}.md")
+    # MyST gives the parent as a name without its folder.
+    content[0] = rewrite_links(content[0], (DOCS / path).resolve(), f"{app.env.docname}.md")
+
+
+def _inline_math(writer: HTML5Translator, node: nodes.math) -> None:
+    writer.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def _block_math(writer: HTML5Translator, node: nodes.math_block) -> None:
+    writer.body.append(f'<div class="math">{convert(node.astext(), display="block")}</div>\n')
+    raise nodes.SkipNode
 
 
 def setup(app: Sphinx) -> None:
-    """Called by Sphinx."""
+    """Write the pages made from the code, and register what Sphinx calls while it reads and writes pages."""
     generate.write(DOCS / "_generated")
+    # MathML is drawn by the browser itself, so equations need neither JavaScript nor a network.
+    app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     app.connect("source-read", _source_read)
     app.connect("include-read", _include_read)

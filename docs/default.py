@@ -1,4 +1,4 @@
-"""Put figure 1 and the verdicts of the default run into the README: python docs/default.py, after make reproduce."""
+"""Write figure 1 and the verdicts of the default run into the README: python docs/default.py, after make reproduce."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ RUN = DOCS.parent / "results" / "default"
 
 
 def main() -> None:
-    """Copy the figure; write a row a claim with a bound, of networks with enough samples, and what controls have."""
+    """Copy the figure and write one row for each claim of the paper, over the networks with enough samples."""
     shutil.copy(RUN / "figures" / "fig1_isotropy.png", DOCS)
     claims = read_claims(RUN / "claims.tsv")
     own = (claims["control"] == "") & (claims["network"] != ALL_NETWORKS)
     judged = claims[own & (claims["bound"] != COMPARED) & (claims["samples"] >= MIN_SAMPLES)]
     networks = list(judged["network"].unique())
     rows = []
-    for statement, alike in judged.groupby("statement", sort=False):
+    for claim, alike in judged.groupby("claim", sort=False):
         of = {row["network"]: row for row in alike.to_dict("records")}
-        beside = claims[(claims["claim"] == alike["claim"].iloc[0]) & claims["network"].isin(networks)]
-        rows.append([statement, *(_said(of[name]) for name in networks), _alike(beside[beside["control"] != ""])])
+        beside = claims[(claims["claim"] == claim) & claims["network"].isin(networks) & (claims["control"] != "")]
+        rows.append([claim, *(_verdict(of[name]) for name in networks), _alike(beside)])
     linear = [pd.read_parquet(RUN / "metrics" / f"{name}~random-projection" / "topology.parquet") for name in networks]
     rho = max(one.groupby("radius")["rho"].median().max() for one in linear)
     control = (
-        "A low ρ by itself shows no folding: at one radius all distances are nearly equal, and there is little to "
-        "correlate. Even a random linear projection of the image to as many numbers has a median ρ of at most "
-        f"{rho:.2f}, at any radius; these networks are below that, and so are [their linearisations at each "
-        "sample](docs/beyond.md)."
+        "A low ρ alone does not show that a network changes topology: at one radius all distances are nearly equal. "
+        f"Even a random linear projection has a median ρ of at most {rho:.2f} at any radius. These networks are below "
+        "that, and so are [their linearisations](docs/beyond.md)."
     )
     head = ["claim of the paper", *networks, "no difference shown from"]
     put(DOCS.parent / "README.md", "default run", [*table(head, rows), "", control])
@@ -46,7 +45,7 @@ def _alike(rows: pd.DataFrame) -> str:
     return ", ".join(name for name in rows["control"].unique() if name not in differing) or "–"
 
 
-def _said(row: Mapping[Hashable, Any]) -> str:
+def _verdict(row: Mapping[Hashable, Any]) -> str:
     return f"{row['verdict']}: {row['estimate']:.2g} ({row['ci_low']:.2g} to {row['ci_high']:.2g})"
 
 

@@ -1,4 +1,4 @@
-"""The reference's pages that are made from the code: schema, probes, command line, rules, layers of imports."""
+"""Write the reference pages that are made from the code: schema, probes, command line, rules, packages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import epsball
+import grimp
 from epsball.commands.cli import main
 from epsball.config import schema
 from epsball.controls import CONTROLS
@@ -26,12 +27,13 @@ LIBRARY = ROOT / "workflow" / "epsball"
 
 
 def write(folder: Path) -> None:
-    """Write all pages; one that is the same already keeps its time, so that it is not built again."""
+    """Write all pages. A page that has not changed keeps its time, so that Sphinx does not build it again."""
     folder.mkdir(exist_ok=True)
-    pages = {"schema": keys(), "probes": probes(), "commands": commands(), "rules": rules(), "layers": layers()}
-    pages["public"] = public()
-    for name, text in pages.items():
-        path = folder / f"{name}.md"
+    pages = {"schema": keys(), "probes": probes(), "commands": commands(), "rules": rules()}
+    pages |= {"public": public(), "packages": packages("packages.svg")}
+    files = {f"{name}.md": text for name, text in pages.items()} | {"packages.svg": package_graph()}
+    for name, text in files.items():
+        path = folder / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
@@ -172,7 +174,7 @@ def rules() -> str:
     """The rules of the workflow: file, script, what is written."""
     parts = [
         "# Rules of the workflow\n",
-        "A rule is a script of a few lines that calls the library. Paths are below `results/<run>/`.\n",
+        "A rule runs a script of a few lines that calls the library. Paths are relative to `results/<run>/`.\n",
     ]
     for file in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
         rows = [row for block in _rules(file.read_text(encoding="utf-8")) if (row := _rule(block)) is not None]
@@ -191,7 +193,7 @@ def _rule(block: str) -> tuple[str, str, str] | None:
     if name is None or output is None:
         return None
     script = re.search(r"scripts/(\w+\.py)", block)
-    does = _summary(ROOT / "workflow" / "scripts" / script[1]) if script else f"As `{block.split()[2]}`, of a control."
+    does = _summary(ROOT / "workflow" / "scripts" / script[1]) if script else f"As `{block.split()[2]}`, for a control."
     writes = re.findall(r"f\"\{RUN\}/(.*?)\"", output[1])
     said = next(filter(None, name.groups()))
     named = "measure_control_<control>" if said == "control_rule" else said
@@ -204,23 +206,92 @@ def _plain(place: str) -> str:
     return re.sub(r"\{+(\w+)\}+", r"<\1>", without_patterns)
 
 
-def layers() -> str:
-    """The layers of the library's imports, from the contract that checks them, and a sentence of each module."""
+def packages(picture: str) -> str:
+    """Describe the library's packages and modules, in the order in which they may import each other.
+
+    Args:
+        picture: file name of the package graph, beside the page.
+    """
+    parts = [
+        "# Packages and modules\n",
+        "The library has one package for each kind of work. A package imports only from packages below it in this "
+        "list; import-linter checks that in `make lint`. In the picture, a line leads from a package down to one that "
+        "it imports: dark where that is the only way, grey where another package in between leads there as well.\n",
+        f"![The packages of the library and the imports between them]({picture})\n",
+    ]
+    for package in _packages():
+        path = _path(f"epsball.{package}")
+        parts.append(f"## `{package}`\n\n{_summary(path)}\n")
+        if path.name == "__init__.py":
+            modules = sorted(module for module in path.parent.rglob("*.py") if module != path)
+            rows = [(f"`{_dotted(module)}`", _cell(_summary(module))) for module in modules]
+            parts.append(_table(("module", "what it does"), rows))
+    return "\n".join(parts)
+
+
+def _packages() -> list[str]:
+    """Return the packages from the top down, from the contract that import-linter checks."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     levels = next(contract["layers"] for contract in settings["contracts"] if contract["type"] == "layers")
-    rows = []
-    for number, level in enumerate(levels):
-        for module in level.split(" | "):
-            place = number + 1 if module == level.split(" | ")[0] else ""
-            rows.append((str(place), f"`{module.removeprefix('epsball.')}`", _cell(_summary(_path(module)))))
-    return "\n".join(
-        [
-            "# Modules, by layers\n",
-            "A module imports from layers below its own, and from none beside it; import-linter checks it in "
-            "`make lint`.\n",
-            _table(("layer", "module", "what it is"), rows),
-        ]
+    return [name.removeprefix("epsball.") for level in levels for name in level.split(" | ")]
+
+
+def _dotted(module: Path) -> str:
+    """Return the name of a module's file below `epsball`, such as `data.arrays`."""
+    parts = module.relative_to(LIBRARY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def package_graph() -> str:
+    """Draw the imports between the library's packages as an SVG: one box a package, one arc an import."""
+    names = _packages()
+    graph = grimp.build_graph("epsball", cache_dir=None)
+    modules = {name: len(graph.find_descendants(f"epsball.{name}")) for name in names}
+    for name in names:
+        graph.squash_module(f"epsball.{name}")
+    imported = {}
+    for place, name in enumerate(names):
+        below = names[place + 1 :]
+        of = f"epsball.{name}"
+        imported[name] = {
+            other for other in below if graph.direct_import_exists(importer=of, imported=f"epsball.{other}")
+        }
+    reached = {name: _reachable(name, imported) for name in names}
+    height, left, width = 44, 20, 250
+    grey, dark = 'stroke="#c4c4c4"', 'stroke="#0072b2" stroke-width="1.8"'
+    arcs: dict[str, list[str]] = {grey: [], dark: []}  # grey first, so that dark lines lie on top
+    for top, name in enumerate(names):
+        for other in imported[name]:
+            bottom = names.index(other)
+            only_way = not any(other in reached[between] for between in imported[name])
+            start, end, right = top * height + 30, bottom * height + 22, left + width
+            bend = right + 26 * (bottom - top)
+            arcs[dark if only_way else grey].append(
+                f'<path d="M{right},{start} C{bend},{start} {bend},{end} {right},{end}" marker-end="url(#tip)"/>'
+            )
+    boxes = [
+        f'<rect x="{left}" y="{row * height + 8}" width="{width}" height="32" rx="5"/>'
+        f'<text x="{left + 14}" y="{row * height + 29}">{name}</text>'
+        f'<text x="{left + width - 14}" y="{row * height + 29}" class="count">{_count(modules[name])}</text>'
+        for row, name in enumerate(names)
+    ]
+    lines = [f'<g fill="none" {stroke}>{"".join(paths)}</g>' for stroke, paths in arcs.items()]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 560 {len(names) * height + 8}" width="560">'
+        "<style>text{font:15px sans-serif;fill:#222}.count{text-anchor:end;font-size:12px;fill:#666}"
+        "rect{fill:#eef4f9;stroke:#0072b2}</style>"
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" orient="auto">'
+        f'<path d="M0,0 L8,4 L0,8 z" fill="#555"/></marker></defs>{"".join(lines)}{"".join(boxes)}</svg>\n'
     )
+
+
+def _reachable(name: str, imported: Mapping[str, set[str]]) -> set[str]:
+    """Return the packages that a package reaches by following imports."""
+    return imported[name].union(*(_reachable(other, imported) for other in imported[name]))
+
+
+def _count(modules: int) -> str:
+    return f"{modules} modules" if modules > 1 else "1 module"
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Parts of pages that are made by a command, between two marks."""
+"""Write parts of pages by a command, between two marks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def put(page: Path, part: str, lines: Iterable[str]) -> None:
-    """Write a part of a page anew.
+    """Replace a part of a page.
 
     Args:
         page: Markdown, in UTF-8.
-        part: its name, which stands in the marks: ``<!-- part -->`` and ``<!-- end of part -->``.
-        lines: what comes between them.
+        part: name of the part, as in its marks ``<!-- part -->`` and ``<!-- end of part -->``.
+        lines: the new lines between the marks.
 
     Raises:
         ValueError: the page does not have each mark once.
@@ -24,6 +24,6 @@ def put(page: Path, part: str, lines: Iterable[str]) -> None:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """A table in Markdown; a bar in a cell is escaped."""
+    """Return a table in Markdown, with bars in cells escaped."""
     cells = [head, ["---"] * len(head), *rows]
     return ["| " + " | ".join(str(cell).replace("|", r"\|") for cell in row) + " |" for row in cells]

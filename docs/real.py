@@ -1,6 +1,6 @@
-"""Put figures and claims of the run `real` into the documentation: python docs/real.py, after the run.
+"""Write figures and claims of the run `real` into the documentation: python docs/real.py, after the run.
 
-Fig. 2 stays out: it shows photographs that are not ours to publish.
+Fig. 2 is left out, because it shows photographs that are not ours to publish.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIGURES = (
 
 
 def main() -> None:
-    """Copy the figures and write the claims between their marks in real.md."""
+    """Copy the figures, and write the claims between their marks in real.md."""
     for name in FIGURES:
         shutil.copy(RUN / "figures" / f"{name}.png", DOCS / f"real_{name}.png")
     claims = pd.read_csv(RUN / "claims.tsv", sep="\t")

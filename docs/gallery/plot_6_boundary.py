@@ -2,9 +2,9 @@
 Random against worst direction, where the answer is known
 =========================================================
 
-A linear classifier of two classes has a flat boundary. The nearest point of it is straight ahead; in a random
-direction of d dimensions it is further by a factor whose median is 1.48 √d. So "random noise of that norm does
-nothing" says nothing of adversarial perturbations: at 224 × 224 pixels the factor is 575.
+A linear classifier of two classes has a flat boundary. Its nearest point is straight ahead. In a random direction of d
+dimensions, it is further away by a factor whose median is 1.48 √d. So "random noise of that norm does nothing" says
+nothing about adversarial perturbations: at 224 × 224 pixels the factor is 575.
 """
 
 import matplotlib.pyplot as plt
@@ -25,7 +25,7 @@ for side in SIDES:
     offset = float((0.5 * normal).sum())
 
     def logits(images: torch.Tensor, normal: torch.Tensor = normal, offset: float = offset) -> torch.Tensor:
-        """Two classes: on which side of the plane."""
+        """Return the logits of two classes, one for each side of the plane."""
         along = (images * normal).sum(dim=(1, 2, 3)) - offset
         return torch.stack([along, -along], dim=1)
 

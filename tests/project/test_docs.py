@@ -9,6 +9,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -96,6 +97,25 @@ def test_nothing_is_loaded_from_elsewhere(built: Path) -> None:
     for style in built.rglob("*.css"):
         text = style.read_text(encoding="utf-8")
         assert not re.search(r"(?:@import|url\()\s*['\"]?(?:https?:)?//", text), style.name
+
+
+@pytest.mark.slow
+def test_equations_are_mathml(built: Path) -> None:
+    text = (built / "explanation" / "topology.html").read_text(encoding="utf-8")
+    assert text.count('<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">') == 4
+    assert "\\frac" not in text
+
+
+@pytest.mark.slow
+def test_the_package_graph_has_every_package_and_its_imports(built: Path) -> None:
+    picture = ElementTree.parse(built / "_images" / "packages.svg").getroot()
+    svg = "{http://www.w3.org/2000/svg}"
+    shown = [text.text for text in picture.iter(f"{svg}text") if not text.get("class")]
+    package = ROOT / "workflow" / "epsball"
+    there = {path.parent.name for path in package.glob("*/__init__.py")} | {"errors"}
+    assert set(shown) == there
+    assert shown.index("stages") < shown.index("probes") < shown.index("config")
+    assert len(list(picture.iter(f"{svg}path"))) > len(there), "lines from a package to those that it imports"
 
 
 def test_the_probe_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: Stages) -> None:

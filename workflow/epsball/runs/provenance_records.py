@@ -148,7 +148,7 @@ def other_versions(run: Path) -> Iterator[str]:
     for (name, version), count in sorted(files_of.items()):
         yield (
             f"{count} files of '{run}' were made with {name} {version}, and this is {now[name]}: they stay, and "
-            "numbers may round otherwise beside them; for numbers of one version set another 'run', or remove the folder"
+            "numbers may round otherwise beside them; for numbers of one version set another 'run' or remove it"
         )
 
 
