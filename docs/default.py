@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES
-from epsball.analysis.results import COMPARED, read_claims
+from epsball.analysis.run import COMPARED, read_claims
 from marked import put, table
 
 DOCS = Path(__file__).parent

@@ -346,7 +346,7 @@ if workflow.is_main_process:
     from epsball.commands import plan
     from epsball.reporting import end_of_run
     from epsball.commands.preflight import check
-    from epsball.analysis.results import read_claims
+    from epsball.analysis.run import read_claims
 
     with exit_with_message():
         run_folder.require_writable(FOLDER)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.config import Config
 
 QUANTITIES = {
@@ -18,21 +18,21 @@ QUANTITIES = {
 }
 
 
-def at_largest(results: Results, network: str, probe: str, column: str) -> pd.Series:
+def at_largest(results: Run, network: str, probe: str, column: str) -> pd.Series:
     """A column of a probe's table at its largest radius, by sample."""
-    table = results.metrics(network, probe)
+    table = results.metrics(probe, network)
     values: pd.Series = table[table["radius"] == table["radius"].max()].set_index("sample")[column]
     return values
 
 
-def boundary(results: Results, network: str) -> pd.DataFrame:
+def boundary(results: Run, network: str) -> pd.DataFrame:
     """Distances to the decision boundary, infinite where none was met.
 
     Returns:
         A row a sample: random, median of the random directions; worst, the smallest of the attacks; flat, their ratio
         if the boundary were flat; reach, how far was searched.
     """
-    table = results.metrics(network, "boundary").drop_duplicates(["sample", "kind", "direction"])
+    table = results.metrics("boundary", network).drop_duplicates(["sample", "kind", "direction"])
     by_kind = table.groupby(["sample", "kind"], sort=False)["distance"]
     return pd.DataFrame(
         {
@@ -45,10 +45,10 @@ def boundary(results: Results, network: str) -> pd.DataFrame:
     )
 
 
-def correlates(results: Results, network: str) -> pd.DataFrame:
+def correlates(results: Run, network: str) -> pd.DataFrame:
     """A row a sample: the quantities that might explain the smallest adversarial distance, and that distance."""
-    isotropy, gradient = (results.metrics(network, name) for name in ("isotropy", "gradient"))
-    ratios = results.metrics(network, "lipschitz")
+    isotropy, gradient = (results.metrics(name, network) for name in ("isotropy", "gradient"))
+    ratios = results.metrics("lipschitz", network)
     ratios = ratios[ratios["radius"] == ratios["radius"].max()]
     first = min((radius for radius in results.config.ball.radii if radius >= 1), default=max(results.config.ball.radii))
     gradient = gradient.set_index("sample")
@@ -64,7 +64,7 @@ def correlates(results: Results, network: str) -> pd.DataFrame:
     )
 
 
-def join_networks(results: Results, network: str) -> pd.DataFrame:
+def join_networks(results: Run, network: str) -> pd.DataFrame:
     """The same of all networks of a network's dataset, side by side: a row a sample, the columns of each in turn."""
     networks = results.config.networks_of(results.config.networks[network].dataset)
     return pd.concat([correlates(results, spec.name).add_suffix(f" {spec.name}") for spec in networks], axis=1)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from epsball.analysis import intervals
 from epsball.analysis.intervals import Estimate
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.config import Config
 
 # Below this an interval says next to nothing: the numbers are shown as an illustration.
@@ -77,7 +77,7 @@ class Claim:
     probe: str
     bound: float
     above: bool
-    values: Callable[[Results, str], Values | None]
+    values: Callable[[Run, str], Values | None]
     statistic: Callable[[np.ndarray], float]
     exact: bool = False
     needs: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class Claim:
     radius: float | None = None
     draws: int = 1
 
-    def estimate(self, results: Results, network: str) -> Estimate | None:
+    def estimate(self, results: Run, network: str) -> Estimate | None:
         """The estimate of a network or a control, with its interval over samples."""
         rows = self.values(results, network)
         if rows is None or rows.empty:
@@ -95,7 +95,7 @@ class Claim:
             return intervals.share(rows.to_numpy())
         return _bootstrap(results.config, self.statistic, rows.to_numpy(float))
 
-    def difference(self, results: Results, network: str, control: str) -> Estimate | None:
+    def difference(self, results: Run, network: str, control: str) -> Estimate | None:
         """That of a network less that of its control, over the samples that both have: paired."""
         rows = [self.values(results, name) for name in (network, control)]
         if rows[0] is None or rows[1] is None:
@@ -132,8 +132,8 @@ def wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return table.pivot_table(index="sample", columns="radius", values=column, sort=False, dropna=False)
 
 
-def _ranges(results: Results, network: str) -> pd.DataFrame:
-    return wide(results.metrics(network, "isotropy"), "range")
+def _ranges(results: Run, network: str) -> pd.DataFrame:
+    return wide(results.metrics("isotropy", network), "range")
 
 
 def _bootstrap(config: Config, statistic: Callable[[np.ndarray], float], rows: np.ndarray) -> Estimate:
@@ -154,17 +154,17 @@ def _share_of_counts(rows: np.ndarray) -> float:
     return float(rows[:, 0].sum() / rows[:, 1].sum())
 
 
-def _not_isotropic(results: Results, network: str) -> Values:
-    table = results.metrics(network, "isotropy")
+def _not_isotropic(results: Run, network: str) -> Values:
+    table = results.metrics("isotropy", network)
     table = table[table["radius"] == results.config.ball.epsilon].set_index("sample")
     return above_floor(table)
 
 
-def _little_change(results: Results, network: str) -> Values:
+def _little_change(results: Run, network: str) -> Values:
     return _ranges(results, network)[results.config.ball.epsilon]
 
 
-def _more_anisotropic(results: Results, network: str) -> Values | None:
+def _more_anisotropic(results: Run, network: str) -> Values | None:
     ranges = _ranges(results, network)
     return log_ratio(ranges[1.0], ranges[results.config.ball.epsilon]) if 1.0 in ranges else None
 
@@ -176,25 +176,25 @@ def log_ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
     return ratio.fillna(0.0)
 
 
-def _strongly_anisotropic(results: Results, network: str) -> Values | None:
+def _strongly_anisotropic(results: Run, network: str) -> Values | None:
     values: pd.Series | None = _ranges(results, network).get(10.0)
     return values
 
 
-def _not_symmetric(results: Results, network: str) -> Values:
-    table = results.metrics(network, "symmetry")
+def _not_symmetric(results: Run, network: str) -> Values:
+    table = results.metrics("symmetry", network)
     table = table[table["radius"] >= 1]
     return above_floor(table).groupby(table["sample"], sort=False).all()
 
 
-def _topology_changed(results: Results, network: str) -> Values:
-    table = results.metrics(network, "topology").dropna(subset="rho")
+def _topology_changed(results: Run, network: str) -> Values:
+    table = results.metrics("topology", network).dropna(subset="rho")
     counts: pd.DataFrame = (table["rho"].abs() < RHO_BAND).groupby(table["sample"], sort=False).agg(["sum", "count"])
     return counts
 
 
-def _contraction(results: Results, network: str) -> Values:
-    table = results.metrics(network, "lipschitz").dropna(subset="ratio")
+def _contraction(results: Run, network: str) -> Values:
+    table = results.metrics("lipschitz", network).dropna(subset="ratio")
     shares: pd.Series = (table["ratio"] < 1).groupby(table["sample"], sort=False).mean()
     return shares
 

@@ -18,14 +18,14 @@ from epsball.analysis.adversarial_correlates import (
     rank_correlation,
 )
 from epsball.analysis.claims import Claim, Values, log_ratio, median, wide
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 
 
-def _permuted_against_redrawn(permuted: str, redrawn: str) -> Callable[[Results, str], Values | None]:
+def _permuted_against_redrawn(permuted: str, redrawn: str) -> Callable[[Run, str], Values | None]:
     """log2 of the ratio of ranges, mean over the radii from 1 on."""
 
-    def values(results: Results, network: str) -> Values | None:
-        ranges = {probe: wide(results.metrics(network, probe), "range") for probe in (permuted, redrawn)}
+    def values(results: Run, network: str) -> Values | None:
+        ranges = {probe: wide(results.metrics(probe, network), "range") for probe in (permuted, redrawn)}
         radii = [radius for radius in results.config.ball.radii if radius >= 1]
         if not radii:
             return None
@@ -36,21 +36,21 @@ def _permuted_against_redrawn(permuted: str, redrawn: str) -> Callable[[Results,
     return values
 
 
-def _mixed_against_one_radius(results: Results, network: str) -> Values:
+def _mixed_against_one_radius(results: Run, network: str) -> Values:
     mixed, one = (at_largest(results, network, probe, "rho") for probe in ("topology_mixed_radius", "topology"))
     return (mixed - one).dropna()
 
 
-def _alpha_against_shuffled(probe: str) -> Callable[[Results, str], Values | None]:
-    def values(results: Results, network: str) -> Values:
+def _alpha_against_shuffled(probe: str) -> Callable[[Run, str], Values | None]:
+    def values(results: Run, network: str) -> Values:
         shuffled, own = (at_largest(results, network, probe, column) for column in ("shuffled", "distance"))
         return (shuffled - own).dropna()
 
     return values
 
 
-def _halves(results: Results, network: str) -> Values:
-    table = results.metrics(network, "topology_mixed_radius")
+def _halves(results: Run, network: str) -> Values:
+    table = results.metrics("topology_mixed_radius", network)
     table = table[table["radius"] == table["radius"].max()].set_index("sample")
     halves: pd.DataFrame = table[["rho_half1", "rho_half2"]].dropna()
     return halves
@@ -64,11 +64,11 @@ def reliability(rows: np.ndarray) -> float:
     return max(2 * half / (1 + half), -1.0) if half > -1 else -1.0
 
 
-def _expanded(column: Callable[[pd.DataFrame], pd.Series], radius: float | None) -> Callable[[Results, str], Values]:
+def _expanded(column: Callable[[pd.DataFrame], pd.Series], radius: float | None) -> Callable[[Run, str], Values]:
     """Of Eq. 3, at a radius, or at the largest."""
 
-    def values(results: Results, network: str) -> Values:
-        table = results.metrics(network, "expansion")
+    def values(results: Run, network: str) -> Values:
+        table = results.metrics("expansion", network)
         at = table["radius"].max() if radius is None else radius
         found: pd.Series = column(table[table["radius"] == at].set_index("sample")).dropna()
         return found
@@ -76,16 +76,16 @@ def _expanded(column: Callable[[pd.DataFrame], pd.Series], radius: float | None)
     return values
 
 
-def _lipschitz_gap(upper: str, lower: str) -> Callable[[Results, str], Values]:
-    def values(results: Results, network: str) -> Values:
-        table = results.metrics(network, "lipschitz_bounds").set_index("sample")
+def _lipschitz_gap(upper: str, lower: str) -> Callable[[Run, str], Values]:
+    def values(results: Run, network: str) -> Values:
+        table = results.metrics("lipschitz_bounds", network).set_index("sample")
         found: pd.Series = (log_ratio(table[upper], table[lower]) / np.log(10)).where(table[upper].notna()).dropna()
         return found
 
     return values
 
 
-def _against_flat(results: Results, network: str) -> Values:
+def _against_flat(results: Run, network: str) -> Values:
     found = boundary(results, network)
     found = found[np.isfinite(found["worst"])]
     # Beyond the reach of the search nothing is known, of either.
@@ -98,15 +98,15 @@ def _columns(quantity: str) -> list[str]:
     return [quantity, "distance"] + (["margin"] if quantity != "margin" else [])
 
 
-def _explained_by(quantity: str) -> Callable[[Results, str], Values]:
-    def values(results: Results, network: str) -> Values:
+def _explained_by(quantity: str) -> Callable[[Run, str], Values]:
+    def values(results: Run, network: str) -> Values:
         return correlates(results, network)[_columns(quantity)].dropna()
 
     return values
 
 
-def _explained_across(quantity: str) -> Callable[[Results, str], Values]:
-    def values(results: Results, network: str) -> Values:
+def _explained_across(quantity: str) -> Callable[[Run, str], Values]:
+    def values(results: Run, network: str) -> Values:
         of_all = join_networks(results, network)
         networks = results.config.networks_of(results.config.networks[network].dataset)
         return of_all[[f"{name} {spec.name}" for spec in networks for name in _columns(quantity)]].dropna()
@@ -118,10 +118,10 @@ def _pooled(quantity: str) -> Callable[[np.ndarray], float]:
     return lambda rows: rank_correlation(rows.reshape(-1, len(_columns(quantity))))
 
 
-def _changed_by_training(quantity: str) -> Callable[[Results, str], Values | None]:
+def _changed_by_training(quantity: str) -> Callable[[Run, str], Values | None]:
     """log2 of the ratio to the standard network of the same architecture, sample by sample; of ρ the difference."""
 
-    def values(results: Results, network: str) -> Values | None:
+    def values(results: Run, network: str) -> Values | None:
         other = find_plain_twin(results.config, network)
         if other is None:
             return None

@@ -13,7 +13,7 @@ from epsball.analysis import intervals
 from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, MIN_SAMPLES, STRONGLY, Claim
 from epsball.analysis.comparisons import COMPARISONS
 from epsball.analysis.intervals import Estimate
-from epsball.analysis.results import COMPARED, Results
+from epsball.analysis.run import COMPARED, Run
 from epsball.config import Config
 from epsball.controls import compared, name_of
 from epsball.probes import chosen_probes
@@ -30,7 +30,7 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
         with a control that is measured alike: there the estimate is the control's, the difference is the network's
         less that, paired over samples, and the verdict says whether they differ.
     """
-    results = Results(config, folder)
+    results = Run(config, folder)
     rows = []
     for claim in CLAIMS:
         for network in config.networks:
@@ -49,20 +49,20 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _row(results: Results, claim: Claim, network: str) -> dict[str, object]:
+def _row(results: Run, claim: Claim, network: str) -> dict[str, object]:
     row, estimate = _about(results, claim, network), claim.estimate(results, network)
     samples, draws = _samples(results, network), results.config.ball.draws
     verdict = claim.verdict(estimate, samples, draws) if estimate else "not measured in this run"
     return row | _estimated(estimate) | {"verdict": verdict}
 
 
-def _comparison(results: Results, claim: Claim, network: str) -> dict[str, object]:
+def _comparison(results: Run, claim: Claim, network: str) -> dict[str, object]:
     row, estimate = _about(results, claim, network), claim.estimate(results, network)
     verdict = _differs(estimate, _samples(results, network))
     return row | _estimated(estimate) | {"bound": COMPARED, "verdict": verdict}
 
 
-def _against_controls(results: Results, claim: Claim, network: str) -> Iterator[dict[str, object]]:
+def _against_controls(results: Run, claim: Claim, network: str) -> Iterator[dict[str, object]]:
     """A row for each control of a network that is measured by what the claim needs."""
     for control in compared(results.config, claim.probe, *claim.needs):
         name = name_of(network, control)
@@ -78,7 +78,7 @@ def _against_controls(results: Results, claim: Claim, network: str) -> Iterator[
         }
 
 
-def _about(results: Results, claim: Claim, network: str) -> dict[str, object]:
+def _about(results: Run, claim: Claim, network: str) -> dict[str, object]:
     """The columns of a row, in their order, with what is known before anything is estimated."""
     dataset = results.config.datasets[results.config.networks[network].dataset]
     return {
@@ -97,7 +97,7 @@ def _about(results: Results, claim: Claim, network: str) -> dict[str, object]:
     }
 
 
-def _samples(results: Results, network: str) -> int:
+def _samples(results: Run, network: str) -> int:
     return len(results.samples(results.config.networks[network].dataset))
 
 
@@ -106,7 +106,7 @@ def _estimated(estimate: Estimate | None) -> dict[str, object]:
     return {"estimate": value, "ci_low": low, "ci_high": high}
 
 
-def _most_networks(results: Results) -> dict[str, object]:
+def _most_networks(results: Run) -> dict[str, object]:
     """Share of networks whose median range at 10 is above the bound; samples are drawn once for a dataset."""
     config = results.config
     sizes = {name: len(results.samples(name)) for name in config.datasets}

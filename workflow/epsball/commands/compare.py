@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from epsball.analysis.claims import ALL_NETWORKS
-from epsball.analysis.results import read_claims
+from epsball.analysis.run import read_claims
 from epsball.config import load_config
 from epsball.errors import EpsballError
 from epsball.reporting.html.template import render

@@ -10,10 +10,10 @@ import pandas as pd
 
 from epsball.analysis.adversarial_correlates import QUANTITIES, at_largest
 from epsball.analysis.claims import ALL_NETWORKS, SYMBOLS
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.summary_text import SummaryText, format_interval, format_range
 
-Says = Callable[[Results, pd.DataFrame], SummaryText]
+Says = Callable[[Run, pd.DataFrame], SummaryText]
 
 _INTERVAL = ("estimate", "ci_low", "ci_high")
 
@@ -55,7 +55,7 @@ def _tenfold(value: float) -> float:
     return float(10**value)
 
 
-def _controls(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _controls(results: Run, claims: pd.DataFrame) -> SummaryText:
     rows = claims[claims["control"] != ""]
     judged = rows[rows["verdict"].isin(["differs", "no difference shown"])]
     if judged.empty:
@@ -73,7 +73,7 @@ def _controls(results: Results, claims: pd.DataFrame) -> SummaryText:
     )
 
 
-def _geometry(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _geometry(results: Run, claims: pd.DataFrame) -> SummaryText:
     one, mixed = (
         {name: float(at_largest(results, name, probe, "rho").median()) for name in results.config.networks}
         for probe in ("topology", "topology_mixed_radius")
@@ -92,7 +92,7 @@ def _geometry(results: Results, claims: pd.DataFrame) -> SummaryText:
     )
 
 
-def _symmetry(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _symmetry(results: Run, claims: pd.DataFrame) -> SummaryText:
     uniform = _judged(claims, "permuted against redrawn", _doubled)
     coarse = _judged(claims, "permuted against redrawn, low frequencies", _doubled)
     return SummaryText(
@@ -106,10 +106,10 @@ def _symmetry(results: Results, claims: pd.DataFrame) -> SummaryText:
     )
 
 
-def _frequency(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _frequency(results: Run, claims: pd.DataFrame) -> SummaryText:
     off, spread, kept = {}, {}, {}
     for network in results.config.networks:
-        table = results.metrics(network, "frequency")
+        table = results.metrics("frequency", network)
         mean = table.groupby(["family", "filter"], as_index=False)[["measured", "parseval", "spread"]].mean()
         off[network] = 100 * float((mean["parseval"] / mean["measured"] - 1).abs().median())
         spread[network] = 100 * float(mean.loc[mean["family"] == "permuted", "spread"].median())
@@ -127,7 +127,7 @@ def _frequency(results: Results, claims: pd.DataFrame) -> SummaryText:
     )
 
 
-def _expansion(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _expansion(results: Run, claims: pd.DataFrame) -> SummaryText:
     gradient, hessian, neither = (_judged(claims, f"Eq. 3, {part}") for part in ("gradient", "Hessian", "neither"))
     return SummaryText(
         f"At radius 1 the gradient explains a share of the margin's variance of {format_range(gradient)}; the Hessian "
@@ -141,10 +141,10 @@ def _expansion(results: Results, claims: pd.DataFrame) -> SummaryText:
     )
 
 
-def _depth(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _depth(results: Run, claims: pd.DataFrame) -> SummaryText:
     ends, losses, where = {}, {}, {}
     for network in results.config.networks:
-        table = results.metrics(network, "depth")
+        table = results.metrics("depth", network)
         mixed = table[table["family"] == "mixed_radius"]
         rho = mixed.groupby("depth")["rho"].median()
         steps = rho.diff().dropna()
@@ -162,11 +162,11 @@ def _depth(results: Results, claims: pd.DataFrame) -> SummaryText:
     )
 
 
-def _lipschitz(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _lipschitz(results: Run, claims: pd.DataFrame) -> SummaryText:
     reasons = {
         network: str(table["unavailable"].iloc[0])
         for network in results.config.networks
-        if (table := results.metrics(network, "lipschitz_bounds"))["unavailable"].iloc[0]
+        if (table := results.metrics("lipschitz_bounds", network))["unavailable"].iloc[0]
     }
     jacobian = _judged(claims, "Jacobian against sampled", _tenfold)
     bound = _judged(claims, "global bound against Jacobian", _tenfold)
@@ -180,10 +180,10 @@ def _lipschitz(results: Results, claims: pd.DataFrame) -> SummaryText:
     )
 
 
-def _boundary(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _boundary(results: Run, claims: pd.DataFrame) -> SummaryText:
     worst, met, missed = {}, {}, {}
     for network in results.config.networks:
-        table = results.metrics(network, "boundary").drop_duplicates(["sample", "kind", "direction"])
+        table = results.metrics("boundary", network).drop_duplicates(["sample", "kind", "direction"])
         attacks = table[table["kind"] == "attack"].groupby("sample")["distance"].min()
         worst[network] = float(attacks.median())
         met[network] = f"{np.isfinite(attacks).sum()} of {len(attacks)}"
@@ -202,7 +202,7 @@ def _boundary(results: Results, claims: pd.DataFrame) -> SummaryText:
     )
 
 
-def _adversarial(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _adversarial(results: Run, claims: pd.DataFrame) -> SummaryText:
     explains = claims[claims["claim"].str.startswith("explains adversarial examples")]
     trained = claims[claims["claim"].str.startswith("adversarial training: ")]
     trained = trained[trained["claim"] != "adversarial training: rho"]  # a difference, no factor

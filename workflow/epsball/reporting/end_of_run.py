@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from epsball.analysis.claims import SYMBOLS, given
-from epsball.analysis.results import COMPARED
+from epsball.analysis.run import COMPARED
 from epsball.runs.monitor import Job
 
 _WIDTH = 100  # columns of a terminal
