@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from epsball.analysis import adversarial_correlates, comparisons
-from epsball.analysis.claims import Claim
+from epsball.analysis.comparisons import Comparison
 from epsball.analysis.run import Run
 from epsball.analysis.verdicts import judge
 from epsball.config import Config, TrainingSpec
@@ -112,23 +112,25 @@ def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(ru
         for column in {"distance"} & set(table) if path.stem == "boundary" else {"gradient_margin"} & set(table):
             table[column] = table[column] * (4 if column == "distance" else 0.25)
         write_table(run.folder / "metrics" / "robust" / path.name, table)
-    assert adversarial_correlates.find_plain_twin(config, "robust") == "net"
-    assert adversarial_correlates.find_plain_twin(config, "net") is None
+    assert comparisons.find_plain_twin(config, "robust") == "net"
+    assert comparisons.find_plain_twin(config, "net") is None
     judged = judge(config, run.folder)
-    changed = judged[judged["claim"].str.startswith("adversarial training")].set_index("claim")["estimate"]
-    assert set(judged.loc[judged["claim"].str.startswith("adversarial training"), "network"]) == {"robust"}
-    assert changed["adversarial training: distance"] == pytest.approx(2)
-    assert changed["adversarial training: gradient"] == pytest.approx(-2)
-    assert changed["adversarial training: margin"] == 0
+    changed = judged[judged["claim"].str.startswith("adversarial training")].set_index("quantity")
+    assert set(changed["network"]) == {"robust"}
+    assert list(changed.index) == ["distance", *adversarial_correlates.QUANTITIES]
+    assert changed.loc["distance", "estimate"] == pytest.approx(2)
+    assert changed.loc["gradient", "estimate"] == pytest.approx(-2)
+    assert changed.loc["margin", "estimate"] == 0
     [row] = judged[judged["claim"] == "explains adversarial examples across networks: margin"].to_dict("records")
     assert row["network"] == "all networks"
     both = pd.concat([adversarial_correlates.correlates(Run(config, run.folder), name) for name in config.networks])
     assert row["estimate"] == pytest.approx(stats.spearmanr(both["margin"], both["distance"]).statistic)
 
 
-@pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.needs) > 1])
-def test_a_comparison_of_several_probes_needs_them_all(run: Run, claim: Claim) -> None:
-    fewer = replace(FURTHER, extra_probes=tuple(name for name in FURTHER.extra_probes if name != claim.needs[0]))
+@pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.probes) > 2])
+def test_a_comparison_of_several_probes_needs_them_all(run: Run, claim: Comparison) -> None:
+    assert set(claim.probes) <= set(FURTHER.extra_probes)
+    fewer = replace(FURTHER, extra_probes=tuple(name for name in FURTHER.extra_probes if name != claim.probes[1]))
     assert claim.name not in set(judge(fewer, run.folder)["claim"])
 
 
@@ -169,6 +171,7 @@ def test_a_chapter_has_what_adversarial_training_changes(run: Run) -> None:
     rows += [("explains adversarial examples across networks: ratio", "all networks", 0.25, "no difference shown")]
     rows += [("adversarial training: distance", "robust", 1.0, "differs")]
     made = pd.DataFrame(rows, columns=["claim", "network", "estimate", "verdict"]).assign(dataset="mine", control="")
+    made = made.assign(quantity=made["claim"].str.split(": ").str[1])
     made = made.assign(ci_low=made["estimate"] - 1, ci_high=made["estimate"] + 1)
     [chapter] = [chapter for chapter in CHAPTERS if chapter.figure == "beyond_adversarial"]
     found = chapter.says(run, made)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from epsball.analysis.claims import CLAIMS
+from epsball.analysis.run import read_claims
 from epsball.config import Config, load_config
 from epsball.errors import EpsballError
 from epsball.networks.sources import loads_state
@@ -137,14 +137,13 @@ def compare(runs: Mapping[str, Path]) -> pd.DataFrame:
 def _claims(reading: str, folder: Path) -> pd.DataFrame:
     path = folder / "claims.tsv"
     try:
-        table = pd.read_csv(path, sep="\t")
+        table = read_claims(path)
     except FileNotFoundError:
         raise EpsballError(
             f"reading '{reading}' has no verdicts yet: '{path}' does not exist; run its configuration, or remove it to "
             "leave the reading out"
         ) from None
-    papers = table["claim"].isin([claim.name for claim in CLAIMS]) & table["control"].isna()
-    kept = table.loc[papers, list(_COLUMNS)].fillna({"dataset": ""})  # "all networks" are of none
+    kept = table.loc[(table["kind"] == "paper") & (table["control"] == ""), list(_COLUMNS)]
     kept.insert(0, "reading", reading)
     return kept
 

@@ -19,7 +19,11 @@ from epsball.perturbations import families
 from epsball.runs import provenance_records
 from epsball.stages.select import read_samples, shard_rows, shards
 
-COMPARED = "= 0"  # the bound of comparisons, which are no claims of the paper's
+CLAIM_COLUMNS = (
+    *("claim", "kind", "quantity", "statement", "network", "dataset", "threshold", "control"),
+    *("estimate", "ci_low", "ci_high", "bound", "samples", "difference", "difference_low", "difference_high"),
+    "verdict",
+)
 
 
 def open_run(folder: str | Path) -> Run:
@@ -36,9 +40,16 @@ def open_run(folder: str | Path) -> Run:
 
 
 def read_claims(path: Path) -> pd.DataFrame:
-    """Read a claims table; see `epsball.analysis.verdicts.judge`. Empty cells of control and dataset become ""."""
-    words = {"control": "str", "dataset": "str"}  # empty throughout in some runs
-    return pd.read_csv(path, sep="\t", dtype=words).fillna(dict.fromkeys(words, ""))
+    """Read a claims table; see `epsball.analysis.verdicts.judge`. Empty cells that would hold words become "".
+
+    Raises:
+        EpsballError: it is no claims table, or that of another version.
+    """
+    words = {"quantity": "str", "dataset": "str", "control": "str"}  # empty throughout in some runs
+    table = pd.read_csv(path, sep="\t", dtype=words)
+    if missing := [column for column in CLAIM_COLUMNS if column not in table]:
+        raise EpsballError(f"'{path}' has no column {missing[0]}; expected the claims of a run, made by this version")
+    return table.fillna(dict.fromkeys(words, ""))
 
 
 class Run:

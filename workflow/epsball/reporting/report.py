@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES, given, unanswered
-from epsball.analysis.run import COMPARED, Run
+from epsball.analysis.run import Run
 from epsball.config import Config
 from epsball.data import open_pool
 from epsball.networks import licences
@@ -121,8 +121,8 @@ def _judged(rows: pd.DataFrame) -> dict[str, list[dict[Hashable, Any]]]:
 
 
 def _matrices(config: Config, claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """The paper's claims, and those without a bound of the paper's, each with the networks that they are said of."""
-    papers = claims["bound"] != COMPARED
+    """The paper's claims, and the comparisons beyond it, each with the networks that they are said of."""
+    papers = claims["kind"] == "paper"
     found = []
     for title, rows in (("The paper's claims", claims[papers]), ("Beyond the paper", claims[~papers])):
         columns = [name for name in (*config.networks, ALL_NETWORKS) if (rows["network"] == name).any()]
