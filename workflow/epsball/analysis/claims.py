@@ -67,16 +67,6 @@ def judge_difference(difference: Estimate | None, samples: int) -> Verdict:
     return Verdict.NO_DIFFERENCE if difference.low <= 0 <= difference.high else Verdict.DIFFERS
 
 
-def mean(rows: np.ndarray) -> float:
-    """Return the mean over samples."""
-    return float(np.mean(rows))
-
-
-def median(rows: np.ndarray) -> float:
-    """Return the median over samples."""
-    return float(np.median(rows))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Statement(ABC):
     """A statement about networks, judged by an estimate with an interval over samples.
@@ -97,7 +87,7 @@ class Statement(ABC):
     statement: str
     probes: tuple[str, ...]
     values: Callable[[Run, str], Values | None]
-    statistic: Callable[[np.ndarray], float] = median
+    statistic: Callable[[np.ndarray], float] = np.median
     exact: bool = False
     quantity: str = ""
 
@@ -210,20 +200,6 @@ def _above_noise(table: pd.DataFrame) -> pd.Series:
     return table["range"] > NOISE_FLOOR_FACTOR * table["noise_floor"]
 
 
-def _not_isotropic(run: Run, network: str) -> Values:
-    return _above_noise(at_radius(run, "isotropy", network, run.config.ball.epsilon))
-
-
-def _range_at(radius: float | None) -> Callable[[Run, str], Values]:
-    """Return the ranges at a radius, or at ε."""
-
-    def values(run: Run, network: str) -> Values:
-        at = run.config.ball.epsilon if radius is None else radius
-        return at_radius(run, "isotropy", network, at)["range"]
-
-    return values
-
-
 def _more_anisotropic(run: Run, network: str) -> Values | None:
     ranges = wide(run.metrics("isotropy", network), "range")
     return log_ratio(ranges[1.0], ranges[run.config.ball.epsilon]) if 1.0 in ranges else None
@@ -259,8 +235,8 @@ CLAIMS = (
         f"{NOISE_FLOOR_FACTOR} floors",
         bound=0.5,
         probes=("isotropy",),
-        values=_not_isotropic,
-        statistic=mean,
+        values=lambda run, network: _above_noise(at_radius(run, "isotropy", network, run.config.ball.epsilon)),
+        statistic=np.mean,
         exact=True,
     ),
     PaperClaim(
@@ -269,7 +245,7 @@ CLAIMS = (
         bound=0.01,
         direction="<",
         probes=("isotropy",),
-        values=_range_at(None),
+        values=lambda run, network: at_radius(run, "isotropy", network, run.config.ball.epsilon)["range"],
     ),
     PaperClaim(
         name="more anisotropic at 1",
@@ -286,7 +262,7 @@ CLAIMS = (
         most_networks=0.5,
         radius=10.0,
         probes=("isotropy",),
-        values=_range_at(10.0),
+        values=lambda run, network: at_radius(run, "isotropy", network, 10.0)["range"],
     ),
     PaperClaim(
         name="not symmetric",
@@ -295,7 +271,7 @@ CLAIMS = (
         bound=0.5,
         probes=("symmetry",),
         values=_not_symmetric,
-        statistic=mean,
+        statistic=np.mean,
         exact=True,
     ),
     PaperClaim(
@@ -313,7 +289,7 @@ CLAIMS = (
         bound=0.5,
         probes=("lipschitz",),
         values=_contraction,
-        statistic=mean,
+        statistic=np.mean,
     ),
 )
 
