@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import yaml
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.config import load_config
 from epsball.reporting.chapters import CHAPTERS
 from epsball.reporting.figures import names
@@ -23,8 +23,8 @@ def main(configuration: Path) -> None:
     """Write the chapters of a run into its page and copy their figures to the same folder."""
     config = load_config(yaml.safe_load(configuration.read_text(encoding="utf-8")))
     folder = DOCS.parent / "results" / config.run
-    results = Results(config, folder)
-    claims = results.claims()
+    results = Run(config, folder)
+    claims = results.claims
     samples = ", ".join(f"{len(results.samples(name))} {name}" for name in config.datasets)
     lines = [
         f"Samples: {samples}. T = {config.ball.draws} draws, of which white-box probes use {config.white_box.draws}. "

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES
-from epsball.analysis.results import COMPARED, read_claims
+from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES, Verdict
+from epsball.analysis.run import read_claims
 from marked import put, table
 
 DOCS = Path(__file__).parent
@@ -21,7 +21,7 @@ def main() -> None:
     shutil.copy(RUN / "figures" / "fig1_isotropy.png", DOCS)
     claims = read_claims(RUN / "claims.tsv")
     own = (claims["control"] == "") & (claims["network"] != ALL_NETWORKS)
-    judged = claims[own & (claims["bound"] != COMPARED) & (claims["samples"] >= MIN_SAMPLES)]
+    judged = claims[own & (claims["kind"] == "paper") & (claims["samples"] >= MIN_SAMPLES)]
     networks = list(judged["network"].unique())
     rows = []
     for claim, alike in judged.groupby("claim", sort=False):
@@ -41,7 +41,7 @@ def main() -> None:
 
 def _alike(rows: pd.DataFrame) -> str:
     """Controls from which no network differs, for a claim."""
-    differing = set(rows.loc[rows["verdict"] == "differs", "control"])
+    differing = set(rows.loc[rows["verdict"] == Verdict.DIFFERS, "control"])
     return ", ".join(name for name in rows["control"].unique() if name not in differing) or "–"
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from epsball.analysis import adversarial_correlates, comparisons
-from epsball.analysis.claims import Claim
-from epsball.analysis.results import Results
+from epsball.analysis.comparisons import Comparison
+from epsball.analysis.run import Run
 from epsball.analysis.verdicts import judge
 from epsball.config import Config, TrainingSpec
 from epsball.probes import PAPERS, PROBES
@@ -25,9 +25,9 @@ FURTHER: Config = replace(MINIMAL_RUN, extra_probes=tuple(name for name in PROBE
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Results:
+def run(tmp_path: Path) -> Run:
     write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
-    return Results(FURTHER, tmp_path)
+    return Run(FURTHER, tmp_path)
 
 
 def test_rank_correlation_is_spearmans() -> None:
@@ -70,7 +70,7 @@ def test_reliability_of_halves() -> None:
     assert comparisons.reliability(np.c_[np.arange(9), -(np.arange(9) ** 1.5)]) == -1
 
 
-def test_boundaries_of_a_sample(run: Results) -> None:
+def test_boundaries_of_a_sample(run: Run) -> None:
     found = adversarial_correlates.boundary(run, "net")
     assert (found["random"] / found["worst"]).to_numpy() == pytest.approx(40)
     assert (found["hyperplane_ratio"] == 20).all()
@@ -79,7 +79,7 @@ def test_boundaries_of_a_sample(run: Results) -> None:
     assert [row["estimate"], row["ci_low"], row["ci_high"]] == pytest.approx([1, 1, 1])
 
 
-def test_beyond_the_reach_of_a_search_nothing_is_known(run: Results) -> None:
+def test_beyond_the_reach_of_a_search_nothing_is_known(run: Run) -> None:
     """No boundary is met in random directions, and a flat one would not be either."""
     path = run.folder / "metrics" / "net" / "boundary.parquet"
     table = pd.read_parquet(path)
@@ -90,7 +90,7 @@ def test_beyond_the_reach_of_a_search_nothing_is_known(run: Results) -> None:
     assert [row["estimate"], row["verdict"]] == [0, "no difference shown"]
 
 
-def test_every_comparison_is_judged_where_its_probes_are_measured(run: Results) -> None:
+def test_every_comparison_is_judged_where_its_probes_are_measured(run: Run) -> None:
     judged = judge(FURTHER, run.folder)
     alone = {claim.name for claim in comparisons.COMPARISONS if claim.applies(FURTHER, "net")}
     assert alone <= set(judged["claim"])
@@ -102,7 +102,7 @@ def test_every_comparison_is_judged_where_its_probes_are_measured(run: Results) 
     assert not {claim.name for claim in comparisons.COMPARISONS[1:]} & set(papers["claim"])
 
 
-def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(run: Results) -> None:
+def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(run: Run) -> None:
     plain = TrainingSpec()
     spec = replace(FURTHER.networks["net"], training=plain)
     robust = replace(spec, name="robust", training=replace(plain, adversarial_radius=0.5))
@@ -112,27 +112,29 @@ def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(ru
         for column in {"distance"} & set(table) if path.stem == "boundary" else {"gradient_margin"} & set(table):
             table[column] = table[column] * (4 if column == "distance" else 0.25)
         write_table(run.folder / "metrics" / "robust" / path.name, table)
-    assert adversarial_correlates.find_plain_twin(config, "robust") == "net"
-    assert adversarial_correlates.find_plain_twin(config, "net") is None
+    assert comparisons.find_plain_twin(config, "robust") == "net"
+    assert comparisons.find_plain_twin(config, "net") is None
     judged = judge(config, run.folder)
-    changed = judged[judged["claim"].str.startswith("adversarial training")].set_index("claim")["estimate"]
-    assert set(judged.loc[judged["claim"].str.startswith("adversarial training"), "network"]) == {"robust"}
-    assert changed["adversarial training: distance"] == pytest.approx(2)
-    assert changed["adversarial training: gradient"] == pytest.approx(-2)
-    assert changed["adversarial training: margin"] == 0
+    changed = judged[judged["claim"].str.startswith("adversarial training")].set_index("quantity")
+    assert set(changed["network"]) == {"robust"}
+    assert list(changed.index) == ["distance", *adversarial_correlates.QUANTITIES]
+    assert changed.loc["distance", "estimate"] == pytest.approx(2)
+    assert changed.loc["gradient", "estimate"] == pytest.approx(-2)
+    assert changed.loc["margin", "estimate"] == 0
     [row] = judged[judged["claim"] == "explains adversarial examples across networks: margin"].to_dict("records")
     assert row["network"] == "all networks"
-    both = pd.concat([adversarial_correlates.correlates(Results(config, run.folder), name) for name in config.networks])
+    both = pd.concat([adversarial_correlates.correlates(Run(config, run.folder), name) for name in config.networks])
     assert row["estimate"] == pytest.approx(stats.spearmanr(both["margin"], both["distance"]).statistic)
 
 
-@pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.needs) > 1])
-def test_a_comparison_of_several_probes_needs_them_all(run: Results, claim: Claim) -> None:
-    fewer = replace(FURTHER, extra_probes=tuple(name for name in FURTHER.extra_probes if name != claim.needs[0]))
+@pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.probes) > 2])
+def test_a_comparison_of_several_probes_needs_them_all(run: Run, claim: Comparison) -> None:
+    assert set(claim.probes) <= set(FURTHER.extra_probes)
+    fewer = replace(FURTHER, extra_probes=tuple(name for name in FURTHER.extra_probes if name != claim.probes[1]))
     assert claim.name not in set(judge(fewer, run.folder)["claim"])
 
 
-def test_chapters_say_what_the_tables_hold(run: Results) -> None:
+def test_chapters_say_what_the_tables_hold(run: Run) -> None:
     claims = judge(FURTHER, run.folder)
     said = {chapter.figure: chapter.says(run, claims) for chapter in CHAPTERS}
     assert set(said) == {name for name in figures.FIGURES if name.startswith("beyond")}
@@ -164,11 +166,12 @@ def test_a_sentence_has_the_least_and_the_most_of_networks() -> None:
     assert format_range({"a": 1.0, "b": np.inf}) == "1 to ∞"
 
 
-def test_a_chapter_has_what_adversarial_training_changes(run: Results) -> None:
+def test_a_chapter_has_what_adversarial_training_changes(run: Run) -> None:
     rows = [("explains adversarial examples: ratio", "net", -0.5, "differs")]
     rows += [("explains adversarial examples across networks: ratio", "all networks", 0.25, "no difference shown")]
     rows += [("adversarial training: distance", "robust", 1.0, "differs")]
     made = pd.DataFrame(rows, columns=["claim", "network", "estimate", "verdict"]).assign(dataset="mine", control="")
+    made = made.assign(quantity=made["claim"].str.split(": ").str[1])
     made = made.assign(ci_low=made["estimate"] - 1, ci_high=made["estimate"] + 1)
     [chapter] = [chapter for chapter in CHAPTERS if chapter.figure == "beyond_adversarial"]
     found = chapter.says(run, made)
@@ -187,12 +190,12 @@ def test_a_chapter_has_what_adversarial_training_changes(run: Results) -> None:
     assert table[1][1:] == ["–", "–", "≠ 2 (1 to 4)"]
 
 
-def test_a_chapter_counts_controls(run: Results) -> None:
+def test_a_chapter_counts_controls(run: Run) -> None:
     config = replace(FURTHER, controls=("identity",))
     for path in sorted((run.folder / "metrics" / "net").glob("*.parquet")):
         table = pd.read_parquet(path)
         write_table(run.folder / "metrics" / "net~identity" / path.name, table)
     [chapter] = [chapter for chapter in CHAPTERS if chapter.figure == "beyond_controls"]
-    said = chapter.says(Results(config, run.folder), judge(config, run.folder))
+    said = chapter.says(Run(config, run.folder), judge(config, run.folder))
     assert said.text.startswith("In 4 of 4 comparisons with a control no difference is shown")
     assert said.rows == {"comparisons without a difference shown": {"identity": "4 of 4"}}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from epsball.analysis import intervals
-from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, RHO_BAND, RHO_DRAWS, log_ratio
+from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, RHO_BAND, RHO_DRAWS, Verdict, given, log_ratio
 from epsball.analysis.intervals import Estimate
 from epsball.analysis.verdicts import judge
 from scipy import stats as scipy_stats
@@ -66,10 +66,19 @@ def test_log_ratios_of_zeros() -> None:
 )
 def test_verdicts(interval: Estimate, above: str, below: str) -> None:
     claim = replace(CLAIMS[0], bound=0.5)
-    assert claim.verdict(interval, 20, 29) == above
-    assert replace(claim, above=False).verdict(interval, 20, 29) == below
-    assert claim.verdict(interval, 19, 29) == "too few samples"
-    assert replace(claim, draws=30).verdict(interval, 20, 29) == "too few samples"
+    assert claim.criterion == "> 0.5"
+    assert claim.judge(interval, 20, 29) == above
+    assert replace(claim, direction="<").judge(interval, 20, 29) == below
+    assert claim.judge(interval, 19, 29) == "too few samples"
+    assert replace(claim, min_draws=30).judge(interval, 20, 29) == "too few draws"
+    assert claim.judge(None, 20, 29) == "not measured in this run"
+
+
+def test_a_verdict_is_its_words_and_has_a_symbol_of_its_own() -> None:
+    assert Verdict("does not hold").symbol == "✗"
+    assert f"{Verdict.DOES_NOT_HOLD}" == "does not hold"
+    assert len({verdict.symbol for verdict in Verdict}) == len(Verdict)
+    assert given(pd.Series(["differs", "holds", "differs"])) == ["holds", "differs"]
 
 
 @pytest.mark.slow
@@ -126,6 +135,13 @@ def test_few_samples_and_missing_radii_give_no_verdict(tmp_path: Path) -> None:
     strong = table[table["claim"] == "strongly anisotropic at 10"]
     assert set(strong["verdict"]) == {"not measured in this run"}
     assert strong["estimate"].isna().all()
+
+
+def test_few_draws_give_no_verdict_on_topology_alone(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=20, growth=10.0, floor=1e-6)
+    few = replace(MINIMAL_RUN, ball=replace(MINIMAL_RUN.ball, draws=RHO_DRAWS - 1))
+    table = judge(few, tmp_path)
+    assert set(table.loc[table["verdict"] == "too few draws", "claim"]) == {"topology changed"}
 
 
 def test_undefined_rho_is_left_out(tmp_path: Path) -> None:

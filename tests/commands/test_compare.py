@@ -109,5 +109,5 @@ def test_folders_that_are_no_runs(runs: tuple[Path, Path], tmp_path: Path, capsy
     assert main(["compare", str(runs[0]), str(unfinished)]) == 1
     assert f"error: '{unfinished}' has no claims.tsv: its run is not finished" in capsys.readouterr().err
     (unfinished / "claims.tsv").write_text("a\tb\n1\t2\n")
-    with pytest.raises(EpsballError, match="has no column ci_high; expected the claims"):
+    with pytest.raises(EpsballError, match="has no column claim; expected the claims"):
         compare(runs[0], unfinished)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.analysis.verdicts import judge
 from epsball.controls import CONTROLS, chosen_controls, control
 from epsball.errors import EpsballError
@@ -207,7 +207,7 @@ def test_controls_are_drawn(tmp_path: Path) -> None:
     config = replace(MINIMAL_RUN, controls=tuple(CONTROLS))
     for name in CONTROLS:
         shutil.copytree(tmp_path / "metrics" / "net", tmp_path / "metrics" / f"net~{name}")
-    drawn = figures.figure("beyond_controls").draw(Results(config, tmp_path))
+    drawn = figures.figure("beyond_controls").draw(Run(config, tmp_path))
     lines = [len(ax.get_lines()) for ax in drawn.axes]
     # Of the range: the network, two controls; of topology: four, and the line of 0; of the ratio: four.
     assert lines == [3, 6, 5]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.config import Config, load_config
 from epsball.reporting.figures import FIGURES, TRAINING_FIGURES, draw, figure, names
 from epsball.reporting.figures.fig5_functions import derivatives
@@ -63,7 +63,7 @@ def test_every_figure_in_three_formats(tmp_path: Path, name: str) -> None:
 def test_markers_of_figure_1(tmp_path: Path) -> None:
     """Circles, squares where a draw is wrong, triangles at the floor; radius 0 checked in words."""
     write_run(tmp_path, samples=5, growth=3.0, floor=0.00015)  # 10 floors: between the ranges at ε and 1
-    drawn = figure("fig1_isotropy").draw(Results(MINIMAL_RUN, tmp_path))
+    drawn = figure("fig1_isotropy").draw(Run(MINIMAL_RUN, tmp_path))
     panel = drawn.axes[0]
     counts = [np.shape(collection.get_offsets())[0] for collection in panel.collections]
     sizes = [count for count in counts if count > 1]
@@ -80,7 +80,7 @@ def test_markers_of_figure_1(tmp_path: Path) -> None:
 
 def test_undefined_rho_is_said_and_not_drawn_as_0(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6, topology=lambda table: table.assign(rho=np.nan))
-    drawn = figure("fig4_topology").draw(Results(MINIMAL_RUN, tmp_path))
+    drawn = figure("fig4_topology").draw(Run(MINIMAL_RUN, tmp_path))
     assert "|ρ| < 0.1: 0 of 0; undefined: 15" in texts(drawn)
     offsets = np.concatenate([np.ma.getdata(c.get_offsets()) for c in drawn.axes[0].collections])
     assert not (offsets[:, 1] == 0).any()
@@ -97,13 +97,13 @@ def test_a_constant_network_can_be_drawn(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=0.0)
     path = tmp_path / "metrics" / "net" / "lipschitz.parquet"
     pd.read_parquet(path).assign(d_out=np.nan, ratio=np.nan).to_parquet(path)
-    assert "not defined" in texts(figure("fig6_lipschitz").draw(Results(MINIMAL_RUN, tmp_path)))
+    assert "not defined" in texts(figure("fig6_lipschitz").draw(Run(MINIMAL_RUN, tmp_path)))
 
 
 def test_figure_2_says_when_nothing_flips(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
     write_illustration(tmp_path, flips=False)
-    drawn = figure("fig2_illustration").draw(Results(MINIMAL_RUN, tmp_path))
+    drawn = figure("fig2_illustration").draw(Run(MINIMAL_RUN, tmp_path))
     titles = " ".join(str(sub._suptitle.get_text()) for sub in drawn.subfigs)  # type: ignore[attr-defined]
     assert "none wrong; the two furthest apart" in titles
 
@@ -150,7 +150,7 @@ def test_figures_of_training(tmp_path: Path, name: str) -> None:
 
 
 def test_what_figures_of_training_say(tmp_path: Path) -> None:
-    results = Results(write_training(tmp_path), tmp_path)
+    results = Run(write_training(tmp_path), tmp_path)
     curves = figure("training_curves").draw(results)
     left, right = curves.axes
     drawn = [np.asarray(ax.lines[0].get_xydata()).tolist() for ax in (left, right)]

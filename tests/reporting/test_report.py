@@ -16,7 +16,7 @@ import pytest
 import torch
 from epsball import data
 from epsball.analysis.claims import NOISE_FLOOR_FACTOR
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.commands import compare
 from epsball.config import Config
 from epsball.data import Pool
@@ -174,7 +174,7 @@ def test_samples_by_mouse_and_arrows(page: Page, run: tuple[Config, Path]) -> No
     config, folder = run
     page.locator('nav a[href="#samples"]').click()
     thumbs = page.locator(".thumb")
-    samples = Results(config, folder).samples("squares")
+    samples = Run(config, folder).samples("squares")
     assert thumbs.count() == len(samples)
     keys = [str(thumb.get_attribute("data-key")) for thumb in thumbs.all()]
     assert keys == [f"squares-{name}" for name in samples["sample"]]
@@ -191,7 +191,7 @@ def test_samples_by_mouse_and_arrows(page: Page, run: tuple[Config, Path]) -> No
     panel.get_by_role("button", name="Next sample").click()
     expect(panel).to_have_attribute("data-key", keys[0])
     panel.locator("select").select_option("two")
-    table = Results(config, folder).metrics("two", "isotropy")
+    table = Run(config, folder).metrics("isotropy", "two")
     row = table[(table["sample"] == samples["sample"][0]) & (table["radius"] == 4)].iloc[0]
     last = panel.locator(".draws").first.locator("button").last
     expect(last).to_contain_text(f"r = 4: {row['score_min']:.4f}")
@@ -321,10 +321,10 @@ def test_the_comparison_of_two_runs(chromium: Browser, tmp_path: Path) -> None:
 
 def test_draws_are_those_that_the_network_saw(run: tuple[Config, Path]) -> None:
     config, folder = run
-    results = Results(config, folder)
+    results = Run(config, folder)
     samples = results.samples("squares")
     pool = data.open_pool(config.datasets["squares"], folder)
-    tables = {"two": {probe: results.metrics("two", probe) for probe in draws.PROBES}}
+    tables = {"two": {probe: results.metrics(probe, "two") for probe in draws.PROBES}}
     opened = draws.open_samples(samples, pool, tables, config.ball, 10**6)
     assert opened.without == []
     row = samples.iloc[1]
@@ -346,9 +346,9 @@ def test_draws_are_those_that_the_network_saw(run: tuple[Config, Path]) -> None:
 
 def test_charts_show_the_tables(run: tuple[Config, Path]) -> None:
     config, folder = run
-    results = Results(config, folder)
+    results = Run(config, folder)
     found = chart("isotropy", results)
-    table = results.metrics("one", "isotropy")
+    table = results.metrics("isotropy", "one")
     table = table[table["radius"] > 0]
     traces = {trace["name"]: trace for trace in found["data"] if trace["meta"] == "one"}
     points = {name: len(trace["text"]) for name, trace in traces.items() if "text" in trace}
@@ -368,8 +368,8 @@ def test_charts_of_many_samples_stay_small() -> None:
     table, _, tables = synthetic(600, 1, 21, 8)
     config = replace(MINIMAL_RUN, ball=replace(BALL, radii=(0.0, *map(float, range(1, 22)))))
 
-    class Synthetic(Results):
-        def metrics(self, network: str, probe: str) -> pd.DataFrame:
+    class Synthetic(Run):
+        def metrics(self, probe: str, network: str | None = None) -> pd.DataFrame:
             generator = np.random.default_rng(0)
             rows = tables["n0"]["isotropy"]
             drawn = {name: 10 ** generator.uniform(-9, 0, len(rows)) for name in ("range", "noise_floor")}

@@ -210,11 +210,11 @@ def test_a_terminal_of_100_columns_holds_the_verdicts_of_many_networks() -> None
     networks = [f"network-number-{number}" for number in range(8)]
     words = ["holds", "does not hold", "undecided", "too few samples"]
     rows = [
-        {"claim": claim.name, "network": network, "dataset": "signs", "control": control, "bound": bound, "samples": 40}
+        {"claim": claim.name, "kind": kind, "network": network, "dataset": "signs", "control": control, "samples": 40}
         | {"verdict": words[(row + column) % 4]}
         for row, claim in enumerate(CLAIMS)
         for column, network in enumerate(networks)
-        for control, bound in (("", "> 0.5"), ("identity", "> 0.5"), ("", "= 0"))
+        for control, kind in (("", "paper"), ("identity", "paper"), ("", "comparison"))
     ]
     text = end_of_run.verdicts(pd.DataFrame(rows), {"signs": 50})
     assert max(map(len, text.splitlines())) <= 100

@@ -182,7 +182,7 @@ if workflow.is_main_process:
     # What only the first process needs is imported there: a job waits for its Snakemake to read this.
     from snakemake.logging import is_quiet_about, logger
 
-    from epsball.analysis.results import read_claims
+    from epsball.analysis.run import read_claims
     from epsball.commands import plan
     from epsball.commands.preflight import check
     from epsball.reporting import end_of_run

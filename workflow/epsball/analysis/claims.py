@@ -1,284 +1,305 @@
-"""The paper's claims: what stands for each, from the tables of a run, with intervals over samples."""
+"""What a run is judged by: verdicts, the paper's claims with their bounds, and the estimate that stands for each."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from epsball.analysis import intervals
 from epsball.analysis.intervals import Estimate
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.config import Config
 
-# Below this an interval says next to nothing: the numbers are shown as an illustration.
+# With fewer samples an interval says next to nothing: the numbers are only an illustration.
 MIN_SAMPLES = 20
 
-# A range counts above the noise when it is more than this many floors.
+# A range is above the noise when it is more than this many noise floors.
 NOISE_FLOOR_FACTOR = 10
 
-RHO_BAND = 0.1  # of the paper, for |ρ|
-# With fewer, chance alone takes ρ of unrelated distances out of that band in more than one case of twenty: over
+RHO_BAND = 0.1  # the paper's, for |ρ|
+# With fewer draws, chance alone takes ρ of unrelated distances out of that band more than one time in twenty: over
 # T (T - 1) / 2 pairs its standard deviation is √(2 / (T (T - 1))).
 RHO_DRAWS = 29
 
 ALL_NETWORKS = "all networks"
 
-# Of the verdicts, at a glance.
-SYMBOLS = {
-    "holds": "✓",
-    "does not hold": "✗",
-    "undecided": "?",
-    "too few samples": "○",
-    "differs": "≠",
-    "no difference shown": "≈",
-    "not measured in this run": "–",
-}
-
-Values = pd.Series | pd.DataFrame  # a row a sample
+Values = pd.Series | pd.DataFrame  # a row per sample
 
 
-def given(verdicts: pd.Series) -> list[str]:
-    """Which of the verdicts there are, in the order of their symbols."""
-    return [verdict for verdict in SYMBOLS if (verdicts == verdict).any()]
+class Verdict(StrEnum):
+    """A verdict in words, and the symbol that stands for it at a glance."""
+
+    HOLDS = "holds", "✓"
+    DOES_NOT_HOLD = "does not hold", "✗"
+    UNDECIDED = "undecided", "?"
+    TOO_FEW_SAMPLES = "too few samples", "○"
+    TOO_FEW_DRAWS = "too few draws", "◇"
+    DIFFERS = "differs", "≠"
+    NO_DIFFERENCE = "no difference shown", "≈"
+    NOT_MEASURED = "not measured in this run", "–"
+
+    symbol: str
+
+    def __new__(cls, words: str, symbol: str = "") -> Self:
+        """Make a string of the words, with a symbol beside it."""
+        verdict = str.__new__(cls, words)
+        verdict._value_, verdict.symbol = words, symbol
+        return verdict
+
+
+def given(verdicts: pd.Series) -> list[Verdict]:
+    """Return the verdicts that occur, in the order of the enumeration."""
+    return [verdict for verdict in Verdict if (verdicts == verdict).any()]
+
+
+def judge_difference(difference: Estimate | None, samples: int) -> Verdict:
+    """Judge a difference, which is 0 where there is nothing to be seen."""
+    if difference is None:
+        return Verdict.NOT_MEASURED
+    if samples < MIN_SAMPLES:
+        return Verdict.TOO_FEW_SAMPLES
+    return Verdict.NO_DIFFERENCE if difference.low <= 0 <= difference.high else Verdict.DIFFERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement(ABC):
+    """A statement about networks, judged by an estimate with an interval over samples.
+
+    Attributes:
+        name: a few words, another for each statement.
+        statement: what is said, and the estimate that stands for it.
+        probes: names of the probes that measure it; controls that all of them measure are compared with.
+        values: returns a row per sample from the tables of a network or a control; None if the run lacks a radius.
+        statistic: reduces such rows to the estimate.
+        exact: whether the estimate is a share of samples, whose interval needs no resampling.
+        quantity: name of the quantity that it is about, where there is a statement for each of several.
+    """
+
+    kind: ClassVar[str]
+
+    name: str
+    statement: str
+    probes: tuple[str, ...]
+    values: Callable[[Run, str], Values | None]
+    statistic: Callable[[np.ndarray], float] = np.median
+    exact: bool = False
+    quantity: str = ""
+
+    @property
+    @abstractmethod
+    def criterion(self) -> str:
+        """What the estimate is judged against, such as "> 0.5"."""
+
+    @abstractmethod
+    def judge(self, estimate: Estimate | None, samples: int, draws: int) -> Verdict:
+        """Judge an estimate from so many samples with so many draws each."""
+
+    def estimate(self, run: Run, network: str) -> Estimate | None:
+        """Estimate it for a network or a control, with an interval over samples."""
+        rows = self.values(run, network)
+        if rows is None or rows.empty:
+            return None
+        if self.exact:
+            return intervals.share(rows.to_numpy())
+        array = rows.to_numpy(float)
+        return intervals.bootstrap(
+            len(array), lambda numbers: self.statistic(array[numbers]), run.config.bootstrap, run.config.seed
+        )
+
+    def difference(self, run: Run, network: str, control: str) -> Estimate | None:
+        """Estimate the difference of a network from its control, paired over the samples that both have."""
+        own, others = self.values(run, network), self.values(run, control)
+        if own is None or others is None:
+            return None
+        both = own.index.intersection(others.index)
+        if both.empty:
+            return None
+        arrays = [rows.loc[both].to_numpy(float) for rows in (own, others)]
+
+        def difference(numbers: np.ndarray) -> float:
+            of_network, of_control = (self.statistic(array[numbers]) for array in arrays)
+            return 0.0 if of_network == of_control else of_network - of_control  # two infinite ones are equal
+
+        return intervals.bootstrap(len(both), difference, run.config.bootstrap, run.config.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperClaim(Statement):
+    """A claim of the paper, with the bound that decides whether it holds.
+
+    Attributes:
+        bound: what the whole interval has to be above, or below.
+        direction: which of the two.
+        most_networks: share of the networks that it has to hold for, where the paper says it of "most" of them.
+        radius: the radius beside ε that it is about.
+        min_draws: number of draws below which chance decides.
+    """
+
+    kind: ClassVar[str] = "paper"
+
+    bound: float
+    direction: Literal[">", "<"] = ">"
+    most_networks: float | None = None
+    radius: float | None = None
+    min_draws: int = 1
+
+    @property
+    def criterion(self) -> str:
+        """The direction and the bound."""
+        return f"{self.direction} {self.bound:g}"
+
+    def met_by(self, value: float) -> bool:
+        """Whether a value is on the claim's side of the bound."""
+        return value > self.bound if self.direction == ">" else value < self.bound
+
+    def judge(self, estimate: Estimate | None, samples: int, draws: int) -> Verdict:
+        """See `Statement.judge`."""
+        if estimate is None:
+            return Verdict.NOT_MEASURED
+        if samples < MIN_SAMPLES:
+            return Verdict.TOO_FEW_SAMPLES
+        if draws < self.min_draws:
+            return Verdict.TOO_FEW_DRAWS
+        if estimate.low > self.bound or estimate.high < self.bound:
+            return Verdict.HOLDS if self.met_by(estimate.low) else Verdict.DOES_NOT_HOLD
+        return Verdict.UNDECIDED
 
 
 def lowest_drawn(ranges: pd.Series, floors: pd.Series) -> float:
-    """Where ranges are drawn that are below it on a log axis: the smallest positive range or level of ten floors."""
+    """Return where a log axis shows the ranges below it: the smallest positive range or level of ten floors."""
     values = np.concatenate([ranges, NOISE_FLOOR_FACTOR * floors])
     positive = values[values > 0]
     return float(positive.min()) if positive.size else float(np.finfo(np.float64).eps)
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A statement, an estimate of each network, and the bound that decides.
-
-    Attributes:
-        name: short.
-        statement: of the paper, with the estimate that stands for it.
-        probe: that measures it, and by which controls are compared.
-        bound: to be above, or below.
-        above: which of the two.
-        values: a row a sample, from a network's tables, or a control's; None where the run has not what it needs.
-        statistic: of such rows, the estimate.
-        exact: whether it is a share of samples, whose interval is known without resampling.
-        needs: further probes, of the network alone.
-        across: whether its values are of all networks of a dataset together, whichever of them is asked for.
-        applies: whether it can be said of a network.
-        radius: the one beside ε that it is about.
-        draws: without as many, chance decides.
-    """
-
-    name: str
-    statement: str
-    probe: str
-    bound: float
-    above: bool
-    values: Callable[[Results, str], Values | None]
-    statistic: Callable[[np.ndarray], float]
-    exact: bool = False
-    needs: tuple[str, ...] = ()
-    across: bool = False
-    applies: Callable[[Config, str], bool] = lambda config, network: True
-    radius: float | None = None
-    draws: int = 1
-
-    def estimate(self, results: Results, network: str) -> Estimate | None:
-        """The estimate of a network or a control, with its interval over samples."""
-        rows = self.values(results, network)
-        if rows is None or rows.empty:
-            return None
-        if self.exact:
-            return intervals.share(rows.to_numpy())
-        return _bootstrap(results.config, self.statistic, rows.to_numpy(float))
-
-    def difference(self, results: Results, network: str, control: str) -> Estimate | None:
-        """That of a network less that of its control, over the samples that both have: paired."""
-        rows = [self.values(results, name) for name in (network, control)]
-        if rows[0] is None or rows[1] is None:
-            return None
-        both = rows[0].index.intersection(rows[1].index)
-        if both.empty:
-            return None
-        arrays = [found.loc[both].to_numpy(float) for found in rows if found is not None]
-
-        def less(numbers: np.ndarray) -> float:
-            own, others = (self.statistic(array[numbers]) for array in arrays)
-            return 0.0 if own == others else own - others  # two infinite ones are equal
-
-        return intervals.bootstrap(len(both), less, results.config.bootstrap, results.config.seed)
-
-    def verdict(self, estimate: Estimate, samples: int, draws: int) -> str:
-        """Holds, does not hold, undecided, or none for too few samples or draws."""
-        if samples < MIN_SAMPLES or draws < self.draws:
-            return "too few samples"
-        if estimate.low > self.bound:
-            return "holds" if self.above else "does not hold"
-        if estimate.high < self.bound:
-            return "does not hold" if self.above else "holds"
-        return "undecided"
-
-
-def above_floor(table: pd.DataFrame) -> pd.Series:
-    """Whether each range is above the noise."""
-    return table["range"] > NOISE_FLOOR_FACTOR * table["noise_floor"]
-
-
 def wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column of a table, samples by radii."""
+    """Return a column of a table as samples by radii."""
     return table.pivot_table(index="sample", columns="radius", values=column, sort=False, dropna=False)
 
 
-def _ranges(results: Results, network: str) -> pd.DataFrame:
-    return wide(results.metrics(network, "isotropy"), "range")
+def at_radius(run: Run, probe: str, network: str, radius: float | None = None) -> pd.DataFrame:
+    """Return a probe's table at a radius, by default the largest, by sample."""
+    table = run.metrics(probe, network)
+    return table[table["radius"] == (table["radius"].max() if radius is None else radius)].set_index("sample")
 
 
-def _bootstrap(config: Config, statistic: Callable[[np.ndarray], float], rows: np.ndarray) -> Estimate:
-    return intervals.bootstrap(len(rows), lambda numbers: statistic(rows[numbers]), config.bootstrap, config.seed)
+def log_ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
+    """Return log(upper / lower) of ranges: 0 where both are 0, infinite where one is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: pd.Series = np.log(upper) - np.log(lower)
+    return ratio.fillna(0.0)
 
 
-def mean(rows: np.ndarray) -> float:
-    """Over samples."""
-    return float(np.mean(rows))
+def _above_noise(table: pd.DataFrame) -> pd.Series:
+    return table["range"] > NOISE_FLOOR_FACTOR * table["noise_floor"]
 
 
-def median(rows: np.ndarray) -> float:
-    """Over samples."""
-    return float(np.median(rows))
+def _more_anisotropic(run: Run, network: str) -> Values | None:
+    ranges = wide(run.metrics("isotropy", network), "range")
+    return log_ratio(ranges[1.0], ranges[run.config.ball.epsilon]) if 1.0 in ranges else None
+
+
+def _not_symmetric(run: Run, network: str) -> Values:
+    table = run.metrics("symmetry", network)
+    table = table[table["radius"] >= 1]
+    return _above_noise(table).groupby(table["sample"], sort=False).all()
+
+
+def _topology_changed(run: Run, network: str) -> Values:
+    table = run.metrics("topology", network).dropna(subset="rho")
+    counts: pd.DataFrame = (table["rho"].abs() < RHO_BAND).groupby(table["sample"], sort=False).agg(["sum", "count"])
+    return counts
 
 
 def _share_of_counts(rows: np.ndarray) -> float:
     return float(rows[:, 0].sum() / rows[:, 1].sum())
 
 
-def _not_isotropic(results: Results, network: str) -> Values:
-    table = results.metrics(network, "isotropy")
-    table = table[table["radius"] == results.config.ball.epsilon].set_index("sample")
-    return above_floor(table)
-
-
-def _little_change(results: Results, network: str) -> Values:
-    return _ranges(results, network)[results.config.ball.epsilon]
-
-
-def _more_anisotropic(results: Results, network: str) -> Values | None:
-    ranges = _ranges(results, network)
-    return log_ratio(ranges[1.0], ranges[results.config.ball.epsilon]) if 1.0 in ranges else None
-
-
-def log_ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
-    """log(upper / lower) of ranges; 0 where both are 0, infinite where one is."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: pd.Series = np.log(upper) - np.log(lower)
-    return ratio.fillna(0.0)
-
-
-def _strongly_anisotropic(results: Results, network: str) -> Values | None:
-    values: pd.Series | None = _ranges(results, network).get(10.0)
-    return values
-
-
-def _not_symmetric(results: Results, network: str) -> Values:
-    table = results.metrics(network, "symmetry")
-    table = table[table["radius"] >= 1]
-    return above_floor(table).groupby(table["sample"], sort=False).all()
-
-
-def _topology_changed(results: Results, network: str) -> Values:
-    table = results.metrics(network, "topology").dropna(subset="rho")
-    counts: pd.DataFrame = (table["rho"].abs() < RHO_BAND).groupby(table["sample"], sort=False).agg(["sum", "count"])
-    return counts
-
-
-def _contraction(results: Results, network: str) -> Values:
-    table = results.metrics(network, "lipschitz").dropna(subset="ratio")
+def _contraction(run: Run, network: str) -> Values:
+    table = run.metrics("lipschitz", network).dropna(subset="ratio")
     shares: pd.Series = (table["ratio"] < 1).groupby(table["sample"], sort=False).mean()
     return shares
 
 
+# The bounds are ours, fixed before any run: the paper states its claims in words.
 CLAIMS = (
-    Claim(
-        "not isotropic at epsilon",
-        "not isotropic even at ε: share of samples whose range of scores is above 10 floors",
-        "isotropy",
-        0.5,
-        True,
-        _not_isotropic,
-        mean,
+    PaperClaim(
+        name="not isotropic at epsilon",
+        statement="not isotropic even at ε: share of samples whose range of scores is above "
+        f"{NOISE_FLOOR_FACTOR} floors",
+        bound=0.5,
+        probes=("isotropy",),
+        values=lambda run, network: _above_noise(at_radius(run, "isotropy", network, run.config.ball.epsilon)),
+        statistic=np.mean,
         exact=True,
     ),
-    Claim(
-        "little change at epsilon",
-        "little change at ε: median range of scores",
-        "isotropy",
-        0.01,
-        False,
-        _little_change,
-        median,
+    PaperClaim(
+        name="little change at epsilon",
+        statement="little change at ε: median range of scores",
+        bound=0.01,
+        direction="<",
+        probes=("isotropy",),
+        values=lambda run, network: at_radius(run, "isotropy", network, run.config.ball.epsilon)["range"],
     ),
-    Claim(
-        "more anisotropic at 1",
-        "more anisotropic at 1 than at ε: median log of the ratio of the ranges",
-        "isotropy",
-        0.0,
-        True,
-        _more_anisotropic,
-        median,
+    PaperClaim(
+        name="more anisotropic at 1",
+        statement="more anisotropic at 1 than at ε: median log of the ratio of the ranges",
+        bound=0.0,
         radius=1.0,
+        probes=("isotropy",),
+        values=_more_anisotropic,
     ),
-    Claim(
-        "strongly anisotropic at 10",
-        "strongly anisotropic at 10: median range of scores",
-        "isotropy",
-        0.1,
-        True,
-        _strongly_anisotropic,
-        median,
+    PaperClaim(
+        name="strongly anisotropic at 10",
+        statement="strongly anisotropic at 10: median range of scores",
+        bound=0.1,
+        most_networks=0.5,
         radius=10.0,
+        probes=("isotropy",),
+        values=lambda run, network: at_radius(run, "isotropy", network, 10.0)["range"],
     ),
-    Claim(
-        "not symmetric",
-        "not symmetric beyond ε: share of samples whose permuted range is above 10 floors at every r ≥ 1",
-        "symmetry",
-        0.5,
-        True,
-        _not_symmetric,
-        mean,
+    PaperClaim(
+        name="not symmetric",
+        statement=f"not symmetric beyond ε: share of samples whose permuted range is above {NOISE_FLOOR_FACTOR} floors "
+        "at every r ≥ 1",
+        bound=0.5,
+        probes=("symmetry",),
+        values=_not_symmetric,
+        statistic=np.mean,
         exact=True,
     ),
-    Claim(
-        "topology changed",
-        "topology changed: share of samples and radii with |ρ| < 0.1",
-        "topology",
-        0.95,
-        True,
-        _topology_changed,
-        _share_of_counts,
-        draws=RHO_DRAWS,
+    PaperClaim(
+        name="topology changed",
+        statement=f"topology changed: share of samples and radii with |ρ| < {RHO_BAND}",
+        bound=0.95,
+        min_draws=RHO_DRAWS,
+        probes=("topology",),
+        values=_topology_changed,
+        statistic=_share_of_counts,
     ),
-    Claim(
-        "locally a contraction",
-        "locally a contraction: share of normalised ratios below 1",
-        "lipschitz",
-        0.5,
-        True,
-        _contraction,
-        mean,
+    PaperClaim(
+        name="locally a contraction",
+        statement="locally a contraction: share of normalised ratios below 1",
+        bound=0.5,
+        probes=("lipschitz",),
+        values=_contraction,
+        statistic=np.mean,
     ),
 )
 
-STRONGLY = CLAIMS[3]
-
 
 def unanswered(config: Config) -> list[str]:
-    """Claims of the paper without a verdict in a run, and what it lacks for them: a sentence each."""
+    """Return a sentence for each thing that a run lacks for a verdict on one of the paper's claims."""
     found: dict[str, list[str]] = {}
     for claim in CLAIMS:
         if claim.radius is not None and claim.radius not in config.ball.radii:
             found.setdefault(f"radius {claim.radius:g}", []).append(claim.name)
-        if config.ball.draws < claim.draws:
-            found.setdefault(f"{claim.draws} draws", []).append(claim.name)
+        if config.ball.draws < claim.min_draws:
+            found.setdefault(f"{claim.min_draws} draws", []).append(claim.name)
     return [f"Without {lack} there is no verdict on: {', '.join(names)}." for lack, names in found.items()]

@@ -1,312 +1,279 @@
-"""Not of the paper: differences and correlations that are 0 where there is nothing to be seen."""
+"""Beyond the paper: differences and correlations that are 0 where there is nothing to be seen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
-from epsball.analysis.adversarial_correlates import (
-    QUANTITIES,
-    at_largest,
-    boundary,
-    correlates,
-    find_plain_twin,
-    first_of_several,
-    join_networks,
-    rank_correlation,
-)
-from epsball.analysis.claims import Claim, Values, log_ratio, median, wide
-from epsball.analysis.results import Results
+from epsball.analysis.adversarial_correlates import QUANTITIES, boundary, correlates, rank_correlation
+from epsball.analysis.claims import Statement, Values, Verdict, at_radius, judge_difference, log_ratio, wide
+from epsball.analysis.intervals import Estimate
+from epsball.analysis.run import Run
+from epsball.config import Config
 
 
-def _permuted_against_redrawn(permuted: str, redrawn: str) -> Callable[[Results, str], Values | None]:
-    """log2 of the ratio of ranges, mean over the radii from 1 on."""
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Statement):
+    """A number that differs from 0 where there is something to be seen.
 
-    def values(results: Results, network: str) -> Values | None:
-        ranges = {probe: wide(results.metrics(network, probe), "range") for probe in (permuted, redrawn)}
-        radii = [radius for radius in results.config.ball.radii if radius >= 1]
-        if not radii:
-            return None
-        ratios = [log_ratio(ranges[permuted][radius], ranges[redrawn][radius]) / np.log(2) for radius in radii]
-        mean: pd.Series = pd.concat(ratios, axis=1).mean(axis=1)
-        return mean
+    Attributes:
+        across: whether its values are of all networks of a dataset together, whichever of them is asked for.
+        applies: whether it can be made for a network.
+    """
 
-    return values
+    kind: ClassVar[str] = "comparison"
+
+    across: bool = False
+    applies: Callable[[Config, str], bool] = lambda config, network: True
+
+    @property
+    def criterion(self) -> str:
+        """What holds where there is nothing to be seen."""
+        return "= 0"
+
+    def judge(self, estimate: Estimate | None, samples: int, draws: int) -> Verdict:
+        """See `Statement.judge`."""
+        return judge_difference(estimate, samples)
 
 
-def _mixed_against_one_radius(results: Results, network: str) -> Values:
-    mixed, one = (at_largest(results, network, probe, "rho") for probe in ("topology_mixed_radius", "topology"))
+def _permutations(name: str, statement: str, permuted: str, redrawn: str) -> Comparison:
+    """Compare the ranges of two probes: log2 of their ratio, mean over the radii from 1 on."""
+
+    def values(run: Run, network: str) -> Values | None:
+        upper, lower = (wide(run.metrics(probe, network), "range") for probe in (permuted, redrawn))
+        ratios = [
+            log_ratio(upper[radius], lower[radius]) / np.log(2) for radius in run.config.ball.radii if radius >= 1
+        ]
+        return pd.concat(ratios, axis=1).mean(axis=1) if ratios else None
+
+    return Comparison(name=name, statement=statement, probes=(permuted, redrawn), values=values)
+
+
+def _mixed_against_one_radius(run: Run, network: str) -> Values:
+    mixed, one = (at_radius(run, probe, network)["rho"] for probe in ("topology_mixed_radius", "topology"))
     return (mixed - one).dropna()
 
 
-def _alpha_against_shuffled(probe: str) -> Callable[[Results, str], Values | None]:
-    def values(results: Results, network: str) -> Values:
-        shuffled, own = (at_largest(results, network, probe, column) for column in ("shuffled", "distance"))
-        return (shuffled - own).dropna()
+def _alpha(name: str, statement: str, probe: str) -> Comparison:
+    """Compare the distance of α from a multiple of the identity with that of shuffled points."""
 
-    return values
+    def values(run: Run, network: str) -> Values:
+        table = at_radius(run, probe, network)
+        return (table["shuffled"] - table["distance"]).dropna()
+
+    return Comparison(name=name, statement=statement, probes=(probe,), values=values)
 
 
-def _halves(results: Results, network: str) -> Values:
-    table = results.metrics(network, "topology_mixed_radius")
-    table = table[table["radius"] == table["radius"].max()].set_index("sample")
-    halves: pd.DataFrame = table[["rho_half1", "rho_half2"]].dropna()
-    return halves
+def _halves(run: Run, network: str) -> Values:
+    return at_radius(run, "topology_mixed_radius", network)[["rho_half1", "rho_half2"]].dropna()
 
 
 def reliability(rows: np.ndarray) -> float:
-    """Correlation over samples of a measurement by halves, for its whole by Spearman and Brown's formula."""
+    """Correlate a measurement by halves over samples, and extend that to the whole by Spearman and Brown's formula."""
     if len(rows) < 2 or (np.ptp(rows, axis=0) == 0).any():
         return 0.0
     half = float(np.corrcoef(rows.T)[0, 1])
     return max(2 * half / (1 + half), -1.0) if half > -1 else -1.0
 
 
-def _expanded(column: Callable[[pd.DataFrame], pd.Series], radius: float | None) -> Callable[[Results, str], Values]:
-    """Of Eq. 3, at a radius, or at the largest."""
-
-    def values(results: Results, network: str) -> Values:
-        table = results.metrics(network, "expansion")
-        at = table["radius"].max() if radius is None else radius
-        found: pd.Series = column(table[table["radius"] == at].set_index("sample")).dropna()
-        return found
-
-    return values
-
-
-def _lipschitz_gap(upper: str, lower: str) -> Callable[[Results, str], Values]:
-    def values(results: Results, network: str) -> Values:
-        table = results.metrics(network, "lipschitz_bounds").set_index("sample")
-        found: pd.Series = (log_ratio(table[upper], table[lower]) / np.log(10)).where(table[upper].notna()).dropna()
-        return found
-
-    return values
+def _expansion(
+    part: str, statement: str, share: Callable[[pd.DataFrame], pd.Series], radius: float | None
+) -> Comparison:
+    """Judge a share of variance of Eq. 3 at a radius, or at the largest."""
+    return Comparison(
+        name=f"Eq. 3, {part}",
+        statement=f"Eq. 3: {statement}",
+        probes=("expansion",),
+        values=lambda run, network: share(at_radius(run, "expansion", network, radius)).dropna(),
+    )
 
 
-def _against_flat(results: Results, network: str) -> Values:
-    found = boundary(results, network)
+def _lipschitz(name: str, statement: str, upper: str, lower: str) -> Comparison:
+    """Compare two Lipschitz numbers: log10 of their ratio."""
+
+    def values(run: Run, network: str) -> Values:
+        table = run.metrics("lipschitz_bounds", network).set_index("sample")
+        decades: pd.Series = log_ratio(table[upper], table[lower]) / np.log(10)
+        return decades.where(table[upper].notna()).dropna()
+
+    return Comparison(name=name, statement=f"Lipschitz: {statement}", probes=("lipschitz_bounds",), values=values)
+
+
+def _against_flat(run: Run, network: str) -> Values:
+    found = boundary(run, network)
     found = found[np.isfinite(found["worst"])]
-    # Beyond the reach of the search nothing is known, of either.
+    # Nothing is known beyond the search limit, of either distance.
     met = found["random"].clip(upper=found["search_limit"])
-    doublings: pd.Series = np.log2(met / (found["worst"] * found["hyperplane_ratio"]).clip(upper=found["search_limit"]))
+    flat = (found["worst"] * found["hyperplane_ratio"]).clip(upper=found["search_limit"])
+    doublings: pd.Series = np.log2(met / flat)
     return doublings
 
 
-def _columns(quantity: str) -> list[str]:
-    return [quantity, "distance"] + (["margin"] if quantity != "margin" else [])
+_ADVERSARIAL = ("boundary", "gradient", "topology_mixed_radius")
 
 
-def _explained_by(quantity: str) -> Callable[[Results, str], Values]:
-    def values(results: Results, network: str) -> Values:
-        return correlates(results, network)[_columns(quantity)].dropna()
+def _explains(quantity: str, across: bool) -> Comparison:
+    """Correlate a quantity with the smallest adversarial distance, of one network or all of a dataset together."""
+    columns = [quantity, "distance"] + (["margin"] if quantity != "margin" else [])
+    partial = ", partial on the clean margin" if quantity != "margin" else ""
 
-    return values
+    def values(run: Run, network: str) -> Values:
+        names = _dataset_networks(run.config, network) if across else [network]
+        return pd.concat([correlates(run, name)[columns] for name in names], axis=1).dropna()
+
+    return Comparison(
+        name=f"explains adversarial examples{' across networks' if across else ''}: {quantity}",
+        statement=f"the same of the {QUANTITIES[quantity]}, over samples and networks of a dataset together; intervals "
+        "over samples"
+        if across
+        else f"rank correlation over samples of the {QUANTITIES[quantity]} with the smallest adversarial distance"
+        + partial,
+        probes=_ADVERSARIAL,
+        values=values,
+        statistic=lambda rows: rank_correlation(rows.reshape(-1, len(columns))),
+        quantity=quantity,
+        across=across,
+        applies=_is_first_of_several if across else lambda config, network: True,
+    )
 
 
-def _explained_across(quantity: str) -> Callable[[Results, str], Values]:
-    def values(results: Results, network: str) -> Values:
-        of_all = join_networks(results, network)
-        networks = results.config.networks_of(results.config.networks[network].dataset)
-        return of_all[[f"{name} {spec.name}" for spec in networks for name in _columns(quantity)]].dropna()
-
-    return values
+def _dataset_networks(config: Config, network: str) -> list[str]:
+    """Return the networks of a network's dataset."""
+    return [spec.name for spec in config.networks_of(config.networks[network].dataset)]
 
 
-def _pooled(quantity: str) -> Callable[[np.ndarray], float]:
-    return lambda rows: rank_correlation(rows.reshape(-1, len(_columns(quantity))))
+def _is_first_of_several(config: Config, network: str) -> bool:
+    networks = _dataset_networks(config, network)
+    return len(networks) > 1 and networks[0] == network
 
 
-def _changed_by_training(quantity: str) -> Callable[[Results, str], Values | None]:
-    """log2 of the ratio to the standard network of the same architecture, sample by sample; of ρ the difference."""
+def _training(quantity: str, words: str) -> Comparison:
+    """Compare a network trained adversarially with its plain twin: log2 of the ratio, of ρ the difference."""
 
-    def values(results: Results, network: str) -> Values | None:
-        other = find_plain_twin(results.config, network)
-        if other is None:
+    def values(run: Run, network: str) -> Values | None:
+        twin = find_plain_twin(run.config, network)
+        if twin is None:
             return None
-        robust, plain = (correlates(results, name)[quantity] for name in (network, other))
-        changed: pd.Series = robust - plain if quantity == "rho" else log_ratio(robust, plain) / np.log(2)
-        return changed.dropna()
+        robust, plain = (correlates(run, name)[quantity] for name in (network, twin))
+        return (robust - plain if quantity == "rho" else log_ratio(robust, plain) / np.log(2)).dropna()
 
-    return values
+    return Comparison(
+        name=f"adversarial training: {quantity}",
+        statement=f"what adversarial training does to the {words}: median "
+        f"{'difference' if quantity == 'rho' else 'log2 of the ratio'} to the same architecture trained without, "
+        "paired over samples",
+        probes=_ADVERSARIAL,
+        values=values,
+        quantity=quantity,
+        applies=lambda config, network: find_plain_twin(config, network) is not None,
+    )
 
+
+def find_plain_twin(config: Config, network: str) -> str | None:
+    """Find the network that one trained adversarially equals in everything else; None for any other network."""
+    spec = config.networks[network]
+    if spec.training is None or not spec.training.adversarial_radius:
+        return None
+    for other in config.networks_of(spec.dataset):
+        plain = other.training is not None and not other.training.adversarial_radius
+        if plain and (other.factory, other.args) == (spec.factory, spec.args):
+            return other.name
+    return None
+
+
+CORRELATIONS = tuple(_explains(quantity, across) for across in (False, True) for quantity in QUANTITIES)
+TRAINING = tuple(
+    _training(quantity, words)
+    for quantity, words in {"distance": "smallest adversarial distance", **QUANTITIES}.items()
+)
 
 COMPARISONS = (
-    Claim(
+    _permutations(
         "permuted against redrawn",
         "not in the paper: median log2 of the ratio of the permuted range to the redrawn one, mean over r ≥ 1; "
         "0 where a permutation is as good as another draw",
         "symmetry",
-        0.0,
-        True,
-        _permuted_against_redrawn("symmetry", "isotropy"),
-        median,
+        "isotropy",
     ),
-    Claim(
-        "topology, mixed against one radius",
-        "not in the paper: median of Mantel's ρ at norms mixed up to the largest radius, less ρ at that radius; "
-        "what one radius hides",
-        "topology_mixed_radius",
-        0.0,
-        True,
-        _mixed_against_one_radius,
-        median,
+    Comparison(
+        name="topology, mixed against one radius",
+        statement="not in the paper: median of Mantel's ρ at norms mixed up to the largest radius, less ρ at that "
+        "radius; what one radius hides",
+        probes=("topology_mixed_radius", "topology"),
+        values=_mixed_against_one_radius,
     ),
-    Claim(
+    _alpha(
         "Eq. 7 at one radius",
         "Eq. 7, not scored in the paper: median of the distance of α from cI with the output's points shuffled, less "
         "that of α, at the largest radius; 0 where α says nothing of the network",
         "alpha",
-        0.0,
-        True,
-        _alpha_against_shuffled("alpha"),
-        median,
     ),
-    Claim(
-        "Eq. 7 at mixed radii",
-        "the same at norms mixed up to the largest radius",
-        "alpha_mixed_radius",
-        0.0,
-        True,
-        _alpha_against_shuffled("alpha_mixed_radius"),
-        median,
-    ),
-    Claim(
-        "split-draw reliability",
-        "not in the paper: correlation over samples of Mantel's ρ at mixed norms from the first and from the second "
-        "half of the draws, for all draws by Spearman and Brown's formula; the ceiling of any correlation with ρ",
-        "topology_mixed_radius",
-        0.0,
-        True,
-        _halves,
-        reliability,
+    _alpha("Eq. 7 at mixed radii", "the same at norms mixed up to the largest radius", "alpha_mixed_radius"),
+    Comparison(
+        name="split-draw reliability",
+        statement="not in the paper: correlation over samples of Mantel's ρ at mixed norms from the first and from the "
+        "second half of the draws, for all draws by Spearman and Brown's formula; the ceiling of any correlation "
+        "with ρ",
+        probes=("topology_mixed_radius",),
+        values=_halves,
+        statistic=reliability,
     ),
     *(
-        Claim(
-            f"permuted against redrawn, {name}",
-            f"not in the paper: the same of {words}",
-            permuted,
-            0.0,
-            True,
-            _permuted_against_redrawn(permuted, redrawn),
-            median,
-            needs=(redrawn,),
-        )
-        for name, permuted, redrawn, words in (
-            ("pixels", "symmetry_pixels", "isotropy", "permutations of whole pixels"),
-            ("channels", "symmetry_channels", "isotropy", "permutations within each channel"),
-            ("patches", "symmetry_patches", "isotropy", "permutations within patches"),
+        _permutations(f"permuted against redrawn, {kind}", f"not in the paper: the same of {words}", permuted, redrawn)
+        for kind, words, permuted, redrawn in (
+            ("pixels", "permutations of whole pixels", "symmetry_pixels", "isotropy"),
+            ("channels", "permutations within each channel", "symmetry_channels", "isotropy"),
+            ("patches", "permutations within patches", "symmetry_patches", "isotropy"),
             (
                 "low frequencies",
+                "a low-frequency vector, which loses them",
                 "symmetry_low_frequency",
                 "isotropy_low_frequency",
-                "a low-frequency vector, which loses them",
             ),
         )
     ),
-    Claim(
-        "Eq. 3, gradient",
-        "Eq. 3: median share of the variance of the margin at radius 1 that the gradient explains",
-        "expansion",
-        0.0,
-        True,
-        _expanded(lambda table: table["margin_first"], 1.0),
-        median,
+    _expansion(
+        "gradient",
+        "median share of the variance of the margin at radius 1 that the gradient explains",
+        lambda table: table["margin_first"],
+        1.0,
     ),
-    Claim(
-        "Eq. 3, Hessian",
-        "Eq. 3: median share that the Hessian explains more; 0 for a piecewise linear network",
-        "expansion",
-        0.0,
-        True,
-        _expanded(lambda table: table["margin_second"] - table["margin_first"], 1.0),
-        median,
+    _expansion(
+        "Hessian",
+        "median share that the Hessian explains more; 0 for a piecewise linear network",
+        lambda table: table["margin_second"] - table["margin_first"],
+        1.0,
     ),
-    Claim(
-        "Eq. 3, neither",
-        "Eq. 3: median share of the variance of the score at the largest radius that neither explains; above 1 where "
-        "the expansion is worse than none",
-        "expansion",
-        0.0,
-        True,
-        _expanded(lambda table: 1 - table["score_second"], None),
-        median,
+    _expansion(
+        "neither",
+        "median share of the variance of the score at the largest radius that neither explains; above 1 where the "
+        "expansion is worse than none",
+        lambda table: 1 - table["score_second"],
+        None,
     ),
-    Claim(
+    _lipschitz(
         "Jacobian against sampled",
-        "Lipschitz: median log10 of the norm of the Jacobian over the sampled ratio at ε; what random directions miss",
-        "lipschitz_bounds",
-        0.0,
-        True,
-        _lipschitz_gap("jacobian_norm", "sampled_rms"),
-        median,
+        "median log10 of the norm of the Jacobian over the sampled ratio at ε; what random directions miss",
+        "jacobian_norm",
+        "sampled_rms",
     ),
-    Claim(
+    _lipschitz(
         "global bound against Jacobian",
-        "Lipschitz: median log10 of the bound of Szegedy et al. over the norm of the Jacobian",
-        "lipschitz_bounds",
-        0.0,
-        True,
-        _lipschitz_gap("global_bound", "jacobian_norm"),
-        median,
+        "median log10 of the bound of Szegedy et al. over the norm of the Jacobian",
+        "global_bound",
+        "jacobian_norm",
     ),
-    Claim(
-        "boundary against a flat one",
-        "median log2 of the distance to the boundary in a random direction over that in the worst, over 1.48 √d, which "
-        "a flat boundary gives; both cut where the search ended",
-        "boundary",
-        0.0,
-        True,
-        _against_flat,
-        median,
+    Comparison(
+        name="boundary against a flat one",
+        statement="median log2 of the distance to the boundary in a random direction over that in the worst, over "
+        "1.48 √d, which a flat boundary gives; both cut where the search ended",
+        probes=("boundary",),
+        values=_against_flat,
     ),
-    *(
-        Claim(
-            f"explains adversarial examples: {quantity}",
-            f"rank correlation over samples of the {words} with the smallest adversarial distance"
-            + (", partial on the clean margin" if quantity != "margin" else ""),
-            "boundary",
-            0.0,
-            True,
-            _explained_by(quantity),
-            rank_correlation,
-            needs=("gradient", "topology_mixed_radius"),
-        )
-        for quantity, (_, words) in QUANTITIES.items()
-    ),
-    *(
-        Claim(
-            f"explains adversarial examples across networks: {quantity}",
-            f"the same of the {words}, over samples and networks of a dataset together; intervals over samples",
-            "boundary",
-            0.0,
-            True,
-            _explained_across(quantity),
-            _pooled(quantity),
-            needs=("gradient", "topology_mixed_radius"),
-            across=True,
-            applies=first_of_several,
-        )
-        for quantity, (_, words) in QUANTITIES.items()
-    ),
-    *(
-        Claim(
-            f"adversarial training: {quantity}",
-            f"what adversarial training does to the {words}: median "
-            + ("difference" if quantity == "rho" else "log2 of the ratio")
-            + " to the same architecture trained without, paired over samples",
-            "boundary",
-            0.0,
-            True,
-            _changed_by_training(quantity),
-            median,
-            needs=("gradient", "topology_mixed_radius"),
-            applies=lambda config, network: find_plain_twin(config, network) is not None,
-        )
-        for quantity, words in {
-            "distance": "smallest adversarial distance",
-            **{name: words for name, (_, words) in QUANTITIES.items()},
-        }.items()
-    ),
+    *CORRELATIONS,
+    *TRAINING,
 )

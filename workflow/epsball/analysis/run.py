@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from epsball import controls, probes
-from epsball.analysis.results import Results
 from epsball.config import Config, load_config
 from epsball.errors import EpsballError, did_you_mean
 from epsball.perturbations import families
 from epsball.runs import provenance_records
-from epsball.runs.shards import joined
-from epsball.runs.store import open_part
-from epsball.stages.select import shard_rows, shards
+from epsball.stages.select import read_samples, shard_rows, shards
+
+CLAIM_COLUMNS = (
+    *("claim", "kind", "quantity", "statement", "network", "dataset", "threshold", "control"),
+    *("estimate", "ci_low", "ci_high", "bound", "samples", "difference", "difference_low", "difference_high"),
+    "verdict",
+)
 
 
 def open_run(folder: str | Path) -> Run:
-    """Open the folder of a run; nothing is read but its configuration, which the run has kept.
+    """Open the folder of a run. Only the configuration that the run has kept is read at once.
 
     Args:
         folder: such as ``results/default``.
@@ -29,26 +35,39 @@ def open_run(folder: str | Path) -> Run:
     Raises:
         EpsballError: it is no folder of a run.
     """
-    return Run(Path(folder))
+    folder = Path(folder)
+    return Run(load_config(provenance_records.last_configuration(folder)), folder)
+
+
+def read_claims(path: Path) -> pd.DataFrame:
+    """Read a claims table; see `epsball.analysis.verdicts.judge`. Empty cells that would hold words become "".
+
+    Raises:
+        EpsballError: it is no claims table, or that of another version.
+    """
+    words = {"quantity": "str", "dataset": "str", "control": "str"}  # empty throughout in some runs
+    table = pd.read_csv(path, sep="\t", dtype=words)
+    if missing := [column for column in CLAIM_COLUMNS if column not in table]:
+        raise EpsballError(f"'{path}' has no column {missing[0]}; expected the claims of a run, made by this version")
+    return table.fillna(dict.fromkeys(words, ""))
 
 
 class Run:
-    """A run. Each table is read when it is asked for, and of stores what is looked at.
+    """A run: its names, its tables and its stores. Each is read when you ask for it.
 
-    Names that are not of the run, and files that it has not got to yet, are an EpsballError.
+    A name that the run does not have, or a file that it has not got to yet, raises an EpsballError.
 
     Args:
-        folder: of the run.
+        config: configuration of the run.
+        folder: folder of the run.
 
     Attributes:
-        folder: of the run.
-        config: its configuration, as it was last run.
+        config: configuration of the run.
+        folder: folder of the run.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.config: Config = load_config(provenance_records.last_configuration(folder))
-        self._results = Results(self.config, folder)
+    def __init__(self, config: Config, folder: Path) -> None:
+        self.config, self.folder = config, folder
 
     @property
     def networks(self) -> list[str]:
@@ -58,8 +77,7 @@ class Run:
     @property
     def controls(self) -> list[str]:
         """Names of the controls, ``<network>~<control>``."""
-        names = self.config.controls
-        return [controls.name_of(network, name) for network in self.networks for name in names]
+        return [controls.name_of(network, name) for network in self.networks for name in self.config.controls]
 
     @property
     def datasets(self) -> list[str]:
@@ -73,28 +91,28 @@ class Run:
 
     @property
     def families(self) -> list[str]:
-        """Names of the families of perturbations that there are stores of."""
+        """Names of the families of perturbations that have stores."""
         return probes.families(self.config)
 
     @property
     def claims(self) -> pd.DataFrame:
-        """The claims: a row for each claim and network, and for each control that it is compared with.
+        """The claims: a row for each claim and network, and for each control that the network is compared with.
 
-        Columns are those of ``claims.tsv``, see `epsball.analysis.verdicts.judge`; control is "" in a network's own
-        row.
+        The columns are those of ``claims.tsv``, see `epsball.analysis.verdicts.judge`; control is "" in a network's
+        own row.
         """
-        return self._results.claims()
+        return read_claims(self._existing("claims.tsv"))
 
     def metrics(self, probe: str, network: str | None = None) -> pd.DataFrame:
-        """A probe's table.
+        """Read the table of a probe.
 
         Args:
-            probe: its name.
-            network: a network or a control, ``<network>~<control>``; all networks by default.
+            probe: name of the probe.
+            network: name of a network or of a control, ``<network>~<control>``; all networks by default.
 
         Returns:
-            Column network, then those of the probe's own, see ``measure`` in `epsball.probes` (its module of that
-            name): sample and radius (L2 norm on the [0, 1] scale, or 1/255) are among them for most.
+            Column network, then the probe's own columns: see ``measure`` in the probe's module in `epsball.probes`.
+            Most have sample and radius (L2 norm on the [0, 1] scale, or 1/255).
         """
         if probe in probes.PROBES and probe not in self.probes:
             raise EpsballError(
@@ -108,35 +126,45 @@ class Run:
         control = network.partition("~")[2]
         if control and probe not in controls.measured_by(self.config, control):
             raise EpsballError(f"'{network}' is not measured by '{probe}', which says nothing of this control")
-        table = self._results.metrics(network, probe)
+        table = pd.read_parquet(self._existing("metrics", network, f"{probe}.parquet"))
         table.insert(0, "network", network)
         return table
 
     def samples(self, dataset: str) -> pd.DataFrame:
-        """The samples of a dataset: sample, image, label, seed, shard, digest, and score_<network> for each network."""
+        """Read the samples of a dataset: sample, image, label, seed, shard, digest, and score_<network> per network."""
         self._require("dataset", dataset, self.datasets)
-        return self._results.samples(dataset)
+        return read_samples(str(self._existing("samples", f"{dataset}.csv")))
 
     def survey(self, network: str) -> pd.DataFrame:
-        """A network's predictions and scores over the whole pool; see `epsball.stages.survey.survey`."""
+        """Read a network's predictions and scores over the whole pool; see `epsball.stages.survey.survey`."""
         self._require("network", network, self.networks)
-        return self._results.survey(network)
+        return pd.read_parquet(self._existing("survey", self.config.networks[network].dataset, f"{network}.parquet"))
 
     def card(self, network: str) -> dict[str, Any]:
-        """What a network is: parameters, accuracy, digest of its weights, versions."""
+        """Read what a network is: parameters, accuracy, digest of its weights, versions.
+
+        See `epsball.stages.build_network.prepare`.
+        """
         self._require("network", network, self.networks)
-        return self._results.card(network)
+        facts: dict[str, Any] = json.loads(self._existing("networks", network, "card.json").read_text(encoding="utf-8"))
+        return facts
+
+    def illustration(self, dataset: str) -> dict[str, NDArray[Any]]:
+        """Read what Fig. 2 shows of a dataset; see `epsball.stages.illustrate.illustrate`."""
+        self._require("dataset", dataset, self.datasets)
+        with np.load(self._existing("illustrations", f"{dataset}.npz"), allow_pickle=False) as arrays:
+            return dict(arrays)
 
     def activations(self, network: str, family: str = "uniform") -> xr.Dataset:
-        """What came out of a network for each perturbed image, lazily; see `epsball.stages.extract.extract`.
+        """Open what a network computed for each perturbed image, lazily; see `epsball.stages.extract.extract`.
 
         Args:
-            network: its name.
-            family: of the perturbations.
+            network: name of the network.
+            family: family of the perturbations.
 
         Returns:
-            Logits' summary and, where a probe reads them, features, with dimensions sample (as in `samples`), radius,
-            draw and unit, whatever the shards.
+            Summaries of the logits and, where a probe reads them, features, with dimensions sample (as in `samples`),
+            radius, draw and unit, whatever the shards.
         """
         if network in self.controls:
             raise EpsballError(
@@ -150,29 +178,42 @@ class Run:
                 "true in its configuration and run again"
             )
         dataset = self.config.networks[network].dataset
-        return self._stores(dataset, family, lambda shard: self._results.activations(network, family, shard))
+        return self._stores(dataset, family, "activations", network)
 
     def perturbations(self, dataset: str, family: str = "uniform") -> xr.Dataset:
-        """What the perturbations of a dataset's samples are, lazily; see `epsball.stages.perturb.perturb`.
+        """Open what the perturbations of a dataset's samples are, lazily; see `epsball.stages.perturb.perturb`.
 
         Args:
-            dataset: its name.
-            family: of the perturbations.
+            dataset: name of the dataset.
+            family: family of the perturbations.
 
         Returns:
-            Norms, root mean squares, shares outside of [0, 1] and, where a probe reads them, distances of pairs.
+            Norms, root mean squares, shares outside [0, 1] and, where a probe reads them, distances of pairs.
         """
         self._require("dataset", dataset, self.datasets)
         self._require("family", family, self.families)
-        return self._stores(dataset, family, lambda shard: self._results.perturbations(dataset, family, shard))
+        return self._stores(dataset, family, "perturbations", dataset)
 
-    def _stores(self, dataset: str, family: str, path: Callable[[int], Path]) -> xr.Dataset:
-        samples, ball = self._results.samples(dataset), families.ball(self.config.ball, family)
-        parts = [
-            open_part(path(shard), shard_rows(samples, shard), ball.radii, ball.draws, verify=False)
-            for shard in shards(samples)
-        ]
+    def _stores(self, dataset: str, family: str, *folder: str) -> xr.Dataset:
+        """Join the stores of all shards, with the samples, radii and draws that the configuration asks for."""
+        from epsball.runs.shards import joined  # these load Zarr, which a figure or a claim does without
+        from epsball.runs.store import open_part
+
+        samples, ball = self.samples(dataset), families.ball(self.config.ball, family)
+        parts = []
+        for shard in shards(samples):
+            path = self._existing(*folder, family, f"{shard}.zarr.zip")
+            parts.append(open_part(path, shard_rows(samples, shard), ball.radii, ball.draws, verify=False))
         return joined(parts).sel(sample=samples["sample"].tolist())
+
+    def _existing(self, *parts: str) -> Path:
+        path = self.folder.joinpath(*parts)
+        if not path.is_file():
+            raise EpsballError(
+                f"'{path}' is not there; the command that started the run goes on where it is not finished; of a "
+                f"finished one `snakemake {path}`, with the same options, makes this file again"
+            )
+        return path
 
     def _require(self, what: str, name: str, known: Sequence[str]) -> None:
         if name not in known:

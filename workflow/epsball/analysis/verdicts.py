@@ -1,149 +1,136 @@
-"""Verdicts: every claim judged for every network of a run, and against its controls."""
+"""Verdicts: every statement judged for every network of a run, and against its controls."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from epsball.analysis import intervals
-from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, MIN_SAMPLES, STRONGLY, Claim
+from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, MIN_SAMPLES, PaperClaim, Statement, Verdict, judge_difference
 from epsball.analysis.comparisons import COMPARISONS
 from epsball.analysis.intervals import Estimate
-from epsball.analysis.results import COMPARED, Results
+from epsball.analysis.run import CLAIM_COLUMNS, Run
 from epsball.config import Config
 from epsball.controls import compared, name_of
-from epsball.probes import chosen_probes
+
+_ESTIMATE = ("estimate", "ci_low", "ci_high")
+_DIFFERENCE = ("difference", "difference_low", "difference_high")
+
+_Row = dict[str, Any]
 
 
 def judge(config: Config, folder: Path) -> pd.DataFrame:
-    """Judge every claim for every network.
+    """Judge every claim of the paper, and every comparison beyond it, for every network.
+
+    Args:
+        config: configuration of the run.
+        folder: folder of the run.
 
     Returns:
-        A row a claim and network: claim, statement, network, dataset, threshold, control, estimate, ci_low, ci_high,
-        bound, samples, difference, difference_low, difference_high, verdict. With the paper's claims is one row of
-        "strongly anisotropic" over the networks, for its "most"; after them are, without a bound of the paper's,
-        paired comparisons of what the run's probes measure. `control` is empty but for the rows that compare a network
-        with a control that is measured alike: there the estimate is the control's, the difference is the network's
-        less that, paired over samples, and the verdict says whether they differ.
+        A row for each statement and network: claim (its name), kind ("paper", or "comparison" for those beyond it,
+        which are 0 where there is nothing to be seen), quantity (which of several a comparison is about), statement,
+        network, dataset, threshold, control, estimate, ci_low, ci_high, bound, samples, difference, difference_low,
+        difference_high, verdict.
+
+        A claim about "most" networks has one more row, of all networks. Comparisons are made where the run has the
+        probes that they need. A row with a control compares the network with it: the estimate is the control's, the
+        difference is the network's estimate less that, paired over samples, and the verdict says whether they differ.
     """
-    results = Results(config, folder)
-    rows = []
+    run = Run(config, folder)
+    rows: list[_Row] = []
     for claim in CLAIMS:
-        for network in config.networks:
-            rows += [_row(results, claim, network), *_against_controls(results, claim, network)]
-        if claim is STRONGLY:
-            rows.append(_most_networks(results))
-    for claim in COMPARISONS:
-        if not {claim.probe, *claim.needs} <= set(chosen_probes(config)):
+        for network in run.networks:
+            rows += [_of_network(run, claim, network), *_against_controls(run, claim, network)]
+        if claim.most_networks is not None:
+            rows.append(_of_most_networks(run, claim, claim.most_networks))
+    for comparison in COMPARISONS:
+        if not set(comparison.probes) <= set(run.probes):
             continue
-        for network in filter(lambda name: claim.applies(config, name), config.networks):
-            if claim.across:
-                rows.append(_comparison(results, claim, network) | {"network": ALL_NETWORKS})
+        for network in run.networks:
+            if not comparison.applies(config, network):
+                continue
+            row = _of_network(run, comparison, network)
+            if comparison.across:
+                rows.append(row | {"network": ALL_NETWORKS})
             else:
-                controls = [row | {"bound": COMPARED} for row in _against_controls(results, claim, network)]
-                rows += [_comparison(results, claim, network), *controls]
+                rows += [row, *_against_controls(run, comparison, network)]
     return pd.DataFrame(rows)
 
 
-def _row(results: Results, claim: Claim, network: str) -> dict[str, object]:
-    row, estimate = _about(results, claim, network), claim.estimate(results, network)
-    samples, draws = _samples(results, network), results.config.ball.draws
-    verdict = claim.verdict(estimate, samples, draws) if estimate else "not measured in this run"
-    return row | _estimated(estimate) | {"verdict": verdict}
+def _of_network(run: Run, statement: Statement, network: str) -> _Row:
+    row, estimate = _describe(run, statement, network), statement.estimate(run, network)
+    verdict = statement.judge(estimate, row["samples"], run.config.ball.draws)
+    return row | _numbers(_ESTIMATE, estimate) | {"verdict": verdict}
 
 
-def _comparison(results: Results, claim: Claim, network: str) -> dict[str, object]:
-    row, estimate = _about(results, claim, network), claim.estimate(results, network)
-    verdict = _differs(estimate, _samples(results, network))
-    return row | _estimated(estimate) | {"bound": COMPARED, "verdict": verdict}
-
-
-def _against_controls(results: Results, claim: Claim, network: str) -> Iterator[dict[str, object]]:
-    """A row for each control of a network that is measured by what the claim needs."""
-    for control in compared(results.config, claim.probe, *claim.needs):
+def _against_controls(run: Run, statement: Statement, network: str) -> Iterator[_Row]:
+    """Judge the difference of a network from each control that all probes of the statement measure."""
+    row = _describe(run, statement, network)
+    for control in compared(run.config, *statement.probes):
         name = name_of(network, control)
-        difference = claim.difference(results, network, name)
-        value, low, high = difference or (np.nan, np.nan, np.nan)
-        row = _about(results, claim, network) | _estimated(claim.estimate(results, name))
-        yield row | {
-            "control": control,
-            "difference": value,
-            "difference_low": low,
-            "difference_high": high,
-            "verdict": _differs(difference, _samples(results, network)),
-        }
+        difference = statement.difference(run, network, name)
+        numbers = _numbers(_ESTIMATE, statement.estimate(run, name)) | _numbers(_DIFFERENCE, difference)
+        yield row | numbers | {"control": control, "verdict": judge_difference(difference, row["samples"])}
 
 
-def _about(results: Results, claim: Claim, network: str) -> dict[str, object]:
-    """The columns of a row, in their order, with what is known before anything is estimated."""
-    dataset = results.config.datasets[results.config.networks[network].dataset]
-    return {
-        "claim": claim.name,
-        "statement": claim.statement,
+def _of_most_networks(run: Run, claim: PaperClaim, share: float) -> _Row:
+    """Judge the share of networks that meet a claim's bound; each resample is of all datasets at once."""
+    sizes = {name: len(run.samples(name)) for name in run.datasets}
+    networks = {
+        name: sizes[spec.dataset] for name, spec in run.config.networks.items() if sizes[spec.dataset] >= MIN_SAMPLES
+    }
+    most = replace(claim, bound=share, direction=">")
+    row = _blank(most) | {
+        "statement": f"most networks {claim.name}: share of the networks with at least {MIN_SAMPLES} samples whose "
+        f"estimate is {claim.criterion}",
+        "network": ALL_NETWORKS,
+        "samples": min(networks.values(), default=0),
+    }
+    if not networks:
+        return row | {"verdict": Verdict.TOO_FEW_SAMPLES}
+    values = {name: claim.values(run, name) for name in networks}
+    arrays = {name: rows.to_numpy(float) for name, rows in values.items() if rows is not None and len(rows)}
+    if len(arrays) < len(networks):
+        return row | {"verdict": Verdict.NOT_MEASURED}
+    largest = max(networks.values())
+
+    def share_that_meets(numbers: np.ndarray) -> float:
+        # One set of uniform places serves every dataset, whatever its size.
+        places = {name: numbers * size // largest for name, size in networks.items()}
+        return float(np.mean([claim.met_by(claim.statistic(arrays[name][places[name]])) for name in networks]))
+
+    estimate = intervals.bootstrap(largest, share_that_meets, run.config.bootstrap, run.config.seed)
+    verdict = most.judge(estimate, row["samples"], run.config.ball.draws)
+    return row | _numbers(_ESTIMATE, estimate) | {"verdict": verdict}
+
+
+def _describe(run: Run, statement: Statement, network: str) -> _Row:
+    dataset = run.config.datasets[run.config.networks[network].dataset]
+    return _blank(statement) | {
         "network": network,
         "dataset": dataset.name,
         "threshold": dataset.threshold,
-        "control": "",
-        **_estimated(None),
-        "bound": f"{'>' if claim.above else '<'} {claim.bound:g}",
-        "samples": _samples(results, network),
-        "difference": np.nan,
-        "difference_low": np.nan,
-        "difference_high": np.nan,
+        "samples": len(run.samples(dataset.name)),
     }
 
 
-def _samples(results: Results, network: str) -> int:
-    return len(results.samples(results.config.networks[network].dataset))
-
-
-def _estimated(estimate: Estimate | None) -> dict[str, object]:
-    value, low, high = estimate or (np.nan, np.nan, np.nan)
-    return {"estimate": value, "ci_low": low, "ci_high": high}
-
-
-def _most_networks(results: Results) -> dict[str, object]:
-    """Share of networks whose median range at 10 is above the bound; samples are drawn once for a dataset."""
-    config = results.config
-    sizes = {name: len(results.samples(name)) for name in config.datasets}
-    networks = [network for network in config.networks.values() if sizes[network.dataset] >= MIN_SAMPLES]
-    claim = replace(STRONGLY, bound=0.5)
-    row: dict[str, object] = {
-        "claim": claim.name,
-        "statement": "most networks strongly anisotropic at 10: share of the networks with at least "
-        f"{MIN_SAMPLES} samples whose median range is above {STRONGLY.bound:g}",
-        "network": ALL_NETWORKS,
+def _blank(statement: Statement) -> _Row:
+    """Return all columns of a row in their order, with what is known of the statement alone."""
+    return dict.fromkeys(CLAIM_COLUMNS, np.nan) | {
+        "claim": statement.name,
+        "kind": statement.kind,
+        "quantity": statement.quantity,
+        "statement": statement.statement,
         "dataset": "",
-        "threshold": np.nan,
         "control": "",
-        "bound": "> 0.5",
-        "samples": min((sizes[network.dataset] for network in networks), default=0),
+        "bound": statement.criterion,
     }
-    if not networks or STRONGLY.radius not in config.ball.radii:
-        return row | {"verdict": "not measured in this run" if networks else "too few samples"}
-    measured = {network.name: STRONGLY.values(results, network.name) for network in networks}
-    ranges = {name: values.to_numpy(float) for name, values in measured.items() if values is not None}
-    largest = max(sizes[network.dataset] for network in networks)
-
-    def most(numbers: np.ndarray) -> float:
-        # One set of uniform places serves every dataset, whatever its size.
-        strong = [
-            STRONGLY.statistic(ranges[network.name][numbers * sizes[network.dataset] // largest]) > STRONGLY.bound
-            for network in networks
-        ]
-        return float(np.mean(strong))
-
-    estimate = intervals.bootstrap(largest, most, config.bootstrap, config.seed)
-    return row | _estimated(estimate) | {"verdict": claim.verdict(estimate, MIN_SAMPLES, config.ball.draws)}
 
 
-def _differs(difference: Estimate | None, samples: int) -> str:
-    if difference is None:
-        return "not measured in this run"
-    if samples < MIN_SAMPLES:
-        return "too few samples"
-    return "no difference shown" if difference.low <= 0 <= difference.high else "differs"
+def _numbers(columns: tuple[str, ...], estimate: Estimate | None) -> _Row:
+    return dict(zip(columns, estimate, strict=True)) if estimate else {}

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from epsball.analysis.adversarial_correlates import QUANTITIES, at_largest
-from epsball.analysis.claims import ALL_NETWORKS, SYMBOLS
-from epsball.analysis.results import Results
-from epsball.reporting.summary_text import SummaryText, format_interval, format_range
+from epsball.analysis.adversarial_correlates import QUANTITIES
+from epsball.analysis.claims import ALL_NETWORKS, Verdict, at_radius
+from epsball.analysis.comparisons import CORRELATIONS, TRAINING
+from epsball.analysis.run import Run
+from epsball.reporting.summary_text import Row, SummaryText, format_interval, summarise
 
-Says = Callable[[Results, pd.DataFrame], SummaryText]
-
-_INTERVAL = ("estimate", "ci_low", "ci_high")
+_JUDGED = [Verdict.DIFFERS, Verdict.NO_DIFFERENCE]
 
 
 @dataclass(frozen=True)
@@ -23,44 +22,34 @@ class Chapter:
     """A chapter.
 
     Attributes:
-        title: of the chapter.
-        figure: name of its figure; a run without it has no such chapter.
-        says: sentences and numbers from the tables of a run and from its claims.
+        title: title of the chapter.
+        figure: name of its figure; a run without the figure has no such chapter.
+        says: returns sentences and numbers from the tables of a run and its claims.
         caveat: how it misleads.
     """
 
     title: str
     figure: str
-    says: Says
+    says: Callable[[Run, pd.DataFrame], SummaryText]
     caveat: str
 
 
-def _judged(
-    claims: pd.DataFrame, claim: str, of: Callable[[float], float] = lambda value: value
-) -> dict[str, tuple[float, ...]]:
-    """The estimates of a claim with their intervals, network by network."""
-    rows = claims[(claims["claim"] == claim) & (claims["control"] == "")]
-    return {
-        row["network"]: tuple(of(row[key]) for key in _INTERVAL)
-        for row in rows.to_dict("records")
-        if np.isfinite(row["estimate"])
-    }
+def _estimates(claims: pd.DataFrame, name: str, log_base: float | None = None) -> Row:
+    """Return the estimates of a comparison with their intervals, by network; logarithms as factors."""
+    rows = claims[(claims["claim"] == name) & (claims["control"] == "") & np.isfinite(claims["estimate"])]
+    return {row["network"]: _interval(row, log_base) for row in rows.to_dict("records")}
 
 
-def _doubled(value: float) -> float:
-    return float(2**value)
+def _interval(row: Mapping[Hashable, float], log_base: float | None) -> tuple[float, ...]:
+    values = (row["estimate"], row["ci_low"], row["ci_high"])
+    return values if log_base is None else tuple(log_base**value for value in values)
 
 
-def _tenfold(value: float) -> float:
-    return float(10**value)
-
-
-def _controls(results: Results, claims: pd.DataFrame) -> SummaryText:
-    rows = claims[claims["control"] != ""]
-    judged = rows[rows["verdict"].isin(["differs", "no difference shown"])]
+def _controls(run: Run, claims: pd.DataFrame) -> SummaryText:
+    judged = claims[(claims["control"] != "") & claims["verdict"].isin(_JUDGED)]
     if judged.empty:
         return SummaryText("There are too few samples to say where a network differs from its controls.")
-    alike = judged["verdict"] == "no difference shown"
+    alike = judged["verdict"] == Verdict.NO_DIFFERENCE
     counts = alike.groupby(judged["control"], sort=False).agg(["sum", "count"])
     return SummaryText(
         f"In {alike.sum()} of {len(judged)} comparisons with a control no difference is shown: there the number is the "
@@ -73,52 +62,49 @@ def _controls(results: Results, claims: pd.DataFrame) -> SummaryText:
     )
 
 
-def _geometry(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _geometry(run: Run, claims: pd.DataFrame) -> SummaryText:
     one, mixed = (
-        {name: float(at_largest(results, name, probe, "rho").median()) for name in results.config.networks}
+        {network: float(at_radius(run, probe, network)["rho"].median()) for network in run.networks}
         for probe in ("topology", "topology_mixed_radius")
     )
-    nearer, nearer_mixed = (_judged(claims, f"Eq. 7 at {where}") for where in ("one radius", "mixed radii"))
-    return SummaryText(
-        f"At the largest radius the median of Mantel's ρ is {format_range(one)}; at norms mixed up to it, "
-        f"{format_range(mixed)}. α of Eq. 7 is nearer to a multiple of the identity than with its points shuffled by "
-        f"{format_range(nearer)} at one radius, and by {format_range(nearer_mixed)} at mixed norms.",
+    return summarise(
+        "At the largest radius the median of Mantel's ρ is {}; at norms mixed up to it, {}. α of Eq. 7 is nearer to a "
+        "multiple of the identity than with its points shuffled by {} at one radius, and by {} at mixed norms.",
         {
             "median of Mantel's ρ at the largest radius": one,
             "median of Mantel's ρ at norms mixed up to it": mixed,
-            "α nearer to c·I than shuffled, at one radius, by": nearer,
-            "α nearer to c·I than shuffled, at mixed norms, by": nearer_mixed,
+            "α nearer to c·I than shuffled, at one radius, by": _estimates(claims, "Eq. 7 at one radius"),
+            "α nearer to c·I than shuffled, at mixed norms, by": _estimates(claims, "Eq. 7 at mixed radii"),
         },
     )
 
 
-def _symmetry(results: Results, claims: pd.DataFrame) -> SummaryText:
-    uniform = _judged(claims, "permuted against redrawn", _doubled)
-    coarse = _judged(claims, "permuted against redrawn, low frequencies", _doubled)
-    return SummaryText(
-        "The range of the score over permutations of all elements is that of fresh draws times "
-        f"{format_range(uniform)}. Of a low-frequency perturbation, over its permutations, it is that of fresh ones "
-        f"times {format_range(coarse)}.",
+def _symmetry(run: Run, claims: pd.DataFrame) -> SummaryText:
+    return summarise(
+        "The range of the score over permutations of all elements is that of fresh draws times {}. Of a low-frequency "
+        "perturbation, over its permutations, it is that of fresh ones times {}.",
         {
-            "range over permutations ÷ over fresh draws": uniform,
-            "the same of a low-frequency perturbation": coarse,
+            "range over permutations ÷ over fresh draws": _estimates(claims, "permuted against redrawn", 2),
+            "the same of a low-frequency perturbation": _estimates(
+                claims, "permuted against redrawn, low frequencies", 2
+            ),
         },
     )
 
 
-def _frequency(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _frequency(run: Run, claims: pd.DataFrame) -> SummaryText:
     off, spread, kept = {}, {}, {}
-    for network in results.config.networks:
-        table = results.metrics(network, "frequency")
+    for network in run.networks:
+        table = run.metrics("frequency", network)
         mean = table.groupby(["family", "filter"], as_index=False)[["measured", "parseval", "spread"]].mean()
         off[network] = 100 * float((mean["parseval"] / mean["measured"] - 1).abs().median())
         spread[network] = 100 * float(mean.loc[mean["family"] == "permuted", "spread"].median())
         energy = mean.groupby("family")["measured"].sum()
         kept[network] = float(energy["low_frequency"] / energy["permuted_low_frequency"])
-    return SummaryText(
-        f"The energy that Parseval's theorem predicts is off the measured one by {format_range(off, '%')} (median "
-        f"filter), and from one permutation of independent noise to the next it varies by {format_range(spread, '%')}. "
-        f"Low-frequency noise leaves the first layer with the energy of its permutations times {format_range(kept)}.",
+    return summarise(
+        "The energy that Parseval's theorem predicts is off the measured one by {} (median filter), and from one "
+        "permutation of independent noise to the next it varies by {}. Low-frequency noise leaves the first layer with "
+        "the energy of its permutations times {}.",
         {
             "Parseval's energy off the measured one, %": off,
             "variation from permutation to permutation, %": spread,
@@ -127,104 +113,92 @@ def _frequency(results: Results, claims: pd.DataFrame) -> SummaryText:
     )
 
 
-def _expansion(results: Results, claims: pd.DataFrame) -> SummaryText:
-    gradient, hessian, neither = (_judged(claims, f"Eq. 3, {part}") for part in ("gradient", "Hessian", "neither"))
-    return SummaryText(
-        f"At radius 1 the gradient explains a share of the margin's variance of {format_range(gradient)}; the Hessian "
-        f"adds {format_range(hessian)}. Of the score's at the largest radius, neither explains "
-        f"{format_range(neither)}.",
+def _expansion(run: Run, claims: pd.DataFrame) -> SummaryText:
+    return summarise(
+        "At radius 1 the gradient explains a share of the margin's variance of {}; the Hessian adds {}. Of the score's "
+        "at the largest radius, neither explains {}.",
         {
-            "margin at radius 1: share that the gradient explains": gradient,
-            "share that the Hessian adds": hessian,
-            "score at the largest radius: share that neither explains": neither,
+            "margin at radius 1: share that the gradient explains": _estimates(claims, "Eq. 3, gradient"),
+            "share that the Hessian adds": _estimates(claims, "Eq. 3, Hessian"),
+            "score at the largest radius: share that neither explains": _estimates(claims, "Eq. 3, neither"),
         },
     )
 
 
-def _depth(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _depth(run: Run, claims: pd.DataFrame) -> SummaryText:
     ends, losses, where = {}, {}, {}
-    for network in results.config.networks:
-        table = results.metrics(network, "depth")
+    for network in run.networks:
+        table = run.metrics("depth", network)
         mixed = table[table["family"] == "mixed_radius"]
         rho = mixed.groupby("depth")["rho"].median()
         steps = rho.diff().dropna()
         layer, kind = mixed.loc[mixed["depth"] == steps.idxmin(), ["layer", "kind"]].iloc[0]
         ends[network], losses[network] = float(rho.iloc[-1]), -float(steps.min())
         where[network] = f"{layer} ({kind})" if kind else str(layer)
-    return SummaryText(
-        f"From 1 at the image, Mantel's ρ at mixed norms ends at {format_range(ends)}. Its largest fall in one step is "
-        f"{format_range(losses)}.",
+    return summarise(
+        "From 1 at the image, Mantel's ρ at mixed norms ends at {}. Its largest fall in one step is {}.",
+        {"ρ at mixed norms at the end": ends, "largest fall in one step": losses, "at": where},
+    )
+
+
+def _lipschitz(run: Run, claims: pd.DataFrame) -> SummaryText:
+    tables = {network: run.metrics("lipschitz_bounds", network) for network in run.networks}
+    reasons = {network: why for network, table in tables.items() if (why := table["unavailable"].iloc[0])}
+    text = "The Jacobian's norm is the sampled ratio of Eq. 9 times {}."
+    if len(reasons) < len(tables):
+        text += " The global bound is that norm times {}."
+    found = summarise(
+        text,
         {
-            "ρ at mixed norms at the end": ends,
-            "largest fall in one step": losses,
-            "at": where,
+            "Jacobian's norm ÷ sampled ratio of Eq. 9": _estimates(claims, "Jacobian against sampled", 10),
+            "global bound ÷ Jacobian's norm": _estimates(claims, "global bound against Jacobian", 10),
         },
     )
+    missing = (f"For {network} there is no global bound: {why}." for network, why in reasons.items())
+    return replace(found, text=" ".join([found.text, *missing]))
 
 
-def _lipschitz(results: Results, claims: pd.DataFrame) -> SummaryText:
-    reasons = {
-        network: str(table["unavailable"].iloc[0])
-        for network in results.config.networks
-        if (table := results.metrics(network, "lipschitz_bounds"))["unavailable"].iloc[0]
-    }
-    jacobian = _judged(claims, "Jacobian against sampled", _tenfold)
-    bound = _judged(claims, "global bound against Jacobian", _tenfold)
-    said = [f"The Jacobian's norm is the sampled ratio of Eq. 9 times {format_range(jacobian)}."]
-    if len(reasons) < len(results.config.networks):
-        said.append(f"The global bound is that norm times {format_range(bound)}.")
-    said += [f"For {network} there is no global bound: {why}." for network, why in reasons.items()]
-    return SummaryText(
-        " ".join(said),
-        {"Jacobian's norm ÷ sampled ratio of Eq. 9": jacobian, "global bound ÷ Jacobian's norm": bound},
-    )
-
-
-def _boundary(results: Results, claims: pd.DataFrame) -> SummaryText:
+def _boundary(run: Run, claims: pd.DataFrame) -> SummaryText:
     worst, met, missed = {}, {}, {}
-    for network in results.config.networks:
-        table = results.metrics(network, "boundary").drop_duplicates(["sample", "kind", "direction"])
+    for network in run.networks:
+        table = run.metrics("boundary", network).drop_duplicates(["sample", "kind", "direction"])
         attacks = table[table["kind"] == "attack"].groupby("sample")["distance"].min()
         worst[network] = float(attacks.median())
         met[network] = f"{np.isfinite(attacks).sum()} of {len(attacks)}"
         missed[network] = 100 * float(table.loc[table["kind"] == "random", "censored"].mean())
-    flat = _judged(claims, "boundary against a flat one", _doubled)
-    return SummaryText(
-        f"The median of the smallest adversarial distance is {format_range(worst)}; no boundary is met in "
-        f"{format_range(missed, '%')} of the random directions. The ratio of random to worst distance, both cut where "
-        f"the search ended, is what a flat boundary gives times {format_range(flat)}.",
+    return summarise(
+        "The median of the smallest adversarial distance is {0}; no boundary is met in {2} of the random directions. "
+        "The ratio of random to worst distance, both cut where the search ended, is what a flat boundary gives times "
+        "{3}.",
         {
             "smallest adversarial distance, median": worst,
             "samples with an adversarial example": met,
             "random directions that meet no boundary, %": missed,
-            "random ÷ worst distance ÷ a flat boundary's": flat,
+            "random ÷ worst distance ÷ a flat boundary's": _estimates(claims, "boundary against a flat one", 2),
         },
     )
 
 
-def _adversarial(results: Results, claims: pd.DataFrame) -> SummaryText:
-    explains = claims[claims["claim"].str.startswith("explains adversarial examples")]
-    trained = claims[claims["claim"].str.startswith("adversarial training: ")]
-    trained = trained[trained["claim"] != "adversarial training: rho"]  # a difference, no factor
-    words = {name: words for name, (_, words) in QUANTITIES.items()} | {"distance": "smallest adversarial distance"}
+def _adversarial(run: Run, claims: pd.DataFrame) -> SummaryText:
+    words = {"distance": "smallest adversarial distance", **QUANTITIES}
+    factors = [comparison for comparison in TRAINING if comparison.quantity != "rho"]  # for ρ it is a difference
     rows: dict[str, dict[str, str]] = {}
-    for found, said, of in (
-        (explains, "rank correlation with {}", float),
-        (trained, "adversarial training multiplies the {} by", _doubled),
+    for comparisons, label, log_base in (
+        (CORRELATIONS, "rank correlation with {}", None),
+        (factors, "adversarial training multiplies the {} by", 2),
     ):
-        for row in found.to_dict("records"):
-            if not np.isfinite(row["estimate"]):
-                continue
+        found = claims["claim"].isin([comparison.name for comparison in comparisons])
+        for row in claims[found & np.isfinite(claims["estimate"])].to_dict("records"):
             several = row["network"] == ALL_NETWORKS
             column = f"{row['network']} of {row['dataset']}" if several else row["network"]
-            mark = f"{SYMBOLS['differs']} " if row["verdict"] == "differs" else ""
-            of_quantity = rows.setdefault(said.format(words[row["claim"].split(": ")[1]]), {})
-            of_quantity[column] = mark + format_interval(tuple(of(row[key]) for key in _INTERVAL))
-    judged = explains["verdict"].isin(["differs", "no difference shown"]).sum()
-    excluded = (explains["verdict"] == "differs").sum()
+            mark = f"{Verdict.DIFFERS.symbol} " if row["verdict"] == Verdict.DIFFERS else ""
+            cells = rows.setdefault(label.format(words[row["quantity"]]), {})
+            cells[column] = mark + format_interval(_interval(row, log_base))
+    verdicts = claims.loc[claims["claim"].isin([comparison.name for comparison in CORRELATIONS]), "verdict"]
+    judged, differing = verdicts.isin(_JUDGED).sum(), (verdicts == Verdict.DIFFERS).sum()
     return SummaryText(
-        f"Of {judged} rank correlations with the smallest adversarial distance that could be judged, {excluded} "
-        f"exclude 0 ({SYMBOLS['differs']}). One in twenty does so by chance.",
+        f"Of {judged} rank correlations with the smallest adversarial distance that could be judged, {differing} "
+        f"exclude 0 ({Verdict.DIFFERS.symbol}). One in twenty does so by chance.",
         rows,
     )
 

@@ -2,58 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from epsball.analysis.claims import SYMBOLS, given
-from epsball.analysis.results import COMPARED
+from epsball.analysis.claims import Verdict, given
 from epsball.runs.monitor import Job
 
 _WIDTH = 100  # columns of a terminal
 
 
 def verdicts(claims: pd.DataFrame, asked: Mapping[str, int]) -> str:
-    """The paper's claims by network, in symbols.
+    """Show the verdicts on the paper's claims by network, in symbols.
 
     Args:
         claims: see `epsball.analysis.verdicts.judge`.
-        asked: samples that were asked for, by dataset.
+        asked: number of samples that the configuration asks for, by dataset.
 
     Returns:
         Lines of at most 100 columns: the legend, tables of claims by networks, and how many samples there were.
     """
-    own = claims[(claims["control"] == "") & (claims["bound"] != COMPARED)]
-    cells = own.assign(symbol=own["verdict"].map(SYMBOLS))
+    own = claims[(claims["kind"] == "paper") & (claims["control"] == "")]
+    cells = own.assign(symbol=[Verdict(verdict).symbol for verdict in own["verdict"]])
     table = cells.pivot_table(index="claim", columns="network", values="symbol", aggfunc="first").fillna("")
     table = table.loc[own["claim"].unique(), own["network"].unique()]
-    legend = ", ".join(f"{SYMBOLS[verdict]} {verdict}" for verdict in given(own["verdict"]))
+    legend = ", ".join(f"{verdict.symbol} {verdict}" for verdict in given(own["verdict"]))
     samples = own[own["dataset"] != ""].drop_duplicates("dataset").set_index("dataset")["samples"]
     counts = ", ".join(f"{name} {count} of {asked[str(name)]} asked for" for name, count in samples.items())
     return "\n\n".join([f"The paper's claims: {legend}", *_tables(table), f"Samples: {counts}"])
 
 
-def _tables(table: pd.DataFrame) -> list[str]:
-    """A table in parts that are narrow enough, each with the names of its rows."""
-    first = max(len(str(claim)) for claim in table.index)
-    parts: list[list[str]] = []
-    width = _WIDTH
-    for name in map(str, table.columns):
-        if (width := width + 2 + len(name)) > _WIDTH or not parts:
+def _tables(table: pd.DataFrame) -> Iterator[str]:
+    """Split a table into parts that are narrow enough, each with the rows that have a symbol in it."""
+    first = max(map(len, table.index))
+    parts: list[list[str]] = [[]]
+    width = first
+    for name in table.columns:
+        width += 2 + len(name)
+        if width > _WIDTH and parts[-1]:
             parts.append([])
             width = first + 2 + len(name)
         parts[-1].append(name)
-    return [_table(table[part][(table[part] != "").any(axis=1)], first) for part in parts]
-
-
-def _table(table: pd.DataFrame, first: int) -> str:
-    names = [str(name) for name in table.columns]
-    lines = [" " * first + "".join(f"  {name}" for name in names)]
-    for claim, row in table.iterrows():
-        lines.append(
-            f"{claim:<{first}}" + "".join(f"  {cell:^{len(name)}}" for name, cell in zip(names, row, strict=True))
-        )
-    return "\n".join(line.rstrip() for line in lines)
+    for part in parts:
+        lines = ["  ".join([" " * first, *part])]
+        for claim, symbols in table.loc[(table[part] != "").any(axis=1), part].iterrows():
+            lines.append("  ".join([f"{claim:<{first}}", *(f"{symbols[name]:^{len(name)}}" for name in part)]))
+        yield "\n".join(line.rstrip() for line in lines)
 
 
 def failures(jobs: Sequence[Job]) -> str:

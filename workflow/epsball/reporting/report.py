@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES, given, unanswered
-from epsball.analysis.results import COMPARED, Results
+from epsball.analysis.run import Run
 from epsball.config import Config
 from epsball.data import open_pool
 from epsball.networks import licences
@@ -39,9 +39,9 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     Returns:
         The page, HTML, with all pictures inside.
     """
-    results = Results(config, folder)
+    results = Run(config, folder)
     figures = {name: _figure(folder, name, captions[name]) for name in names(config)}
-    claims = results.claims()
+    claims = results.claims
     claims["row"] = range(len(claims))
     charts = packed({name: chart(name, results) for name in CHARTS})
     chapters = _probe_chapters(results, figures)
@@ -73,7 +73,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     return page
 
 
-def _rest(results: Results) -> int:
+def _rest(results: Run) -> int:
     """Bytes that the page takes, about, beside charts, figures and draws: library, text, thumbnails and scores."""
     config = results.config
     of_samples = (
@@ -90,7 +90,7 @@ def _figure(folder: Path, name: str, caption: str) -> dict[str, str]:
     return {"name": name, "picture": picture, "title": title, "caption": rest}
 
 
-def _probe_chapters(results: Results, figures: Mapping[str, dict[str, str]]) -> list[dict[str, Any]]:
+def _probe_chapters(results: Run, figures: Mapping[str, dict[str, str]]) -> list[dict[str, Any]]:
     return [
         {
             **{key: getattr(chapter, key) for key in ("probe", "title", "question", "caveat", "charts")},
@@ -101,7 +101,7 @@ def _probe_chapters(results: Results, figures: Mapping[str, dict[str, str]]) -> 
     ]
 
 
-def _beyond(results: Results, claims: pd.DataFrame, figures: Mapping[str, dict[str, str]]) -> list[dict[str, Any]]:
+def _beyond(results: Run, claims: pd.DataFrame, figures: Mapping[str, dict[str, str]]) -> list[dict[str, Any]]:
     return [
         {
             "title": chapter.title,
@@ -121,8 +121,8 @@ def _judged(rows: pd.DataFrame) -> dict[str, list[dict[Hashable, Any]]]:
 
 
 def _matrices(config: Config, claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """The paper's claims, and those without a bound of the paper's, each with the networks that they are said of."""
-    papers = claims["bound"] != COMPARED
+    """The paper's claims, and the comparisons beyond it, each with the networks that they are said of."""
+    papers = claims["kind"] == "paper"
     found = []
     for title, rows in (("The paper's claims", claims[papers]), ("Beyond the paper", claims[~papers])):
         columns = [name for name in (*config.networks, ALL_NETWORKS) if (rows["network"] == name).any()]
@@ -131,7 +131,7 @@ def _matrices(config: Config, claims: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def _datasets(results: Results, budget: int) -> list[dict[str, Any]]:
+def _datasets(results: Run, budget: int) -> list[dict[str, Any]]:
     found = []
     for place, name in enumerate(results.config.datasets):
         found.append(_dataset(results, name, budget // (len(results.config.datasets) - place)))
@@ -139,12 +139,12 @@ def _datasets(results: Results, budget: int) -> list[dict[str, Any]]:
     return found
 
 
-def _dataset(results: Results, name: str, budget: int) -> dict[str, Any]:
+def _dataset(results: Run, name: str, budget: int) -> dict[str, Any]:
     config = results.config
     spec, samples = config.datasets[name], results.samples(name)
     pool = open_pool(spec, results.folder / "datasets" / name)
     networks = [network.name for network in config.networks_of(name)]
-    tables = {network: {probe: results.metrics(network, probe) for probe in draws.PROBES} for network in networks}
+    tables = {network: {probe: results.metrics(probe, network) for probe in draws.PROBES} for network in networks}
     opened = draws.open_samples(samples, pool, tables, config.ball, budget)
     shown: list[dict[str, Any]] = []
     for row in samples.to_dict("records"):
@@ -174,7 +174,7 @@ def _dataset(results: Results, name: str, budget: int) -> dict[str, Any]:
     }
 
 
-def _network(results: Results, name: str) -> dict[str, Any]:
+def _network(results: Run, name: str) -> dict[str, Any]:
     card = results.card(name)
     survey = results.survey(name)
     threshold = results.config.datasets[card["dataset"]].threshold

@@ -1,4 +1,4 @@
-"""What a chapter of the report says: a sentence or two made of the numbers, and the numbers, network by network."""
+"""What a chapter of the report says: a sentence or two made of numbers, and a table of the numbers by network."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 NOTHING = "–"
 
-Cell = str | float | tuple[float, ...]  # in words, a number, or an estimate with the ends of its interval
-Row = Mapping[str, Cell]  # of a quantity, by network
+Cell = str | float | tuple[float, ...]  # words, a number, or an estimate with the ends of its interval
+Row = Mapping[str, Cell]  # a quantity, by network
 
 
 @dataclass(frozen=True)
@@ -18,39 +18,50 @@ class SummaryText:
 
     Attributes:
         text: sentences made of the numbers.
-        rows: the numbers, of each quantity, in words, for each network.
+        rows: by the words for a quantity, its numbers for each network.
     """
 
     text: str
     rows: Mapping[str, Row] = field(default_factory=dict)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Head and rows of a table: a row a quantity, a column a network; a dash where there is no number."""
+        """Return head and rows of a table: a row per quantity, a column per network; a dash where a number lacks."""
         networks = list(dict.fromkeys(name for row in self.rows.values() for name in row))
-        cells = [[words, *(_shown(row.get(name, NOTHING)) for name in networks)] for words, row in self.rows.items()]
+        cells = [[words, *(_format(row.get(name, NOTHING)) for name in networks)] for words, row in self.rows.items()]
         return ["", *networks], cells
 
 
-def _shown(cell: Cell) -> str:
+def summarise(text: str, rows: Mapping[str, Row]) -> SummaryText:
+    """Fill sentences with the range of each quantity over networks.
+
+    Args:
+        text: sentences with a placeholder for each row that they use, as `str.format` takes them.
+        rows: see `SummaryText`; numbers of a quantity whose words end in % are percentages.
+    """
+    ranges = (format_range(row, "%" if words.endswith("%") else "") for words, row in rows.items())
+    return SummaryText(text.format(*ranges), rows)
+
+
+def _format(cell: Cell) -> str:
     if isinstance(cell, str):
         return cell
     return format_interval(cell) if isinstance(cell, tuple) else format_number(cell)
 
 
 def format_number(value: float | None) -> str:
-    """Three significant digits; a dash where there is no number."""
+    """Format three significant digits; a dash where there is no number."""
     if value is None or math.isnan(value):
         return NOTHING
     return f"{value:.3g}" if math.isfinite(value) else "∞" if value > 0 else "−∞"
 
 
 def format_interval(estimate: tuple[float, ...]) -> str:
-    """An estimate with its interval, from the three."""
+    """Format an estimate with its interval."""
     return "{} ({} to {})".format(*map(format_number, estimate))
 
 
 def format_range(row: Row, unit: str = "") -> str:
-    """The least and the most of networks' numbers, for a sentence: "0.1 to 0.3", or the one that all have."""
+    """Format the least and the most of all networks for a sentence: "0.1 to 0.3", or the one that all have."""
     values = [cell[0] if isinstance(cell, tuple) else cell for cell in row.values() if not isinstance(cell, str)]
     known = [value for value in values if not math.isnan(value)]
     return " to ".join(dict.fromkeys(map(format_number, (min(known), max(known))))) + unit if known else "not measured"

@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.config import Config
 from epsball.probes import chosen_probes
 from epsball.runs import files
@@ -49,7 +49,7 @@ class FigureModule(Protocol):
 
     READS: tuple[str, ...]  # probes' names for their tables, or of OTHERS
 
-    def draw(self, results: Results) -> Figure:
+    def draw(self, results: Run) -> Figure:
         """The figure."""
         ...
 
@@ -89,7 +89,7 @@ def draw(name: str, config: Config, folder: Path, path: Path) -> None:
     from epsball.reporting.figures import style  # takes a second to import, in each job that asks for names alone
 
     with style.paper():
-        save(figure(name).draw(Results(config, folder)), path)
+        save(figure(name).draw(Run(config, folder)), path)
 
 
 def save(drawn: Figure, path: Path) -> None:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from epsball.analysis.adversarial_correlates import QUANTITIES, correlates
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("boundary", "gradient", "topology_mixed_radius", "isotropy", "lipschitz")
@@ -23,7 +23,7 @@ _LABELS = {
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "black")
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A panel a quantity: a point a sample against its smallest adversarial distance; squares are networks' medians."""
     config = results.config
     figure = Figure(figsize=(style.WIDTH, 4.6))

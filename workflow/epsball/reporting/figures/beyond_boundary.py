@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from epsball.analysis.adversarial_correlates import boundary
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("boundary",)
@@ -16,12 +16,12 @@ _RANDOM, _FLAT = "#0072b2", "black"
 _ATTACKS = ("#d55e00", "#e69f00", "#cc79a7", "#009e73")
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A row a network: the score over the radius, and distances to the boundary, a point a sample."""
     config = results.config
     figure, rows = style.rows(config, height=2.3)
     for network, row in rows.items():
-        table = results.metrics(network, "boundary")
+        table = results.metrics("boundary", network)
         style.title(row[0], config, network, table["sample"].nunique())
         _scores(row[0], results, network)
         _distances(row[1], results, network)
@@ -29,14 +29,14 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _colours(results: Results, network: str) -> dict[str, str]:
-    table = results.metrics(network, "boundary")
+def _colours(results: Run, network: str) -> dict[str, str]:
+    table = results.metrics("boundary", network)
     attacks = table.loc[table["kind"] == "attack", "direction"].unique()
     return dict(zip(attacks, _ATTACKS, strict=False))
 
 
-def _scores(ax: Axes, results: Results, network: str) -> None:
-    table = results.metrics(network, "boundary")
+def _scores(ax: Axes, results: Run, network: str) -> None:
+    table = results.metrics("boundary", network)
     places = style.radius_axis(ax, results.config)
     lines = {"random": (table[table["kind"] == "random"], _RANDOM)}
     lines |= {name: (table[table["direction"] == name], colour) for name, colour in _colours(results, network).items()}
@@ -46,8 +46,8 @@ def _scores(ax: Axes, results: Results, network: str) -> None:
     ax.set(ylim=(-0.03, 1.05), ylabel="score of the right class")
 
 
-def _distances(ax: Axes, results: Results, network: str) -> None:
-    table = results.metrics(network, "boundary").drop_duplicates(["sample", "kind", "direction"])
+def _distances(ax: Axes, results: Run, network: str) -> None:
+    table = results.metrics("boundary", network).drop_duplicates(["sample", "kind", "direction"])
     found = boundary(results, network)
     columns = [
         ("random", found["random"], _RANDOM),

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.controls import compared, name_of
 from epsball.reporting.figures import style
 
@@ -28,7 +28,7 @@ _COLUMNS = (
 )
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A row a network, a column a quantity: the median over samples, and where half of them lie."""
     config = results.config
     figure, rows = style.rows(config, len(_COLUMNS))
@@ -36,18 +36,18 @@ def draw(results: Results) -> Figure:
         for ax, (probe, column, label) in zip(row, _COLUMNS, strict=True):
             _panel(ax, results, network, probe, column)
             ax.set_ylabel(label)
-        style.title(row[0], config, network, results.metrics(network, "isotropy")["sample"].nunique())
+        style.title(row[0], config, network, results.metrics("isotropy", network)["sample"].nunique())
     names = {"the network": _OWN} | {name: _COLOURS.get(name, style.GREY) for name in config.controls}
     handles = [Line2D([], [], color=colour, marker="o", ms=3, label=name) for name, colour in names.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False)
     return figure
 
 
-def _panel(ax: Axes, results: Results, network: str, probe: str, column: str) -> None:
+def _panel(ax: Axes, results: Run, network: str, probe: str, column: str) -> None:
     places = style.radius_axis(ax, results.config)
     shown = {name_of(network, name): _COLOURS.get(name, style.GREY) for name in compared(results.config, probe)}
     for name, colour in [*shown.items(), (network, _OWN)]:
-        table = results.metrics(name, probe)
+        table = results.metrics(probe, name)
         table = table[table["radius"] > 0]
         samples = table.pivot_table(index="sample", columns="radius", values=column, aggfunc="median", dropna=False)
         style.band(ax, [places[float(radius)] for radius in samples.columns], samples, colour)

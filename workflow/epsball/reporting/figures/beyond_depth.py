@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("depth",)
@@ -15,12 +15,12 @@ _MIXED, _ONE = "#0072b2", "#d55e00"
 _LABELLED = 12  # layers, at most
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A row a network: ρ at mixed norms and at the largest radius, and the relative ratio, over depth."""
     config = results.config
     figure, rows = style.rows(config, height=2.5)
     for network, row in rows.items():
-        table = results.metrics(network, "depth")
+        table = results.metrics("depth", network)
         largest = table["radius"].max()
         at = table[table["radius"] == largest]
         cells = {

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from epsball.analysis.claims import wide
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("expansion",)
@@ -15,12 +15,12 @@ _ORDERS = {"first": ("#d55e00", "gradient"), "second": ("#0072b2", "gradient and
 _LOWEST = -0.25  # shown: below 0 an expansion is worse than none
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A row a network, score beside margin: explained variance over the radius."""
     config = results.config
     figure, rows = style.rows(config, sharey=True)
     for network, row in rows.items():
-        table = results.metrics(network, "expansion")
+        table = results.metrics("expansion", network)
         for ax, quantity in zip(row, ("score", "margin"), strict=True):
             places = style.radius_axis(ax, config)
             for order, (colour, label) in _ORDERS.items():

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("frequency",)
@@ -23,12 +23,12 @@ _FAMILIES = {
 _DEAD = 1e-8  # of the strongest filter's energy: what answers less has no weights to speak of
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A row a network, a point a filter: measured energy against a flat spectrum's, and against Parseval's."""
     config = results.config
     figure, rows = style.rows(config, height=2.4)
     for network, row in rows.items():
-        table = results.metrics(network, "frequency")
+        table = results.metrics("frequency", network)
         style.title(row[0], config, network, table["sample"].nunique())
         means = table.groupby(["family", "filter"], sort=False)[["measured", "white", "parseval"]].mean()
         means = means[means["white"] > _DEAD * means["white"].max()]

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("topology", "topology_mixed_radius", "alpha", "alpha_mixed_radius")
@@ -14,7 +14,7 @@ READS = ("topology", "topology_mixed_radius", "alpha", "alpha_mixed_radius")
 _OWN, _SHUFFLED = "#0072b2", "#d55e00"
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A panel a network: a point a sample, at the largest radius and at norms mixed up to it."""
     figure, axes = style.panels(results.config)
     for network, ax in axes.items():
@@ -22,9 +22,9 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, results: Results, network: str) -> None:
+def _panel(ax: Axes, results: Run, network: str) -> None:
     largest = max(results.config.ball.radii)
-    tables = {name: results.metrics(network, name) for name in READS}
+    tables = {name: results.metrics(name, network) for name in READS}
     tables = {name: table[table["radius"] == largest] for name, table in tables.items()}
     style.title(ax, results.config, network, tables["topology"]["sample"].nunique())
     columns: list[tuple[str, pd.Series, str]] = [

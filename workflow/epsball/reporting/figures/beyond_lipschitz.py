@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("lipschitz_bounds",)
@@ -20,7 +20,7 @@ _FEATURES = {
 _MARGIN = {"margin_gradient": "‖∇m‖", "clever_largest": "largest ‖∇m‖", "clever_lipschitz": "CLEVER"}
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A panel a network: a point a sample; of the features, and right of the line of the margin."""
     figure, axes = style.panels(results.config, height=2.6, sharey=False)
     for network, ax in axes.items():
@@ -28,8 +28,8 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, results: Results, network: str) -> None:
-    table = results.metrics(network, "lipschitz_bounds")
+def _panel(ax: Axes, results: Run, network: str) -> None:
+    table = results.metrics("lipschitz_bounds", network)
     style.title(ax, results.config, network, len(table))
     columns = {**_FEATURES, **_MARGIN}
     for place, column in enumerate(columns):

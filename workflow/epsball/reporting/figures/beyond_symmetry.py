@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from epsball.analysis.claims import log_ratio, wide
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = (
@@ -24,7 +24,7 @@ _COLUMNS = (
 )
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A panel a network, a point a sample: ranges under permutation over those of fresh draws of the same kind."""
     figure, axes = style.panels(results.config, height=2.5)
     for network, ax in axes.items():
@@ -32,10 +32,10 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, results: Results, network: str) -> None:
-    style.title(ax, results.config, network, results.metrics(network, "isotropy")["sample"].nunique())
+def _panel(ax: Axes, results: Run, network: str) -> None:
+    style.title(ax, results.config, network, results.metrics("isotropy", network)["sample"].nunique())
     for place, (permuted, redrawn, _) in enumerate(_COLUMNS):
-        upper, lower = (wide(results.metrics(network, probe), "margin_range") for probe in (permuted, redrawn))
+        upper, lower = (wide(results.metrics(probe, network), "margin_range") for probe in (permuted, redrawn))
         radii = [radius for radius in results.config.ball.radii if radius >= 1]
         doublings = sum(log_ratio(upper[radius], lower[radius]) for radius in radii) / len(radii) / np.log(2)
         style.column(ax, place, doublings, "#0072b2")

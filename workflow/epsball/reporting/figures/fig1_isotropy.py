@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures.ranges import SCORE, draw_ranges
 
 READS = ("isotropy",)
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """See `epsball.reporting.figures.ranges.draw_ranges`."""
     return draw_ranges(results, "isotropy", SCORE)

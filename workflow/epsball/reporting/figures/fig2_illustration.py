@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("illustration",)
@@ -20,7 +20,7 @@ _COLOURS = ("white", "#56b4e9", "#d55e00")
 _MARKERS = ("o", "^", "s")
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A row a dataset: the plane through the image that the perturbations span, and the three images."""
     names = list(results.config.datasets)
     figure = Figure(figsize=(style.WIDTH, 2.45 * len(names)))
@@ -29,7 +29,7 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _row(part: Any, results: Results, dataset: str, shown: dict[str, Any]) -> None:
+def _row(part: Any, results: Run, dataset: str, shown: dict[str, Any]) -> None:
     radius, epsilon = float(shown["radius"]), results.config.ball.epsilon
     found = "one permutation right, one wrong" if shown["flips"] else "none wrong; the two furthest apart in score"
     threshold = results.config.datasets[dataset].threshold

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from epsball.analysis.claims import RHO_BAND
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("topology",)
@@ -14,7 +14,7 @@ READS = ("topology",)
 _COLOUR = "#0072b2"
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A panel a network: ρ of each sample and radius, and the paper's band."""
     figure, axes = style.panels(results.config)
     for network, ax in axes.items():
@@ -25,8 +25,8 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, results: Results, network: str) -> None:
-    table = results.metrics(network, "topology")
+def _panel(ax: Axes, results: Run, network: str) -> None:
+    table = results.metrics("topology", network)
     table = table[table["radius"] > 0]
     style.title(ax, results.config, network, table["sample"].nunique())
     places = style.radius_axis(ax, results.config)

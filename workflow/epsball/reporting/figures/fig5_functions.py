@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.integrate import cumulative_trapezoid
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.networks.scores import Array
 from epsball.reporting.figures import style
 
@@ -26,7 +26,7 @@ def derivatives(x: Array) -> dict[str, Array]:
     return {"f": np.cos(x), "g": np.cos(x) * np.exp(-(beyond**2) / 4)}
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """Functions on the left, derivatives on the right."""
     x = np.linspace(-15, 15, 3001)
     slopes = derivatives(x)

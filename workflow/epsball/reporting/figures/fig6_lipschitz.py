@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from epsball.analysis import intervals
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("lipschitz",)
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A panel a network: a point a draw, colour its radius."""
     config = results.config
     radii = np.array(config.ball.radii)
@@ -46,8 +46,8 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, results: Results, network: str, colours: ScalarMappable) -> None:
-    table = results.metrics(network, "lipschitz")
+def _panel(ax: Axes, results: Run, network: str, colours: ScalarMappable) -> None:
+    table = results.metrics("lipschitz", network)
     style.title(ax, results.config, network, table["sample"].nunique())
     shade = colours.to_rgba(table["radius"].to_numpy())
     ax.scatter(table["d_in"], table["d_out"], c=shade, s=2.5, lw=0, alpha=0.6, rasterized=True, zorder=2)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from epsball.analysis.claims import NOISE_FLOOR_FACTOR, lowest_drawn
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 
@@ -30,10 +30,10 @@ MARGIN = Quantity("margin (logits)", "margin_range", "margin_noise_floor")
 _FLOOR = "0.65"
 
 
-def draw_ranges(results: Results, probe: str, quantity: Quantity) -> Figure:
+def draw_ranges(results: Run, probe: str, quantity: Quantity) -> Figure:
     """A panel a network: range on a log axis against radius, colour the mean score, the noise floor shaded."""
     config = results.config
-    tables = {network: results.metrics(network, probe) for network in config.networks}
+    tables = {network: results.metrics(probe, network) for network in config.networks}
     lowest = min(float(table["score_mean"].min()) for table in tables.values())
     colours = ScalarMappable(Normalize(min(lowest, 0.9), 1), style.SEQUENTIAL)
     figure, axes = style.panels(config, sharey=False)
@@ -67,7 +67,7 @@ def draw_ranges(results: Results, probe: str, quantity: Quantity) -> Figure:
 
 
 def _panel(
-    ax: Axes, results: Results, network: str, table: pd.DataFrame, quantity: Quantity, colours: ScalarMappable
+    ax: Axes, results: Run, network: str, table: pd.DataFrame, quantity: Quantity, colours: ScalarMappable
 ) -> None:
     config = results.config
     samples = table["sample"].nunique()

@@ -8,18 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from epsball.analysis.claims import ALL_NETWORKS, CLAIMS
+from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, Verdict
 from epsball.reporting.figures import style
 
 # Of Okabe & Ito, and as different in lightness as in hue: it is read in grey as well.
 _COLOURS = {
-    "holds": "#0072b2",
-    "does not hold": "#e69f00",
-    "undecided": "0.88",
-    "too few samples": "white",
-    "not measured in this run": "white",
+    Verdict.HOLDS: "#0072b2",
+    Verdict.DOES_NOT_HOLD: "#e69f00",
+    Verdict.UNDECIDED: "0.88",
+    Verdict.TOO_FEW_SAMPLES: "white",
+    Verdict.TOO_FEW_DRAWS: "white",
+    Verdict.NOT_MEASURED: "white",
 }
-_HATCHES = {"not measured in this run": "////"}
+_HATCHES = {Verdict.TOO_FEW_DRAWS: "....", Verdict.NOT_MEASURED: "////"}
 _STATEMENTS = {claim.name: claim.statement for claim in CLAIMS}
 _ROW = 0.185  # inches
 
@@ -65,8 +66,8 @@ def draw(table: pd.DataFrame, base: str) -> Figure:
 
 
 def _cell(ax: Axes, column: int, row: int, estimate: float, verdict: str) -> None:
-    colour = _COLOURS[verdict]
-    hatch = _HATCHES.get(verdict)
+    colour = _COLOURS[Verdict(verdict)]
+    hatch = _HATCHES.get(Verdict(verdict))
     ax.add_patch(
         Rectangle((column + 0.03, row + 0.05), 0.94, 0.9, facecolor=colour, edgecolor=style.GREY, lw=0.4, hatch=hatch)
     )
@@ -75,7 +76,7 @@ def _cell(ax: Axes, column: int, row: int, estimate: float, verdict: str) -> Non
             column + 0.5,
             row + 0.5,
             _number(estimate),
-            color="white" if verdict == "holds" else "black",
+            color="white" if verdict == Verdict.HOLDS else "black",
             fontsize="small",
             ha="center",
             va="center_baseline",

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("card", "survey")
@@ -14,7 +14,7 @@ READS = ("card", "survey")
 _LISTED = 4  # confusions in the line below a panel
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A panel a network: images of the test split by class and prediction."""
     cards = [card for name in results.config.networks if (card := results.card(name))["training"]]
     columns = min(len(cards), 2)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("card", "survey")
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Run) -> Figure:
     """A row a network: loss on the left, accuracy on the held-out part of the training split on the right."""
     cards = [card for name in results.config.networks if (card := results.card(name))["training"]]
     figure = Figure(figsize=(style.WIDTH, 2.0 * len(cards) + 0.3))

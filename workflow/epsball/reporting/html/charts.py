@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from epsball.analysis.claims import NOISE_FLOOR_FACTOR, RHO_BAND, lowest_drawn
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.config import Config
 
 RIGHT, WRONG, GREY = "#3b8fd4", "#e0701a", "#8a929b"  # on light and on dark pages
@@ -34,13 +34,13 @@ class Chart:
     """
 
     title: str
-    traces: Callable[[Results, str], Iterator[go.Scatter]]
+    traces: Callable[[Run, str], Iterator[go.Scatter]]
     log: bool = False
     band: float = 0.0
     line: float = 0.0
 
 
-def chart(name: str, results: Results) -> dict[str, Any]:
+def chart(name: str, results: Run) -> dict[str, Any]:
     """A registered chart as Plotly's JSON, all networks in it, of which the first is visible.
 
     Each trace has its network as `meta`, and its points their samples as `text`.
@@ -87,11 +87,11 @@ def chart(name: str, results: Results) -> dict[str, Any]:
     return found
 
 
-def _ranges(probe: str, column: str, floor: str) -> Callable[[Results, str], Iterator[go.Scatter]]:
+def _ranges(probe: str, column: str, floor: str) -> Callable[[Run, str], Iterator[go.Scatter]]:
     """Ranges by how they were classified and whether they are above the floor, which is drawn below them."""
 
-    def traces(results: Results, network: str) -> Iterator[go.Scatter]:
-        table = _placed(results, results.metrics(network, probe))
+    def traces(results: Run, network: str) -> Iterator[go.Scatter]:
+        table = _placed(results, results.metrics(probe, network))
         level = NOISE_FLOOR_FACTOR * table[floor]
         bottom = lowest_drawn(table[column], table[floor])
         table = table.assign(y=table[column].clip(lower=bottom), level=level)
@@ -122,8 +122,8 @@ def _ranges(probe: str, column: str, floor: str) -> Callable[[Results, str], Ite
     return traces
 
 
-def _topology(results: Results, network: str) -> Iterator[go.Scatter]:
-    table = _placed(results, results.metrics(network, "topology")).dropna(subset="rho")
+def _topology(results: Run, network: str) -> Iterator[go.Scatter]:
+    table = _placed(results, results.metrics("topology", network)).dropna(subset="rho")
     hover = "ρ = %{y:.3f}<br>p = %{customdata[1]:.3~g}"
     yield _points(table, "rho", "Mantel's ρ", ("p_value",), hover, color=RIGHT)
     median = table.groupby("radius")["rho"].median()
@@ -137,8 +137,8 @@ def _topology(results: Results, network: str) -> Iterator[go.Scatter]:
     )
 
 
-def _lipschitz(results: Results, network: str) -> Iterator[go.Scatter]:
-    table = results.metrics(network, "lipschitz")
+def _lipschitz(results: Run, network: str) -> Iterator[go.Scatter]:
+    table = results.metrics("lipschitz", network)
     by_cell = table.groupby(["sample", "radius"], sort=False)["ratio"].agg(["min", "median", "max"])
     table = _placed(results, by_cell.reset_index()).dropna(subset="median")
     gap = np.full(len(table), np.nan)
@@ -183,7 +183,7 @@ def _radii(config: Config) -> list[float]:
     return [radius for radius in config.ball.radii if radius > 0]
 
 
-def _placed(results: Results, table: pd.DataFrame) -> pd.DataFrame:
+def _placed(results: Run, table: pd.DataFrame) -> pd.DataFrame:
     """The rows beyond radius 0, with a place for each: radii are evenly spaced, samples side by side at each."""
     table = table[(table["radius"] > 0) & table["sample"].isin(table["sample"].unique()[:SAMPLES])]
     places = {radius: place for place, radius in enumerate(_radii(results.config))}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from epsball.analysis.claims import RHO_BAND
-from epsball.analysis.results import Results
+from epsball.analysis.run import Run
 from epsball.reporting.summary_text import SummaryText, format_range
 
 
@@ -27,27 +27,27 @@ class ProbeChapter:
     probe: str
     title: str
     question: str
-    says: Callable[[Results], SummaryText]
+    says: Callable[[Run], SummaryText]
     caveat: str
     charts: dict[str, str]
     figures: tuple[str, ...]
 
 
-def _medians(results: Results, probe: str, column: str, radius: float) -> dict[str, float]:
-    tables = {name: results.metrics(name, probe) for name in results.config.networks}
+def _medians(results: Run, probe: str, column: str, radius: float) -> dict[str, float]:
+    tables = {name: results.metrics(probe, name) for name in results.config.networks}
     return {name: float(table.loc[table["radius"] == radius, column].median()) for name, table in tables.items()}
 
 
-def _misclassified(results: Results, probe: str, radius: float) -> dict[str, str]:
+def _misclassified(results: Run, probe: str, radius: float) -> dict[str, str]:
     def counted(network: str) -> str:
-        table = results.metrics(network, probe)
+        table = results.metrics(probe, network)
         wrong = table.loc[table["radius"] == radius, "misclassified"] > 0
         return f"{wrong.sum()} of {len(wrong)}"
 
     return {name: counted(name) for name in results.config.networks}
 
 
-def _isotropy(results: Results) -> SummaryText:
+def _isotropy(results: Run) -> SummaryText:
     epsilon, largest = results.config.ball.epsilon, results.config.ball.radii[-1]
     least, most = (_medians(results, "isotropy", "range", radius) for radius in (epsilon, largest))
     return SummaryText(
@@ -61,7 +61,7 @@ def _isotropy(results: Results) -> SummaryText:
     )
 
 
-def _symmetry(results: Results) -> SummaryText:
+def _symmetry(results: Run) -> SummaryText:
     largest = results.config.ball.radii[-1]
     permuted, drawn = (_medians(results, probe, "range", largest) for probe in ("symmetry", "isotropy"))
     return SummaryText(
@@ -74,8 +74,8 @@ def _symmetry(results: Results) -> SummaryText:
     )
 
 
-def _topology(results: Results) -> SummaryText:
-    tables = {name: results.metrics(name, "topology")["rho"].dropna() for name in results.config.networks}
+def _topology(results: Run) -> SummaryText:
+    tables = {name: results.metrics("topology", name)["rho"].dropna() for name in results.config.networks}
     share = {name: 100 * float((rho.abs() < RHO_BAND).mean()) for name, rho in tables.items()}
     return SummaryText(
         f"Share of samples and radii with |ρ| below {RHO_BAND:g}: {format_range(share, '%')}.",
@@ -83,8 +83,8 @@ def _topology(results: Results) -> SummaryText:
     )
 
 
-def _lipschitz(results: Results) -> SummaryText:
-    tables = {name: results.metrics(name, "lipschitz")["ratio"].dropna() for name in results.config.networks}
+def _lipschitz(results: Run) -> SummaryText:
+    tables = {name: results.metrics("lipschitz", name)["ratio"].dropna() for name in results.config.networks}
     medians = {name: float(ratio.median()) for name, ratio in tables.items()}
     below = {name: 100 * float((ratio < 1).mean()) for name, ratio in tables.items()}
     return SummaryText(

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from epsball.analysis.claims import SYMBOLS
+from epsball.analysis.claims import Verdict
 from epsball.reporting.summary_text import format_number
 
 
@@ -33,7 +33,11 @@ def render(name: str, **values: Any) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": format_number, "symbol": lambda verdict: SYMBOLS[verdict], "packed": packed}
+    environment.filters |= {
+        "number": format_number,
+        "symbol": lambda verdict: Verdict(verdict).symbol,
+        "packed": packed,
+    }
     environment.globals["plotly"] = _plotly
     page: str = environment.get_template(name).render(**values)
     return page
@@ -66,7 +70,7 @@ def matrix(claims: pd.DataFrame, networks: list[str]) -> list[dict[str, Any]]:
         controls from which no difference is shown as `alike`.
     """
     own = claims[claims["control"] == ""]
-    same = claims[(claims["control"] != "") & (claims["verdict"] == "no difference shown")]
+    same = claims[(claims["control"] != "") & (claims["verdict"] == Verdict.NO_DIFFERENCE)]
     alike = same.groupby(["claim", "network"])["control"].agg(list).to_dict()
 
     def cell(rows: pd.DataFrame, claim: object, network: str) -> dict[Hashable, Any] | None:
