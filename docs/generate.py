@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import dataclasses
 import io
 import json
 import os
@@ -44,7 +43,7 @@ def keys() -> str:
     defined = whole["$defs"]
     places = whole["properties"]["datasets"]["patternProperties"].values()
     kinds = {kind: ref for place in places for kind, ref in place["discriminator"]["mapping"].items()}
-    common = {key.name for key in dataclasses.fields(DatasetKeys)}
+    common = set(DatasetKeys.model_fields)
     parts = [
         "# Keys, from the schema\n",
         "What the schema inside the package says of every key, which is what a configuration is checked against. "
@@ -72,8 +71,7 @@ def _keys(part: Mapping[str, Any], shown: Collection[str] = ()) -> str:
     rows = []
     for name, entry in part["properties"].items():
         if not shown or name in shown:
-            needed = name == "kind" or name in part.get("required", ())
-            default = "needed" if needed else _value(entry.get("default"))
+            default = "needed" if name in part.get("required", ()) else _value(entry.get("default"))
             rows.append((f"`{name}`", _type(entry), default, _cell(entry.get("description", ""))))
     return _table(("key", "value", "default", "meaning"), rows)
 

@@ -75,6 +75,18 @@ class Reading:
         return right
 
 
+class _Changed(nn.Module):
+    """A network that is given its images in another way."""
+
+    def __init__(self, network: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.network, self.change = network, change
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        logits, features = self.network(self.change(images))
+        return logits, features
+
+
 def find_mismatch(
     network: nn.Module, compute: Compute, pool: Pool, table: pd.DataFrame, outputs: int
 ) -> Reading | None:
@@ -108,13 +120,10 @@ def _readings(network: nn.Module, compute: Compute, pool: Pool, given: Reading, 
         if label.min() >= 0 and label.max() < outputs:
             yield Reading(assumption, advice, given.prediction, label)
     for assumption, (change, advice) in _INPUTS.items():
-        hook = network.register_forward_pre_hook(lambda _, images, change=change: (change(images[0]),))
         try:
-            table = survey(Forward(network, compute), pool, compute.batch, assumption)
+            table = survey(Forward(_Changed(network, change), compute), pool, compute.batch, assumption)
         except EpsballError:
             continue  # it refuses such images, so it does not expect them
-        finally:
-            hook.remove()
         yield Reading(assumption, advice, table["prediction"].to_numpy(), given.label)
     yield _reordered(given, outputs)
 

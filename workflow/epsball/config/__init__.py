@@ -93,14 +93,14 @@ def _part(kind: type[Part], file: ConfigFile) -> Part:
 
 
 def _dataset(name: str, entry: DatasetKeys, file: ConfigFile) -> DatasetSpec:
-    own = sorted({key.name for key in fields(entry)} - {key.name for key in fields(DatasetKeys)})
+    options = entry.model_dump(exclude=set(DatasetKeys.model_fields), exclude_none=True)
     return DatasetSpec(
         name=name,
         kind=entry.kind,
         samples=entry.samples or file.samples,
         threshold=entry.threshold or file.threshold,
         limit=entry.limit,
-        options={key: value for key in own if (value := getattr(entry, key)) is not None},
+        options=dict(sorted(options.items())),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, Strict
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 Norm = Literal["l2", "linf"]
 Noise = Literal["uniform", "sphere", "gaussian"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 # Strict: "20" is no number and 1 is no boolean. An integer can stand for a float.
 Text = Annotated[str, Strict()]
@@ -96,33 +97,23 @@ class Compute(_Keys):
 
     batch: Annotated[Count, _key("Images in every forward pass. Another number changes float rounding.")] = 20
     threads: Annotated[Count, _key("CPU threads of a job. Another number changes float rounding.")] = 1
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], _key("Where forward passes run; auto takes a GPU where there is one.")
-    ] = "auto"
-    float64_draws: Annotated[
-        Integer, _key("Draws for each sample and radius computed again in float64, for the noise floor.", ge=2)
-    ] = 4
-    compile: Annotated[
-        Boolean, _key("Whether CPU forward passes are compiled; needs a C++ compiler. Changes float rounding.")
-    ] = False
+    device: Annotated[Device, _key("Where forward passes run; auto takes a GPU where there is one.")] = "auto"
+    float64_draws: Annotated[Integer, _key("Draws that are computed in float64 too, for the noise floor.", ge=2)] = 4
+    compile: Annotated[Boolean, _key("Whether CPU passes are compiled, by a C++ compiler. Changes rounding.")] = False
 
 
 @dataclass(frozen=True)
 class WhiteBox(_Keys):
     """How far white-box probes go: those that ask the network itself."""
 
-    draws: Annotated[
-        Integer, _key("Draws of each family and radius that are looked at, the first ones of T.", ge=3)
-    ] = 20
+    draws: Annotated[Integer, _key("Draws of each family and radius to look at, the first ones of T.", ge=3)] = 20
     layers: Annotated[
         Mapping[Text, Annotated[tuple[Text, ...], Field(min_length=1)]],
         _key("By network, the modules that depth measures; without it, its blocks in the order of a pass."),
     ] = field(default_factory=dict)
     layer_memory: Annotated[Count, _key("Megabytes that the layers measured in one pass may take.")] = 500
     power_iterations: Annotated[Count, _key("Power iterations, at most, for the norm of a Jacobian.")] = 100
-    clever_batches: Annotated[
-        Integer, _key("Batches of gradients; CLEVER's distribution is fitted to the largest norm of each.", ge=3)
-    ] = 20
+    clever_batches: Annotated[Integer, _key("Batches of gradients; CLEVER fits the largest norm of each.", ge=3)] = 20
     clever_size: Annotated[Count, _key("Gradients in such a batch.")] = 10
     clever_radius: Annotated[Positive, _key("L2 radius of the ball that they are sampled in.")] = 1.0
     directions: Annotated[Count, _key("Random directions in which the decision boundary is searched.")] = 10
@@ -170,16 +161,16 @@ class NetworkSpec(_Keys):
     training: LeftOut[TrainingSpec] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class DatasetKeys(_Keys):
+class DatasetKeys(BaseModel):
     """Keys that datasets of every kind have. Each kind is a class, with its own keys, and an entry of `AnyDataset`."""
 
+    model_config = ConfigDict(extra="forbid", defer_build=True)
     TRAINABLE: ClassVar[bool] = False  # whether it has a training split
 
     kind: str
-    samples: Annotated[LeftOut[Count], _key("Samples wanted of this dataset.")] = None
-    threshold: Annotated[LeftOut[Score], _key("Threshold of this dataset.")] = None
-    limit: Annotated[LeftOut[Count], _key("Images of the pool to survey at most, evenly spaced.")] = None
+    samples: LeftOut[Count] = Field(None, description="Samples wanted of this dataset.")
+    threshold: LeftOut[Score] = Field(None, description="Threshold of this dataset.")
+    limit: LeftOut[Count] = Field(None, description="Images of the pool to survey at most, evenly spaced.")
 
 
 Resize = Annotated[Count, _key("Length of the short side after resizing, in pixels.")]
@@ -187,74 +178,69 @@ Crop = Annotated[Count, _key("Side of the central square that is kept, in pixels
 Download = Annotated[Boolean, _key("Whether to download it where it is missing.")]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Photographs(DatasetKeys):
     """The 20 labelled ImageNet photographs inside the foolbox package."""
 
-    kind: Literal["photographs"] = "photographs"
+    kind: Literal["photographs"]
     resize: Resize = 256
     crop: Crop = 224
 
 
-@dataclass(frozen=True, kw_only=True)
 class Signs(DatasetKeys):
     """Rendered traffic signs, 43 classes, 48 × 48, with a training and a held-out split."""
 
     TRAINABLE = True
-    kind: Literal["signs"] = "signs"
-    train: Annotated[Integer, _key("Images to train on.", ge=43)] = 8000
-    test: Annotated[Integer, _key("Held-out images: accuracy, survey, samples.", ge=43)] = 3000
-    seed: Annotated[Integer, _key("Seed of the rendering.", ge=0)] = 1
+    kind: Literal["signs"]
+    train: Integer = Field(8000, ge=43, description="Images to train on.")
+    test: Integer = Field(3000, ge=43, description="Held-out images: accuracy, survey, samples.")
+    seed: Integer = Field(1, ge=0, description="Seed of the rendering.")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Gtsrb(DatasetKeys):
     """The German Traffic Sign Recognition Benchmark, by torchvision: training tracks and labelled test frames."""
 
     TRAINABLE = True
-    kind: Literal["gtsrb"] = "gtsrb"
-    root: Annotated[Text, _key("The folder that holds the folder gtsrb.")]
-    size: Annotated[Count, _key("Side that frames are squeezed to, in pixels.")] = 48
+    kind: Literal["gtsrb"]
+    root: Text = Field(description="The folder that holds the folder gtsrb.")
+    size: Count = Field(48, description="Side that frames are squeezed to, in pixels.")
     download: Download = False
 
 
-@dataclass(frozen=True, kw_only=True)
 class Imagenette(DatasetKeys):
     """Imagenette, by torchvision: the validation split, ten classes, labelled as ImageNet's 1000 outputs."""
 
-    kind: Literal["imagenette"] = "imagenette"
-    root: Annotated[Text, _key("The folder that holds imagenette2 (or imagenette2-320, imagenette2-160).")]
-    size: Annotated[Literal["full", "320px", "160px"], _key("Which of its sizes.")] = "full"
+    kind: Literal["imagenette"]
+    root: Text = Field(description="The folder that holds imagenette2 (or imagenette2-320, imagenette2-160).")
+    size: Literal["full", "320px", "160px"] = Field("full", description="Which of its sizes.")
     download: Download = False
     resize: Resize = 256
     crop: Crop = 224
 
 
-@dataclass(frozen=True, kw_only=True)
 class ImageFolder(DatasetKeys):
     """A folder of images for each class."""
 
-    kind: Literal["imagefolder"] = "imagefolder"
-    root: Annotated[Text, _key("The folder that holds the classes' folders.")]
-    classes: Annotated[
-        LeftOut[Text],
-        _key("File of class folders' names in the order of the outputs, one a line; without it, sorted names."),
-    ] = None
+    kind: Literal["imagefolder"]
+    root: Text = Field(description="The folder that holds the classes' folders.")
+    classes: LeftOut[Text] = Field(
+        None, description="File of class folders' names in the order of the outputs, one a line; else sorted names."
+    )
     resize: LeftOut[Resize] = None
     crop: LeftOut[Crop] = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arrays(DatasetKeys):
     """An .npz of images, uint8 (n, height, width, 3), and labels."""
 
-    kind: Literal["arrays"] = "arrays"
-    root: Annotated[Text, _key("The .npz file.")]
+    kind: Literal["arrays"]
+    root: Text = Field(description="The .npz file.")
 
 
 AnyDataset = Photographs | Signs | Gtsrb | Imagenette | ImageFolder | Arrays
 
-KINDS: dict[str, type[DatasetKeys]] = {kind.kind: kind for kind in get_args(AnyDataset)}
+KINDS: dict[str, type[DatasetKeys]] = {
+    get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(AnyDataset)
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,9 +248,7 @@ class RunSettings(_Keys):
     """Keys of a run that are handed on as they are."""
 
     run: Annotated[FileName, _key("Name of the run: all its files are under results/<run>/.")] = "default"
-    seed: Annotated[
-        Integer, _key("Seed of the run. A sample's own is a hash of it and the image's pixels.", ge=0, lt=2**64)
-    ] = 2017
+    seed: Annotated[Integer, _key("Seed of the run; a sample's own depends on its pixels, too.", ge=0, lt=2**64)] = 2017
     shard_size: Annotated[Count, _key("Samples in a shard, the unit of a job and a store. Changes no number.")] = 25
     mantel_permutations: Annotated[Integer, _key("Permutations of the Mantel test.", ge=99)] = 999
     bootstrap: Annotated[Integer, _key("Bootstrap resamples behind an interval of the claims.", ge=100)] = 2000

@@ -17,6 +17,7 @@ _SENTENCES = {
     "bool_type": "{place} is {found}; expected: boolean",
     "dataclass_type": "{place} is {found}; expected: keys with values",
     "dict_type": "{place} is {found}; expected: keys with values",
+    "extra_forbidden": "unknown key '{key}' in {parent}; {hint}",
     "float_type": "{place} is {found}; expected: number",
     "greater_than": "{place} is {found}; it must be above {gt:.20g}",
     "greater_than_equal": "{place} is {found}; it must be at least {ge:.20g}",
