@@ -87,7 +87,7 @@ def bare(name: str, batches: Sequence[int], compiled: bool) -> dict[str, float]:
     """Rate of forward passes alone, by batch size."""
     rates = {}
     for batch in batches:
-        compute = Compute(batch=batch, device=DEVICE, compile=compiled)
+        compute = Compute(batch=batch, compile=compiled)
         configure(compute)
         forward = Forward(opened(name), compute)
         forward(torch.rand(batch, 3, side(name), side(name)))
@@ -137,7 +137,7 @@ class _Timed(Forward):
 
 def stage(name: str, families: Sequence[str], batch: int, compiled: bool, rate: float) -> dict[str, float]:
     """Rates of the extract stage without and with its float64 passes; warmed up, as in a shard of many samples."""
-    compute = Compute(batch=batch, device=DEVICE, compile=compiled)
+    compute = Compute(batch=batch, compile=compiled)
     configure(compute)
     forward = _Timed(opened(name), compute)
     passes = 1.5 * SECONDS * rate / PROCESSES

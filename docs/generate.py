@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 import unittest.mock
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import epsball
 import grimp
 from epsball.commands.cli import main
 from epsball.config import schema
+from epsball.config.keys import DatasetKeys
 from epsball.controls import CONTROLS
 from epsball.perturbations.families import FAMILIES
 from epsball.probes import PAPERS, PROBES, family_of, is_white_box
@@ -42,31 +43,38 @@ def keys() -> str:
     """Every key of the configuration, from its schema."""
     whole = schema()
     defined = whole["$defs"]
+    places = whole["properties"]["datasets"]["patternProperties"].values()
+    kinds = {kind: ref for place in places for kind, ref in place["discriminator"]["mapping"].items()}
+    common = set(DatasetKeys.model_fields)
     parts = [
         "# Keys, from the schema\n",
         "What the schema inside the package says of every key, which is what a configuration is checked against. "
         "The same keys with more words and examples: [configuration](../reference/configuration.md).\n",
         "## The run and how it is computed\n",
-        _keys(whole["properties"], whole["required"]),
+        _keys(whole),
         "## `white_box`\n",
-        _keys(whole["properties"]["white_box"]["properties"]),
+        _keys(defined["WhiteBox"]),
         "## A network\n",
-        _keys(defined["network"]["properties"], defined["network"]["required"]),
+        _keys(defined["NetworkSpec"]),
         "## `training` of a network\n",
-        _keys(defined["training"]["properties"]),
+        _keys(defined["TrainingSpec"]),
         "## A dataset, of any kind\n",
-        _keys(defined["dataset"]["properties"], ["kind"]),
+        _keys(defined["Arrays"], common),
     ]
-    for name, kind in defined["kinds"].items():
-        parts += [f"## Kind `{name}`\n", f"{kind['description']}\n", _keys(kind["properties"], kind.get("required"))]
+    for name, reference in kinds.items():
+        kind = defined[reference.rsplit("/", 1)[1]]
+        own = set(kind["properties"]) - common
+        parts += [f"## Kind `{name}`\n", f"{kind['description']}\n", _keys(kind, own)]
     return "\n".join(parts)
 
 
-def _keys(properties: Mapping[str, Any], required: Iterable[str] | None = None) -> str:
+def _keys(part: Mapping[str, Any], shown: Collection[str] = ()) -> str:
+    """A table of the keys of a part of the schema: all of them, or those that are `shown`."""
     rows = []
-    for name, entry in properties.items():
-        default = "needed" if name in (required or ()) else _value(entry.get("default", "none"))
-        rows.append((f"`{name}`", _type(entry), default, _cell(entry.get("description", ""))))
+    for name, entry in part["properties"].items():
+        if not shown or name in shown:
+            default = "needed" if name in part.get("required", ()) else _value(entry.get("default"))
+            rows.append((f"`{name}`", _type(entry), default, _cell(entry.get("description", ""))))
     return _table(("key", "value", "default", "meaning"), rows)
 
 
@@ -74,7 +82,7 @@ def _type(entry: Mapping[str, Any]) -> str:
     if "enum" in entry:
         return " or ".join(f"`{value}`" for value in entry["enum"])
     if "$ref" in entry:
-        return f"see `{entry['$ref'].rsplit('/', 1)[1]}`"
+        return "see below"
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     said = [f"{sign} {entry[key]}" for key, sign in bounds.items() if key in entry]
     kind = str(entry.get("type", "any"))
@@ -86,7 +94,7 @@ def _type(entry: Mapping[str, Any]) -> str:
 def _value(default: object) -> str:
     if isinstance(default, list) and len(default) > 6:
         return f"`{json.dumps(default[:2])[:-1]}, …, {default[-1]}]`"
-    return "none" if default == "none" else f"`{json.dumps(default)}`"
+    return "none" if default is None else f"`{json.dumps(default)}`"
 
 
 def probes() -> str:

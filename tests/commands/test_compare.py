@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from epsball.commands.cli import main
-from epsball.commands.compare import compare, configuration_differences, others, page, summary
+from epsball.commands.comparison import compare, page, summary
 from epsball.errors import EpsballError
 from epsball.runs.files import write_table, write_text
 from epsball.runs.provenance_records import keep_configuration
@@ -27,7 +27,7 @@ def runs(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_verdict_that_changes_is_found_and_no_other(runs: tuple[Path, Path]) -> None:
-    table = compare(*runs)
+    table = compare(*runs).claims
     assert len(table) == len(pd.read_csv(runs[0] / "claims.tsv", sep="\t"))
     changed = table[table["changed"]]
     assert set(changed["claim"]) == {"strongly anisotropic at 10"}
@@ -37,15 +37,14 @@ def test_a_verdict_that_changes_is_found_and_no_other(runs: tuple[Path, Path]) -
 
 
 def test_a_run_compared_with_itself_differs_in_nothing(runs: tuple[Path, Path]) -> None:
-    table = compare(runs[0], runs[0])
-    assert not table["changed"].any()
-    assert (table["difference"].dropna() == 0).all()
-    assert configuration_differences(runs[0], runs[0]).empty
+    same = compare(runs[0], runs[0])
+    assert not same.claims["changed"].any()
+    assert (same.claims["difference"].dropna() == 0).all()
+    assert same.keys.empty
 
 
 def test_keys_that_differ_defaults_included(runs: tuple[Path, Path]) -> None:
-    table = configuration_differences(*runs)
-    found = {str(row.key): (row.a, row.b) for row in table.itertuples()}
+    found = {str(row.key): (row.a, row.b) for row in compare(*runs).keys.itertuples()}
     assert found == {
         "run": ("one", "two"),
         "ball.clip": (False, True),  # the first has the default
@@ -60,32 +59,32 @@ def test_what_one_run_alone_has_is_named(runs: tuple[Path, Path]) -> None:
     more = table[table["network"] == "net"].assign(network="further", control="identity", difference=0.5)
     write_table(path, pd.concat([table, more]))
     both = compare(*runs)
-    alone = both[both["network"] == "further"]
+    alone = both.claims[both.claims["network"] == "further"]
     assert set(alone["verdict_a"]) == {"not in this run"}
     assert not alone["changed"].any()
     assert (alone["estimate_b"] == 0.5).all()  # of a control, the difference from it
     assert np.isnan(alone["estimate_a"]).all()
-    said = "\n".join(summary(both, configuration_differences(*runs)))
+    said = "\n".join(summary(both))
     assert f"In the second run alone: {len(more)} rows, of further less identity" in said
-    assert "In “two” alone, and not compared: further less identity." in page(*runs)
+    assert "In “two” alone, and not compared: further less identity." in page(both)
 
 
 def test_other_weights_and_samples_are_named(runs: tuple[Path, Path]) -> None:
     for run, digest, images in zip(runs, ("a", "b"), (["x", "y", "z"], ["y", "w"]), strict=True):
         write_text(run / "networks" / "net" / "card.json", json.dumps({"digest": digest}))
         write_table(run / "samples" / "mine.csv", pd.DataFrame({"digest": images}))
-    assert others(runs[0], runs[0]) == []
-    assert others(*runs) == ["Network net has other weights.", "Samples of mine: 3 and 2, of which 1 in both."]
-    assert "Network net has other weights." in page(*runs)
+    assert compare(runs[0], runs[0]).remarks == []
+    assert compare(*runs).remarks == ["Network net has other weights.", "Samples of mine: 3 and 2, of which 1 in both."]
+    assert "Network net has other weights." in page(compare(*runs))
 
 
 def test_runs_without_a_network_in_common(runs: tuple[Path, Path]) -> None:
     path = runs[1] / "claims.tsv"
     table = pd.read_csv(path, sep="\t")
     write_table(path, table.assign(network=table["network"].replace("net", "further")))
-    said = list(summary(compare(*runs), configuration_differences(*runs)))
+    said = list(summary(compare(*runs)))
     assert said == ["Nothing to compare: no network of one run has the name and dataset of one of the other."]
-    shown = page(*runs)
+    shown = page(compare(*runs))
     assert said[0] in shown
     assert "verdicts that both runs have" not in shown
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from epsball import probes
-from epsball.commands import plan
+from epsball.commands import cost, plan
 from epsball.config import Config, load_config
 from epsball.perturbations import families
 from support.toys import BALL, COMPUTE, ROOT, Stages, conv_net
@@ -24,19 +24,19 @@ def paper() -> Config:
 
 def test_the_papers_forward_passes(paper: Config) -> None:
     """300 samples, two families, ε and radii 1 to 20 with 100 draws, a batch at radius 0, and the pool."""
-    found = plan.cost(paper, paper.networks["resnet50"])
+    found = cost.network(paper, paper.networks["resnet50"])
     assert found.passes == 50_000 + 2 * 300 * (21 * 100 + 20)
     assert found.exact == 2 * 300 * (21 * 4 + 1)
     assert found.gpu_seconds == pytest.approx((found.passes + 5 * found.exact) / 610)
-    assert plan.cost(paper, paper.networks["aghdam2015"]).training == 10 * round(0.9 * 39_209)
+    assert cost.network(paper, paper.networks["aghdam2015"]).training == 10 * round(0.9 * 39_209)
 
 
 def test_the_papers_disk(paper: Config) -> None:
     """Features are 4-byte numbers: of each network, sample, radius and draw, before compression."""
     features = 300 * 21 * 100 * 4 * (4096 + 1024 + 4096 + 2048 + 300 + 300)
-    assert 0.8 * features < plan.disk(paper)["activations"] < features
+    assert 0.8 * features < cost.disk(paper)["activations"] < features
     distances = 2 * 300 * 21 * 100 * 99 / 2 * 8
-    assert distances < plan.disk(paper)["perturbations"] < 1.2 * distances
+    assert distances < cost.disk(paper)["perturbations"] < 1.2 * distances
 
 
 class Counting(nn.Module):
@@ -62,7 +62,7 @@ def test_the_stages_make_as_many_passes_as_planned(stages: Stages, tmp_path: Pat
         stages.extract(Counting(), name, tmp_path / f"{name}.zarr.zip", families.ball(BALL, name), compute)
     datasets = {"gtsrb": replace(paper.datasets["gtsrb"], samples=len(stages.samples), limit=1)}
     config = replace(paper, ball=BALL, compute=compute, datasets=datasets)
-    found = plan.cost(config, replace(paper.networks["ciresan2012"], training=None))
+    found = cost.network(config, replace(paper.networks["ciresan2012"], training=None))
     assert Counting.counts == {torch.float32: found.passes - 1, torch.float64: found.exact}
 
 
@@ -93,7 +93,7 @@ def test_a_rate_that_was_measured_counts(paper: Config, tmp_path: Path) -> None:
     known = plan.describe(config, 2, rates)
     assert "no rate is known" not in known
     assert "nominal, but measured for mine" in known
-    assert plan.cost(config, own, 5000).core_seconds == pytest.approx(plan.cost(config, own).core_seconds / 500)
+    assert cost.network(config, own, 5000).core_seconds == pytest.approx(cost.network(config, own).core_seconds / 500)
     assert plan.measured(config, tmp_path / "elsewhere") == {}
 
 

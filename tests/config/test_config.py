@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,14 @@ MISTAKES = [
     ("datasets.other", {"kind": "photographs"}, "datasets.other has no network"),
     ("datasets.photos", {"kind": "imagefolder"}, "datasets.photos has no key 'root'"),
     ("networks", {}, "networks is empty"),
+    ("draws", True, "draws is True; expected: integer"),
+    ("clip", 1, "clip is 1; expected: boolean"),
+    ("threshold", "0.9", "threshold is '0.9'; expected: number"),
+    ("datasets.photos.limit", None, "datasets.photos.limit is empty; expected: integer"),
+    ("datasets.photos.kind", ["arrays"], "datasets.photos.kind is .* no such kind"),
+    ("controls", ["identity", "identity"], "controls has 'identity' twice; name each once"),
+    ("networks.net.name", "mine", "unknown key 'name' in networks.net; known: dataset, factory"),
+    ("networks.net.args", {1: 2}, "networks.net.args has the name 1, which YAML takes for no text"),
 ]
 
 
@@ -86,6 +95,18 @@ def test_all_mistakes_come_at_once() -> None:
     with pytest.raises(EpsballError) as caught:
         load_config(raw)
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_list_with_a_wrong_entry_is_not_called_empty() -> None:
+    with pytest.raises(EpsballError) as caught:
+        load_config(changed("radii", ["a"]))
+    assert str(caught.value) == "configuration: radii.0 is 'a'; expected: number"
+
+
+def test_objects_built_in_code_are_plain_and_unchecked() -> None:
+    config = load_config(changed("threads", 2))
+    assert repr(config.compute) == "Compute(batch=20, threads=2, device='auto', float64_draws=4, compile=False)"
+    assert replace(config.compute, float64_draws=0).float64_draws == 0
 
 
 def test_gaussian_noise_has_an_l2_norm_alone() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
-from epsball.config import schema
+from epsball.config import keys
 from epsball.controls import CONTROLS, control
 from epsball.data import KINDS
 from epsball.networks.sources import SOURCES
@@ -46,7 +47,7 @@ def test_registries_are_whole() -> None:
     drawn = [*FIGURES, *TRAINING_FIGURES]
     assert all(reads(entry) == figure(entry).READS for entry in drawn)
     assert {name for entry in drawn for name in reads(entry)} <= {*PROBES, *OTHERS}
-    assert set(KINDS) == set(schema()["$defs"]["kinds"])
+    assert set(KINDS) == set(keys.KINDS)
     assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in drawn)
     text = (ROOT / "config" / "README.md").read_text()
     assert all(f"`{name}:" in text for name in SOURCES), "each source is explained"
@@ -54,10 +55,10 @@ def test_registries_are_whole() -> None:
 
 def test_every_key_of_the_configuration_is_explained() -> None:
     text = (ROOT / "config" / "README.md").read_text()
-    defined = schema()["$defs"]
-    keys = set(schema()["properties"]) | set(defined["network"]["properties"]) | set(defined["training"]["properties"])
-    keys |= {key for kind in defined["kinds"].values() for key in kind["properties"]} | set(defined["kinds"])
-    missing = {key for key in keys if f"`{key}`" not in text}
+    parts = (keys.ConfigFile, keys.NetworkSpec, keys.TrainingSpec)
+    named = {key.name for part in parts for key in fields(part)} - {"name"}
+    named |= set(keys.KINDS).union(*(kind.model_fields for kind in keys.KINDS.values()))
+    missing = {name for name in named if f"`{name}`" not in text}
     assert not missing
 
 

@@ -45,7 +45,7 @@ def test_everything_is_in_the_wheel(wheel: Path) -> None:
     source = {name for name in source if "__pycache__" not in name}
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
-    assert {"epsball/py.typed", "epsball/config.schema.json", "epsball/commands/cli.py"} <= source
+    assert {"epsball/py.typed", "epsball/config/keys.py", "epsball/commands/cli.py"} <= source
     assert {name for name in held if name.startswith("epsball/")} == source
     assert wheel.name == f"epsball-{epsball.__version__}-py3-none-any.whl"
 

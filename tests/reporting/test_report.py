@@ -17,7 +17,7 @@ import torch
 from epsball import data
 from epsball.analysis.claims import NOISE_FLOOR_FACTOR
 from epsball.analysis.run import Run
-from epsball.commands import compare
+from epsball.commands import comparison
 from epsball.config import Config
 from epsball.data import Pool
 from epsball.data.images import digest
@@ -293,8 +293,9 @@ def test_controls_that_are_no_different_stand_in_the_cell() -> None:
 
 def test_the_comparison_of_two_runs(chromium: Browser, tmp_path: Path) -> None:
     runs = [finished(tmp_path / name, {**RAW, "run": name}, growth) for name, growth in (("one", 3.0), ("two", 20.0))]
-    (tmp_path / "compared.html").write_text(compare.page(*runs))
-    table = compare.compare(*runs)
+    compared = comparison.compare(*runs)
+    (tmp_path / "compared.html").write_text(comparison.page(compared))
+    table = compared.claims
     with opened_page(chromium, tmp_path / "compared.html") as page:
         assert page.locator("#compared strong", has_text="changed").count() == table["changed"].sum() > 0
         strips = page.locator("#compared td.strip").all()

@@ -1,119 +1,97 @@
-"""A look at networks and datasets before a run: wrong channels, normalisation or labels show in a minute."""
+"""Load every network and dataset of a configuration and pass some images through.
+
+  epsball check mine.yaml
+  epsball check mine.yaml --layers mine
+
+prints a table, a row a network: parameters, features, images a second on one
+core, accuracy, and the share of images that are right above the threshold. An
+accuracy far below the published one means a wrong channel order, normalisation
+or class list; what it seems to be is said below the table, and how long a run
+takes. Such a hint is no error: the exit code is 1 only for what cannot run.
+With --layers: a network's layers, for its key `layer`. Paths in the
+configuration are from the folder that you are in. The rates are kept in
+results/<run>/rates.json, for `epsball plan` and the run.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-import torch
-from torch import Tensor, nn
+from epsball.commands.arguments import add_path, read_config
+from epsball.errors import EpsballError, did_you_mean
 
-from epsball.analysis import intervals
-from epsball.commands.input_mismatch import hint
-from epsball.config import Config, NetworkSpec
-from epsball.data import Pool, open_pool
-from epsball.errors import EpsballError
-from epsball.networks import model, weights
-from epsball.networks.forward import Forward, configure, inputs
-from epsball.stages.survey import survey
+if TYPE_CHECKING:
+    from epsball.commands.inspection import Inspection
 
 
-def inspect(config: Config, folder: Path, images: int) -> Iterator[dict[str, object]]:
-    """Pass some images of its dataset through each network, with its weights.
-
-    Args:
-        config: of the run.
-        folder: of the run; a network that it has trained is used, one that it will train has no accuracy yet.
-        images: of each pool, evenly spaced.
-
-    Yields:
-        For each network: network, dataset, images, parameters, layer, units, classes, images/s (on one core),
-        accuracy, sure (share right with a score above the threshold), and hint: a sentence, or empty, on what it seems
-        to take for another thing than it is given, or that it may be sure of too few images.
-
-    Raises:
-        EpsballError: a dataset or a network does not work, or there is no image to pass.
-    """
-    if images < 1:
-        raise EpsballError(f"--images is {images}; it must be at least 1")
-    configure(config.compute)
-    for spec in config.networks.values():
-        dataset = config.datasets[spec.dataset]
-        whole = open_pool(dataset, folder / "datasets" / dataset.name)
-        pool = whole.spread(images)
-        kept = folder / "networks" / spec.name / "weights.safetensors"
-        # What a run has kept of a network that it does not train may be of another configuration than this.
-        ours = spec.training is not None
-        trained = not ours or kept.is_file()
-        network = weights.restore(spec, kept) if ours and trained else model.open_network(spec)
-        row = {
-            "network": spec.name,
-            "dataset": spec.dataset,
-            "images": len(pool),
-            "parameters": model.parameters(network),
-            "layer": spec.layer or "into the last Linear",
-        }
-        passes = Forward(network, config.compute)
-        table = survey(passes, pool, config.compute.batch, spec.name)
-        right = table["prediction"] == table["label"]
-        above = right & (table["score"] > dataset.threshold)
-        image = _image(pool)[None]
-        start = time.perf_counter()
-        logits, features = passes(image)  # which is filled up to a batch
-        rate = config.compute.batch / (time.perf_counter() - start) / config.compute.threads
-        passes.float64(image)  # which a run will do
-        classes, units = logits.shape[1], features.shape[1]
-        said = hint(spec.name, network, config.compute, pool, table, classes) if trained else ""
-        if not said and torch.equal(logits, features):
-            said = (
-                f"{spec.name}: the output of layer '{spec.layer}' is the logits; what enters the classification layer "
-                "is the output of the one before it, or, with `layer` left out, the input of the last Linear module."
-            )
-        expected, low, high = (round(part * len(whole)) for part in intervals.share(above))
-        if not said and trained and expected < dataset.samples:
-            said = (
-                f"{spec.name}: {above.sum()} of {len(above)} images are right with a score above {dataset.threshold}, "
-                f"so of {len(whole)} about {expected} may be ({low} to {high} at 95%); {dataset.samples} samples are "
-                f"asked for. If {right.mean():.0%} right is less than you know of the network, check normalisation and "
-                "class list. If not, lower `threshold`, give more images, or do with fewer samples."
-            )
-        row |= {"units": units, "classes": classes, "images/s": round(rate, 1)}
-        yield row | {
-            "accuracy": f"{right.mean():.0%}" if trained else "not trained yet",
-            "sure": f"{above.mean():.0%} above {dataset.threshold}" if trained else "",
-            "hint": said,
-        }
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add_path(parser, "config", "the configuration, such as config/config.yaml")
+    parser.add_argument("--images", type=int, default=40, help="images of each dataset (default: 40)")
+    parser.add_argument("--layers", metavar="NETWORK", help="list a network's layers with their shapes instead")
 
 
-def layers(spec: NetworkSpec, pool: Pool) -> pd.DataFrame:
-    """The layers of a network in the order in which an image passes them.
+def run(given: argparse.Namespace) -> None:
+    """Run the command."""
+    import pandas as pd
 
-    Args:
-        spec: the network.
-        pool: of its dataset.
+    from epsball.commands import inspection, plan, preflight
 
-    Returns:
-        A row a module that gives a tensor: layer (its name, for the configuration), module (its type), shape (of its
-        output for one image), units.
-    """
-    module = model.build(spec, pretrained=False)
-    rows: list[dict[str, object]] = []
-
-    def keep(name: str, part: nn.Module, output: object) -> None:
-        if isinstance(output, Tensor):
-            shape = tuple(output.shape[1:])
-            row = {"layer": name, "module": type(part).__name__, "shape": " × ".join(map(str, shape))}
-            rows.append({**row, "units": output[0].numel()})
-
-    for name, part in module.named_modules():
-        if name:
-            part.register_forward_hook(lambda part, _, output, name=name: keep(name, part, output))
-    with torch.inference_mode():
-        module(_image(pool)[None])
-    return pd.DataFrame(rows)
+    config = read_config(given.config)
+    folder = Path("results") / config.run
+    if name := given.layers:
+        if name not in config.networks:
+            hint = did_you_mean(name, config.networks)
+            raise EpsballError(f"--layers is '{name}', no network of the configuration; {hint}")
+        print(inspection.layers(config, config.networks[name], folder).to_string(index=False))
+        return
+    if given.images < 1:
+        raise EpsballError(f"--images is {given.images}; it must be at least 1")
+    preflight.check(config, folder / "datasets")
+    found = inspection.inspect(config, folder, given.images)
+    print(pd.DataFrame(map(_row, found)).to_string(index=False))
+    for one in found:
+        if hint := _hint(one):
+            print(f"\n{one.network.name}: {hint}")
+    rates = {one.network.name: round(one.rate, 1) for one in found}
+    plan.keep_rates(rates, folder)
+    print(f"\nAt these rates the whole run takes about {plan.duration(config, 1, rates)}.")
 
 
-def _image(pool: Pool) -> Tensor:
-    return inputs(next(pool.batches(1))[1][0])
+def _row(found: Inspection) -> dict[str, object]:
+    return {
+        "network": found.network.name,
+        "dataset": found.dataset.name,
+        "images": found.images,
+        "parameters": found.parameters,
+        "layer": found.network.layer or "into the last Linear",
+        "units": found.units,
+        "classes": found.classes,
+        "images/s": round(found.rate, 1),
+        "accuracy": f"{found.accuracy:.0%}" if found.trained else "not trained yet",
+        "sure": f"{found.sure.value:.0%} above {found.dataset.threshold}" if found.trained else "",
+    }
+
+
+def _hint(found: Inspection) -> str:
+    """What may be wrong, and what to do: a sentence; empty where nothing seems to be."""
+    if found.mismatch is not None:
+        reading = found.mismatch
+        return f"{found.accuracy:.0%} right, but {reading.right.mean():.0%} {reading.assumption}: {reading.advice}."
+    if found.features_are_logits:
+        return (
+            f"the output of layer '{found.network.layer}' is the logits; what enters the classification layer is the "
+            "output of the one before it, or, with `layer` left out, the input of the last Linear module."
+        )
+    expected, low, high = (round(part * found.pool) for part in found.sure)
+    if not found.trained or expected >= found.dataset.samples:
+        return ""
+    threshold = found.dataset.threshold
+    return (
+        f"{round(found.sure.value * found.usable)} of {found.usable} images are right with a score above {threshold}, "
+        f"so of {found.pool} about {expected} may be ({low} to {high} at 95%); {found.dataset.samples} samples are "
+        f"asked for. If {found.accuracy:.0%} right is less than you know of the network, check normalisation and class "
+        "list. If not, lower `threshold`, give more images, or do with fewer samples."
+    )

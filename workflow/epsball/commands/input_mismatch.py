@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,30 @@ _LABELS: dict[str, tuple[int, str]] = {
 }
 
 
-class _Reading(nn.Module):
+@dataclass(frozen=True)
+class Reading:
+    """Another way to read images or labels.
+
+    Attributes:
+        assumption: what is read otherwise.
+        advice: what to do if that is how it should be read.
+        prediction: predictions in this reading, (image,).
+        label: labels in this reading, (image,).
+    """
+
+    assumption: str
+    advice: str
+    prediction: NDArray[np.int64]
+    label: NDArray[np.int64]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the network is right, (image,)."""
+        right: NDArray[np.bool_] = self.prediction == self.label
+        return right
+
+
+class _Changed(nn.Module):
     """A network that is given its images in another way."""
 
     def __init__(self, network: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
@@ -63,95 +87,79 @@ class _Reading(nn.Module):
         return logits, features
 
 
-def hint(name: str, network: nn.Module, compute: Compute, pool: Pool, table: pd.DataFrame, outputs: int) -> str:
-    """What a network seems to take for another thing than it is given.
+def find_mismatch(
+    network: nn.Module, compute: Compute, pool: Pool, table: pd.DataFrame, outputs: int
+) -> Reading | None:
+    """Find what a network seems to take for another thing than it is given.
 
-    A reading is likely where more images are right in it than can be chance (exact McNemar test over the images,
+    A reading is likely where more images are right in it than chance explains (exact McNemar test over the images,
     p < 0.001), and more than of predictions that know nothing of the label (binomial test, p < 0.001): a network that
     gives one class to everything can be right more often with other labels, too. Forty images show a quarter of them
     lost; a network of ImageNet that sees BGR may lose a tenth only, which takes two hundred.
 
     Args:
-        name: of the network.
         network: from images to logits and features.
         compute: how to pass images.
-        pool: of the images, labelled.
+        pool: labelled images.
         table: their survey.
-        outputs: of the network.
+        outputs: number of logits.
 
     Returns:
-        One sentence; empty where no reading is likely.
+        The likely reading with most images right; None where none is likely.
     """
-    labels, prediction = table["label"].to_numpy(), table["prediction"].to_numpy()
-    given = prediction == labels
-    if 0.5 ** (~given).sum() >= _LEVEL:
-        return ""  # too few are wrong for any reading to be likely
-    best, sentence = 0.0, ""
-    for what, guess, truth, told in _readings(network, compute, pool, labels, prediction, outputs):
-        right = guess == truth
-        if right.mean() > best and _likely(given, right, guess, truth):
-            best = float(right.mean())
-            sentence = f"{name}: {given.mean():.0%} right, but {best:.0%} {what}: {told}."
-    return sentence
+    given = Reading("as given", "", table["prediction"].to_numpy(), table["label"].to_numpy())
+    if 0.5 ** (~given.right).sum() >= _LEVEL:
+        return None  # too few are wrong for any reading to be likely
+    likely = [one for one in _readings(network, compute, pool, given, outputs) if _is_likely(one, given)]
+    return max(likely, key=lambda one: one.right.mean(), default=None)
 
 
-def _readings(
-    network: nn.Module,
-    compute: Compute,
-    pool: Pool,
-    labels: NDArray[np.int64],
-    prediction: NDArray[np.int64],
-    outputs: int,
-) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64], str]]:
-    """What is read otherwise, predictions and labels in that reading, and what to do."""
-    for what, (shift, told) in _LABELS.items():
-        if labels.min() + shift >= 0 and labels.max() + shift < outputs:  # else there is no such output
-            yield what, prediction, labels + shift, told
-    for what, (change, told) in _INPUTS.items():
+def _readings(network: nn.Module, compute: Compute, pool: Pool, given: Reading, outputs: int) -> Iterator[Reading]:
+    for assumption, (shift, advice) in _LABELS.items():
+        label = given.label + shift
+        if label.min() >= 0 and label.max() < outputs:
+            yield Reading(assumption, advice, given.prediction, label)
+    for assumption, (change, advice) in _INPUTS.items():
         try:
-            table = survey(Forward(_Reading(network, change), compute), pool, compute.batch, what)
+            table = survey(Forward(_Changed(network, change), compute), pool, compute.batch, assumption)
         except EpsballError:
             continue  # it refuses such images, so it does not expect them
-        yield what, table["prediction"].to_numpy(), labels, told
-    yield _reordered(labels, prediction, outputs)
+        yield Reading(assumption, advice, table["prediction"].to_numpy(), given.label)
+    yield _reordered(given, outputs)
 
 
-def _reordered(
-    labels: NDArray[np.int64], prediction: NDArray[np.int64], outputs: int
-) -> tuple[str, NDArray[np.int64], NDArray[np.int64], str]:
-    """The reading that outputs are in another order than labels: each half of the images in the other half's order."""
-    half = np.arange(len(labels)) % 2
-    truth = labels.copy()
-    for one in (0, 1):
-        truth[half == one] = _order(labels[half != one], prediction[half != one], outputs)[labels[half == one]]
-    order = _order(labels, prediction, outputs)
-    moved = [label for label in np.unique(labels) if order[label] != label][:_SHOWN]
-    told = (
-        "the labels seem to be in another order than the network's outputs: what they call "
-        f"{', '.join(map(str, moved))} are outputs {', '.join(str(order[label]) for label in moved)}; list or number "
-        "the classes in the order of the outputs"
-    )
-    return "with the classes in another order", prediction, truth, told
-
-
-def _order(labels: NDArray[np.int64], prediction: NDArray[np.int64], outputs: int) -> NDArray[np.int64]:
-    """The output of each label that makes most images right, each output for one label; where none speaks, the same."""
-    counts = np.eye(outputs) / 2
-    np.add.at(counts, (labels, prediction), 1)
-    order: NDArray[np.int64] = linear_sum_assignment(counts, maximize=True)[1]
-    return order
-
-
-def _likely(
-    given: NDArray[np.bool_], right: NDArray[np.bool_], guess: NDArray[np.int64], truth: NDArray[np.int64]
-) -> bool:
-    gained, lost = int((right & ~given).sum()), int((given & ~right).sum())
+def _is_likely(reading: Reading, given: Reading) -> bool:
+    right = reading.right
+    gained, lost = int((right & ~given.right).sum()), int((given.right & ~right).sum())
     if not gained:
         return False
-    classes = np.union1d(guess, truth)
-    blind = sum(float((guess == label).mean() * (truth == label).mean()) for label in classes)
+    classes = np.union1d(reading.prediction, reading.label)
+    blind = sum(float((reading.prediction == name).mean() * (reading.label == name).mean()) for name in classes)
     tests = (
         stats.binomtest(gained, gained + lost, 0.5, alternative="greater"),
         stats.binomtest(int(right.sum()), len(right), blind, alternative="greater"),
     )
     return all(test.pvalue < _LEVEL for test in tests)
+
+
+def _reordered(given: Reading, outputs: int) -> Reading:
+    """Read outputs in another order than labels: each half of the images in the order that the other half shows."""
+    label, half = given.label.copy(), np.arange(len(given.label)) % 2
+    for one in (0, 1):
+        label[half == one] = _order(given, half != one, outputs)[label[half == one]]
+    order = _order(given, half >= 0, outputs)
+    moved = [name for name in np.unique(given.label) if order[name] != name][:_SHOWN]
+    advice = (
+        "the labels seem to be in another order than the network's outputs: what they call "
+        f"{', '.join(map(str, moved))} are outputs {', '.join(str(order[name]) for name in moved)}; list or number "
+        "the classes in the order of the outputs"
+    )
+    return Reading("with the classes in another order", advice, given.prediction, label)
+
+
+def _order(given: Reading, taken: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
+    """Match each label to one output so that most of the images taken are right; where none tells, to the same."""
+    counts = np.eye(outputs) / 2
+    np.add.at(counts, (given.label[taken], given.prediction[taken]), 1)
+    order: NDArray[np.int64] = linear_sum_assignment(counts, maximize=True)[1]
+    return order

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -23,12 +25,12 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     """Open every dataset and build every network, with one image.
 
     Args:
-        config: of the run.
+        config: configuration of the run.
         folder: where the run keeps what it made for its datasets, a folder each.
 
     Returns:
-        A row a network: network, dataset, images, unusable (of them, skipped), parameters, classes, units,
-        height, width.
+        A row a network: network, dataset, images, unusable (of them, skipped), parameters, classes, units, height,
+        width.
 
     Raises:
         EpsballError: naming every mistake that was found, one a line.
@@ -37,38 +39,41 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     pools: dict[str, Pool] = {}
     unusable: dict[str, int] = {}
     rows = []
-    for look in (lambda: device(config.compute.device), lambda: chosen_probes(config), lambda: chosen_controls(config)):
-        try:
-            look()
-        except EpsballError as error:
-            mistakes.append(str(error))
+    with _noting(mistakes):
+        device(config.compute.device)
+    with _noting(mistakes):
+        chosen_probes(config)
+    with _noting(mistakes):
+        chosen_controls(config)
     for spec in config.datasets.values():
         if spec.options.get("download") and missing(spec):
             continue  # a rule downloads it
-        try:
+        with _noting(mistakes):
             pool = open_pool(spec, folder / spec.name)
             complaints = pool.verify()
             for complaint in complaints:
                 _log.warning("datasets.%s: will be skipped: %s", spec.name, complaint)
             pools[spec.name], unusable[spec.name] = pool, len(complaints)
-        except EpsballError as error:
-            mistakes.append(str(error))
     for network in config.networks.values():
-        try:
+        with _noting(mistakes):
+            # Published weights are downloaded and verified by a rule.
+            built = model.open_network(network, pretrained=not fetches(network))
             if network.dataset in pools:
-                rows.append(_fit(config, network, pools[network.dataset], unusable[network.dataset]))
-            else:
-                model.open_network(network, pretrained=not fetches(network))
-        except EpsballError as error:
-            mistakes.append(str(error))
+                rows.append(_fit(config, network, built, pools[network.dataset], unusable[network.dataset]))
     if mistakes:
         raise EpsballError("\n".join(mistakes))
     return pd.DataFrame(rows)
 
 
-def _fit(config: Config, spec: NetworkSpec, pool: Pool, unusable: int) -> dict[str, object]:
-    # Published weights are downloaded and verified by a rule.
-    network = model.open_network(spec, pretrained=not fetches(spec))
+@contextlib.contextmanager
+def _noting(mistakes: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except EpsballError as error:
+        mistakes.append(str(error))
+
+
+def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, unusable: int) -> dict[str, object]:
     picture = next(pool.batches(1))[1][0]
     try:
         classes, units = model.probe_shape(network, inputs(picture))
@@ -79,10 +84,11 @@ def _fit(config: Config, spec: NetworkSpec, pool: Pool, unusable: int) -> dict[s
             f"networks.{spec.name}: has {classes} outputs, but the class list of dataset '{spec.dataset}' has "
             f"{pool.classes} entries; list one class an output"
         )
-    if (worst := int(pool.labels.max())) >= classes or int(pool.labels.min()) < 0:
+    lowest, highest = int(pool.labels.min()), int(pool.labels.max())
+    if highest >= classes or lowest < 0:
         raise EpsballError(
-            f"networks.{spec.name}: has {classes} outputs, but dataset '{spec.dataset}' has labels from "
-            f"{int(pool.labels.min())} to {worst}; labels count from 0 in the order of the outputs"
+            f"networks.{spec.name}: has {classes} outputs, but dataset '{spec.dataset}' has labels from {lowest} to "
+            f"{highest}; labels count from 0 in the order of the outputs"
         )
     for name in config.extra_probes:
         if name in PROBES:

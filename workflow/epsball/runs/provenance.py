@@ -19,6 +19,8 @@ _INERT = frozenset(
     _LIBRARY / name
     for name in (
         "config/__init__.py",
+        "config/keys.py",
+        "config/mistakes.py",
         "errors.py",
         "networks/gpus.py",
         "runs/files.py",

@@ -1,0 +1,152 @@
+"""The cost of a run before it starts, from its configuration alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from epsball import controls, probes
+from epsball.config import Config, NetworkSpec
+from epsball.data import pool_size, training_size
+from epsball.perturbations import families
+from epsball.reporting.figures import names
+from epsball.stages.extract import float64_passes_per_sample, passes_per_sample
+
+
+@dataclass(frozen=True)
+class _Nominal:
+    """What is assumed of a network: images a second on one core and on one GPU, width of the features."""
+
+    core: float
+    gpu: float
+    units: int
+
+
+# Cores: measured on one of a 2.6 GHz server, or from the count of operations. GPUs: 5 TFLOP/s of plain float32, which
+# a data centre's card of 2020 keeps up. Other machines differ by a factor of a few.
+_NOMINAL = {
+    "efficientnet-lite": _Nominal(55, 3000, 1280),
+    "sign": _Nominal(350, 20_000, 300),
+    "torchvision:alexnet": _Nominal(75, 3500, 4096),
+    "torchvision:googlenet": _Nominal(28, 1650, 1024),
+    "torchvision:vgg16": _Nominal(3.5, 160, 4096),
+    "torchvision:resnet50": _Nominal(13, 610, 2048),
+}
+_UNKNOWN = _Nominal(10, 600, 2048)
+
+_EXACT_COST = 5  # a pass in float64 against one in float32
+_TRAINING_COST = 4  # a training step against a pass
+_JOB_SECONDS = 3.5  # start-up of a job: mostly importing
+_KEPT = 0.88  # of the features' size, after compression; radius 0 takes next to nothing
+_SUMMARY_BYTES = 24  # of a draw's logits, after compression
+_LIPSCHITZ_BYTES = 45  # of a draw's row in the tables
+_SURVEY_BYTES = 100  # of an image's row
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a network.
+
+    Attributes:
+        samples: number of samples, at most.
+        passes: images forward in float32.
+        exact: images forward in float64.
+        training: images forward and backward.
+        rate: images a second on one core.
+        guessed: whether the rate was neither measured nor is known for its architecture.
+        core_seconds: seconds of computing on one core.
+        gpu_seconds: the same on one GPU, without training, which runs on the CPU.
+    """
+
+    samples: int
+    passes: int
+    exact: int
+    training: int
+    rate: float
+    guessed: bool
+    core_seconds: float
+    gpu_seconds: float
+
+
+def networks(config: Config, rates: Mapping[str, float]) -> dict[str, Cost]:
+    """Return the cost of each network, if every sample that is asked for is found.
+
+    Args:
+        config: configuration of the run.
+        rates: measured images a second on one core, by network; nominal rates are taken for others.
+    """
+    return {name: network(config, spec, rates.get(name)) for name, spec in config.networks.items()}
+
+
+def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cost:
+    """Return the cost of a network; `rate` is its images a second on one core, where that was measured."""
+    compute, dataset, nominal = config.compute, config.datasets[spec.dataset], _nominal(spec)
+    pool, samples = pool_size(dataset), dataset.samples
+    balls = [families.ball(config.ball, name) for name in probes.families(config)]
+    passes = pool + samples * sum(passes_per_sample(ball, compute) for ball in balls)
+    exact = samples * sum(float64_passes_per_sample(ball, compute) for ball in balls)
+    for name in filter(probes.is_white_box, probes.chosen_probes(config)):
+        passes += samples * probes.white_box_probe(name).passes(config.white_box, config.ball)
+    for control in controls.chosen_controls(config):
+        times, own = controls.passes(control), controls.has_own_features(control)
+        drawn = [families.ball(config.ball, name) for name in controls.families(config, control)]
+        passes += times * (pool * own + samples * sum(passes_per_sample(ball, compute) for ball in drawn))
+        exact += times * samples * sum(float64_passes_per_sample(ball, compute) for ball in drawn)
+    training = 0
+    if spec.training is not None:
+        training = round(training_size(dataset) * (1 - spec.training.validation)) * spec.training.epochs
+        if spec.training.adversarial_radius:
+            training *= 1 + spec.training.adversarial_steps
+    work = passes + exact * _EXACT_COST
+    return Cost(
+        samples=samples,
+        passes=passes,
+        exact=exact,
+        training=training,
+        rate=rate or nominal.core,
+        guessed=rate is None and nominal is _UNKNOWN,
+        core_seconds=(work + training * _TRAINING_COST) / (rate or nominal.core),
+        gpu_seconds=work / nominal.gpu,
+    )
+
+
+def seconds(config: Config, rates: Mapping[str, float]) -> float:
+    """Return the seconds that a run takes from nothing on one core; arguments as for `networks`."""
+    return sum(one.core_seconds for one in networks(config, rates).values()) + jobs(config) * _JOB_SECONDS
+
+
+def disk(config: Config) -> dict[str, float]:
+    """Return the bytes that each stage leaves, if every sample that is asked for is found."""
+    pairs = (config.ball.draws - 1) / 2
+    # Cells, a sample at a radius beyond 0, of a sample: in all families, and in those that keep features.
+    cells = {name: len(families.ball(config.ball, name).radii) - 1 for name in probes.families(config)}
+    kept = sum(count for name, count in cells.items() if families.family(name).KEEPS_FEATURES)
+    every = sum(cells.values())
+    draws = {name: spec.samples * config.ball.draws for name, spec in config.datasets.items()}
+    specs = list(config.networks.values())
+    return {
+        "survey": sum(_SURVEY_BYTES * pool_size(config.datasets[spec.dataset]) for spec in specs),
+        "perturbations": sum(count * (kept * pairs * 8 + every * 16) for count in draws.values()),
+        "activations": sum(
+            draws[spec.dataset] * (kept * _nominal(spec).units * 4 * _KEPT + every * _SUMMARY_BYTES) for spec in specs
+        ),
+        # Each shard's part, and all of them gathered.
+        "metrics": 2 * sum(draws[spec.dataset] * cells["uniform"] * _LIPSCHITZ_BYTES for spec in specs),
+    }
+
+
+def jobs(config: Config) -> int:
+    """Return the number of jobs of a run, from nothing."""
+    shards = {name: -(-spec.samples // config.shard_size) for name, spec in config.datasets.items()}
+    drawn, measured = len(probes.families(config)), len(probes.chosen_probes(config))
+    surveyed = sum(controls.has_own_features(name) for name in config.controls)
+    of_networks = sum(
+        2 + 1 + surveyed + shards[spec.dataset] * (drawn + measured + len(config.controls))
+        for spec in config.networks.values()
+    )
+    of_datasets = sum(2 + shards[name] * drawn + 2 * (spec.kind == "signs") for name, spec in config.datasets.items())
+    return of_networks + of_datasets + len(names(config)) + 3
+
+
+def _nominal(spec: NetworkSpec) -> _Nominal:
+    return _NOMINAL.get(spec.factory) or _NOMINAL.get(spec.factory.split(":", 1)[0], _UNKNOWN)

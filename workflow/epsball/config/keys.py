@@ -1,0 +1,282 @@
+"""Keys of a configuration: types, bounds, defaults and meaning, each said once.
+
+pydantic checks a file against these classes and makes the schema and the reference page from them. Objects built in
+code are not checked: bounds are for what users write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, Strict
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError
+
+T = TypeVar("T")
+
+Norm = Literal["l2", "linf"]
+Noise = Literal["uniform", "sphere", "gaussian"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+# Strict: "20" is no number and 1 is no boolean. An integer can stand for a float.
+Text = Annotated[str, Strict()]
+Boolean = Annotated[bool, Strict()]
+Integer = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Count = Annotated[Integer, Field(ge=1)]
+Positive = Annotated[Number, Field(gt=0)]
+Score = Annotated[Positive, Field(lt=1)]
+FileName = Annotated[Text, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class _NotEmpty:
+    """Mark a key that can be left out, but not be left empty."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner: CoreSchema = handler(source)["schema"]
+        return inner
+
+
+LeftOut = Annotated[T | None, _NotEmpty()]
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise PydanticCustomError("repeated", "{name} is repeated", {"name": name})
+    return names
+
+
+Names = Annotated[tuple[Text, ...], AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})]
+
+_NAME = "<name>"  # no key that anyone would write
+
+
+def _name_entries(entries: Any) -> Any:
+    """Tell each entry the name that it stands under."""
+    if not isinstance(entries, Mapping):
+        return entries
+    return {
+        name: {**entry, _NAME: str(name)} if isinstance(entry, Mapping) else entry for name, entry in entries.items()
+    }
+
+
+def _key(description: str, **bounds: Any) -> Any:
+    return Field(description=description, **bounds)
+
+
+class _Keys:
+    """Base of what is read from a file: unknown keys are mistakes."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Ball(_Keys):
+    """Perturbations of Eq. 4 and 6. `radii` has 0 and epsilon before the configured radii, rising."""
+
+    radii: tuple[float, ...]
+    epsilon: Annotated[Positive, _key("The small radius of Eq. 4. The paper does not give it.")] = 0.1
+    draws: Annotated[Integer, _key("T, the perturbations for each sample, radius and family.", ge=3, lt=2**32)] = 100
+    norm: Annotated[Norm, _key("Norm of the radius: l2, on the [0, 1] scale, or linf, in 8-bit levels.")] = "l2"
+    clip: Annotated[Boolean, _key("Whether perturbed images are clipped to [0, 1]. The paper does not clip.")] = False
+    noise: Annotated[
+        Noise,
+        _key(
+            "Distribution of the elements: uniform, U(-1, 1), as in Eq. 4; sphere, normal, scaled to the norm as those "
+            "are; gaussian, normal with standard deviation r/√d, so that the L2 norm is r on average only."
+        ),
+    ] = "uniform"
+
+
+@dataclass(frozen=True)
+class Compute(_Keys):
+    """How forward passes run; each of these can change float rounding."""
+
+    batch: Annotated[Count, _key("Images in every forward pass. Another number changes float rounding.")] = 20
+    threads: Annotated[Count, _key("CPU threads of a job. Another number changes float rounding.")] = 1
+    device: Annotated[Device, _key("Where forward passes run; auto takes a GPU where there is one.")] = "auto"
+    float64_draws: Annotated[Integer, _key("Draws that are computed in float64 too, for the noise floor.", ge=2)] = 4
+    compile: Annotated[Boolean, _key("Whether CPU passes are compiled, by a C++ compiler. Changes rounding.")] = False
+
+
+@dataclass(frozen=True)
+class WhiteBox(_Keys):
+    """How far white-box probes go: those that ask the network itself."""
+
+    draws: Annotated[Integer, _key("Draws of each family and radius to look at, the first ones of T.", ge=3)] = 20
+    layers: Annotated[
+        Mapping[Text, Annotated[tuple[Text, ...], Field(min_length=1)]],
+        _key("By network, the modules that depth measures; without it, its blocks in the order of a pass."),
+    ] = field(default_factory=dict)
+    layer_memory: Annotated[Count, _key("Megabytes that the layers measured in one pass may take.")] = 500
+    power_iterations: Annotated[Count, _key("Power iterations, at most, for the norm of a Jacobian.")] = 100
+    clever_batches: Annotated[Integer, _key("Batches of gradients; CLEVER fits the largest norm of each.", ge=3)] = 20
+    clever_size: Annotated[Count, _key("Gradients in such a batch.")] = 10
+    clever_radius: Annotated[Positive, _key("L2 radius of the ball that they are sampled in.")] = 1.0
+    directions: Annotated[Count, _key("Random directions in which the decision boundary is searched.")] = 10
+
+
+@dataclass(frozen=True)
+class TrainingSpec(_Keys):
+    """How the workflow trains the network on its dataset's training split: AdamW under a one-cycle schedule."""
+
+    epochs: Annotated[Count, _key("Passes over the training split.")] = 1
+    batch: Annotated[Count, _key("Images in a step.")] = 16
+    learning_rate: Annotated[Positive, _key("Peak of the one-cycle schedule.")] = 1e-3
+    weight_decay: Annotated[Number, _key("Weight decay of AdamW.", ge=0)] = 1e-2
+    validation: Annotated[
+        Number, _key("Share of the tracks, or of images without any, held out for the learning curve.", ge=0, lt=1)
+    ] = 0.1
+    augment: Annotated[Boolean, _key("Whether images are rotated, scaled, shifted and relit at random.")] = False
+    adversarial_radius: Annotated[
+        Number, _key("L2 radius, on the [0, 1] scale, in which each image is moved to where the loss is largest.", ge=0)
+    ] = 0.0
+    adversarial_steps: Annotated[Count, _key("Steps of that search; a training step costs so many more.")] = 3
+    threads: Annotated[Count, _key("CPU threads of the training; another number trains another network.")] = 1
+
+
+@dataclass(frozen=True)
+class NetworkSpec(_Keys):
+    """A network under study."""
+
+    name: SkipJsonSchema[Annotated[str, Field(validation_alias=_NAME)]]
+    dataset: Annotated[Text, _key("Name of the dataset that the network classifies.")]
+    factory: Annotated[
+        Text,
+        _key(
+            "What builds the network: torchvision:<name>, timm:<name>, efficientnet-lite:0 (1, 2), sign:ciresan2012, "
+            "sign:aghdam2015, or your own as path/to/file.py:function or package.module:function.",
+            pattern="^.+:.+$",
+        ),
+    ]
+    args: Annotated[Mapping[Text, Any], _key("Keyword arguments of the factory.")] = field(default_factory=dict)
+    weights: Annotated[LeftOut[Text], _key("Path handed to the factory as weights=.")] = None
+    layer: Annotated[
+        LeftOut[Text],
+        _key("Module whose output is Phi_L, by named_modules(); without it, what enters the last Linear module."),
+    ] = None
+    training: LeftOut[TrainingSpec] = None
+
+
+class DatasetKeys(BaseModel):
+    """Keys that datasets of every kind have. Each kind is a class, with its own keys, and an entry of `AnyDataset`."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+    TRAINABLE: ClassVar[bool] = False  # whether it has a training split
+
+    kind: str
+    samples: LeftOut[Count] = Field(None, description="Samples wanted of this dataset.")
+    threshold: LeftOut[Score] = Field(None, description="Threshold of this dataset.")
+    limit: LeftOut[Count] = Field(None, description="Images of the pool to survey at most, evenly spaced.")
+
+
+Resize = Annotated[Count, _key("Length of the short side after resizing, in pixels.")]
+Crop = Annotated[Count, _key("Side of the central square that is kept, in pixels.")]
+Download = Annotated[Boolean, _key("Whether to download it where it is missing.")]
+
+
+class Photographs(DatasetKeys):
+    """The 20 labelled ImageNet photographs inside the foolbox package."""
+
+    kind: Literal["photographs"]
+    resize: Resize = 256
+    crop: Crop = 224
+
+
+class Signs(DatasetKeys):
+    """Rendered traffic signs, 43 classes, 48 × 48, with a training and a held-out split."""
+
+    TRAINABLE = True
+    kind: Literal["signs"]
+    train: Integer = Field(8000, ge=43, description="Images to train on.")
+    test: Integer = Field(3000, ge=43, description="Held-out images: accuracy, survey, samples.")
+    seed: Integer = Field(1, ge=0, description="Seed of the rendering.")
+
+
+class Gtsrb(DatasetKeys):
+    """The German Traffic Sign Recognition Benchmark, by torchvision: training tracks and labelled test frames."""
+
+    TRAINABLE = True
+    kind: Literal["gtsrb"]
+    root: Text = Field(description="The folder that holds the folder gtsrb.")
+    size: Count = Field(48, description="Side that frames are squeezed to, in pixels.")
+    download: Download = False
+
+
+class Imagenette(DatasetKeys):
+    """Imagenette, by torchvision: the validation split, ten classes, labelled as ImageNet's 1000 outputs."""
+
+    kind: Literal["imagenette"]
+    root: Text = Field(description="The folder that holds imagenette2 (or imagenette2-320, imagenette2-160).")
+    size: Literal["full", "320px", "160px"] = Field("full", description="Which of its sizes.")
+    download: Download = False
+    resize: Resize = 256
+    crop: Crop = 224
+
+
+class ImageFolder(DatasetKeys):
+    """A folder of images for each class."""
+
+    kind: Literal["imagefolder"]
+    root: Text = Field(description="The folder that holds the classes' folders.")
+    classes: LeftOut[Text] = Field(
+        None, description="File of class folders' names in the order of the outputs, one a line; else sorted names."
+    )
+    resize: LeftOut[Resize] = None
+    crop: LeftOut[Crop] = None
+
+
+class Arrays(DatasetKeys):
+    """An .npz of images, uint8 (n, height, width, 3), and labels."""
+
+    kind: Literal["arrays"]
+    root: Text = Field(description="The .npz file.")
+
+
+AnyDataset = Photographs | Signs | Gtsrb | Imagenette | ImageFolder | Arrays
+
+KINDS: dict[str, type[DatasetKeys]] = {
+    get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(AnyDataset)
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(_Keys):
+    """Keys of a run that are handed on as they are."""
+
+    run: Annotated[FileName, _key("Name of the run: all its files are under results/<run>/.")] = "default"
+    seed: Annotated[Integer, _key("Seed of the run; a sample's own depends on its pixels, too.", ge=0, lt=2**64)] = 2017
+    shard_size: Annotated[Count, _key("Samples in a shard, the unit of a job and a store. Changes no number.")] = 25
+    mantel_permutations: Annotated[Integer, _key("Permutations of the Mantel test.", ge=99)] = 999
+    bootstrap: Annotated[Integer, _key("Bootstrap resamples behind an interval of the claims.", ge=100)] = 2000
+    extra_probes: Annotated[Names, _key("Probes to measure beside the paper's four.")] = ()
+    controls: Annotated[Names, _key("Networks made from each network, to compare it with.")] = ()
+    white_box: WhiteBox = field(default_factory=WhiteBox)
+    illustration_grid: Annotated[Integer, _key("Points a side of the score plane of Fig. 2.", ge=3)] = 21
+    keep_activations: Annotated[Boolean, _key("Whether stores of activations are kept once they are measured.")] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigFile(Compute, Ball, RunSettings):
+    """Keys of a configuration file."""
+
+    radii: Annotated[
+        tuple[Positive, ...],
+        _key("The radii of Eq. 4 beyond epsilon, rising. Radius 0, a check, and epsilon are added.", min_length=1),
+    ] = tuple(range(1, 21))
+    samples: Annotated[Count, _key("Samples for each dataset; a dataset may have its own number.")] = 300
+    threshold: Annotated[
+        Score, _key("Score of the right class that each sample exceeds in every network; a dataset may have its own.")
+    ] = 0.99
+    datasets: Annotated[
+        dict[FileName, Annotated[AnyDataset, Field(discriminator="kind")]],
+        _key("Sources of images, by name.", min_length=1),
+    ]
+    networks: Annotated[
+        dict[FileName, NetworkSpec],
+        BeforeValidator(_name_entries),
+        _key("Networks under study, by name.", min_length=1),
+    ]
