@@ -22,7 +22,6 @@ from epsball.config import Compute
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError
 from epsball.networks import gpus
-from epsball.networks.depthwise import Depthwise
 
 _log = logging.getLogger(__name__)
 
@@ -240,8 +239,7 @@ class Forward:
 
     def _wide(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
         assert self._float64 is not None
-        with Depthwise():
-            logits, features = self._float64(images.to(self._float64_device, torch.float64).contiguous())
+        logits, features = self._float64(images.to(self._float64_device, torch.float64).contiguous())
         return logits, features
 
 
