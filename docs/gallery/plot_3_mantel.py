@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from epsball.config import Ball
+from epsball.perturbations.ball import Draws
 from epsball.perturbations.families import family
 from epsball.probes.mantel import mantel
 from epsball.reporting.figures import style
@@ -27,8 +28,8 @@ projection = np.random.default_rng(1).normal(0, UNITS**-0.5, (UNITS, 48 * 48 * 3
 with style.paper():
     figure, axes = plt.subplots(1, 2, figsize=(style.WIDTH, 3))
     for ax, name, title in zip(axes, ("uniform", "mixed_radius"), ("one norm", "mixed norms"), strict=True):
-        points = family(name).perturbations(
-            seed=2017, radius=10.0, draws=range(DRAWS), shape=SHAPE, spec=spec, device="cpu"
+        points = family(name).draw(
+            Draws(seed=2017, radius=10.0, draws=range(DRAWS), shape=SHAPE, spec=spec, device="cpu")
         )
         vectors = points.to(torch.float64).numpy()
         before, after = pdist(vectors), pdist(vectors @ projection.T)

@@ -11,6 +11,7 @@ over patches of 8 × 8 pixels is not, which is why epsball has the families ``lo
 import matplotlib.pyplot as plt
 import numpy as np
 from epsball.config import Ball
+from epsball.perturbations.ball import Draws
 from epsball.perturbations.families import family
 from epsball.reporting.figures import style
 
@@ -20,8 +21,8 @@ spec = Ball(radii=(0.0, 5.0), epsilon=5.0, draws=40)
 
 def spectrum(name: str, draws: int) -> tuple[np.ndarray, np.ndarray]:
     """Energy by distance from frequency 0, over its mean over all frequencies; mean over draws and channels."""
-    drawn = family(name).perturbations(
-        seed=2017, radius=5.0, draws=range(draws), shape=(SIDE, SIDE, 3), spec=spec, device="cpu"
+    drawn = family(name).draw(
+        Draws(seed=2017, radius=5.0, draws=range(draws), shape=(SIDE, SIDE, 3), spec=spec, device="cpu")
     )
     energy = np.abs(np.fft.fft2(drawn.reshape(-1, SIDE, SIDE, 3).numpy(), axes=(1, 2))) ** 2
     along = np.fft.fftfreq(SIDE)

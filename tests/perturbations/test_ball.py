@@ -12,6 +12,7 @@ import pytest
 import torch
 from epsball.config import Noise, Norm
 from epsball.perturbations import ball, philox
+from epsball.perturbations.ball import Draws
 from epsball.perturbations.families import FAMILIES, family
 from epsball.probes.mantel import square
 from scipy.spatial.distance import pdist, squareform
@@ -49,7 +50,7 @@ def test_linf_is_in_8_bit_levels() -> None:
 @pytest.mark.parametrize(("norm", "kind"), [("l2", "uniform"), ("linf", "uniform"), ("l2", "gaussian")])
 def test_a_gpu_scales_to_the_same_bits(norm: Norm, kind: Noise) -> None:
     for seed in range(20):
-        integers = philox.drawn(kind, seed, UNIFORM, 1.0, range(50), 1000)
+        integers = philox.draw_integers(kind, seed, UNIFORM, 1.0, range(50), 1000)
         for radius in (0.1, 3.0, torch.rand(50, dtype=torch.float64)):
             there = ball.scale(integers.cuda(), radius, norm, kind)
             assert torch.equal(there.cpu(), ball.scale(integers, radius, norm, kind))
@@ -103,17 +104,17 @@ def test_distances_are_scipys() -> None:
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_permuted_draws_are_permutations_of_one(norm: Norm) -> None:
     arguments = {"seed": 3, "radius": 2.0, "shape": (10, 10, 3), "spec": replace(BALL, norm=norm), "device": "cpu"}
-    drawn = family("permuted").perturbations(draws=range(5), **arguments)  # type: ignore[arg-type]
+    drawn = family("permuted").draw(Draws(draws=range(5), **arguments))  # type: ignore[arg-type]
     argsorted = drawn.sort(dim=1).values
     assert (argsorted == argsorted[0]).all()
     assert not torch.equal(drawn[0], drawn[1])
-    later = family("permuted").perturbations(draws=range(3, 5), **arguments)  # type: ignore[arg-type]
+    later = family("permuted").draw(Draws(draws=range(3, 5), **arguments))  # type: ignore[arg-type]
     assert torch.equal(later, drawn[3:])
 
 
 def test_uniform_draws_are_fresh_for_each_radius() -> None:
     arguments = {"seed": 3, "draws": range(2), "shape": (10, 10, 3), "spec": BALL, "device": "cpu"}
-    one, two = (family("uniform").perturbations(radius=r, **arguments) for r in (1.0, 2.0))  # type: ignore[arg-type]
+    one, two = (family("uniform").draw(Draws(radius=r, **arguments)) for r in (1.0, 2.0))  # type: ignore[arg-type]
     assert abs(float(torch.corrcoef(torch.stack([one[0], two[0]]))[0, 1])) < 0.3
 
 
@@ -130,8 +131,15 @@ DRAWN = {
 
 @pytest.mark.parametrize(("name", "norm"), DRAWN)
 def test_draws_are_what_they_always_were(name: str, norm: Norm) -> None:
-    drawn = family(name).perturbations(
-        seed=2**63 + 17, radius=2.5, draws=range(3, 6), shape=(9, 11, 3), spec=replace(BALL, norm=norm), device="cpu"
+    drawn = family(name).draw(
+        Draws(
+            seed=2**63 + 17,
+            radius=2.5,
+            draws=range(3, 6),
+            shape=(9, 11, 3),
+            spec=replace(BALL, norm=norm),
+            device="cpu",
+        )
     )
     assert hashlib.sha256(drawn.numpy().tobytes()).hexdigest() == DRAWN[name, norm]
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from epsball.config import Noise, Norm
 from epsball.perturbations import ball, philox
+from epsball.perturbations.ball import Draws
 from epsball.perturbations.families import FAMILIES, family
 from epsball.runs.store import open_store
 from epsball.stages.perturb import perturb
@@ -28,7 +29,7 @@ def vectors(
 ) -> NDArray[np.float64]:
     """Draws of a family, (draw, element)."""
     spec = replace(BALL, norm=norm, noise=kind)
-    drawn = family(name).perturbations(seed=SEED, radius=radius, draws=draws, shape=SHAPE, spec=spec, device="cpu")
+    drawn = family(name).draw(Draws(seed=SEED, radius=radius, draws=draws, shape=SHAPE, spec=spec, device="cpu"))
     assert drawn.dtype == torch.float32
     made: NDArray[np.float64] = drawn.double().numpy()
     return made
@@ -98,8 +99,10 @@ def test_gaussian_noise_has_one_factor(name: str) -> None:
     assert torch.equal(once, (integers.float() * float(factor)).double())
     assert torch.equal(2 * once, twice)
     samples = [
-        family(name).perturbations(
-            seed=seed, radius=2.5, draws=range(1), shape=SHAPE, spec=replace(BALL, noise="gaussian"), device="cpu"
+        family(name).draw(
+            Draws(
+                seed=seed, radius=2.5, draws=range(1), shape=SHAPE, spec=replace(BALL, noise="gaussian"), device="cpu"
+            )
         )
         for seed in range(400)
     ]
@@ -122,7 +125,7 @@ def test_all_directions_are_equally_likely(kind: Noise) -> None:
     ]
 
     def moments(of: Noise, power: int) -> NDArray[np.float64]:
-        integers = philox.drawn(of, 3, UNIFORM, 1.0, range(count), elements)
+        integers = philox.draw_integers(of, 3, UNIFORM, 1.0, range(count), elements)
         drawn = ball.scale(integers, np.sqrt(elements), "l2", of).double().numpy()
         made: NDArray[np.float64] = np.array([((drawn @ axis / np.linalg.norm(axis)) ** power).mean() for axis in axes])
         return made

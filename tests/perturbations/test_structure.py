@@ -14,7 +14,7 @@ import torch
 from epsball.config import Ball, Norm
 from epsball.data import Pool, arrays
 from epsball.perturbations import philox, structure
-from epsball.perturbations.ball import scale
+from epsball.perturbations.ball import Draws, scale
 from epsball.perturbations.families import family
 from numpy.typing import NDArray
 from scipy import stats
@@ -30,8 +30,8 @@ ALL = [*PERMUTED, "low_frequency"]
 
 def vectors(name: str, draws: range = range(10), norm: Norm = "l2", radius: float = 2.5) -> NDArray[np.float32]:
     """Draws as images, (draw, height, width, 3)."""
-    drawn = family(name).perturbations(
-        seed=SEED, radius=radius, draws=draws, shape=SHAPE, spec=replace(BALL, norm=norm), device="cpu"
+    drawn = family(name).draw(
+        Draws(seed=SEED, radius=radius, draws=draws, shape=SHAPE, spec=replace(BALL, norm=norm), device="cpu")
     )
     assert drawn.dtype == torch.float32
     made: NDArray[np.float32] = drawn.view(len(draws), *SHAPE).numpy()
@@ -136,11 +136,11 @@ def test_grouped_permutations_are_the_naive_ones() -> None:
     assert found.tolist() == [naive_permutation(groups, 7, draw) for draw in (2, 3)]
 
 
-def test_tensors_and_compiled_loops_deal_the_same() -> None:
+def test_tensors_and_compiled_loops_scatter_alike() -> None:
     groups = torch.from_numpy(np.random.default_rng(1).choice([0, 2, 3, 7], 200))  # some groups have no member
-    members = philox.permutations(SEED, 7, 3.0, range(3), 200)
-    dealt = philox.scattered_to_groups(members, groups, groups.sort(stable=True).indices)
-    assert torch.equal(dealt, philox.grouped_permutations(SEED, 7, 3.0, range(3), groups))
+    order = philox.permutations(SEED, 7, 3.0, range(3), 200)
+    permutations = philox.scatter_to_groups(order, groups)
+    assert torch.equal(permutations, philox.grouped_permutations(SEED, 7, 3.0, range(3), groups))
 
 
 def test_one_group_is_the_permutation_of_all() -> None:
@@ -169,7 +169,7 @@ def test_patches_and_channels_of_elements() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("name", ALL)
 def test_a_gpu_gives_the_same_bits(name: str) -> None:
-    there = family(name).perturbations(seed=SEED, radius=2.5, draws=range(10), shape=SHAPE, spec=BALL, device="cuda")
+    there = family(name).draw(Draws(seed=SEED, radius=2.5, draws=range(10), shape=SHAPE, spec=BALL, device="cuda"))
     assert (there.cpu().numpy().reshape(10, *SHAPE) == vectors(name)).all()
 
 
@@ -286,8 +286,8 @@ def test_a_permutation_takes_the_low_frequencies_away(stages: Stages) -> None:
     # The mean of a patch is one number, or that of 64, drawn from those of the base: they vary about the base's mean.
     shares = []
     for seed in stages.samples["seed"]:
-        base = family("permuted_low_frequency").perturbations(
-            seed=int(seed), radius=0.1, draws=range(1), shape=(16, 16, 3), spec=BALL, device="cpu"
+        base = family("permuted_low_frequency").draw(
+            Draws(seed=int(seed), radius=0.1, draws=range(1), shape=(16, 16, 3), spec=BALL, device="cpu")
         )
         shares.append(float(base.std(correction=0) / base.square().mean().sqrt()))
     assert permuted / coarse == pytest.approx(np.array(shares) / 8, rel=0.25)

@@ -11,6 +11,7 @@ import torch
 from epsball import probes
 from epsball.analysis.verdicts import judge
 from epsball.config import Norm
+from epsball.perturbations.ball import Draws
 from epsball.perturbations.families import family
 from epsball.probes import alpha
 from epsball.probes.mantel import mantel
@@ -27,8 +28,8 @@ def vectors(
     name: str, draws: range = range(100), shape: tuple[int, int, int] = (48, 48, 3), norm: Norm = "l2"
 ) -> torch.Tensor:
     """Draws in the ball of radius 10."""
-    return family(name).perturbations(
-        seed=5, radius=10.0, draws=draws, shape=shape, spec=replace(BALL, norm=norm), device="cpu"
+    return family(name).draw(
+        Draws(seed=5, radius=10.0, draws=draws, shape=shape, spec=replace(BALL, norm=norm), device="cpu")
     )
 
 

@@ -10,6 +10,7 @@ from epsball.config import Ball
 from epsball.networks import forward
 from epsball.networks.model import Network
 from epsball.perturbations import ball
+from epsball.perturbations.ball import Draws
 from epsball.perturbations.families import FAMILIES, family
 from support.toys import BALL, COMPUTE, conv_net
 from torch import Tensor, nn
@@ -49,8 +50,8 @@ def test_float64_is_found_out() -> None:
 def test_perturbations_are_made_without_float64_on_the_device(name: str, norm: Any, noise: Any) -> None:
     spec = Ball(radii=BALL.radii, epsilon=0.1, draws=4, norm=norm, noise=noise)
     with WithoutFloat64():  # type: ignore[no-untyped-call]
-        vectors = family(name).perturbations(
-            seed=3, radius=1.0, draws=range(4), shape=(16, 16, 3), spec=spec, device=DEVICE
+        vectors = family(name).draw(
+            Draws(seed=3, radius=1.0, draws=range(4), shape=(16, 16, 3), spec=spec, device=DEVICE)
         )
         images = ball.perturbed(torch.zeros(16, 16, 3, device=DEVICE), vectors, clip=True)
     assert images.shape == (4, 3, 16, 16)

@@ -37,19 +37,14 @@ def measure(activations, perturbations, context):
 _FAMILY = '''
 """Half of every element is one sign."""
 
-from math import prod
-
-from epsball.perturbations.ball import scale
-from epsball.perturbations import philox
-
 LARGEST_ONLY = False
 KEEPS_FEATURES = False
 STREAMS = (99,)
 
-def perturbations(*, seed, radius, draws, shape, spec, device):
-    drawn = philox.uniform(seed, STREAMS[0], radius, draws, prod(shape), device)
-    drawn[:, ::2] = drawn[:, ::2].abs()
-    return scale(drawn, radius, spec.norm)
+def draw(draws):
+    integers = draws.draw_integers(STREAMS[0])
+    integers[:, ::2] = integers[:, ::2].abs()
+    return draws.scale(integers)
 '''
 
 _PROBE_OF_FAMILY = '''
@@ -87,7 +82,7 @@ def steps(study: Study) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", 'PROBES = {"norms": "epsball.probes.norms",')
     config = {**config, "extra_probes": ["norms"]}
     yield "another probe", config, ["norms"]
-    (library / "families" / "onesided.py").write_text(_FAMILY)
+    (library / "perturbations" / "families" / "onesided.py").write_text(_FAMILY)
     (library / "probes" / "onesided.py").write_text(_PROBE_OF_FAMILY)
     entry = 'FAMILIES = {"onesided": "epsball.perturbations.families.onesided",'
     study.edit("workflow/epsball/perturbations/families/__init__.py", "FAMILIES = {", entry)

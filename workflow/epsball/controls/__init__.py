@@ -1,6 +1,6 @@
 """Controls: networks made from a network, to tell what it does from what any function would do.
 
-One module each, registered here by name. What a control is measured by is what it means something for.
+One module each, registered by name. Only those probes measure a control for which it means something.
 """
 
 from __future__ import annotations
@@ -31,42 +31,40 @@ CONTROLS = {
 class Control(Protocol):
     """What a control's module offers."""
 
-    PROBES: tuple[str, ...]  # that it is measured by
-    OWN_FEATURES: bool  # whether its features are of another kind than the network's: g of Eq. 9 is then its own
-    PASSES: int  # of its network that an image costs, about
+    PROBES: tuple[str, ...]  # probes that measure it
+    OWN_FEATURES: bool  # whether its features are of another kind than the network's: it then has its own g of Eq. 9
+    PASSES: int  # about how many passes of its network an image costs
 
     def make(self, network: Network, image: Tensor, seed: int) -> nn.Module:
-        """The control of a network.
+        """Make the control of a network.
 
         Args:
             network: the network; may be changed.
-            image: float32 (3, height, width), one of the kind.
-            seed: of what is random.
+            image: float32 (3, height, width), an example of the images.
+            seed: seed of random numbers.
 
         Returns:
-            A module from images (n, 3, height, width) to logits (n, classes) and features (n, units). One that is
-            another around each sample has a method `refit_at(image, label)`, image float32 (3, height, width).
+            A module from images (n, 3, height, width) to logits (n, classes) and features (n, units). A control that
+            differs from sample to sample is `epsball.networks.forward.Refittable`.
         """
         ...
 
 
 def control(name: str) -> Control:
-    """The module of a registered control."""
+    """Return the module of a registered control."""
     return cast(Control, importlib.import_module(CONTROLS[name]))
 
 
 def of(name: str, network: Network, pool: Pool, seed: int) -> nn.Module:
-    """A control of a network that classifies the images of a pool; see `Control.make`."""
-    from epsball.networks.forward import (
-        inputs,  # PyTorch takes a second to import, in each job that asks for names alone
-    )
+    """Make a control of a network that classifies the images of a pool; see `Control.make`."""
+    from epsball.networks.forward import inputs  # imports PyTorch, and jobs that ask for names alone do without
 
     picture = next(pool.batches(1))[1][0]
     return control(name).make(network, inputs(picture), seed)
 
 
 def chosen_controls(config: Config) -> list[str]:
-    """The controls of a run.
+    """Return the controls of a run.
 
     Raises:
         EpsballError: there is no such control.
@@ -78,20 +76,18 @@ def chosen_controls(config: Config) -> list[str]:
 
 
 def measured_by(config: Config, name: str) -> list[str]:
-    """The probes of a run that a control is measured by."""
-    means: tuple[str, ...] = declared(CONTROLS[name])["PROBES"]
-    return [probe for probe in chosen_probes(config) if probe in means]
+    """Return the probes of a run that measure a control."""
+    return [probe for probe in chosen_probes(config) if probe in declared(CONTROLS[name])["PROBES"]]
 
 
 def compared(config: Config, *probes: str) -> list[str]:
-    """The controls of a run that are measured by all of the probes."""
+    """Return the controls of a run that all of the probes measure."""
     return [name for name in config.controls if set(probes) <= set(measured_by(config, name))]
 
 
 def has_own_features(name: str) -> bool:
-    """Whether a control's features are of another kind than its network's."""
-    own: bool = declared(CONTROLS[name])["OWN_FEATURES"]
-    return own
+    """Return whether a control's features are of another kind than its network's."""
+    return bool(declared(CONTROLS[name])["OWN_FEATURES"])
 
 
 def with_own_features(config: Config) -> list[str]:
@@ -100,16 +96,15 @@ def with_own_features(config: Config) -> list[str]:
 
 
 def passes(name: str) -> int:
-    """Passes of its network that an image through a control costs, about."""
-    count: int = declared(CONTROLS[name])["PASSES"]
-    return count
+    """Return about how many passes of its network an image through a control costs."""
+    return int(declared(CONTROLS[name])["PASSES"])
 
 
 def families(config: Config, name: str) -> list[str]:
-    """The families that a control is measured on."""
+    """Return the families of perturbations on which a control is measured."""
     return sorted({family_of(probe) for probe in measured_by(config, name)})
 
 
 def name_of(network: str, control_name: str) -> str:
-    """What a control of a network is called where a network's name stands."""
+    """Return the name of a network's control, for use in place of a network's name."""
     return f"{network}~{control_name}"

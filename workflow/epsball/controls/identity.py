@@ -1,4 +1,4 @@
-"""The image itself as features: what every probe says of a function that does nothing."""
+"""The image itself as features: what each probe measures of a function that does nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ PASSES = 0
 
 
 class Identity(nn.Module):
-    """Features x; no logits to speak of."""
+    """The image as features, with constant logits."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.classes = classes
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """No class is likelier than another; features (n, elements)."""
+        """Return equal logits for all classes, and features (n, elements)."""
         return images.new_zeros(len(images), self.classes), images.flatten(start_dim=1)
 
 

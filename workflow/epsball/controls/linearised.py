@@ -1,6 +1,6 @@
-"""The network linearised at the sample: logits and features at x plus their Jacobian times v, exactly.
+"""The network linearised at the sample: logits and features at x plus their exact Jacobian times v.
 
-Where it scores as the network does, the network's curvature says nothing.
+Where it scores like the network, the network's curvature plays no role.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PASSES = 2
 
 
 class Linearised(nn.Module):
-    """First-order expansion of a network at a centre."""
+    """First-order expansion of a network at an image."""
 
     image: Tensor
 
@@ -27,14 +27,14 @@ class Linearised(nn.Module):
         self.register_buffer("image", torch.empty(0))
 
     def refit_at(self, image: Tensor, label: int) -> None:
-        """Expand at an image from here on."""
+        """Expand at this image from now on."""
         self.image = image.clone()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and features, each Φ(x) + J v."""
+        """Return logits and features, each Φ(x) + J v."""
         with torch.inference_mode(False):
             at = self.image[None]
-            # Draw by draw, that the network itself is passed once and not once a draw.
+            # Mapped over draws, so that the network itself is passed once and not once for each draw.
             along = (images - at).clone()[:, None]
             values, changes = vmap(lambda v: jvp(self.network, (at,), (v,)))(along)  # type: ignore[misc]
         return (values[0] + changes[0])[:, 0], (values[1] + changes[1])[:, 0]

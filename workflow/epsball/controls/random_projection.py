@@ -1,7 +1,7 @@
 """A random linear projection of the image to as many numbers as the network has features: geometry alone.
 
-Sparse, as Li, Hastie & Church (2006) take it: each element is not 0 with probability 1/√d, which keeps distances as
-well as a Gaussian matrix does (Johnson & Lindenstrauss) and fits into memory at any size of image.
+It is sparse as in Li, Hastie & Church (2006): an element is non-zero with probability 1/√d. This preserves distances as
+well as a Gaussian matrix (Johnson & Lindenstrauss), and fits into memory at any image size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PASSES = 0
 
 
 class Projection(nn.Module):
-    """P x, where ‖P v‖ is ‖v‖ on average; no logits to speak of."""
+    """P x as features, where ‖P v‖ is ‖v‖ on average, with constant logits."""
 
     indices: Tensor
     values: Tensor
@@ -36,8 +36,8 @@ class Projection(nn.Module):
         self.register_buffer("values", torch.from_numpy(signs).float())
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """No class is likelier than another; features (n, units)."""
-        # Built in each pass: PyTorch does not cast sparse buffers.
+        """Return equal logits for all classes, and features (n, units)."""
+        # Built in each pass, because PyTorch does not cast sparse buffers.
         matrix = torch.sparse_coo_tensor(self.indices, self.values, self.shape, check_invariants=False)
         features = (matrix @ images.flatten(start_dim=1).T.contiguous()).T
         return images.new_zeros(len(images), self.classes), features

@@ -1,6 +1,6 @@
-"""The same architecture with weights as before training: He et al. (2015), biases 0, normalisations switched off.
+"""The same architecture with weights as before training: He et al. (2015), biases 0, identity normalisations.
 
-What it shows is the architecture's doing. Parameters of other kinds of layers are those of the network.
+It shows what the architecture alone does. Layers of other kinds keep the network's parameters.
 """
 
 from __future__ import annotations

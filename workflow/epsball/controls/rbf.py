@@ -1,7 +1,7 @@
-"""One radial basis function that has the network's score and slope at the sample: a function that nobody trained.
+"""A radial basis function with the network's score and slope at the sample: a function that nobody trained.
 
-With score p and slope ‖∇p‖ at x, ``exp(-d² / 2σ²)`` has σ = p u / ‖∇p‖, where u = √(-2 ln p), and its centre at
-distance d = σ u from x, up the gradient.
+With score p and slope ‖∇p‖ at x, ``exp(-d² / 2σ²)`` has σ = p u / ‖∇p‖, where u = √(-2 ln p). Its centre is at distance
+d = σ u from x, up the gradient.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ PROBES = ("isotropy", "symmetry")
 OWN_FEATURES = False  # it has none
 PASSES = 0
 
-_NO_CLASS = -1e30  # a logit whose share of any softmax is 0
+_NO_CLASS = -1e30  # a logit whose softmax is 0
 
 
 class RadialBasisFunction(nn.Module):
-    """A score from the distance to one centre; all other classes are one."""
+    """A score from the distance to one centre; one other class gets the rest."""
 
     middle: Tensor
     width: Tensor
@@ -34,24 +34,24 @@ class RadialBasisFunction(nn.Module):
         self.register_buffer("label", torch.zeros((), dtype=torch.long))
 
     def refit_at(self, image: Tensor, label: int) -> None:
-        """Match the network at an image from here on."""
+        """Match the network at this image from now on."""
         at = image.clone()[None].requires_grad_()
         with torch.enable_grad(), warned():
             logits, _ = self.network(at)
-            # On the CPU from here on: not every device has float64.
+            # On the CPU from here on, because not every device has float64.
             log_score = logits.cpu().double().log_softmax(dim=1)[0, label]
             gradient = torch.autograd.grad(log_score, at)[0][0].cpu().double()
         self.label, self.classes = torch.full_like(self.label, label), logits.shape[1]
         log_score = log_score.detach()
-        u, slope = (-2 * log_score).sqrt(), gradient.norm()  # of ln p: ‖∇p‖ / p
+        u, slope = (-2 * log_score).sqrt(), gradient.norm()  # slope of ln p: ‖∇p‖ / p
         self.width = u / slope
         self.middle = image.cpu().double() + self.width * u * gradient / slope
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits whose softmax is the score; no features."""
-        # An image at a time: the memory of a whole batch in float64 would be taken anew again and again.
+        """Return logits whose softmax is the score, and no features."""
+        # An image at a time, because the memory of a batch in float64 would be allocated anew each time.
         square = torch.cat([self._square_distance(image) for image in torch.split(images, 1)])
-        # No nearer to the centre than where 1 - score can still be told from 0.
+        # Stay where 1 - score still differs from 0.
         log_score = (-square / (2 * self.width.cpu().double().square())).clamp_max(-1e-15)
         logits = torch.full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
         label = int(self.label)

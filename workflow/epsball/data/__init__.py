@@ -1,4 +1,4 @@
-"""Datasets: how a kind becomes a pool of images and labels. One module each, registered here by kind."""
+"""Datasets: pools of images and labels, one module for each kind, registered by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib
 import itertools
 import logging
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,12 @@ class Pool:
     """Labelled images, read one at a time.
 
     Attributes:
-        names: of the images, each once.
-        labels: class of each image, by the network's output.
-        read: image number to (height, width, 3), uint8 or float32 in [0, 1].
-        tracks: what recording each image is a frame of, where known.
-        classes: number of classes, where the dataset itself knows it.
-        files: of the images, where each has one.
+        names: unique names of the images.
+        labels: class of each image, as the index of the network's output.
+        read: function from an image's number to (height, width, 3), uint8 or float32 in [0, 1].
+        tracks: recording of which each image is a frame, if known.
+        classes: number of classes, if the dataset defines it.
+        files: file of each image, if there are files.
     """
 
     names: Sequence[str]
@@ -52,11 +52,22 @@ class Pool:
     classes: int | None = None
     files: Sequence[Path] = ()
 
+    @classmethod
+    def of_tree(cls, root: Path, outputs: Mapping[str, int], read: Callable[[Path], Pictures]) -> Pool:
+        """Make a pool of a folder for each class; `outputs` maps folders to classes, in the order of the pool."""
+        files = [file for name in outputs for file in sorted((root / name).glob("*")) if images.is_image(file)]
+        return cls(
+            names=[str(file.relative_to(root)) for file in files],
+            labels=np.array([outputs[file.parent.name] for file in files], dtype=np.int64),
+            read=lambda number: read(files[number]),
+            files=files,
+        )
+
     def __len__(self) -> int:
         return len(self.names)
 
     def take(self, numbers: Sequence[int]) -> Pool:
-        """The images of these numbers, in this order."""
+        """Return a pool of the images with these numbers, in this order."""
         read = self.read
         return replace(
             self,
@@ -68,16 +79,16 @@ class Pool:
         )
 
     def spread(self, limit: int | None) -> Pool:
-        """At most `limit` images, evenly spaced: the first ones of a folder would be of its first classes."""
+        """Return a pool of at most `limit` images, evenly spaced: the first ones would be of its first classes."""
         if limit is None or limit >= len(self):
             return self
         return self.take([place * len(self) // limit for place in range(limit)])
 
     def verify(self) -> list[str]:
-        """Look at the header of every file; a sentence about each that cannot be used.
+        """Read the header of every file, and return a sentence about each that cannot be used.
 
         Raises:
-            EpsballError: none can.
+            EpsballError: no file can be used.
         """
         complaints = []
         for file in self.files:
@@ -90,7 +101,7 @@ class Pool:
         return complaints
 
     def batches(self, size: int) -> Iterator[tuple[list[int], Pictures]]:
-        """Numbers and images (n, height, width, 3), `size` at a time. Images that cannot be used are named and skipped.
+        """Yield numbers and images (n, height, width, 3), `size` at a time; log and skip images that cannot be used.
 
         Raises:
             EpsballError: an image has another size than the first, or none can be used.
@@ -125,20 +136,20 @@ def _none_usable(complaints: list[str]) -> EpsballError:
 
 
 def missing(spec: DatasetSpec) -> str | None:
-    """What is not there of a dataset's files, in a sentence; None where nothing is missing or needed."""
+    """Return a sentence about missing files of a dataset; None if nothing is missing or needed."""
     look = getattr(_kind(spec), "missing", None)
     return None if look is None or (lack := look(spec)) is None else f"datasets.{spec.name}: {lack}"
 
 
 def download(spec: DatasetSpec) -> None:
-    """Download what is missing of a dataset, through torchvision, which verifies archives before it unpacks them.
+    """Download a dataset's missing files through torchvision, which verifies archives before it unpacks them.
 
     Raises:
-        EpsballError: it cannot be had.
+        EpsballError: the download fails.
     """
     if (lack := missing(spec)) is None:
         return
-    # Whoever unpacks: nothing of an archive leaves its folder.
+    # Whoever unpacks an archive, its files stay in its folder.
     tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
     try:
         _kind(spec).download(spec)
@@ -147,7 +158,7 @@ def download(spec: DatasetSpec) -> None:
 
 
 def pool_size(spec: DatasetSpec) -> int:
-    """Images in a dataset's pool: those on disk, or else as its configuration and kind have it."""
+    """Return the number of images in a pool: those on disk, or what the configuration or the kind expects."""
     found = _counted(spec.kind, spec.options["root"]) if "root" in spec.options and missing(spec) is None else None
     size = found or int(spec.options.get("test", getattr(_kind(spec), "POOL", 1000)))
     return size if spec.limit is None else min(size, spec.limit)
@@ -155,13 +166,13 @@ def pool_size(spec: DatasetSpec) -> int:
 
 @functools.cache
 def _counted(kind: str, root: str) -> int | None:
-    """Images on disk, of kinds that count them; a plan asks for each network anew, and a tree may have many files."""
+    """Count images on disk, for kinds that can; cached, as plans ask once for each network and trees may be large."""
     count = getattr(importlib.import_module(KINDS[kind]), "count", None)
     return None if count is None else count(Path(root))
 
 
 def training_size(spec: DatasetSpec) -> int:
-    """Images in a dataset's training split, by its configuration and kind; 0 where it has none."""
+    """Return the number of training images that the configuration or the kind expects; 0 if there are none."""
     return int(spec.options.get("train", getattr(_kind(spec), "TRAINING", 0)))
 
 
@@ -173,9 +184,9 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str = "test") -> Pool:
     """Open a dataset.
 
     Args:
-        spec: its configuration.
-        folder: where the run keeps what it made for this dataset.
-        split: "test", the pool that samples are taken from, or "train" where the kind has it.
+        spec: specification of the dataset.
+        folder: folder of what the run made for this dataset.
+        split: "test", from which samples are taken, or "train" if the kind has it.
 
     Raises:
         EpsballError: files are missing or do not fit the configuration.

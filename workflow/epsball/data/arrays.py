@@ -15,10 +15,10 @@ TERMS = "those of your images"
 
 
 def load(path: Path) -> Pool:
-    """The pool in an .npz of `images`, uint8 (n, height, width, 3), and `labels`, integers (n,).
+    """Load an .npz of `images`, uint8 (n, height, width, 3), and `labels`, integers (n,).
 
     Raises:
-        EpsballError: the file is missing, is no .npz, or its arrays are not as said above.
+        EpsballError: the file is missing or no .npz, or its arrays are others.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -45,14 +45,14 @@ def load(path: Path) -> Pool:
 
 
 def missing(spec: DatasetSpec) -> str | None:
-    """What is not there of the data, in words."""
+    """See `epsball.data.missing`."""
     if Path(root := spec.options["root"]).is_file():
         return None
     return f"root is '{root}', no such file; expected an .npz of images and labels"
 
 
 def count(root: Path) -> int | None:
-    """Images on disk; None of a file that cannot be read."""
+    """Count images on disk; None for a file that cannot be read."""
     try:
         with np.load(root, allow_pickle=False) as arrays:
             return len(arrays["labels"])
@@ -61,7 +61,7 @@ def count(root: Path) -> int | None:
 
 
 def names(count: int) -> list[str]:
-    """Names of images that have only a number."""
+    """Return names for images that have only a number."""
     return [f"{number:0{len(str(count - 1))}d}" for number in range(count)]
 
 

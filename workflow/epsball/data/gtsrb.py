@@ -1,11 +1,12 @@
 """The German Traffic Sign Recognition Benchmark, laid out as torchvision's GTSRB has it.
 
-Stallkamp, Schlipsing, Salmen & Igel, "Man vs. computer", Neural Networks 32, 2012. The training frames come in tracks,
-each a drive past one sign; its frames look alike, so they must never be on both sides of a split.
+Stallkamp, Schlipsing, Salmen & Igel, "Man vs. computer", Neural Networks 32, 2012. Training frames come in tracks, each
+a drive past one sign. Frames of a track look alike, so a track must never be on both sides of a split.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,13 @@ TERMS = "those of GTSRB's authors"
 
 CLASSES = 43
 
-# Of the whole benchmark.
+# Images in the whole benchmark.
 POOL = 12_630
 TRAINING = 39_209
 
 
 def missing(spec: DatasetSpec) -> str | None:
-    """What is not there of the data, in words."""
+    """See `epsball.data.missing`."""
     base = Path(spec.options["root"]) / "gtsrb"
     for place in (base / "GTSRB" / "Training", base / "GTSRB" / "Final_Test" / "Images", base / "GT-final_test.csv"):
         if not place.exists():
@@ -41,23 +42,18 @@ def download(spec: DatasetSpec) -> None:
 
 
 def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
-    """See `epsball.data.open_pool`; frames are squeezed to `size` × `size` pixels, as the networks expect."""
-    base = Path(spec.options["root"]) / "gtsrb"
+    """See `epsball.data.open_pool`; frames are resized to `size` × `size` pixels, which the networks expect."""
+    base, side = Path(spec.options["root"]) / "gtsrb", spec.options["size"]
     if split == "train":
-        files = sorted((base / "GTSRB" / "Training").glob("[0-9]*/*.ppm"))
-        labels = [int(file.parent.name) for file in files]
-        names = [f"{file.parent.name}/{file.name}" for file in files]
-        tracks = [name.rpartition("_")[0] for name in names]
-    else:
-        table = pd.read_csv(base / "GT-final_test.csv", sep=";")
-        names, labels, tracks = list(table["Filename"]), list(table["ClassId"]), None
-        files = [base / "GTSRB" / "Final_Test" / "Images" / name for name in names]
-    side = spec.options["size"]
+        outputs = {f"{label:05d}": label for label in range(CLASSES)}
+        pool = Pool.of_tree(base / "GTSRB" / "Training", outputs, lambda file: images.read_square(file, side))
+        return replace(pool, classes=CLASSES, tracks=[name.rpartition("_")[0] for name in pool.names])
+    table = pd.read_csv(base / "GT-final_test.csv", sep=";")
+    files = [base / "GTSRB" / "Final_Test" / "Images" / name for name in table["Filename"]]
     return Pool(
-        names=names,
-        labels=np.array(labels, dtype=np.int64),
+        names=list(table["Filename"]),
+        labels=table["ClassId"].to_numpy(np.int64),
         read=lambda number: images.read_square(files[number], side),
-        tracks=tracks,
         classes=CLASSES,
         files=files,
     )

@@ -1,17 +1,15 @@
-"""Imagenette: ten classes of ImageNet, laid out as torchvision has it, with the labels of ImageNet's 1000 classes."""
+"""Imagenette: ten classes of ImageNet, laid out as by torchvision, with the labels of ImageNet's 1000 classes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
 
 from epsball.config import DatasetSpec
 from epsball.data import Pool, images
 
 TERMS = "those of ImageNet: non-commercial research and education"
 
-# Class folders and their places among the 1000 outputs of an ImageNet network.
+# Class folders and their indices in the 1000 outputs of an ImageNet network.
 OUTPUTS = {
     "n01440764": 0,
     "n02102040": 217,
@@ -35,7 +33,7 @@ def _base(spec: DatasetSpec) -> Path:
 
 
 def missing(spec: DatasetSpec) -> str | None:
-    """What is not there of the data, in words."""
+    """See `epsball.data.missing`."""
     if _base(spec).is_dir():
         return None
     return f"'{_base(spec)}' does not exist; expected Imagenette under its root as torchvision lays it out"
@@ -50,11 +48,6 @@ def download(spec: DatasetSpec) -> None:
 
 def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     """See `epsball.data.open_pool`; the pool is the validation split."""
-    base = _base(spec)
-    files = [file for name in OUTPUTS for file in sorted((base / name).glob("*.JPEG"))]
-    return Pool(
-        names=[str(file.relative_to(base)) for file in files],
-        labels=np.array([OUTPUTS[file.parent.name] for file in files], dtype=np.int64),
-        read=lambda number: images.read(files[number], spec.options["resize"], spec.options["crop"]),
-        files=files,
+    return Pool.of_tree(
+        _base(spec), OUTPUTS, lambda file: images.read(file, spec.options["resize"], spec.options["crop"])
     )

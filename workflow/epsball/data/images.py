@@ -1,4 +1,4 @@
-"""From files to arrays: decoding, resizing, cropping, and an image's digest."""
+"""Find, decode, resize and crop image files, and identify images by digests."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ from PIL import Image, UnidentifiedImageError
 
 from epsball.errors import EpsballError
 
-# Of files, uint8; arrays that are given may be float32 in [0, 1]. Both (..., height, width, 3).
+# (..., height, width, 3): files give uint8, a user's arrays may be float32 in [0, 1].
 Pictures = NDArray[np.uint8 | np.float32]
 
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".tif", ".tiff"}
 _MODES = ("RGB", "L")  # one ImageNet photograph in a hundred is grey
 
 
 class UnusableImageError(EpsballError):
-    """A file that cannot be used as an RGB image: named, skipped and counted."""
+    """A file that cannot be used as an RGB image: it is named, skipped and counted."""
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file's suffix is that of an image."""
+    return path.suffix.lower() in _SUFFIXES
 
 
 def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDArray[np.uint8]:
-    """Read an image, scale its short side (bicubic) and cut out the central square. Grey gets three equal channels.
+    """Read an image, resize its short side (bicubic) and crop the central square; grey gets three equal channels.
 
     Args:
-        path: of the image.
-        resize: length of the short side, in pixels; None leaves the size.
+        path: file of the image.
+        resize: length of the short side, in pixels; None keeps the size.
         crop: side of the square, in pixels; None keeps the whole image.
 
     Returns:
@@ -53,7 +59,7 @@ def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDAr
 
 
 def read_square(path: Path, side: int) -> NDArray[np.uint8]:
-    """Read an image and squeeze it to `side` × `side` pixels (bicubic), whatever its shape; uint8 (side, side, 3).
+    """Read an image and resize it to `side` × `side` pixels (bicubic), whatever its shape: uint8 (side, side, 3).
 
     Raises:
         UnusableImageError: the file is no image, or neither RGB nor grey.
@@ -62,7 +68,7 @@ def read_square(path: Path, side: int) -> NDArray[np.uint8]:
 
 
 def verify(path: Path) -> None:
-    """Look at an image's header.
+    """Read an image's header.
 
     Raises:
         UnusableImageError: the file is no image, or neither RGB nor grey.
@@ -83,5 +89,5 @@ def _open(path: Path, load: bool) -> Image.Image:
 
 
 def digest(image: Pictures) -> str:
-    """SHA-256 of an image's shape and pixels, in hexadecimal."""
+    """Return the SHA-256 of an image's shape and pixels, in hexadecimal."""
     return hashlib.sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""The 20 labelled ImageNet photographs inside the foolbox package (MIT; the photographs have ImageNet's terms)."""
+"""The 20 labelled ImageNet photographs in the package foolbox (MIT; ImageNet's terms apply to the photographs)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POOL = 20
 
 
 def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
-    """See `epsball.data.open_pool`; the class is the last number of a file's name."""
+    """See `epsball.data.open_pool`; a class is the last number in a file's name."""
     found = importlib.util.find_spec("foolbox")
     if found is None or found.origin is None:
         raise EpsballError("dataset kind 'photographs' needs the package foolbox; install it with pip install foolbox")

@@ -1,4 +1,4 @@
-"""The rendered signs of a run: made once, read as arrays."""
+"""The rendered signs of a run: rendered once, then read as arrays."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def render(spec: DatasetSpec, split: str, path: Path) -> None:
         for number in range(count):
             pictures[number] = signs.image(split, spec.options["seed"], number)
             progress.advance(1)
-    with files.atomic_write(path) as beside, beside.open("wb") as file:
+    with files.atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez(file, images=pictures, labels=labels)
 
 
 def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
-    """See `epsball.data.open_pool`. Images that are not rendered yet are rendered as they are read."""
+    """See `epsball.data.open_pool`. Images without a file are rendered as they are read."""
     path = folder / f"{split}.npz"
     if path.is_file():
         return arrays.load(path)

@@ -1,8 +1,8 @@
-"""Rendered traffic signs: 43 classes after the German benchmark, drawn with Pillow, every image from its own seed.
+"""Rendered traffic signs: the 43 classes of the German benchmark, drawn with Pillow, each image from its own seed.
 
-The variation follows the real benchmark (Stallkamp, Schlipsing, Salmen & Igel, "Man vs. computer", Neural Networks
-32, 2012): pose, light, blur, clutter and resolution. The signs are schematic: they stand in for the benchmark where
-nothing may be downloaded, and results on them are results on them.
+Pose, light, blur, clutter and resolution vary as in the real benchmark (Stallkamp, Schlipsing, Salmen & Igel, "Man vs.
+computer", Neural Networks 32, 2012). The signs are schematic. They replace the benchmark where nothing may be
+downloaded; results on them say nothing about the real one.
 """
 
 from __future__ import annotations
@@ -24,22 +24,31 @@ _WORK = 2 * SIZE  # drawn at twice the size, then reduced: smooth edges
 
 _RED, _BLUE, _WHITE, _BLACK, _YELLOW, _GREY = "#c1121f", "#1d4e9e", "#f4f4f4", "#111111", "#f2b705", "#7a7a7a"
 
-Point = tuple[float, float]
+_LIMITS = {0: "20", 1: "30", 2: "50", 3: "60", 4: "70", 5: "80", 7: "100", 8: "120"}
+_ARROWS: dict[int, list[tuple[float, ...]]] = {  # of mandatory directions
+    33: [(0.4, 0.76, 0.4, 0.5, 0.64, 0.5)],
+    34: [(0.6, 0.76, 0.6, 0.5, 0.36, 0.5)],
+    35: [(0.5, 0.8, 0.5, 0.34)],
+    36: [(0.38, 0.8, 0.38, 0.34), (0.38, 0.6, 0.64, 0.6)],
+    37: [(0.62, 0.8, 0.62, 0.34), (0.62, 0.6, 0.36, 0.6)],
+    38: [(0.32, 0.32, 0.62, 0.62)],
+    39: [(0.68, 0.32, 0.38, 0.62)],
+}
 
 
-def _points(*coordinates: float) -> list[Point]:
-    """Pairs on the unit square, in template pixels."""
+def _points(*coordinates: float) -> list[tuple[float, float]]:
+    """Convert coordinates on the unit square to points in template pixels."""
     scaled = [c * _TEMPLATE for c in coordinates]
     return list(zip(scaled[::2], scaled[1::2], strict=True))
 
 
-def _regular(corners: int, radius: float, turn: float = 0.0) -> list[Point]:
+def _regular(corners: int, radius: float, turn: float = 0.0) -> list[tuple[float, float]]:
     angles = [2 * math.pi * i / corners + turn for i in range(corners)]
     return [((0.5 + radius * math.sin(a)) * _TEMPLATE, (0.5 - radius * math.cos(a)) * _TEMPLATE) for a in angles]
 
 
 class _Sign:
-    """One template under the pen."""
+    """A template to draw on."""
 
     def __init__(self) -> None:
         self.image = Image.new("RGBA", (_TEMPLATE, _TEMPLATE), (0, 0, 0, 0))
@@ -84,24 +93,17 @@ class _Sign:
         self.polygon(x - 0.18, y - 0.14, x + 0.06, y - 0.14, x + 0.06, y + 0.09, x - 0.18, y + 0.09, fill=fill)
         self.polygon(x + 0.08, y - 0.06, x + 0.18, y - 0.06, x + 0.18, y + 0.09, x + 0.08, y + 0.09, fill=fill)
 
-    def arrow(self, *coordinates: float, fill: str = _WHITE) -> None:
-        """A line through the points, with a head at the last one."""
-        self.line(*coordinates, width=0.11, fill=fill)
+    def arrow(self, *coordinates: float) -> None:
+        """Draw a line through the points, with a head at the last one."""
+        self.line(*coordinates, width=0.11, fill=_WHITE)
         x0, y0, x1, y1 = coordinates[-4:]
         length = math.hypot(x1 - x0, y1 - y0)
         ux, uy = (x1 - x0) / length, (y1 - y0) / length
         tip = (x1 + 0.14 * ux, y1 + 0.14 * uy)
-        self.polygon(x1 - 0.13 * uy, y1 + 0.13 * ux, x1 + 0.13 * uy, y1 - 0.13 * ux, *tip, fill=fill)
-
-
-def _limits(sign: _Sign, index: int) -> None:
-    sign.prohibition()
-    text = ("20", "30", "50", "60", "70", "80", "", "100", "120")[index]
-    sign.text(text, 0.42 if len(text) == 2 else 0.32)
+        self.polygon(x1 - 0.13 * uy, y1 + 0.13 * ux, x1 + 0.13 * uy, y1 - 0.13 * ux, *tip, fill=_WHITE)
 
 
 def _dangers(sign: _Sign, index: int) -> None:
-    """Pictograms of classes 18 to 31, schematic but distinct."""
     sign.danger()
     match index:
         case 18:  # general caution
@@ -156,30 +158,6 @@ def _dangers(sign: _Sign, index: int) -> None:
             sign.line(0.58, 0.56, 0.62, 0.69, width=0.04)
 
 
-def _mandatories(sign: _Sign, index: int) -> None:
-    sign.mandatory()
-    match index:
-        case 33:
-            sign.arrow(0.4, 0.76, 0.4, 0.5, 0.64, 0.5)
-        case 34:
-            sign.arrow(0.6, 0.76, 0.6, 0.5, 0.36, 0.5)
-        case 35:
-            sign.arrow(0.5, 0.8, 0.5, 0.34)
-        case 36:
-            sign.arrow(0.38, 0.8, 0.38, 0.34)
-            sign.arrow(0.38, 0.6, 0.64, 0.6)
-        case 37:
-            sign.arrow(0.62, 0.8, 0.62, 0.34)
-            sign.arrow(0.62, 0.6, 0.36, 0.6)
-        case 38:
-            sign.arrow(0.32, 0.32, 0.62, 0.62)
-        case 39:
-            sign.arrow(0.68, 0.32, 0.38, 0.62)
-        case _:  # roundabout
-            sign.pen.arc(_points(0.26, 0.26, 0.74, 0.74), 0, 290, fill=_WHITE, width=round(0.1 * _TEMPLATE))
-            sign.polygon(0.5, 0.16, 0.5, 0.42, 0.74, 0.29, fill=_WHITE)
-
-
 def _others(sign: _Sign, index: int) -> None:
     match index:
         case 6:  # end of the limit of 80
@@ -218,6 +196,10 @@ def _others(sign: _Sign, index: int) -> None:
             sign.line(0.16, 0.5, 0.84, 0.5, width=0.17, fill=_WHITE)
         case 32:
             sign.end()
+        case 40:  # roundabout
+            sign.mandatory()
+            sign.pen.arc(_points(0.26, 0.26, 0.74, 0.74), 0, 290, fill=_WHITE, width=round(0.1 * _TEMPLATE))
+            sign.polygon(0.5, 0.16, 0.5, 0.42, 0.74, 0.29, fill=_WHITE)
         case 41:
             sign.end()
             sign.car(0.36, 0.5, _GREY)
@@ -230,28 +212,31 @@ def _others(sign: _Sign, index: int) -> None:
 
 @functools.cache
 def template(label: int) -> Image.Image:
-    """The clean sign of a class, RGBA, 128 × 128, in the benchmark's order of classes."""
+    """Draw the clean sign of a class, RGBA, 128 × 128, in the benchmark's order of classes."""
     sign = _Sign()
-    if label in (0, 1, 2, 3, 4, 5, 7, 8):
-        _limits(sign, label)
+    if text := _LIMITS.get(label):
+        sign.prohibition()
+        sign.text(text, 0.42 if len(text) == 2 else 0.32)
     elif 18 <= label <= 31:
         _dangers(sign, label)
-    elif 33 <= label <= 40:
-        _mandatories(sign, label)
+    elif label in _ARROWS:
+        sign.mandatory()
+        for coordinates in _ARROWS[label]:
+            sign.arrow(*coordinates)
     else:
         _others(sign, label)
     return sign.image
 
 
 def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
-    """A colour as streets have them: grey or green or blue, seldom saturated."""
+    """Draw a colour of streets: grey or green or blue, seldom saturated."""
     base = rng.uniform(30, 220)
     red, green, blue = np.clip(base + rng.normal(0, 28, 3), 0, 255).astype(int)
     return int(red), int(green), int(blue)
 
 
 def _clutter(rng: np.random.Generator) -> Image.Image:
-    """A background: a coarse random texture, with poles, edges and branches."""
+    """Draw a background: a coarse random texture, with poles, edges and branches."""
     coarse = rng.normal(0, rng.uniform(5, 45), (6, 6, 3)) + np.array(_colour(rng))
     image = Image.fromarray(np.clip(coarse, 0, 255).astype(np.uint8)).resize((_WORK, _WORK), Image.Resampling.BILINEAR)
     pen = ImageDraw.Draw(image)
@@ -265,7 +250,7 @@ def _clutter(rng: np.random.Generator) -> Image.Image:
 
 
 def _perspective(rng: np.random.Generator) -> tuple[float, ...]:
-    """Coefficients, as Pillow has them, from the picture to the template: size, place, rotation and perspective."""
+    """Draw size, place, rotation and perspective, as Pillow's coefficients from the picture to the template."""
     half = 0.5 * _WORK * rng.uniform(0.66, 0.94)
     x, y = 0.5 * _WORK + _WORK * rng.uniform(-0.05, 0.05, 2)
     angle = math.radians(rng.normal(0, 5))
@@ -282,7 +267,7 @@ def _perspective(rng: np.random.Generator) -> tuple[float, ...]:
 
 
 def _light(pixels: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Exposure, contrast, tint and, at times, a shadow's edge; on pixels (height, width, 3) from 0 to 255."""
+    """Vary exposure, contrast, tint and sometimes a shadow's edge of pixels (height, width, 3) from 0 to 255."""
     contrast = rng.uniform(0.35, 1.1)
     level = rng.uniform(60, 170)
     tint = 1 + rng.normal(0, 0.05, 3)
@@ -296,7 +281,7 @@ def _light(pixels: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
 
 
 def image(split: str, seed: int, number: int) -> NDArray[np.uint8]:
-    """A picture of class ``number % 43``, made from its split ("train" or "test"), the seed and its number alone.
+    """Render a picture of class ``number % 43`` from its split ("train" or "test"), the seed and its number alone.
 
     Returns:
         uint8 (48, 48, 3), RGB.
@@ -309,7 +294,7 @@ def image(split: str, seed: int, number: int) -> NDArray[np.uint8]:
     picture.paste(sign, mask=sign.getchannel("A"))
     if rng.random() < 0.5:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 2.2)))
-    # The camera's resolution of this sign: the benchmark's smallest are 15 pixels wide.
+    # As a camera resolves the sign: the benchmark's smallest are 15 pixels wide.
     resolution = int(rng.integers(20, SIZE + 1))
     picture = picture.resize((resolution, resolution), Image.Resampling.BOX)
     picture = picture.resize((SIZE, SIZE), Image.Resampling.BILINEAR)

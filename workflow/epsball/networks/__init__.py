@@ -1,1 +1,1 @@
-"""From a name to a network with logits and features, and how it is run."""
+"""From a factory's name to a network with logits and features, and its forward passes."""

@@ -1,28 +1,28 @@
-"""Adversarial training: images as far as a small ball lets the loss rise (Madry et al., ICLR 2018), in the L2 norm."""
+"""Adversarial training in the L2 norm (Madry et al., ICLR 2018)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-_STEP = 2.5  # of the radius, over all steps: enough to cross the ball, as in the paper
+_STEP = 2.5  # length of all steps in radii: enough to cross the ball, as in the paper
 
 
 def worst(
     module: nn.Module, images: Tensor, labels: Tensor, radius: float, steps: int, generator: torch.Generator
 ) -> Tensor:
-    """Projected gradient ascent of the cross-entropy from a random point of the ball.
+    """Raise the cross-entropy by projected gradient ascent from a random point of the ball.
 
     Args:
-        module: from images to logits.
+        module: network from images to logits.
         images: float32 (n, 3, height, width) in [0, 1].
         labels: int64 (n,).
-        radius: of the ball, L2 on the [0, 1] scale.
-        steps: of the ascent.
-        generator: of the start.
+        radius: L2 radius of the ball on the [0, 1] scale.
+        steps: number of steps.
+        generator: random numbers for the start.
 
     Returns:
-        Images of the same shape in [0, 1], no farther than the radius.
+        Images of the same shape in [0, 1], no farther away than the radius.
     """
     start = torch.randn(images.shape, generator=generator)
     moved = _unit(start) * radius * torch.rand(len(images), 1, 1, 1, generator=generator)

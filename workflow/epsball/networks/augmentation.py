@@ -1,4 +1,4 @@
-"""Random variations of training images: those that keep a traffic sign the same sign (no flips)."""
+"""Random variations of training images that keep a traffic sign the same sign (no flips)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.nn import functional
 
 _ROTATION = math.radians(12)
 _SCALE = 0.15
-_SHIFT = 0.1  # of half the side
-_GAIN = 0.4  # in powers of e
+_SHIFT = 0.1  # in halves of the side
+_GAIN = 0.4  # exponent of e
 _OFFSET = 0.1
 
 
@@ -20,10 +20,10 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         images: float32 (n, 3, height, width) in [0, 1].
-        generator: of the random numbers.
+        generator: random numbers.
 
     Returns:
-        The same shape, in [0, 1]; what comes in at the edges repeats the edge.
+        float32 of the same shape, in [0, 1]; pixels from outside the image repeat its edge.
     """
 
     def uniform(size: float, *shape: int) -> Tensor:

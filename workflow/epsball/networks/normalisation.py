@@ -1,4 +1,4 @@
-"""A network's own normalisation as its first step, without a module around it: its layers keep their names."""
+"""Normalise inputs inside a network, without a module around it: its layers keep their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 
 def normalise(module: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
-    """Make a module take RGB in [0, 1]: it subtracts `mean` and divides by `std`, channel by channel, first."""
+    """Make a module take RGB in [0, 1]: first subtract `mean` and divide by `std`, channel by channel."""
     module.register_buffer("_mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
     module.register_buffer("_std", torch.tensor(std).view(-1, 1, 1), persistent=False)
     module.register_forward_pre_hook(_apply)

@@ -1,7 +1,7 @@
-"""Softmax scores and margins in float64, from a few numbers a forward pass leaves behind.
+"""Softmax scores and margins in float64, from a few numbers of each forward pass.
 
-Near 1 a score hides everything in saturation: so logit, best other logit and log-sum-exp are kept, 1 - p comes from
-them without cancellation, and the margin stands beside the score.
+Near 1, saturation hides differences of scores. So logit, runner-up logit and log-sum-exp are stored: 1 - p follows from
+them without cancellation, and the margin complements the score.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Array = NDArray[np.float64]
 
 
 class Summary(NamedTuple):
-    """What is kept of logits, one number an image.
+    """Summary of logits, one number an image.
 
     Attributes:
-        logit: of the right class, float64.
-        runner_up_logit: the best logit of another class, float64.
+        logit: logit of the right class, float64.
+        runner_up_logit: highest logit of another class, float64.
         logsumexp: log-sum-exp of all logits, float64.
         prediction: class with the highest logit, int64.
     """
@@ -41,15 +41,15 @@ def summarise(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> Summar
 
 
 def score(logit: Array, logsumexp: Array) -> Array:
-    """Softmax score of the right class."""
+    """Return the softmax score of the right class."""
     return np.exp(logit - logsumexp)
 
 
 def shortfall(logit: Array, logsumexp: Array) -> Array:
-    """1 - score, exact where the score is near 1."""
+    """Return 1 - score, exact where the score is near 1."""
     return -np.expm1(logit - logsumexp)
 
 
 def margin(logit: Array, runner_up_logit: Array) -> Array:
-    """Logit of the right class less the best other one: negative where misclassified."""
+    """Return the logit of the right class minus the runner-up logit: negative where misclassified."""
     return logit - runner_up_logit

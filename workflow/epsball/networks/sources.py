@@ -1,14 +1,18 @@
-"""Sources of networks, registered here by the word before the colon of `factory`; anything else is the user's own.
+"""Sources of networks, registered by the word before the colon of `factory`; anything else is the user's own code.
 
-Apart from `epsball.networks.model`, which needs PyTorch: Snakemake asks this at the start of every job.
+Free of PyTorch, because Snakemake asks at the start of every job.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from epsball.config import NetworkSpec
+from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import user_code
 from epsball.runs.provenance import declared
 
@@ -19,31 +23,50 @@ SOURCES = {
     "timm": "epsball.networks.timm_models",
 }
 
-_OWN = "epsball.networks.user_factory"
-
-_LOAD_STATE = ("sign", "torchvision", "timm")  # what `weights` is to them: a file of the network's state dict
+_USER = "epsball.networks.user_factory"
 
 
 def source(spec: NetworkSpec) -> str:
-    """The module that knows a network's source."""
-    return SOURCES.get(spec.factory.split(":", 1)[0], _OWN)
+    """Return the module that builds a network."""
+    return SOURCES.get(spec.factory.split(":", 1)[0], _USER)
 
 
 def modules(spec: NetworkSpec) -> list[str]:
-    """Modules of this library that a network is made of, for the digest of its code."""
-    names = [source(spec)]
-    architectures: dict[str, str] = declared(names[0]).get("ARCHITECTURES", {})
+    """Return the modules of this library that build a network, for the digest of its code."""
+    return [source(spec)]
+
+
+def model_name(spec: NetworkSpec, known: Collection[str]) -> str:
+    """Return the name behind the colon of `factory`.
+
+    Raises:
+        EpsballError: it is not one of the known ones.
+    """
     name = spec.factory.split(":", 1)[1]
-    return names + ([architectures[name]] if name in architectures else [])
+    if name not in known:
+        raise EpsballError(f"factory '{spec.factory}' does not exist; {did_you_mean(name, known)}")
+    return name
+
+
+def import_package(name: str) -> Any:
+    """Import a package that may be missing, when it is needed: that can take seconds.
+
+    Raises:
+        EpsballError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise EpsballError(f"package {error.name} is not installed; pip install {error.name}") from None
 
 
 def loads_state(spec: NetworkSpec) -> bool:
-    """Whether a network takes what a run keeps of it, `networks/<name>/weights.safetensors`, as its `weights`."""
-    return spec.factory.split(":", 1)[0] in _LOAD_STATE
+    """Return whether a network's `weights` are a state dict, such as `networks/<name>/weights.safetensors` of a run."""
+    return "LOADS_STATE" in declared(source(spec))
 
 
 def files_digest(spec: NetworkSpec) -> str:
-    """Digest of the files of the user's that a network is built by; empty for the networks of other sources."""
+    """Return a digest of the user's files that build a network; empty for networks of other sources."""
     paths, digest = own_files(spec), hashlib.sha256()
     for path in paths:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -51,10 +74,10 @@ def files_digest(spec: NetworkSpec) -> str:
 
 
 def own_files(spec: NetworkSpec) -> list[Path]:
-    """The files of the user's that a network is built by; none for the networks of other sources."""
-    return user_code.files(spec) if source(spec) == _OWN else []
+    """Return the user's files that build a network; none for networks of other sources."""
+    return user_code.files(spec) if source(spec) == _USER else []
 
 
 def fetches(spec: NetworkSpec) -> bool:
-    """Whether a network's weights are published and may have to be downloaded."""
+    """Return whether a network's weights are published and may have to be downloaded."""
     return spec.weights is None and "fetch" in declared(source(spec))

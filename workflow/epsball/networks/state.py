@@ -1,4 +1,4 @@
-"""Files of weights: read without running code, and what is said of those that cannot be."""
+"""State dicts: read from files without running code, and loaded whole."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from epsball.errors import EpsballError
-from epsball.networks.model import load
+from epsball.errors import EpsballError, did_you_mean
 
 
 def load_file(module: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> None:
-    """Load a module's state from a file.
+    """Load a module's state dict from a file.
 
     Args:
-        module: to load into.
-        path: of the file.
-        unused: beginnings of names that the file may hold and the module has not.
+        module: module to load into.
+        path: file of weights.
+        unused: prefixes of names that the file may hold and the module does not have.
 
     Raises:
-        EpsballError: naming the file, which cannot be read or does not fit.
+        EpsballError: the file cannot be read or does not fit.
     """
     kept = {name: value for name, value in read(path).items() if not name.startswith(unused)}
     try:
@@ -33,8 +32,28 @@ def load_file(module: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> No
         raise EpsballError(f"{path}: {error}") from None
 
 
+def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Load a state dict, whole.
+
+    Raises:
+        EpsballError: naming the first array that is missing, unknown or of another shape.
+    """
+    state = module.state_dict()
+    for name, tensor in state.items():
+        if name not in weights:
+            raise EpsballError(f"weights have no '{name}'; {did_you_mean(name, weights)}")
+        if weights[name].shape != tensor.shape:
+            raise EpsballError(
+                f"weights '{name}' have shape {tuple(weights[name].shape)}, expected {tuple(tensor.shape)}"
+            )
+    for name in weights:
+        if name not in state:
+            raise EpsballError(f"weights hold '{name}', which the network does not have; {did_you_mean(name, state)}")
+    module.load_state_dict(weights)
+
+
 def read(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file, .safetensors or what `torch.save` writes.
+    """Read the state dict in a .safetensors file or one of `torch.save`.
 
     Raises:
         EpsballError: the file is missing, cut short, or holds something else.

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from epsball.config import NetworkSpec
-from epsball.errors import EpsballError, did_you_mean
-from epsball.networks import state
+from epsball.errors import EpsballError
+from epsball.networks import sources
 from epsball.networks.normalisation import normalise
 
 TERMS = "those of its model card; the code is Apache 2.0"
-
-
-def _timm() -> Any:
-    try:
-        return importlib.import_module("timm")
-    except ModuleNotFoundError:
-        raise EpsballError("factory 'timm:' needs the package timm; install it with pip install timm") from None
+LOADS_STATE = True
 
 
 def _create(spec: NetworkSpec, pretrained: bool) -> Any:
-    timm = _timm()
+    timm = sources.import_package("timm")
     name = spec.factory.split(":", 1)[1]
-    if not timm.is_model(name):
-        raise EpsballError(f"factory 'timm:{name}' does not exist; {did_you_mean(name, timm.list_models())}")
+    if not timm.is_model(name):  # which knows names with a tag of the weights, too
+        sources.model_name(spec, timm.list_models())
     try:
         return timm.create_model(name, pretrained=pretrained, **spec.args)
     except (OSError, RuntimeError, TypeError) as error:
         told = " ".join(str(error).split())[:200]
         raise EpsballError(
-            f"factory 'timm:{name}' fails: {told}; where there is no network, give a local file as weights"
+            f"factory '{spec.factory}' fails: {told}; where there is no network, give a local file as weights"
         ) from None
 
 
@@ -45,8 +38,6 @@ def fetch(spec: NetworkSpec) -> Path | None:
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.model.build`."""
-    module: nn.Module = _create(spec, pretrained=pretrained and not spec.weights)
-    if pretrained and spec.weights:
-        state.load_file(module, Path(spec.weights))
+    module: nn.Module = _create(spec, pretrained)
     published: Any = module.pretrained_cfg
     return normalise(module, published["mean"], published["std"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -12,33 +11,26 @@ import torch
 from torch import nn
 
 from epsball.config import NetworkSpec
-from epsball.errors import EpsballError, did_you_mean
-from epsball.networks import state
+from epsball.errors import EpsballError
+from epsball.networks import sources, state
 from epsball.networks.normalisation import normalise
 
 TERMS = "those of the data that it was trained on, for these weights ImageNet's; the code is BSD 3-Clause"
+LOADS_STATE = True
+UNUSED_WEIGHTS = ("aux1.", "aux2.", "AuxLogits.")  # of the auxiliary classifiers
 
 # The first published weights, trained with a plain softmax loss; later ones were trained with label smoothing.
 _VERSION = "IMAGENET1K_V1"
 
-# As torchvision itself builds these two for their weights.
+# Torchvision itself builds these two so for their weights.
 _WITHOUT_HEADS = {"aux_logits": False, "transform_input": True, "init_weights": False}
 _ARGUMENTS: dict[str, dict[str, Any]] = {"googlenet": _WITHOUT_HEADS, "inception_v3": _WITHOUT_HEADS}
-_HEADS = ("aux1.", "aux2.", "AuxLogits.")
-
-
-def _models() -> Any:
-    # Imported when a network is built: it takes seconds, and the rules ask this module whether it can fetch.
-    return importlib.import_module("torchvision.models")
 
 
 def _weights(spec: NetworkSpec) -> Any:
-    """The entry of torchvision's list that the specification names."""
-    models = _models()
-    name = spec.factory.split(":", 1)[1]
-    known = models.list_models(module=models)
-    if name not in known:
-        raise EpsballError(f"factory 'torchvision:{name}' does not exist; {did_you_mean(name, known)}")
+    """Return torchvision's entry for the weights that the specification names."""
+    models = sources.import_package("torchvision.models")
+    name = sources.model_name(spec, models.list_models(module=models))
     versions = {entry.name: entry for entry in models.get_model_weights(name)}
     version = spec.args.get("version", _VERSION)
     if version not in versions:
@@ -46,15 +38,10 @@ def _weights(spec: NetworkSpec) -> Any:
     return versions[version]
 
 
-def file(spec: NetworkSpec) -> Path:
-    """Where the published weights are, or belong: in the torch hub cache."""
-    url: str = _weights(spec).url
-    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-
-
 def fetch(spec: NetworkSpec) -> Path:
-    """See `epsball.networks.model.fetch`. The digest is the one in the file's name, the first of its SHA-256."""
-    path, url = file(spec), _weights(spec).url
+    """See `epsball.networks.model.fetch`. The file's name holds the beginning of its SHA-256."""
+    url: str = _weights(spec).url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
     found = re.search(r"-([0-9a-f]{8,})\.", path.name)
     expected = found.group(1) if found else ""
     if not path.is_file():
@@ -76,15 +63,15 @@ def fetch(spec: NetworkSpec) -> Path:
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
-    """See `epsball.networks.model.build`. Argument `version`: of the weights, such as IMAGENET1K_V2."""
-    weights = _weights(spec)
+    """See `epsball.networks.model.build`. Argument `version`: name of the weights, such as IMAGENET1K_V2."""
+    transforms = _weights(spec).transforms()
     name = spec.factory.split(":", 1)[1]
     arguments = {key: value for key, value in spec.args.items() if key != "version"}
+    models = sources.import_package("torchvision.models")
     try:
-        module = _models().get_model(name, weights=None, **_ARGUMENTS.get(name, {}), **arguments)
+        module = models.get_model(name, weights=None, **_ARGUMENTS.get(name, {}), **arguments)
     except TypeError as error:
-        raise EpsballError(f"factory 'torchvision:{name}' does not take args {arguments}: {error}") from None
+        raise EpsballError(f"factory '{spec.factory}' does not take args {arguments}: {error}") from None
     if pretrained:
-        state.load_file(module, Path(spec.weights) if spec.weights else fetch(spec), unused=_HEADS)
-    transforms = weights.transforms()
+        state.load_file(module, fetch(spec), UNUSED_WEIGHTS)
     return normalise(module, transforms.mean, transforms.std)

@@ -1,6 +1,6 @@
-"""The files of the user's that a network is built by: its factory's, and what that imports from beside it.
+"""The user's files that build a network: the factory's file, and what it imports from beside it.
 
-Found in syntax trees, without running them or importing PyTorch: Snakemake asks at the start of every job.
+They are found in syntax trees, without running code or importing PyTorch: Snakemake asks at the start of every job.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 
 def files(spec: NetworkSpec) -> list[Path]:
-    """All of them, the factory's first; none where that is not found, which building the network tells.
+    """Return the files, the factory's first; none if that does not exist, an error that building the network reports.
 
     Args:
-        spec: of a network whose factory is ``path/to/file.py:function`` or ``package.module:function``.
+        spec: network whose factory is ``path/to/file.py:function`` or ``package.module:function``.
     """
     place = spec.factory.rsplit(":", 1)[0]
     first = factory_file(place)
     if first is None or not first.is_file():
         return []
     if _INSTALLED.intersection(first.parts):
-        return [first]  # a package with a version, and perhaps a large one
+        return [first]  # a package has a version, and may be large
     ups = 0 if place.endswith(".py") else place.count(".") + (first.name == "__init__.py")
     found = [first]
     for path in found:  # grows
@@ -37,7 +37,7 @@ def files(spec: NetworkSpec) -> list[Path]:
 
 
 def factory_file(place: str) -> Path | None:
-    """The file of a factory; None for a module that is not found."""
+    """Return the file of a factory; None for a module that is not found."""
     if place.endswith(".py"):
         return Path(place)
     try:
@@ -48,7 +48,7 @@ def factory_file(place: str) -> Path | None:
 
 
 def _imported(path: Path, root: Path) -> Iterator[Path]:
-    """Files below a folder that a file there imports, the packages on their way among them."""
+    """Yield the files below a folder that a file there imports, with the packages around them."""
     try:
         tree = ast.parse(path.read_bytes())
     except SyntaxError:

@@ -1,4 +1,4 @@
-"""The weights that a run keeps of a network: safetensors, and their digest."""
+"""Save and restore the weights of a run's networks, as safetensors with a digest."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from epsball.runs import files
 
 
 def save(module: nn.Module, path: Path) -> str:
-    """Write a network's weights, whole or not at all; returns their digest."""
+    """Write a network's weights, whole or not at all, and return their digest."""
     state = {name: tensor.cpu().contiguous() for name, tensor in module.state_dict().items()}
-    with files.atomic_write(path) as beside:
-        safetensors.torch.save_file(state, beside)
+    with files.atomic_write(path) as temporary:
+        safetensors.torch.save_file(state, temporary)
     return _digest(state)
 
 
 def restore(spec: NetworkSpec, path: Path) -> model.Network:
-    """A configured network with the weights that `save` wrote."""
+    """Build a configured network with the weights that `save` wrote."""
     return model.open_network(spec, safetensors.torch.load_file(path))
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of the names, shapes and values in a file of weights, in hexadecimal."""
+    """Return the SHA-256 of the names, shapes and values in a file of weights, in hexadecimal."""
     return _digest(safetensors.torch.load_file(path))
 
 

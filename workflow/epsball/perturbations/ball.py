@@ -1,7 +1,7 @@
-"""Perturbations of known norm: from the noise's integers to what a network sees.
+"""Perturbations of known norm: from random integers to what a network sees.
 
-The norm of a draw is taken exactly, in integers, so that a perturbation is the same bit for bit anywhere; what the
-network sees is ``(x + v) - x`` in float32, and norms and distances are of that one, in float64.
+The norm of a draw is computed exactly, in integers, so a perturbation is the same bit for bit on every machine. The
+network sees ``(x + v) - x`` in float32; norms and distances are those of that difference, in float64.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,29 +19,67 @@ from epsball.config import Ball, Noise, Norm
 from epsball.perturbations import cpu_kernels, philox
 from epsball.perturbations.families import family
 
-_BLOCK = 25  # points that are multiplied by as many at a time
-_GROUP = 100  # points that are held at a time, twice
+_BLOCK = 25  # points in a matrix product
+_GROUP = 100  # points in one of the two groups in memory
 
 
-def independent(spec: Ball, seed: int, stream: int, radius: float, draws: range, elements: int, device: str) -> Tensor:
-    """Draws of independent elements of a ball's noise, scaled to its norm: float32 (draw, element)."""
-    return scale(philox.drawn(spec.noise, seed, stream, radius, draws, elements, device), radius, spec.norm, spec.noise)
+@dataclass(frozen=True)
+class Draws:
+    """Draws of a family for one sample at one radius, and what families make them of.
+
+    Attributes:
+        seed: seed of the sample, 64 bits.
+        radius: radius of the ball.
+        draws: numbers of the draws.
+        shape: height, width and channels of the image.
+        spec: norm and noise.
+        device: where to compute; it does not change a bit.
+    """
+
+    seed: int
+    radius: float
+    draws: range
+    shape: tuple[int, int, int]
+    spec: Ball
+    device: str = "cpu"
+
+    def draw_integers(self, stream: int, elements: int | None = None) -> Tensor:
+        """Draw independent integers of the ball's noise, int32 (draw, element); by default one for each element."""
+        count = math.prod(self.shape) if elements is None else elements
+        return philox.draw_integers(self.spec.noise, self.seed, stream, self.radius, self.draws, count, self.device)
+
+    def scale(self, integers: Tensor, share: float | Tensor = 1.0) -> Tensor:
+        """Scale integers to the radius, or to a share of it; see `scale`."""
+        return scale(integers, self.radius * share, self.spec.norm, self.spec.noise)
+
+    def draw_one(self, stream: int) -> Tensor:
+        """Draw the one vector that a family permutes: float32 (element,) of independent elements, scaled."""
+        first = replace(self, draws=range(1))
+        return first.scale(first.draw_integers(stream))[0]
+
+    def permute(self, vector: Tensor, stream: int, groups: Tensor | None = None) -> Tensor:
+        """Permute the rows of a vector (row, ...), within groups int64 (row,) if given: (draw, element)."""
+        if groups is None:
+            orders = philox.permutations(self.seed, stream, self.radius, self.draws, len(vector), self.device)
+        else:
+            orders = philox.grouped_permutations(self.seed, stream, self.radius, self.draws, groups)
+        return vector.index_select(0, orders.flatten()).view(len(orders), -1)  # twice as fast as torch.take
 
 
 def scale(integers: Tensor, radius: float | Tensor, norm: Norm, kind: Noise = "uniform") -> Tensor:
-    """Scale draws to a norm: r · v / ‖v‖ of Eq. 4. Gaussian ones have a standard deviation of r/√d instead.
+    """Scale draws to a norm: r · v / ‖v‖ of Eq. 4. Gaussian draws get a standard deviation of r/√d instead.
 
     Args:
-        integers: int32 (draw, element), in (-2**24, 2**24); their common unit does not matter.
-        radius: for l2 on the [0, 1] scale, for linf in 8-bit levels (radius/255); of all draws, or of each, float64
-            (draw,) on the CPU.
-        norm: which norm.
-        kind: of the noise; gaussian is of `epsball.perturbations.philox.normal`, and its norm l2.
+        integers: int32 (draw, element), in (-2**24, 2**24), in any common unit.
+        radius: for l2 on the [0, 1] scale, for linf in 8-bit levels (radius/255); one for all draws, or one each,
+            float64 (draw,) on the CPU.
+        norm: the norm.
+        kind: the noise; gaussian integers are those of `epsball.perturbations.philox.normal`, and their norm is l2.
 
     Returns:
-        float32 (draw, element): each number one rounding of an integer times one float32 factor.
+        float32 (draw, element): each number is one rounding of an integer times a float32 factor.
     """
-    # A few numbers in float64, on the CPU where the device may have none. CUDA rounds roots and quotients as it does.
+    # float64, which other devices may lack. CUDA rounds roots and quotients as the CPU does.
     device = torch.device(integers.device if integers.device.type == "cuda" else "cpu")
     if kind == "gaussian":
         length = math.sqrt(integers.shape[1]) * philox.normal_deviation()
@@ -56,22 +95,22 @@ def scale(integers: Tensor, radius: float | Tensor, norm: Norm, kind: Noise = "u
 
 
 def squares(integers: Tensor) -> Tensor:
-    """Sums of each row's squares, int64 (draw, 2): of their parts above and below 24 bits, exact in any order."""
-    if integers.device.type != "cpu":
-        return wide_squares(integers)
+    """Sum the squares of each row, int64 (draw, 2): their parts above and below 24 bits, exact in any order."""
+    if integers.device.type == "cuda":
+        return squares_on_tensors(integers)
     sums = torch.empty(len(integers), 2, dtype=torch.int64)
-    cpu_kernels.squares(integers.contiguous().numpy(), sums.numpy())
+    cpu_kernels.squares(integers.cpu().contiguous().numpy(), sums.numpy())
     return sums
 
 
-def wide_squares(integers: Tensor) -> Tensor:
-    """What `epsball.perturbations.cpu_kernels.squares` does, on tensors."""
+def squares_on_tensors(integers: Tensor) -> Tensor:
+    """Do on tensors what `epsball.perturbations.cpu_kernels.squares` does."""
     wide = integers.long().square()
     return torch.stack([(wide >> 24).sum(dim=1), (wide & (2**24 - 1)).sum(dim=1)], dim=1)
 
 
 def perturbed(image: Tensor, perturbations: Tensor, clip: bool) -> Tensor:
-    """X + v in float32, as the network sees it.
+    """Add perturbations to an image in float32, as the network sees it.
 
     Args:
         image: float32 (height, width, 3) in [0, 1].
@@ -88,27 +127,27 @@ def perturbed(image: Tensor, perturbations: Tensor, clip: bool) -> Tensor:
 
 
 def effective(image: Tensor, images: Tensor) -> Tensor:
-    """(x + v) - x as the network saw it.
+    """Return (x + v) - x as the network saw it.
 
     Args:
         image: float32 (height, width, 3).
-        images: float32 (draw, 3, height, width), of `perturbed`.
+        images: float32 (draw, 3, height, width), from `perturbed`.
 
     Returns:
-        float64 (draw, element): exact, since the difference of two float32 numbers this close is.
+        float64 (draw, element): exact, as the difference of two float32 numbers this close is.
     """
     return (images.permute(0, 2, 3, 1).double() - image.double()).flatten(start_dim=1)
 
 
 def distances(points: Callable[[range], Tensor], count: int) -> Tensor:
-    """Euclidean distances between points, by the Gram matrix in float64.
+    """Compute Euclidean distances between points from their Gram matrix in float64.
 
-    Meant for perturbations, whose lengths are of the order of their distances: nothing cancels. The distance of two
-    points is the same to the last bit however many more there are. Two hundred of them are held at a time.
+    For perturbations, whose lengths are of the order of their distances, nothing cancels. The distance of two points
+    is the same to the last bit however many other points there are. Two hundred points are in memory at a time.
 
     Args:
-        points: those of a range, float64 (point, element); asked for again where there are more than a hundred.
-        count: how many there are.
+        points: function from a range to its points, float64 (point, element); asked again beyond a hundred points.
+        count: number of points.
 
     Returns:
         float64 (pair,): the lower triangle, row by row, so that pairs of the first points come first.
@@ -126,9 +165,9 @@ def distances(points: Callable[[range], Tensor], count: int) -> Tensor:
 
 
 def _products(one: Tensor, other: Tensor) -> Tensor:
-    """Inner products of rows, of points with themselves the lower triangle alone.
+    """Compute inner products of rows; of points with themselves, only the lower triangle.
 
-    By products of one shape: how a library adds up depends on the shape.
+    All products are of blocks of one shape, on which the order of a library's sums depends.
     """
     rows, columns = ([*torch.split(points, _BLOCK)] for points in (one, other))
     for blocks in (rows, columns):
@@ -143,14 +182,14 @@ def _products(one: Tensor, other: Tensor) -> Tensor:
 def perturbed_images(
     name: str, image: Tensor, seed: int, radius: float, draws: range, spec: Ball, device: str = "cpu"
 ) -> Tensor:
-    """The perturbed images of a family, as every network of the dataset sees them.
+    """Return the perturbed images of a family, as every network of the dataset sees them.
 
     Args:
-        name: of the family.
+        name: name of the family.
         image: float32 (height, width, 3) in [0, 1], on `device`.
-        seed: of the sample.
-        radius: of the ball.
-        draws: which.
+        seed: seed of the sample.
+        radius: radius of the ball.
+        draws: numbers of the draws.
         spec: norm, noise and clipping.
         device: where to compute; it does not change a bit.
 
@@ -160,7 +199,5 @@ def perturbed_images(
     if radius == 0:
         return image.permute(2, 0, 1).expand(len(draws), -1, -1, -1)
     height, width, channels = image.shape
-    vectors = family(name).perturbations(
-        seed=seed, radius=radius, draws=draws, shape=(height, width, channels), spec=spec, device=device
-    )
+    vectors = family(name).draw(Draws(seed, radius, draws, (height, width, channels), spec, device))
     return perturbed(image, vectors, spec.clip)

@@ -11,18 +11,16 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(signature: str) -> Callable[[_Function], _Function]:
-    """Compile a function for one signature, kept in Numba's cache where there is a place for one.
+    """Compile a function for one signature, and cache it if Numba finds a writable folder.
 
     Sums are in the order of the source, whatever the processor.
     """
 
-    def compile_(function: _Function) -> _Function:
-        for cache in (True, False):
-            try:
-                made: _Function = numba.njit(signature, cache=cache, nogil=True)(function)
-                return made
-            except RuntimeError:  # no folder that can be written
-                continue
-        raise AssertionError
+    def compile_function(function: _Function) -> _Function:
+        try:
+            made: _Function = numba.njit(signature, cache=True, nogil=True)(function)
+        except RuntimeError:  # no writable folder
+            made = numba.njit(signature, nogil=True)(function)
+        return made
 
-    return compile_
+    return compile_function

@@ -1,7 +1,4 @@
-"""Loops of the noise, compiled for the CPU: what tensors would pass over many times, once in registers.
-
-They give the bits of the same arithmetic on tensors, which other devices use (`philox`, `ball`).
-"""
+"""Loops over random bits, compiled for the CPU: a few passes over memory instead of the many of tensors."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from numpy.typing import NDArray
 
 from epsball.perturbations.compiled import compiled
 
-# Of Philox-4x32-10.
+# Constants of Philox-4x32-10.
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
@@ -18,7 +15,7 @@ ROUNDS = 10
 
 @compiled("void(int32[:, ::1], int64, uint32, uint32, uint32, uint32)")
 def random_bits(out: NDArray[np.int32], first_draw: int, radius_bits: int, stream: int, key0: int, key1: int) -> None:
-    """Fill rows with the random words of `philox.random_bits`: one row per draw, elements a multiple of four."""
+    """Fill rows with the words of `philox.random_bits`: one row for each draw, a multiple of four elements."""
     sign, half = np.uint32(2**31), np.uint64(32)
     m0, m1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
     w0, w1 = np.uint32(WEYL[0]), np.uint32(WEYL[1])
@@ -37,17 +34,17 @@ def random_bits(out: NDArray[np.int32], first_draw: int, radius_bits: int, strea
 
 
 @compiled("void(int32[:, ::1], int64[:, ::1])")
-def argsort_keys(keys: NDArray[np.int32], members: NDArray[np.int64]) -> None:
-    """Fill each row with the numbers of a row's keys in rising order, equal ones by number. For random keys.
+def argsort_keys(keys: NDArray[np.int32], order: NDArray[np.int64]) -> None:
+    """Fill each row with the indices that sort a row of random keys, equal keys by index.
 
-    By their upper 22 bits in two passes, the lower half first, each of which keeps the order of the one before; the
-    few that are not in order then are put so by insertion. NumPy's sort by vector instructions is as fast on some
-    processors with AVX-512, and many times slower on others.
+    A radix sort by the upper 22 bits in two stable passes, the lower half first; insertion then orders the few keys
+    that still are not. NumPy's vectorised sort is as fast on some processors with AVX-512, and many times slower on
+    others.
     """
     sign, half = np.uint32(2**31), np.uint64(32)
     count, mask = keys.shape[1], np.uint32(2**11 - 1)
     first, second = np.empty(count, np.uint64), np.empty(count, np.uint64)
-    upper, lower = np.empty(2**11, np.int32), np.empty(2**11, np.int32)  # where each value's go
+    upper, lower = np.empty(2**11, np.int32), np.empty(2**11, np.int32)  # next place of each value
     for row in range(keys.shape[0]):
         upper[:] = 0
         lower[:] = 0
@@ -75,29 +72,37 @@ def argsort_keys(keys: NDArray[np.int32], members: NDArray[np.int64]) -> None:
                 before -= 1
             first[before] = value
         for element in range(count):
-            members[row, element] = np.int64(first[element] & np.uint64(0xFFFFFFFF))
+            order[row, element] = np.int64(first[element] & np.uint64(0xFFFFFFFF))
 
 
 @compiled("void(int64[:, ::1], int64[::1], int64[::1], int64[::1], int64[:, ::1])")
 def scatter_to_groups(
-    members: NDArray[np.int64],
+    order: NDArray[np.int64],
     groups: NDArray[np.int64],
-    places: NDArray[np.int64],
+    slots: NDArray[np.int64],
     starts: NDArray[np.int64],
-    dealt: NDArray[np.int64],
+    permutations: NDArray[np.int64],
 ) -> None:
-    """Give each row's members, in their order, to the places of their groups; where a group's begin in `places`."""
-    for row in range(members.shape[0]):
-        ahead = starts.copy()
-        for member in members[row]:
-            group = groups[member]
-            dealt[row, places[ahead[group]]] = member
-            ahead[group] += 1
+    """Put the elements of each row, in their order, into the slots of their groups.
+
+    Args:
+        order: (draw, element), each row a permutation of the elements.
+        groups: (element,), group of each element.
+        slots: (element,), the elements sorted by group.
+        starts: (group,), where each group begins in `slots`.
+        permutations: (draw, element), to be filled.
+    """
+    for row in range(order.shape[0]):
+        following = starts.copy()
+        for element in order[row]:
+            group = groups[element]
+            permutations[row, slots[following[group]]] = element
+            following[group] += 1
 
 
 @compiled("void(int32[:, ::1], int64[:, ::1])")
 def squares(integers: NDArray[np.int32], sums: NDArray[np.int64]) -> None:
-    """Add up the squares of each row, their parts above and below 24 bits apart: `ball.scale` needs them so."""
+    """Sum the squares of each row, their parts above and below 24 bits apart, as `ball.squares` does."""
     for row in range(integers.shape[0]):
         high, low = np.int64(0), np.int64(0)
         for element in range(integers.shape[1]):

@@ -1,6 +1,6 @@
-"""The noise's words on a GPU, in one kernel of Triton, which PyTorch brings there: no counter goes through memory.
+"""Random bits on a GPU, in one Triton kernel: no counter goes through memory.
 
-Only imported where it is used: without Triton, or a C compiler for it, the same bits come from tensors.
+Imported only where it is used: without Triton, or a C compiler for it, the same bits come from the CPU.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_BLOCK = 256  # counters of a program
+_BLOCK = 256  # counters in a program
 
 
-# One kernel for all values of them. Triton takes types from calls, and annotations for constants.
+# Not specialised: one kernel for all values. Triton takes types from calls, and annotations for constants.
 @triton.jit(do_not_specialize=["key", "first_draw", "radius_bits", "stream", "counters", "count"])  # type: ignore[untyped-decorator]
-def _words(out, key, first_draw, radius_bits, stream, counters, count, size: tl.constexpr):  # type: ignore[no-untyped-def]
+def _random_bits(out, key, first_draw, radius_bits, stream, counters, count, size: tl.constexpr):  # type: ignore[no-untyped-def]
     place = tl.program_id(0).to(tl.int64) * size + tl.arange(0, size)
     zero = (place * 0).to(tl.uint32)
     draw = (place // counters + first_draw).to(tl.uint32)
@@ -29,13 +29,13 @@ def _words(out, key, first_draw, radius_bits, stream, counters, count, size: tl.
 
 
 def random_bits(out: Tensor, draws: range, radius_bits: int, stream: int, key: tuple[int, int]) -> None:
-    """What `epsball.perturbations.cpu_kernels.random_bits` does, on a GPU.
+    """Do on a GPU what `epsball.perturbations.cpu_kernels.random_bits` does.
 
     Args:
-        out: int32 (draw, element), contiguous, a multiple of four elements; to fill.
+        out: int32 (draw, element), contiguous, a multiple of four elements; to be filled.
         draws: numbers of the draws; step 1.
-        radius_bits: of the radius in float32.
-        stream: of the noise.
+        radius_bits: bits of the radius in float32.
+        stream: number of the stream.
         key: two 32-bit words.
     """
     counters = out.shape[1] // 4
@@ -43,4 +43,4 @@ def random_bits(out: Tensor, draws: range, radius_bits: int, stream: int, key: t
     both = key[0] | key[1] << 32
     signed = both - 2**64 if both >= 2**63 else both
     programs = (triton.cdiv(count, _BLOCK),)
-    _words[programs](out, signed, draws.start, radius_bits, stream, counters, count, _BLOCK)
+    _random_bits[programs](out, signed, draws.start, radius_bits, stream, counters, count, _BLOCK)

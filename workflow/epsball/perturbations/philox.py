@@ -2,7 +2,9 @@
 
 The generator is Philox-4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011)
 in integer arithmetic, so batch, shard, order, cores and device cannot change a bit. The key is a sample's 64-bit
-seed; the counter is (element // 4, draw, radius, stream), the radius by the bits of its float32 value.
+seed; the counter is (element // 4, draw, radius, stream), with the bits of the radius in float32.
+
+CUDA computes on the GPU; every other device gets what the CPU computes.
 """
 
 from __future__ import annotations
@@ -20,84 +22,52 @@ from torch import Tensor
 
 from epsball.config import Noise
 from epsball.perturbations import cpu_kernels
-from epsball.perturbations.cpu_kernels import MULTIPLIERS, ROUNDS, WEYL
 
 _log = logging.getLogger(__name__)
 
 _MASK = 0xFFFFFFFF
 
-_NUMBER_BITS = 31  # of an element's number, below its 32 random bits
-
-
-def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Philox-4x32-10 of four 32-bit counter words under a key of two.
-
-    Args:
-        counter: four int64 tensors of one shape, values in [0, 2**32). Overwritten.
-        key: two 32-bit words.
-
-    Returns:
-        Four int64 tensors of that shape, values in [0, 2**32).
-    """
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(ROUNDS):
-        # int64 products of two 32-bit words wrap, but their bits are those of the unsigned product.
-        p0 = c0.mul_(MULTIPLIERS[0])
-        p1 = c2.mul_(MULTIPLIERS[1])
-        high0 = (p0 >> 32).bitwise_and_(_MASK)
-        high1 = (p1 >> 32).bitwise_and_(_MASK)
-        c0, c1 = high1.bitwise_xor_(c1).bitwise_xor_(k0), p1.bitwise_and_(_MASK)
-        c2, c3 = high0.bitwise_xor_(c3).bitwise_xor_(k1), p0.bitwise_and_(_MASK)
-        k0 = (k0 + WEYL[0]) & _MASK
-        k1 = (k1 + WEYL[1]) & _MASK
-    return c0, c1, c2, c3
-
 
 def random_bits(
     seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Random 32-bit words less 2**31, one an element of each draw.
+    """Return random 32-bit words minus 2**31, one for each element of each draw.
 
     Args:
-        seed: of the sample, 64 bits.
-        stream: what the words are for; two streams never share a counter. A family has its own.
-        radius: of the ball; its float32 bits enter the counter.
+        seed: seed of the sample, 64 bits.
+        stream: what the words are for; two streams never share a counter. Each family has its own.
+        radius: radius of the ball; its float32 bits enter the counter.
         draws: numbers of the draws; step 1.
-        elements: how many words a draw.
-        device: where to compute; it does not change a bit.
+        elements: number of words in a draw.
+        device: device of the result; it does not change a bit.
 
     Returns:
         int32 tensor (draw, element).
     """
     key = (seed & _MASK, (seed >> 32) & _MASK)
     radius_bits = struct.unpack("<I", struct.pack("<f", radius))[0]
-    out = torch.empty(len(draws), -(-elements // 4) * 4, dtype=torch.int32, device=device)
-    if out.device.type == "cpu":
-        cpu_kernels.random_bits(out.numpy(), draws.start, radius_bits, stream, *key)
-    elif out.device.type == "cuda" and (module := kernels()):
+    shape = len(draws), -(-elements // 4) * 4
+    if _is_cuda(device) and (module := kernels()):
+        out = torch.empty(shape, dtype=torch.int32, device=device)
         module.random_bits(out, draws, radius_bits, stream, key)
     else:
-        fill(out, draws, radius_bits, stream, key)
-    return out[:, :elements]
+        out = torch.empty(shape, dtype=torch.int32)
+        cpu_kernels.random_bits(out.numpy(), draws.start, radius_bits, stream, *key)
+    return out[:, :elements].to(device)
 
 
-def fill(out: Tensor, draws: range, radius_bits: int, stream: int, key: tuple[int, int]) -> None:
-    """What `epsball.perturbations.cpu_kernels.random_bits` does, on tensors."""
-    c0 = torch.arange(out.shape[1] // 4, device=out.device).repeat(len(draws), 1)
-    c1 = torch.arange(draws.start, draws.stop, device=out.device)[:, None].repeat(1, c0.shape[1])
-    counter = (c0, c1, torch.full_like(c0, radius_bits), torch.full_like(c0, stream))
-    out.view(*c0.shape, 4).copy_(torch.stack(philox(counter, key), dim=2) - 2**31)
+def _is_cuda(device: torch.device | str) -> bool:
+    return torch.device(device).type == "cuda"
 
 
 @functools.cache
 def kernels() -> ModuleType | None:
-    """`epsball.perturbations.gpu_kernels`, where it can be used."""
+    """Return `epsball.perturbations.gpu_kernels` if it works here."""
     try:
         from epsball.perturbations import gpu_kernels as module
 
         module.random_bits(torch.empty(1, 4, dtype=torch.int32, device="cuda"), range(1), 0, 0, (0, 0))
-    except Exception as error:  # no Triton, no C compiler, or one that lacks Python's headers: each has its own
+    except Exception as error:  # no Triton, no C compiler or no headers of Python: each raises its own
         _log.warning("the noise is made without Triton, which is slower: %s", error)
         return None
     return module
@@ -106,7 +76,7 @@ def kernels() -> ModuleType | None:
 def uniform(
     seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Uniform numbers on (-1, 1) as odd integers in units of 2**-23, so that sums of their squares are exact.
+    """Draw uniform numbers on (-1, 1) as odd integers in units of 2**-23, so that sums of their squares are exact.
 
     Arguments as for `random_bits`.
 
@@ -119,9 +89,9 @@ def uniform(
 def normal(
     seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Normal numbers as integers, looked up in `normal_table` by the upper 16 bits of a word each.
+    """Draw normal numbers as integers, each looked up in `normal_table` by the upper 16 bits of a word.
 
-    Logarithms and roots differ in their last bits from device to device; integers from one table do not.
+    Logarithms and roots differ in their last bits between devices; integers from one table do not.
 
     Arguments as for `random_bits`.
 
@@ -134,12 +104,12 @@ def normal(
 
 @functools.cache
 def normal_table() -> Tensor:
-    """Quantiles of the normal distribution at (i + 1/2) / 2**16, in units of 2**-20. Not to be written to.
+    """Return the quantiles of the normal distribution at (i + 1/2) / 2**16, in units of 2**-20; do not write to them.
 
-    So normal numbers are 65,536 values of equal probability, each the median of its share of the distribution: 0.00004
-    standard deviations apart in the middle, 0.25 at the ends. The largest is 4.32, beyond which two of the 150,528
-    elements of an image would be. The variance is 0.99998 of the distribution's, and allowed for; the kurtosis 2.999.
-    No quantile is so near to a half that its rounding depends on how it was computed.
+    Normal numbers are thus 65,536 values of equal probability, each the median of its share of the distribution, and
+    0.00004 standard deviations apart in the middle, 0.25 at the ends. The largest is 4.32; of the 150,528 elements of
+    an image, two would lie beyond it. The variance is 0.99998 of the distribution's, for which `normal_deviation`
+    corrects; the kurtosis is 2.999. No quantile is so close to a half that its rounding depends on how it is computed.
 
     Returns:
         int32 tensor (2**16,) on the CPU, rising, each number the negative of its counterpart.
@@ -150,14 +120,14 @@ def normal_table() -> Tensor:
 
 @functools.cache
 def normal_deviation() -> float:
-    """Standard deviation of `normal`, in its unit."""
+    """Return the standard deviation of `normal`, in its unit."""
     return math.sqrt(int(normal_table().long().square().sum()) / 2**16)
 
 
-def drawn(
+def draw_integers(
     kind: Noise, seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Draw independent integers, `uniform` or `normal`, to be scaled by `epsball.perturbations.ball.scale`."""
+    """Draw independent integers, `uniform` or `normal`, for `epsball.perturbations.ball.scale`."""
     draw = uniform if kind == "uniform" else normal
     return draw(seed, stream, radius, draws, elements, device)
 
@@ -165,60 +135,45 @@ def drawn(
 def permutations(
     seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Random permutations: the elements in the order of 32 random bits each, equal ones by number.
+    """Draw random permutations: elements in the order of 32 random bits each, equal ones by number.
 
     The order is total, so every sorting algorithm gives the same permutation.
 
     Returns:
         int64 tensor (draw, element): each row a permutation of ``range(elements)``.
     """
-    keys = random_bits(seed, stream, radius, draws, elements, device)
-    if keys.device.type == "cuda":
-        return keys.sort(dim=1, stable=True).indices  # by radix: half the passes of `argsorted`
-    if keys.device.type != "cpu":
-        return argsorted(keys)
-    members = torch.empty(keys.shape, dtype=torch.int64)
-    cpu_kernels.argsort_keys(keys.contiguous().numpy(), members.numpy())
-    return members
-
-
-def permuted(vector: Tensor, permutations: Tensor) -> Tensor:
-    """A vector's elements in each of the orders (draw, element): as `take`, in half the time."""
-    return vector.index_select(0, permutations.flatten()).view_as(permutations)
-
-
-def argsorted(keys: Tensor) -> Tensor:
-    """Do what `cpu_kernels.argsort_keys` does, on tensors: each key and its number are one integer."""
-    numbered = keys.long().bitwise_left_shift_(_NUMBER_BITS)
-    numbered |= torch.arange(keys.shape[1], device=keys.device)
-    return numbered.sort(dim=1).values.bitwise_and_(2**_NUMBER_BITS - 1)
+    if _is_cuda(device):
+        return random_bits(seed, stream, radius, draws, elements, device).sort(dim=1, stable=True).indices
+    keys = random_bits(seed, stream, radius, draws, elements)
+    order = torch.empty(keys.shape, dtype=torch.int64)
+    cpu_kernels.argsort_keys(keys.contiguous().numpy(), order.numpy())
+    return order.to(device)
 
 
 def grouped_permutations(seed: int, stream: int, radius: float, draws: range, groups: Tensor) -> Tensor:
-    """Random permutations within groups: the places of a group get its elements in the order of 32 random bits each.
+    """Draw random permutations within groups: each group's elements in the order of 32 random bits each.
 
     Args:
-        seed: of the sample, 64 bits.
+        seed: seed of the sample, 64 bits.
         stream: what the bits are for, as for `random_bits`.
-        radius: of the ball.
+        radius: radius of the ball.
         draws: numbers of the draws; step 1.
-        groups: int64 (element,), the group of each, numbered from 0; where they are is where to compute.
+        groups: int64 (element,), group of each element, numbered from 0; the result is on its device.
 
     Returns:
         int64 tensor (draw, element): each row a permutation of ``range(len(groups))`` with ``groups[row] == groups``.
     """
-    members = permutations(seed, stream, radius, draws, len(groups), groups.device)
-    places = groups.sort(stable=True).indices
-    if groups.device.type != "cpu":
-        return scattered_to_groups(members, groups, places)
-    starts = groups.bincount().cumsum(dim=0).roll(1)
+    if _is_cuda(groups.device):
+        return scatter_to_groups(permutations(seed, stream, radius, draws, len(groups), groups.device), groups)
+    order, here = permutations(seed, stream, radius, draws, len(groups)), groups.cpu()
+    slots, starts = here.sort(stable=True).indices, here.bincount().cumsum(dim=0).roll(1)
     starts[0] = 0
-    made = torch.empty_like(members)
-    cpu_kernels.scatter_to_groups(members.numpy(), groups.numpy(), places.numpy(), starts.numpy(), made.numpy())
-    return made
+    permuted = torch.empty_like(order)
+    cpu_kernels.scatter_to_groups(order.numpy(), here.numpy(), slots.numpy(), starts.numpy(), permuted.numpy())
+    return permuted.to(groups.device)
 
 
-def scattered_to_groups(members: Tensor, groups: Tensor, places: Tensor) -> Tensor:
-    """What `epsball.perturbations.cpu_kernels.scatter_to_groups` does, on tensors."""
-    by_group = members.gather(1, groups[members].sort(dim=1, stable=True).indices)
-    return torch.empty_like(members).index_copy_(1, places, by_group)
+def scatter_to_groups(order: Tensor, groups: Tensor) -> Tensor:
+    """Do on tensors what `epsball.perturbations.cpu_kernels.scatter_to_groups` does."""
+    by_group = order.gather(1, groups[order].sort(dim=1, stable=True).indices)
+    return torch.empty_like(order).index_copy_(1, groups.sort(stable=True).indices, by_group)

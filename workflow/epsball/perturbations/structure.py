@@ -1,19 +1,19 @@
-"""How elements of an image belong together: their channels, and patches of 8 × 8 pixels."""
+"""Which channel, and which patch of 8 × 8 pixels, each element of an image belongs to."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-SIDE = 8  # of a patch, in pixels
+SIDE = 8  # side of a patch, in pixels
 
 
 def channels(shape: tuple[int, int, int], device: torch.device | str = "cpu") -> Tensor:
-    """The channel of each element.
+    """Return the channel of each element.
 
     Args:
-        shape: of the image: height, width, channels.
-        device: of the result.
+        shape: height, width and channels of the image.
+        device: device of the result.
 
     Returns:
         int64 (element,), elements in the image's order.
@@ -23,16 +23,12 @@ def channels(shape: tuple[int, int, int], device: torch.device | str = "cpu") ->
 
 
 def patches(shape: tuple[int, int, int], device: torch.device | str = "cpu") -> Tensor:
-    """The patch of each element, the channels of 8 × 8 pixels being a patch each.
+    """Return the patch of each element; each channel of 8 × 8 pixels is a patch.
 
-    Those of the last row and column are smaller where a side is no multiple of eight.
-
-    Args:
-        shape: of the image: height, width, channels.
-        device: of the result.
+    Patches of the last row and column are smaller where a side is no multiple of eight. Arguments as for `channels`.
 
     Returns:
-        int64 (element,), elements in the image's order; numbers from 0 to `patch_count` less one.
+        int64 (element,), elements in the image's order; numbers from 0 to `patch_count` - 1.
     """
     height, width, depth = shape
     rows, columns = (torch.arange(side, device=device) // SIDE for side in (height, width))
@@ -41,6 +37,6 @@ def patches(shape: tuple[int, int, int], device: torch.device | str = "cpu") -> 
 
 
 def patch_count(shape: tuple[int, int, int]) -> int:
-    """How many patches an image of height, width, channels has."""
+    """Return the number of patches of an image of this height, width and channels."""
     height, width, depth = shape
     return -(-height // SIDE) * -(-width // SIDE) * depth

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from epsball.config import Ball, Norm, WhiteBox
 from epsball.networks import scores
+from epsball.perturbations.ball import Draws
 from epsball.perturbations.families import family
 from epsball.robustness import boundary
 from epsball.robustness.attacks import ATTACKS, Target
@@ -96,13 +97,15 @@ def random_rays(subject: WhiteBoxInput) -> list[Tensor]:
     """Random directions of norm 1, float32 (3, height, width) each."""
     image, ball = subject.image, subject.ball
     height, width, channels = image.shape
-    vectors = family("uniform").perturbations(
-        seed=subject.seed,
-        radius=max(ball.radii),
-        draws=range(subject.settings.directions),
-        shape=(height, width, channels),
-        spec=ball,
-        device=str(image.device),
+    vectors = family("uniform").draw(
+        Draws(
+            seed=subject.seed,
+            radius=max(ball.radii),
+            draws=range(subject.settings.directions),
+            shape=(height, width, channels),
+            spec=ball,
+            device=str(image.device),
+        )
     )
     return [_unit(vector.view(image.shape).permute(2, 0, 1)) for vector in vectors]
 

@@ -19,7 +19,7 @@ from epsball.config import Ball, Compute, Config, Noise, Norm, load_config
 from epsball.data import Pool, arrays, images
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError, did_you_mean
-from epsball.networks import forward
+from epsball.networks import forward, process
 from epsball.networks.model import Network, probe_shape
 from epsball.perturbations import families
 from epsball.probes import Context
@@ -113,7 +113,7 @@ def measure(
     pool = Pool(arrays.names(len(pictures)), _labels(labels, len(pictures)), pictures.__getitem__)
     network = _network(model, layer, pool)
     samples = _samples(pool, config.seed)
-    with forward.configured(config.compute.threads):
+    with process.configured(config.compute.threads):
         table = _measured(probe, network, samples, pool, config)
     place = {sample: number for number, sample in enumerate(samples["sample"])}
     table.insert(0, "image", table["sample"].map(place))
@@ -196,7 +196,7 @@ def _samples(pool: Pool, seed: int) -> pd.DataFrame:
 
 
 def _measured(probe: str, network: Network, samples: pd.DataFrame, pool: Pool, config: Config) -> pd.DataFrame:
-    passes = forward.Forward(network, config.compute)
+    passes = forward.Forward(network, config.compute, exclusive=False)
     scale_g, scale_h = scales(survey(passes, pool, config.compute.batch, _NAME))
     if probes.is_white_box(probe):
         probes.require(probe, network, _NAME, config.white_box)

@@ -1,4 +1,4 @@
-"""Families: the ways to draw perturbations. One module each, registered here by name."""
+"""Families: the ways to draw perturbations, one module each, registered by name."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from epsball.runs.provenance import declared
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from epsball.perturbations.ball import Draws
 
 FAMILIES = {
     "uniform": "epsball.perturbations.families.uniform",
@@ -29,33 +31,23 @@ class Family(Protocol):
 
     KEEPS_FEATURES: bool  # whether a probe of this family reads the features
     LARGEST_ONLY: bool  # whether it is drawn in the largest ball alone
-    STREAMS: tuple[int, ...]  # of `epsball.perturbations.philox`, its own alone
+    STREAMS: tuple[int, ...]  # streams of `epsball.perturbations.philox` that no other family uses
 
-    def perturbations(
-        self, *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
-    ) -> Tensor:
-        """Perturbations of one sample at one radius.
-
-        Args:
-            seed: of the sample.
-            radius: of the ball.
-            draws: which.
-            shape: of the image: height, width, 3.
-            spec: norm and noise.
-            device: where to compute; it does not change a bit.
+    def draw(self, draws: Draws) -> Tensor:
+        """Draw perturbations of one sample at one radius.
 
         Returns:
-            float32 (draw, element), elements in the image's order, of that norm; if mixed, of norms
-            below it, and of gaussian noise, of norms about it.
+            float32 (draw, element), elements in the image's order. Norms are the radius; of the family mixed_radius,
+            spread below it; of gaussian noise, spread around it.
         """
         ...
 
 
 def family(name: str) -> Family:
-    """The module of a registered family."""
+    """Return the module of a registered family."""
     return cast(Family, importlib.import_module(FAMILIES[name]))
 
 
 def ball(spec: Ball, name: str) -> Ball:
-    """What a family draws of a ball: all radii, or 0 and the largest."""
+    """Return the ball that a family draws: with all radii, or with 0 and the largest."""
     return replace(spec, radii=(0.0, max(spec.radii))) if declared(FAMILIES[name])["LARGEST_ONLY"] else spec

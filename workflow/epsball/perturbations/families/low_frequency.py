@@ -1,24 +1,21 @@
 """Not in the paper: as Eq. 4, but one number for each channel of 8 × 8 pixels, so that v is low in frequency.
 
-Constant over its patches, not smooth: integers that are repeated have an exact norm, and interpolated ones would round.
+It is constant over patches, not smooth: the norm of repeated integers is exact, and interpolation would round.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from epsball.config import Ball
-from epsball.perturbations import philox, structure
-from epsball.perturbations.ball import scale
+from epsball.perturbations import structure
+from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
 LARGEST_ONLY = False
 STREAMS = (11,)
 
 
-def perturbations(
-    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
-) -> Tensor:
+def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    values = philox.drawn(spec.noise, seed, STREAMS[0], radius, draws, structure.patch_count(shape), device)
-    return scale(values[:, structure.patches(shape, device)], radius, spec.norm, spec.noise)
+    values = draws.draw_integers(STREAMS[0], structure.patch_count(draws.shape))
+    return draws.scale(values[:, structure.patches(draws.shape, draws.device)])

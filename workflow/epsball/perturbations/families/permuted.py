@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from torch import Tensor
 
-from epsball.config import Ball
-from epsball.perturbations import philox
-from epsball.perturbations.ball import independent
+from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
 LARGEST_ONLY = False
-STREAMS = (1, 2)  # of what is permuted, and of the permutations
+STREAMS = (1, 2)  # the vector and its permutations
 
 
-def perturbations(
-    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
-) -> Tensor:
+def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    base = independent(spec, seed, STREAMS[0], radius, range(1), prod(shape), device)
-    return philox.permuted(base[0], philox.permutations(seed, STREAMS[1], radius, draws, prod(shape), device))
+    return draws.permute(draws.draw_one(STREAMS[0]), STREAMS[1])

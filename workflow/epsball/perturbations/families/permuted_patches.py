@@ -1,28 +1,21 @@
 """Not in the paper: as Eq. 6, but elements stay in their channel and patch of 8 × 8 pixels.
 
-Each patch of each channel keeps its mean, and with that what is low in frequency. Channels are kept apart so that these
-permutations are some of those within channels, and those some of all: each step takes one kind of freedom away.
+Each patch of each channel keeps its mean, and so the low frequencies. Because channels are kept apart, these
+permutations are a subset of those within channels, which are a subset of all: each step removes one kind of freedom.
 """
 
 from __future__ import annotations
 
-from math import prod
-
 from torch import Tensor
 
-from epsball.config import Ball
-from epsball.perturbations import philox, structure
-from epsball.perturbations.ball import independent
+from epsball.perturbations import structure
+from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
 LARGEST_ONLY = False
-STREAMS = (9, 10)  # of what is permuted, and of the permutations
+STREAMS = (9, 10)  # the vector and its permutations
 
 
-def perturbations(
-    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
-) -> Tensor:
+def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    base = independent(spec, seed, STREAMS[0], radius, range(1), prod(shape), device)
-    groups = structure.patches(shape, device)
-    return philox.permuted(base[0], philox.grouped_permutations(seed, STREAMS[1], radius, draws, groups))
+    return draws.permute(draws.draw_one(STREAMS[0]), STREAMS[1], structure.patches(draws.shape, draws.device))

@@ -1,25 +1,16 @@
-"""Not in the paper: as Eq. 6, but whole pixels are permuted, so that each keeps its colour."""
+"""Not in the paper: as Eq. 6, but permuting whole pixels, so that each keeps its colour."""
 
 from __future__ import annotations
 
-from math import prod
-
 from torch import Tensor
 
-from epsball.config import Ball
-from epsball.perturbations import philox
-from epsball.perturbations.ball import independent
+from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
 LARGEST_ONLY = False
-STREAMS = (5, 6)  # of what is permuted, and of the permutations
+STREAMS = (5, 6)  # the vector and its permutations
 
 
-def perturbations(
-    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
-) -> Tensor:
+def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    base = independent(spec, seed, STREAMS[0], radius, range(1), prod(shape), device)
-    height, width, channels = shape
-    pixels = philox.permutations(seed, STREAMS[1], radius, draws, height * width, device)
-    return base.view(-1, channels)[pixels].flatten(start_dim=1)
+    return draws.permute(draws.draw_one(STREAMS[0]).view(-1, draws.shape[2]), STREAMS[1])

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from torch import Tensor
 
-from epsball.config import Ball
-from epsball.perturbations.ball import independent
+from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = True
 LARGEST_ONLY = False
 STREAMS = (0,)
 
 
-def perturbations(
-    *, seed: int, radius: float, draws: range, shape: tuple[int, int, int], spec: Ball, device: str
-) -> Tensor:
+def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    return independent(spec, seed, STREAMS[0], radius, draws, prod(shape), device)
+    return draws.scale(draws.draw_integers(STREAMS[0]))
