@@ -1,24 +1,24 @@
-"""Charts to hover: what figures 1, 3, 4 and 6 show, a point a sample and radius. Tables in, Plotly's figures out."""
+"""Charts to hover over, as Plotly's JSON: what figures 1, 3, 4 and 6 show, with a point for each sample and radius."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from epsball.analysis.claims import NOISE_FLOOR_FACTOR, RHO_BAND, lowest_drawn
 from epsball.analysis.run import Run
 from epsball.config import Config
+from epsball.reporting.html.template import significant
 
-RIGHT, WRONG, GREY = "#3b8fd4", "#e0701a", "#8a929b"  # on light and on dark pages
+BLUE, ORANGE, GREY = "#3b8fd4", "#e0701a", "#8a929b"  # legible on light and on dark pages
 
-SAMPLES = 200  # of a network, that a chart shows at most: the first ones, whose order is that of their random seeds
+SAMPLES = 200  # most samples of a network in a chart: the first ones, whose order is that of their random seeds
+
+Trace = dict[str, Any]  # attributes of a scatter trace, see https://plotly.com/javascript/reference/scatter
 
 
 @dataclass(frozen=True)
@@ -26,156 +26,121 @@ class Chart:
     """A chart.
 
     Attributes:
-        title: of its vertical axis.
-        traces: of a network.
-        log: whether that axis is logarithmic.
-        band: half the height of a grey band around 0; 0 for none.
-        line: level of a dashed line; 0 for none.
+        title: title of its vertical axis.
+        traces: makes the traces of a network.
+        yaxis: further attributes of its vertical axis.
+        shape: a band or line across the chart; empty for none.
     """
 
     title: str
-    traces: Callable[[Run, str], Iterator[go.Scatter]]
-    log: bool = False
-    band: float = 0.0
-    line: float = 0.0
+    traces: Callable[[Run, str], Iterator[Trace]]
+    yaxis: Mapping[str, object] = field(default_factory=dict)
+    shape: Mapping[str, object] = field(default_factory=dict)
 
 
-def chart(name: str, results: Run) -> dict[str, Any]:
-    """A registered chart as Plotly's JSON, all networks in it, of which the first is visible.
+def chart(name: str, run: Run) -> dict[str, Any]:
+    """Return the data and layout of a registered chart, with the traces of all networks.
 
-    Each trace has its network as `meta`, and its points their samples as `text`.
+    Each trace has its network as `meta`, and its points have their samples as `text`. The `meta` of the layout gives
+    the dataset of each network. Margins, fonts and colours are left to the page.
     """
-    spec, config = CHARTS[name], results.config
-    traces = []
-    for place, network in enumerate(config.networks):
-        for trace in spec.traces(results, network):
-            traces.append(trace.update(meta=network, visible=place == 0))
+    spec, config = CHARTS[name], run.config
     radii = _radii(config)
-    axis = {
-        "tickvals": list(range(len(radii))),
-        "ticktext": ["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in radii],
-        "title": {"text": f"radius r ({'L2' if config.ball.norm == 'l2' else 'L∞, 8-bit levels'})", "standoff": 6},
-        "range": [-0.6, len(radii) - 0.4],
-        "showgrid": False,
-        "zeroline": False,
-    }
-    shapes: list[dict[str, Any]] = []
-    if spec.band:
-        corners = {"x0": 0, "x1": 1, "y0": -spec.band, "y1": spec.band}
-        shapes.append({"type": "rect", "xref": "paper", **corners, "fillcolor": GREY, "opacity": 0.2, "line_width": 0})
-    if spec.line:
-        ends = {"x0": 0, "x1": 1, "y0": spec.line, "y1": spec.line}
-        line = {"dash": "dash", "color": WRONG, "width": 1}
-        shapes.append({"type": "line", "xref": "paper", **ends, "line": line})
-    layout = go.Layout(
-        template="none",
-        xaxis=axis,
-        yaxis={
-            "title": spec.title,
-            "type": "log" if spec.log else "linear",
-            "exponentformat": "power",
+    layout = {
+        "meta": {network: network_spec.dataset for network, network_spec in config.networks.items()},
+        "xaxis": {
+            "tickvals": list(range(len(radii))),
+            "ticktext": ["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in radii],
+            "title": {"text": f"radius r ({'L2' if config.ball.norm == 'l2' else 'L∞, 8-bit levels'})", "standoff": 6},
+            "range": [-0.6, len(radii) - 0.4],
+            "showgrid": False,
+            "showline": True,
             "zeroline": False,
-            **({"dtick": 1} if spec.log else {}),
         },
-        shapes=shapes,
-        hovermode="closest",
-        margin={"l": 70, "r": 12, "t": 12, "b": 60},
-        font={"family": "system-ui, sans-serif", "size": 13},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-    )
-    found: dict[str, Any] = json.loads(go.Figure(traces, layout).to_json())
-    return found
+        "yaxis": {"title": {"text": spec.title}, "zeroline": False, **spec.yaxis},
+        "shapes": [{"xref": "paper", "x0": 0, "x1": 1, **spec.shape}] if spec.shape else [],
+    }
+    traces = [{**trace, "meta": network} for network in config.networks for trace in spec.traces(run, network)]
+    return {"data": traces, "layout": layout}
 
 
-def _ranges(probe: str, column: str, floor: str) -> Callable[[Run, str], Iterator[go.Scatter]]:
-    """Ranges by how they were classified and whether they are above the floor, which is drawn below them."""
+def _ranges(probe: str, column: str, floor: str) -> Callable[[Run, str], Iterator[Trace]]:
+    """Draw ranges by how the draws were classified and whether they exceed the noise floor, which is drawn too."""
 
-    def traces(results: Run, network: str) -> Iterator[go.Scatter]:
-        table = _placed(results, results.metrics(probe, network))
-        level = NOISE_FLOOR_FACTOR * table[floor]
+    def traces(run: Run, network: str) -> Iterator[Trace]:
+        table = _place(run, run.metrics(probe, network))
         bottom = lowest_drawn(table[column], table[floor])
+        level = NOISE_FLOOR_FACTOR * table[floor]
         table = table.assign(y=table[column].clip(lower=bottom), level=level)
         noise, wrong = table[column] <= level, table["misclassified"] > 0
-        yield go.Scatter(
-            x=_small(table["x"]),
-            y=_small(level.clip(lower=bottom)),
-            mode="markers",
-            marker={"symbol": "line-ew", "size": 7, "line": {"color": GREY, "width": 1}},
-            name=f"{NOISE_FLOOR_FACTOR} floors",
-            hoverinfo="skip",
+        name = f"{NOISE_FLOOR_FACTOR} noise floors"
+        yield _dashes(table["x"], level.clip(lower=bottom), 7, 1, name=name, hoverinfo="skip")
+        hover = (
+            f"range %{{customdata[1]:.3~g}}<br>{name} %{{customdata[2]:.3~g}}<br>misclassified %{{customdata[3]:.0%}}"
         )
-        for kind, some, marker in (
-            ("all draws right", ~noise & ~wrong, {"color": RIGHT}),
-            ("at least one misclassified", ~noise & wrong, {"color": WRONG, "symbol": "square"}),
-            ("at the floor", noise, {"color": GREY, "symbol": "triangle-down-open"}),
+        for kind, rows, marker in (
+            ("all draws correct", ~noise & ~wrong, {"color": BLUE}),
+            ("at least one misclassified", ~noise & wrong, {"color": ORANGE, "symbol": "square"}),
+            ("at the noise floor", noise, {"color": GREY, "symbol": "triangle-down-open"}),
         ):
-            yield _points(
-                table[some],
-                "y",
-                kind,
-                (column, "level", "misclassified"),
-                "range %{customdata[1]:.3~g}"
-                f"<br>{NOISE_FLOOR_FACTOR} floors %{{customdata[2]:.3~g}}<br>misclassified %{{customdata[3]:.0%}}",
-                **marker,
-            )
+            yield _points(table[rows], "y", kind, (column, "level", "misclassified"), hover, **marker)
 
     return traces
 
 
-def _topology(results: Run, network: str) -> Iterator[go.Scatter]:
-    table = _placed(results, results.metrics("topology", network)).dropna(subset="rho")
+def _topology(run: Run, network: str) -> Iterator[Trace]:
+    table = _place(run, run.metrics("topology", network)).dropna(subset="rho")
     hover = "ρ = %{y:.3f}<br>p = %{customdata[1]:.3~g}"
-    yield _points(table, "rho", "Mantel's ρ", ("p_value",), hover, color=RIGHT)
-    median = table.groupby("radius")["rho"].median()
-    yield go.Scatter(
-        x=_small(pd.Series([_radii(results.config).index(float(str(radius))) for radius in median.index])),
-        y=_small(median),
-        mode="markers",
-        marker={"symbol": "line-ew", "size": 26, "line": {"color": GREY, "width": 2}},
-        name="median",
-        hovertemplate="median %{y:.3f}<extra></extra>",
-    )
+    yield _points(table, "rho", "Mantel's ρ", ("p_value",), hover, color=BLUE)
+    median = table.groupby("place")["rho"].median()
+    yield _dashes(median.index, median, 26, 2, name="median", hovertemplate="median %{y:.3f}<extra></extra>")
 
 
-def _lipschitz(results: Run, network: str) -> Iterator[go.Scatter]:
-    table = results.metrics("lipschitz", network)
-    by_cell = table.groupby(["sample", "radius"], sort=False)["ratio"].agg(["min", "median", "max"])
-    table = _placed(results, by_cell.reset_index()).dropna(subset="median")
-    gap = np.full(len(table), np.nan)
-    yield go.Scatter(
-        x=_small(np.stack([table["x"], table["x"], gap], axis=1).ravel()),
-        y=_small(np.stack([table["min"], table["max"], gap], axis=1).ravel()),
-        mode="lines",
-        line={"color": GREY, "width": 1},
-        name="minimum to maximum of the draws",
-        hoverinfo="skip",
-    )
+def _lipschitz(run: Run, network: str) -> Iterator[Trace]:
+    ratios = run.metrics("lipschitz", network).groupby(["sample", "radius"], sort=False)["ratio"]
+    table = _place(run, ratios.agg(["min", "median", "max"]).reset_index()).dropna(subset="median")
+    gap = np.full(len(table), np.nan)  # ends the line of a sample
+    yield {
+        "mode": "lines",
+        "x": significant(np.stack([table["x"], table["x"], gap], axis=1).ravel()),
+        "y": significant(np.stack([table["min"], table["max"], gap], axis=1).ravel()),
+        "line": {"color": GREY, "width": 1},
+        "name": "minimum to maximum of the draws",
+        "hoverinfo": "skip",
+    }
     hover = "median ratio %{y:.3~g}<br>from %{customdata[1]:.3~g} to %{customdata[2]:.3~g}"
-    yield _points(table, "median", "median", ("min", "max"), hover, color=RIGHT)
+    yield _points(table, "median", "median", ("min", "max"), hover, color=BLUE)
 
 
-def _points(table: pd.DataFrame, y: str, name: str, shown: tuple[str, ...], hover: str, **marker: str) -> go.Scatter:
-    """A point a sample and radius, which says both, and then of the columns shown, from customdata[1] on."""
-    return go.Scatter(
-        x=_small(table["x"]),
-        y=_small(table[y]),
-        mode="markers",
-        marker={"size": 7, **marker},
-        name=name,
-        text=table["sample"].tolist(),
-        customdata=_small(table[["radius", *shown]]),
-        hovertemplate=f"<b>%{{text}}</b>, r = %{{customdata[0]:.3~g}}<br>{hover}<extra></extra>",
-    )
+def _points(table: pd.DataFrame, y: str, name: str, shown: tuple[str, ...], hover: str, **marker: str) -> Trace:
+    """Draw a point for each row; hovering gives its sample and radius, then the columns shown, customdata[1] on."""
+    return {
+        "mode": "markers",
+        "x": significant(table["x"]),
+        "y": significant(table[y]),
+        "marker": {"size": 7, **marker},
+        "name": name,
+        "text": table["sample"].tolist(),
+        "customdata": [significant(row) for row in table[["radius", *shown]].to_numpy()],
+        "hovertemplate": f"<b>%{{text}}</b>, r = %{{customdata[0]:.3~g}}<br>{hover}<extra></extra>",
+    }
 
+
+def _dashes(x: Iterable[float], y: Iterable[float], size: int, width: int, **attributes: str) -> Trace:
+    marker = {"symbol": "line-ew", "size": size, "line": {"color": GREY, "width": width}}
+    return {"mode": "markers", "x": significant(x), "y": significant(y), "marker": marker, **attributes}
+
+
+_LOG = {"type": "log", "dtick": 1, "exponentformat": "power"}
+_BAND = {"type": "rect", "y0": -RHO_BAND, "y1": RHO_BAND, "fillcolor": GREY, "opacity": 0.2, "line": {"width": 0}}
+_LINE = {"type": "line", "y0": 1, "y1": 1, "line": {"dash": "dash", "color": ORANGE, "width": 1}}
 
 CHARTS = {
-    "isotropy": Chart("range of the score", _ranges("isotropy", "range", "noise_floor"), log=True),
-    "isotropy_margin": Chart(
-        "range of the margin", _ranges("isotropy", "margin_range", "margin_noise_floor"), log=True
-    ),
-    "symmetry": Chart("range of the score", _ranges("symmetry", "range", "noise_floor"), log=True),
-    "topology": Chart("Mantel's ρ", _topology, band=RHO_BAND),
-    "lipschitz": Chart("local Lipschitz ratio", _lipschitz, log=True, line=1.0),  # those of sign networks are near 0
+    "isotropy": Chart("range of the score", _ranges("isotropy", "range", "noise_floor"), _LOG),
+    "isotropy_margin": Chart("range of the margin", _ranges("isotropy", "margin_range", "margin_noise_floor"), _LOG),
+    "symmetry": Chart("range of the score", _ranges("symmetry", "range", "noise_floor"), _LOG),
+    "topology": Chart("Mantel's ρ", _topology, shape=_BAND),
+    "lipschitz": Chart("local Lipschitz ratio", _lipschitz, _LOG, _LINE),  # log: those of the sign networks are near 0
 }
 
 
@@ -183,17 +148,10 @@ def _radii(config: Config) -> list[float]:
     return [radius for radius in config.ball.radii if radius > 0]
 
 
-def _placed(results: Run, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows beyond radius 0, with a place for each: radii are evenly spaced, samples side by side at each."""
+def _place(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows beyond radius 0 of the first samples; `place` numbers radii, `x` puts samples side by side."""
     table = table[(table["radius"] > 0) & table["sample"].isin(table["sample"].unique()[:SAMPLES])]
-    places = {radius: place for place, radius in enumerate(_radii(results.config))}
     samples = {name: number for number, name in enumerate(table["sample"].unique())}
     aside = table["sample"].map(samples) / max(len(samples) - 1, 1) * 0.64 - 0.32 * (len(samples) > 1)
-    return table.assign(x=table["radius"].map(places) + aside)
-
-
-def _small(values: pd.Series | pd.DataFrame | NDArray[np.float64]) -> NDArray[np.float32]:
-    """In float32, rounded to 12 bits, a relative 0.0002: more than a chart shows, and half as large when compressed."""
-    bits = np.asarray(values, dtype=np.float32).view(np.uint32)
-    rounded: NDArray[np.float32] = ((bits + np.uint32(0x400)) & np.uint32(0xFFFFF800)).view(np.float32)
-    return np.where(np.isfinite(np.asarray(values, dtype=np.float32)), rounded, np.float32(np.nan))
+    place = table["radius"].map({radius: number for number, radius in enumerate(_radii(run.config))})
+    return table.assign(place=place, x=place + aside)

@@ -1,13 +1,11 @@
-"""Samples to be opened: scores over the draws of each radius, and the draws of lowest score, drawn again from the seed.
+"""The panel of each sample: its scores at each radius, and pictures of the draws of lowest score, drawn again.
 
-Pictures have a budget. A run that is too large for it gets draws of fewer radii (ε goes first, where there is least to
-see), then no permutations, then draws of fewer samples: those with a misclassified draw come first.
+Pictures have a budget. A run that is too large for it shows draws at fewer radii (ε goes first, where there is least
+to see), then no permutations, then draws of fewer samples: those with a misclassified draw come first.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,146 +20,143 @@ from epsball.perturbations.ball import perturbed_images
 from epsball.reporting.html import pictures
 from epsball.stages.perturb import sample_images
 
-BUDGET = 6_000_000  # bytes of all draws' pictures in the page
+BUDGET = 6_000_000  # bytes of the pictures of all draws in the page
 
-PROBES = {"isotropy": "uniform", "symmetry": "permuted"}  # and the family that each is measured on
+PROBES = {"isotropy": "uniform", "symmetry": "permuted"}  # probes that are shown, with their families
+
+_SCORES = ("score_min", "score_mean", "score_max", "misclassified")
 
 _FEWEST = 3  # radii, before anything else is left out
 
-Tables = Mapping[str, Mapping[str, pd.DataFrame]]  # by network and probe
-
 
 @dataclass
-class Opened:
-    """What a page has of the samples of a dataset beside their rows.
+class Panels:
+    """The panels of the samples of a dataset.
 
     Attributes:
-        samples: by name; see `open_samples`.
-        radii: at which draws are shown.
-        probes: of which.
+        radii: radii at which draws are shown.
+        probes: probes whose draws are shown.
+        samples: what each panel shows, by sample; see `make_panels`.
+        thumbnails: thumbnail of each sample.
         without: samples whose draws are left out.
-        bytes: of the pictures.
+        bytes: size of the pictures.
     """
 
+    radii: list[float]
+    probes: list[str]
     samples: dict[str, dict[str, Any]] = field(default_factory=dict)
-    radii: list[float] = field(default_factory=list)
-    probes: list[str] = field(default_factory=list)
+    thumbnails: dict[str, str] = field(default_factory=dict)
     without: list[str] = field(default_factory=list)
     bytes: int = 0
 
 
-def open_samples(samples: pd.DataFrame, pool: Pool, tables: Tables, spec: Ball, budget: int) -> Opened:
-    """Scores and pictures of samples.
+def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: Ball, budget: int) -> Panels:
+    """Collect the scores and draw the pictures of samples.
 
     Args:
-        samples: of a dataset.
-        pool: where its images are.
-        tables: of isotropy and symmetry, by network of the dataset and probe.
+        samples: sample table of a dataset.
+        pool: pool that has its images.
+        scores: tables of isotropy and symmetry of all networks of the dataset, with the columns network and probe.
         spec: radii, norm, noise, clipping.
         budget: bytes that pictures may take.
 
     Returns:
-        By sample: `thumbnail`; `scores`, by network and probe lists over the radii of score_min, score_mean,
-        score_max and misclassified; and of those that fit into the budget `clean`, a picture, `lossless`, `pictures`,
-        and `draws`: network, probe, radius, draw, score, prediction and wrong, and the number of its picture.
+        By sample: `wrong`, whether any draw was misclassified; `scores`, by network and probe lists over the radii of
+        score_min, score_mean, score_max and misclassified. Where they fit into the budget also `clean`, a picture;
+        `lossless`; `pictures`; and `draws`, by network and probe a list of draws with radius, draw, score,
+        prediction, wrong and the number of the picture.
 
     Raises:
-        EpsballError: an image is not the one any more that was surveyed.
+        EpsballError: an image has changed since it was surveyed.
     """
-    rows = _by_sample(tables)
-    wrong = {name: any((row["misclassified"] > 0).any() for row in rows[name].values()) for name in samples["sample"]}
-    first = samples.iloc[np.argsort([not wrong[name] for name in samples["sample"]], kind="stable")]
-    opened = Opened(probes=list(PROBES), radii=[radius for radius in spec.radii if radius > 0])
-    full = False
-    for place, (row, image) in enumerate(sample_images(first, pool)):
+    by_sample = {str(name): rows for name, rows in scores.groupby("sample", sort=False)}
+    wrong = scores.groupby("sample")["misclassified"].max() > 0
+    wrong_first = samples.sort_values("sample", key=lambda names: ~names.map(wrong), kind="stable")
+    panels = Panels([radius for radius in spec.radii if radius > 0], list(PROBES))
+    for place, (row, image) in enumerate(sample_images(wrong_first, pool)):
         if place == 0:
-            opened.probes, opened.radii = _plan(image, row, len(samples), len(tables), spec, budget)
-        found: dict[str, Any] = {"thumbnail": pictures.thumbnail(_pixels(image)), "scores": _scores(rows[row.sample])}
-        shown = {} if full else _shown(image, row, rows[row.sample], opened, spec)
-        size = sum(map(len, [*shown.get("pictures", []), shown.get("clean", "")]))
-        full = full or opened.bytes + size > budget
-        if full:
-            opened.without.append(row.sample)
-        else:
-            found |= shown
-            opened.bytes += size
-        opened.samples[row.sample] = found
-    return opened
+            _fit(panels, image, row, len(samples) * scores["network"].nunique(), len(samples), spec, budget)
+        rows = by_sample[row.sample]
+        panel = {"wrong": bool(wrong[row.sample]), "scores": _scores(rows)}
+        panels.thumbnails[row.sample] = pictures.thumbnail(_pixels(image))
+        if not panels.without:
+            drawn = _draws(image, row, rows, panels, spec)
+            size = sum(map(len, [*drawn["pictures"], drawn["clean"]]))
+            if panels.bytes + size <= budget:
+                panel |= drawn
+                panels.bytes += size
+        if "draws" not in panel:
+            panels.without.append(row.sample)
+        panels.samples[row.sample] = panel
+    return panels
 
 
-def _by_sample(tables: Tables) -> dict[str, dict[tuple[str, str], pd.DataFrame]]:
-    found: dict[str, dict[tuple[str, str], pd.DataFrame]] = {}
-    for network, probe in itertools.product(tables, PROBES):
-        for name, table in tables[network][probe].groupby("sample", sort=False):
-            found.setdefault(str(name), {})[network, probe] = table
-    return found
-
-
-def _scores(rows: Mapping[tuple[str, str], pd.DataFrame]) -> dict[str, dict[str, dict[str, list[float]]]]:
-    columns = ("score_min", "score_mean", "score_max", "misclassified")
+def _scores(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, list[float]]]]:
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for (network, probe), table in rows.items():
-        values = {name: [float(f"{value:.5g}") for value in table[name]] for name in columns}
-        found.setdefault(network, {})[probe] = values
+    for (network, probe), table in rows.groupby(["network", "probe"], sort=False):
+        found.setdefault(network, {})[probe] = {name: [_short(value) for value in table[name]] for name in _SCORES}
     return found
 
 
-def _plan(
-    image: torch.Tensor, row: Any, samples: int, networks: int, spec: Ball, budget: int
-) -> tuple[list[str], list[float]]:
-    """The first choice of probes and radii whose pictures fit, by the size of one; or the last."""
-    radii = [radius for radius in spec.radii if radius > 0]
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def _fit(panels: Panels, image: torch.Tensor, row: Any, cells: int, samples: int, spec: Ball, budget: int) -> None:
+    """Cut the radii, then the probes, until the pictures fit by the size of one; or as far as they go.
+
+    Args:
+        panels: panels to cut.
+        image: image of a sample.
+        row: row of that sample.
+        cells: number of pairs of a sample and a network.
+        samples: number of samples.
+        spec: norm, noise, clipping.
+        budget: bytes that pictures may take.
+    """
+    radii = panels.radii
     ends = (_picture("uniform", image, int(row.seed), radius, 0, spec) for radius in (radii[0], radii[-1]))
     size = sum(map(len, ends)) / 2
     choices = [(list(PROBES), radii)]
     choices += [(list(PROBES), _spread(radii[1:], count)) for count in range(len(radii) - 1, _FEWEST - 1, -1)]
     choices.append((list(PROBES)[:1], _spread(radii[1:] or radii, _FEWEST)))
     for probes, some in choices:
-        if samples * (1 + networks * len(probes) * len(some)) * size <= budget:
+        if (samples + cells * len(probes) * len(some)) * size <= budget:
             break
-    return probes, some
+    panels.probes, panels.radii = probes, some
 
 
 def _spread(radii: list[float], count: int) -> list[float]:
-    """As many radii, evenly spaced from the first to the last."""
+    """Pick that many radii, evenly spaced from the first to the last."""
     places = np.unique(np.linspace(0, len(radii) - 1, min(count, len(radii))).round().astype(int))
     return [radii[place] for place in places]
 
 
-def _shown(
-    image: torch.Tensor, row: Any, rows: Mapping[tuple[str, str], pd.DataFrame], opened: Opened, spec: Ball
-) -> dict[str, Any]:
-    """Pictures of the clean image and of the draws of lowest score; one that two networks share is there once."""
-    numbers: dict[tuple[str, float, int], int] = {}
-    found: list[str] = []
-    draws: list[dict[str, Any]] = []
-    for network, probe, at in _lowest(rows, opened):
-        key = (PROBES[probe], float(at.radius), int(at.draw_min))
-        if key not in numbers:
-            numbers[key] = len(found)
-            found.append(_picture(key[0], image, int(row.seed), key[1], key[2], spec))
-        draws.append(
-            {
-                "network": network,
-                "probe": probe,
-                "radius": key[1],
-                "draw": key[2],
-                "score": float(f"{at.score_min:.5g}"),
-                "prediction": int(at.prediction_min),
-                "wrong": int(at.prediction_min) != int(row.label),
-                "picture": numbers[key],
-            }
-        )
+def _draws(image: torch.Tensor, row: Any, rows: pd.DataFrame, panels: Panels, spec: Ball) -> dict[str, Any]:
+    """Draw the clean image and the draws of lowest score; one that two networks share is there once."""
+    found: dict[tuple[str, float, int], str] = {}
+    draws: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    shown = rows[rows["probe"].isin(panels.probes) & rows["radius"].isin(panels.radii)]
+    for at in shown.to_dict("records"):
+        key = (PROBES[at["probe"]], float(at["radius"]), int(at["draw_min"]))
+        if key not in found:
+            found[key] = _picture(key[0], image, int(row.seed), key[1], key[2], spec)
+        draw = {
+            "radius": key[1],
+            "draw": key[2],
+            "score": _short(at["score_min"]),
+            "prediction": int(at["prediction_min"]),
+            "wrong": int(at["prediction_min"]) != int(row.label),
+            "picture": list(found).index(key),
+        }
+        draws.setdefault(at["network"], {}).setdefault(at["probe"], []).append(draw)
     pixels = _pixels(image)
-    clean = pictures.webp(pixels)
-    return {"clean": clean, "lossless": pictures.is_lossless(pixels.shape), "pictures": found, "draws": draws}
-
-
-def _lowest(rows: Mapping[tuple[str, str], pd.DataFrame], opened: Opened) -> Iterator[tuple[str, str, Any]]:
-    for (network, probe), table in rows.items():
-        if probe in opened.probes:
-            for at in table[table["radius"].isin(opened.radii)].itertuples():
-                yield network, probe, at
+    return {
+        "clean": pictures.webp(pixels),
+        "lossless": pictures.is_lossless(pixels.shape),
+        "pictures": list(found.values()),
+        "draws": draws,
+    }
 
 
 def _picture(family: str, image: torch.Tensor, seed: int, radius: float, draw: int, spec: Ball) -> str:
@@ -170,6 +165,6 @@ def _picture(family: str, image: torch.Tensor, seed: int, radius: float, draw: i
 
 
 def _pixels(image: torch.Tensor) -> NDArray[np.uint8]:
-    """8-bit pixels of an image (height, width, 3) in [0, 1]; what is outside is cut."""
+    """Return an image (height, width, 3) in [0, 1] as 8-bit pixels; what is outside is clipped."""
     pixels: NDArray[np.uint8] = np.rint(image.numpy() * 255).clip(0, 255).astype(np.uint8)
     return pixels

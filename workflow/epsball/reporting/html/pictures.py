@@ -12,36 +12,36 @@ from PIL import Image
 
 THUMBNAIL = 96  # pixels, the longer side
 LOSSLESS = 64  # pixels, the longer side, up to which an image is kept as it is
-QUALITY = 80  # of WebP, of anything larger
+QUALITY = 80  # of WebP, for anything larger
 
 
 def png(path: Path) -> str:
-    """A PNG file as it is."""
+    """Return a PNG file as it is."""
     return _uri("png", path.read_bytes())
 
 
 def webp(pixels: NDArray[np.uint8]) -> str:
-    """An image (height, width, 3) as WebP: lossless up to 64 pixels a side, at quality 80 beyond."""
-    return _encoded(Image.fromarray(pixels), lossless=is_lossless(pixels.shape))
+    """Encode an image (height, width, 3) as WebP: lossless up to 64 pixels a side, at quality 80 beyond."""
+    return _encode(Image.fromarray(pixels), lossless=is_lossless(pixels.shape))
 
 
 def is_lossless(shape: tuple[int, ...]) -> bool:
-    """Whether `webp` keeps an image (height, width, 3) as it is."""
+    """Tell whether `webp` keeps an image (height, width, 3) as it is."""
     return max(shape[:2]) <= LOSSLESS
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
-    """An image at most 96 pixels wide and high, as WebP at quality 80."""
+    """Shrink an image to at most 96 pixels a side, as WebP at quality 80."""
     image = Image.fromarray(pixels)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return _encoded(image, lossless=False)
+    return _encode(image, lossless=False)
 
 
-def _encoded(image: Image.Image, lossless: bool) -> str:
-    held = io.BytesIO()
-    # What `quality` is of a lossless picture is effort: 0 is quick, and noise cannot be pressed further.
-    image.save(held, "WEBP", lossless=lossless, quality=0 if lossless else QUALITY, method=2)
-    return _uri("webp", held.getvalue())
+def _encode(image: Image.Image, lossless: bool) -> str:
+    buffer = io.BytesIO()
+    # For lossless WebP, `quality` is the effort: 0 is quick, and more does not make noise smaller.
+    image.save(buffer, "WEBP", lossless=lossless, quality=0 if lossless else QUALITY, method=2)
+    return _uri("webp", buffer.getvalue())
 
 
 def _uri(kind: str, data: bytes) -> str:
