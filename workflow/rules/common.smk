@@ -140,7 +140,7 @@ def measure_upstream(wildcards):
 
 def white_box_code(wildcards):
     """Digest of the code of a white-box probe, and of the families that it may draw from."""
-    return network_code("measure_white_box.py", wildcards, probes.PROBES[wildcards.probe], *FAMILIES.values())
+    return network_code("measure_white_box.py", wildcards, probes.PROBES[wildcards.probe].module, *FAMILIES.values())
 
 
 def control_rule(control):
@@ -157,7 +157,7 @@ def control_survey(wildcards):
 def control_code(wildcards):
     """Digest of the code of a control, its probes and its families."""
     name = wildcards.control
-    measuring = [probes.PROBES[probe] for probe in controls.measured_by(CONFIG, name)]
+    measuring = [probes.PROBES[probe].module for probe in controls.measured_by(CONFIG, name)]
     drawing = [FAMILIES[family] for family in controls.families(CONFIG, name)]
     return network_code("measure_control.py", wildcards, CONTROLS[name], *measuring, *drawing)
 

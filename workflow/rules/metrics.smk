@@ -17,7 +17,7 @@ rule measure:
         ball=as_param(ball_of),
         mantel_permutations=CONFIG.mantel_permutations,
         rows=rows_digest,
-        code=lambda wildcards: code("measure.py", probes.PROBES[wildcards.probe]),
+        code=lambda wildcards: code("measure.py", probes.PROBES[wildcards.probe].module),
         upstream=measure_upstream,
     script:
         "../scripts/measure.py"
