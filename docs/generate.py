@@ -21,7 +21,7 @@ from epsball.config import schema
 from epsball.config.keys import DatasetKeys
 from epsball.controls import CONTROLS
 from epsball.perturbations.families import FAMILIES
-from epsball.probes import PAPERS, PROBES, family_of, is_white_box
+from epsball.probes import PAPERS, PROBES
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "workflow" / "epsball"
@@ -104,16 +104,15 @@ def probes() -> str:
         "`results/<run>/metrics/<network>/<probe>.parquet`, one a network, probe and control "
         "(`<network>~<control>`). What a probe measures, and its table's columns, as its module says it.\n",
     ]
-    for name, module in PROBES.items():
-        kind = "asks the network itself" if is_white_box(name) else f"reads the family `{family_of(name)}`"
+    first: dict[str, str] = {}
+    for name, (module, family) in PROBES.items():
+        kind = "asks the network itself" if family is None else f"reads the family `{family}`"
         place = "in every run" if name in PAPERS else "a further probe"
-        functions = _functions(module)
-        shown = [f"{module}.measure"] if "measure" in functions else []
-        parts += [f"## `{name}`\n", f"{place.capitalize()}; {kind}.\n", _autodoc(module, shown)]
-    parts += [
-        "## What ranges are measured by\n",
-        _autodoc("epsball.probes.ranges", ["epsball.probes.ranges.measure_ranges"]),
-    ]
+        parts += [f"## `{name}`\n", f"{place.capitalize()}; {kind}.\n"]
+        known = first.setdefault(module, name)
+        parts.append(
+            f"Measured as [{known}](#{known}).\n" if known != name else _autodoc(module, [f"{module}.measure"])
+        )
     parts += ["## Families\n", "How perturbations are drawn. A probe names the family that it reads.\n"]
     parts.append(_table(("family", "what it draws"), _described(FAMILIES)))
     parts += [
@@ -133,11 +132,6 @@ def _autodoc(module: str, functions: Iterable[str]) -> str:
     for function in functions:
         lines += [f".. autofunction:: {function}", ""]
     return "\n".join([*lines, "```\n"])
-
-
-def _functions(module: str) -> set[str]:
-    tree = ast.parse(_path(module).read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def _path(module: str) -> Path:

@@ -38,14 +38,15 @@ for side in SIDES:
     quartiles.append(np.quantile(ratios, (0.25, 0.75)))
 
 # %%
-# :func:`epsball.robustness.boundary.flat_ratio` is the line; the probe ``boundary`` measures the points for a network.
+# :func:`epsball.robustness.boundary.hyperplane_ratio` is the line; the probe ``boundary`` measures the points for a
+# network.
 
 elements_of = [3 * side * side for side in SIDES]
 with style.paper():
     figure, ax = plt.subplots(figsize=(style.WIDTH * 0.7, 3))
     spread = np.abs(np.array(quartiles).T - medians)
     ax.errorbar(elements_of, medians, yerr=spread, fmt="o", capsize=3, label=f"median and quartiles of {RAYS} rays")
-    ax.plot(elements_of, [boundary.flat_ratio(d) for d in elements_of], "--", label="1.48 √d")
+    ax.plot(elements_of, [boundary.hyperplane_ratio(d) for d in elements_of], "--", label="1.48 √d")
     ax.set(xscale="log", yscale="log", xlabel="dimension d", ylabel="random ÷ nearest distance")
     ax.legend(frameon=False)
     plt.show()

@@ -11,7 +11,7 @@ from epsball.errors import EpsballError
 from epsball.networks import layers
 from epsball.probes import white_box_probe
 from scipy.spatial.distance import pdist
-from support.toys import BALL, SIZE, Stages, conv_net, subject
+from support.toys import BALL, SIZE, Stages, conv_net, white_box_input
 from torch import Tensor, nn
 from torchvision.models import googlenet, resnet18, vgg11
 
@@ -23,7 +23,7 @@ def image(seed: int = 0) -> Tensor:
 
 
 def test_every_layer_is_what_a_pass_by_hand_gives() -> None:
-    given = subject(conv_net(), image())
+    given = white_box_input(conv_net(), image())
     table = white_box_probe("depth").measure(given)
     at = table[(table["family"] == "uniform") & (table["radius"] == 1.0)].set_index("layer")
     images = given.perturbed("uniform", 1.0)
@@ -47,7 +47,7 @@ def test_orthogonal_layers_lose_nothing_and_scale_alone() -> None:
     module = nn.Sequential(nn.Flatten(), *(nn.Linear(UNITS, UNITS, bias=False) for _ in range(3)), nn.Linear(UNITS, 3))
     for part in list(module)[1:4]:
         part.weight.data = 2 * torch.from_numpy(np.linalg.qr(generator.normal(size=(UNITS, UNITS)))[0]).float()
-    table = white_box_probe("depth").measure(subject(module, image()))
+    table = white_box_probe("depth").measure(white_box_input(module, image()))
     inner = table[table["layer"].isin(["1", "2", "3"])]
     assert inner["rho"].to_numpy() == pytest.approx(1, abs=1e-4)
     assert inner["ratio"].to_numpy() == pytest.approx(2.0 ** inner["layer"].astype(float).to_numpy(), rel=1e-4)
@@ -59,15 +59,15 @@ def test_the_layer_of_the_features_is_as_the_probe_of_the_stores_has_it(stages: 
     stages.samples = stages.samples.iloc[:1].assign(seed=11)
     stored = stages.run(conv_net(), "topology", ball, layer="5")
     pixels = torch.from_numpy(stages.pool.read(0).copy()).permute(2, 0, 1).float() / 255
-    table = white_box_probe("depth").measure(subject(conv_net(), pixels, ball=ball))
+    table = white_box_probe("depth").measure(white_box_input(conv_net(), pixels, ball=ball))
     rows = table[(table["layer"] == "5") & (table["family"] == "uniform")]
     assert rows["rho"].to_numpy() == pytest.approx(stored.query("radius > 0")["rho"].to_numpy(), abs=1e-4)
 
 
 def test_groups_of_layers_change_nothing() -> None:
-    whole = white_box_probe("depth").measure(subject(conv_net(), image()))
+    whole = white_box_probe("depth").measure(white_box_input(conv_net(), image()))
     module = nn.Sequential(conv_net(), nn.Identity())
-    many = white_box_probe("depth").measure(subject(module, image(), layer="0.5", layer_memory=1))
+    many = white_box_probe("depth").measure(white_box_input(module, image(), layer="0.5", layer_memory=1))
     assert len(whole) == len(many) - 4  # the identity, at three radii and mixed
     numbers = ["rho", "ratio", "relative"]
     shared = many[many["kind"] != "Identity"].reset_index(drop=True)
@@ -86,7 +86,7 @@ def test_groups_fit_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = nn.Sequential(
         nn.Flatten(), *(nn.Linear(UNITS if n == 0 else 9000, 9000) for n in range(3)), nn.Linear(9000, 3)
     )
-    white_box_probe("depth").measure(subject(wide, image(), draws=12, layer_memory=1))
+    white_box_probe("depth").measure(white_box_input(wide, image(), draws=12, layer_memory=1))
     assert max(sizes[1:]) < 5, "13 outputs of 9000 units take half a megabyte: two layers a group"
     assert sum(sizes[1:]) % 5 == 0
 
@@ -111,9 +111,9 @@ def test_a_wrapper_is_gone_into() -> None:
 
 def test_an_unknown_layer_is_named() -> None:
     with pytest.raises(EpsballError, match=r"white_box.layers.net: layer '5x' does not exist in the network; .*'5'"):
-        white_box_probe("depth").measure(subject(conv_net(), image(), layers={"net": ("5x",)}))
+        white_box_probe("depth").measure(white_box_input(conv_net(), image(), layers={"net": ("5x",)}))
 
 
 def test_the_layers_that_are_asked_for_are_measured() -> None:
-    table = white_box_probe("depth").measure(subject(conv_net(), image(), layers={"net": ("4", "0")}))
+    table = white_box_probe("depth").measure(white_box_input(conv_net(), image(), layers={"net": ("4", "0")}))
     assert table.drop_duplicates("depth")["layer"].tolist() == ["image", "0", "4"]

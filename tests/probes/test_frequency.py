@@ -9,7 +9,7 @@ import pytest
 import torch
 from epsball.errors import EpsballError
 from epsball.probes import white_box_probe
-from support.toys import BALL, conv_net, subject
+from support.toys import BALL, conv_net, white_box_input
 from torch import Tensor, nn
 
 SIDE = 64
@@ -30,13 +30,15 @@ def network(**options: object) -> nn.Module:
 
 @pytest.mark.parametrize("options", [{}, {"groups": 3}, {"dilation": 1, "bias": False}])
 def test_on_a_torus_parseval_is_exact(options: dict[str, object]) -> None:
-    table = white_box_probe("frequency").measure(subject(network(**options), image()))
+    table = white_box_probe("frequency").measure(white_box_input(network(**options), image()))
     assert set(table["family"]) == {"permuted", "low_frequency", "permuted_low_frequency"}
     assert table["parseval"].to_numpy() == pytest.approx(table["measured"].to_numpy(), rel=1e-4)
 
 
 def test_independent_elements_have_a_flat_spectrum_and_low_frequencies_have_not() -> None:
-    table = white_box_probe("frequency").measure(subject(network(), image(), ball=replace(BALL, draws=40), draws=40))
+    table = white_box_probe("frequency").measure(
+        white_box_input(network(), image(), ball=replace(BALL, draws=40), draws=40)
+    )
     flat = table[table["family"] == "permuted"]
     assert (flat["measured"] / flat["white"]).to_numpy() == pytest.approx(1, abs=0.1)
     # Responses to two permutations have nothing in common, and yet the same energy.
@@ -51,10 +53,10 @@ def test_independent_elements_have_a_flat_spectrum_and_low_frequencies_have_not(
 def test_a_network_without_a_convolution_is_told() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 4), nn.Linear(4, 3))
     with pytest.raises(EpsballError, match=r"networks.net: has no convolution .*'frequency'"):
-        white_box_probe("frequency").measure(subject(module, image()))
+        white_box_probe("frequency").measure(white_box_input(module, image()))
 
 
 def test_the_rest_of_the_network_is_not_passed() -> None:
     module = conv_net()
     module.append(nn.Module())  # cannot be called
-    assert len(white_box_probe("frequency").measure(subject(module, image(), layer="5"))) == 3 * 5
+    assert len(white_box_probe("frequency").measure(white_box_input(module, image(), layer="5"))) == 3 * 5

@@ -125,8 +125,8 @@ def test_the_probe_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.syspath_prepend(tmp_path)
     registry = (ROOT / "workflow" / "epsball" / "probes" / "__init__.py").read_text(encoding="utf-8")
     assert registered.splitlines()[1] in registry, "the registry begins as the page says"
-    (name,) = re.findall(r'"(\w+)": "epsball\.probes\.\1"', registered)
-    monkeypatch.setitem(probes.PROBES, name, name)
+    (name,) = re.findall(r'"(\w+)": Entry\("epsball\.probes\.\1", "uniform"\)', registered)
+    monkeypatch.setitem(probes.PROBES, name, probes.Entry(name, "uniform"))
     needed = {"datasets": {"d": {"kind": "signs"}}, "networks": {"n": {"dataset": "d", "factory": "sign:ciresan2012"}}}
     assert asked == f"extra_probes: [{name}]\n"
     assert name in probes.chosen_probes(load_config({**needed, "extra_probes": [name]}))

@@ -111,17 +111,19 @@ def flat(classes: int, distance: float) -> tuple[Flat, np.ndarray, float]:
     return Flat(weight, bias), normal.numpy(), margin
 
 
-def subject(
+def white_box_input(
     module: nn.Module, image: Tensor | None = None, label: int = 0, clip: bool = False, directions: int = RANDOM
 ) -> WhiteBoxInput:
     pixels = (picture() if image is None else image).permute(2, 0, 1)
     layer = "layer" if hasattr(module, "layer") else None
-    return toys.subject(module, pixels, label=label, layer=layer, ball=replace(BALL, clip=clip), directions=directions)
+    return toys.white_box_input(
+        module, pixels, label=label, layer=layer, ball=replace(BALL, clip=clip), directions=directions
+    )
 
 
-def target(of: WhiteBoxInput) -> Target:
-    reach = boundary.reach(ELEMENTS)
-    return Target(lambda images: of.network(images)[0], of.pixels, of.label, of.ball.clip, reach)
+def target(inputs: WhiteBoxInput) -> Target:
+    limit = boundary.search_limit(ELEMENTS)
+    return Target(lambda images: inputs.network(images)[0], inputs.pixels, inputs.label, inputs.ball.clip, limit)
 
 
 def distances(table: pd.DataFrame) -> pd.Series:
@@ -140,17 +142,17 @@ def test_it_is_a_white_box_probe() -> None:
 
 def test_distance_to_a_flat_boundary_is_exact() -> None:
     module, normal, margin = flat(2, 0.05)
-    of = subject(module)
-    found = distances(probe.measure(of))
+    inputs = white_box_input(module)
+    found = distances(probe.measure(inputs))
     straight = margin / np.linalg.norm(normal)
     for name in ("lbfgs", "deepfool", "aghdam"):
         # Never nearer than the boundary is, but for float32.
         assert straight * 0.9999 <= found[name] <= straight * 1.01, name
     signed = margin * np.sqrt(ELEMENTS) / np.abs(normal).sum()
     assert signed * 0.9999 <= found["fgsm"] <= signed * 1.0012
-    for number, ray in enumerate(probe.random_rays(of)):
+    for number, ray in enumerate(probe.random_rays(inputs)):
         expected = margin / abs(float(ray.flatten().double().numpy() @ normal))
-        if expected > boundary.reach(ELEMENTS):
+        if expected > boundary.search_limit(ELEMENTS):
             assert found[str(number)] == np.inf
         else:
             assert expected * 0.9999 <= found[str(number)] <= expected * 1.0012
@@ -158,28 +160,28 @@ def test_distance_to_a_flat_boundary_is_exact() -> None:
 
 def test_a_flat_boundary_is_further_in_a_random_direction_by_what_the_normal_distribution_says() -> None:
     module, normal, margin = flat(2, 0.02)
-    of = subject(module, directions=400)
-    rays = torch.stack(probe.random_rays(of))
+    inputs = white_box_input(module, directions=400)
+    rays = torch.stack(probe.random_rays(inputs))
     found = boundary.crossings(
-        of.logits,
-        of.pixels,
+        inputs.logits,
+        inputs.pixels,
         0,
         list(rays),
-        [np.geomspace(0.01, boundary.reach(ELEMENTS), 12).tolist()] * 400,
+        [np.geomspace(0.01, boundary.search_limit(ELEMENTS), 12).tolist()] * 400,
         two_sided=True,
     )
     ratio = np.median([crossing.distance for crossing in found]) / (margin / np.linalg.norm(normal))
-    assert boundary.flat_ratio(ELEMENTS) == pytest.approx(1.4826 * np.sqrt(ELEMENTS), rel=1e-4)
+    assert boundary.hyperplane_ratio(ELEMENTS) == pytest.approx(1.4826 * np.sqrt(ELEMENTS), rel=1e-4)
     # The median of 400 has a standard error of 6 %.
-    assert ratio == pytest.approx(boundary.flat_ratio(ELEMENTS), rel=0.15)
+    assert ratio == pytest.approx(boundary.hyperplane_ratio(ELEMENTS), rel=0.15)
 
 
 def test_margins_at_a_radius_are_those_of_a_linear_function() -> None:
     module, normal, margin = flat(2, 0.05)
-    of = subject(module)
-    table = probe.measure(of)
+    inputs = white_box_input(module)
+    table = probe.measure(inputs)
     assert table["clean_margin"].to_numpy() == pytest.approx(margin, rel=1e-4)
-    rays = {str(number): ray for number, ray in enumerate(probe.random_rays(of))}
+    rays = {str(number): ray for number, ray in enumerate(probe.random_rays(inputs))}
     random = table[table["kind"] == "random"]
     slopes = np.array([rays[str(name)].flatten().double().numpy() @ normal for name in random["direction"]])
     expected = margin + random["radius"].to_numpy() * slopes
@@ -193,12 +195,12 @@ def test_margins_at_a_radius_are_those_of_a_linear_function() -> None:
 
 
 def test_directions_are_the_run_s_own_draws() -> None:
-    of = subject(flat(2, 0.05)[0])
+    inputs = white_box_input(flat(2, 0.05)[0])
     radius = max(BALL.radii)
-    images = of.perturbed("uniform", radius, range(RANDOM))
-    for ray, image in zip(probe.random_rays(of), images, strict=True):
-        torch.testing.assert_close(boundary.at(of.pixels, ray, radius, box=False), image)
-    linf = replace(of, ball=replace(BALL, norm="linf", radii=(0.0, 8.0)))
+    images = inputs.perturbed("uniform", radius, range(RANDOM))
+    for ray, image in zip(probe.random_rays(inputs), images, strict=True):
+        torch.testing.assert_close(boundary.at(inputs.pixels, ray, radius, box=False), image)
+    linf = replace(inputs, ball=replace(BALL, norm="linf", radii=(0.0, 8.0)))
     images = linf.perturbed("uniform", 8.0, range(RANDOM))
     table = probe.measure(linf)
     logits = linf.logits(images).double()
@@ -211,7 +213,7 @@ def test_no_attack_beats_the_nearest_of_several_flat_boundaries() -> None:
     weight = module.layer.weight.detach().double()
     logits = module.double()(picture().permute(2, 0, 1)[None].double())[0].detach()
     nearest = min(float((logits[0] - logits[j]) / (weight[0] - weight[j]).norm()) for j in range(1, 6))
-    found = distances(probe.measure(subject(module.float())))
+    found = distances(probe.measure(white_box_input(module.float())))
     assert (found >= nearest * 0.9999).all()
     assert found["deepfool"] <= nearest * 1.01
     assert found["aghdam"] <= nearest * 1.1
@@ -222,11 +224,11 @@ def test_distance_to_a_sphere_is_known() -> None:
     image = picture()
     away = torch.randn(3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
     away = away / away.norm()
-    of = subject(Round(image.permute(2, 0, 1) - offset * away, radius))
-    found = distances(probe.measure(of))
+    inputs = white_box_input(Round(image.permute(2, 0, 1) - offset * away, radius))
+    found = distances(probe.measure(inputs))
     for name in ("lbfgs", "deepfool", "aghdam"):
         assert 0.9999 * (radius - offset) <= found[name] <= 1.02 * (radius - offset), name
-    for number, ray in enumerate(probe.random_rays(of)):
+    for number, ray in enumerate(probe.random_rays(inputs)):
         cosine = abs(float((ray.double() * away.double()).sum()))
         expected = -offset * cosine + np.sqrt((offset * cosine) ** 2 + radius**2 - offset**2)
         assert 0.9999 * expected <= found[str(number)] <= 1.0012 * expected
@@ -236,24 +238,24 @@ def test_the_norm_is_made_small_along_a_curved_boundary() -> None:
     # Straight up the gradient an ellipse is a sixth further than it is to its nearest point.
     place, axes, angles = (0.1, 0.6), (1.0, 2.0), np.linspace(0, 2 * np.pi, 100_001)
     nearest = np.hypot(axes[0] * np.cos(angles) - place[0], axes[1] * np.sin(angles) - place[1]).min()
-    of = subject(Oval(picture().permute(2, 0, 1), torch.tensor(place), torch.tensor(axes)))
-    candidates = probe.candidates(target(of))
+    inputs = white_box_input(Oval(picture().permute(2, 0, 1), torch.tensor(place), torch.tensor(axes)))
+    candidates = probe.candidates(target(inputs))
     for name in ("lbfgs", "aghdam"):
-        size = boundary.separation(of.pixels, candidates[name])
+        size = boundary.separation(inputs.pixels, candidates[name])
         assert 0.9999 * nearest <= size <= 1.03 * nearest, name
-        assert of.logits(candidates[name][None]).argmax() == 1
+        assert inputs.logits(candidates[name][None]).argmax() == 1
 
 
 def test_where_there_is_no_slope_ddn_goes_anywhere_and_always_the_same_way() -> None:
-    of = subject(Plateau(picture().permute(2, 0, 1)))
+    inputs = white_box_input(Plateau(picture().permute(2, 0, 1)))
     points = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        points.append(ATTACKS["deepfool"](target(of)))
+        points.append(ATTACKS["deepfool"](target(inputs)))
         assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(*points)
-    found = distances(probe.measure(of))
+    found = distances(probe.measure(inputs))
     assert found["deepfool"] == pytest.approx(np.sqrt(0.26), rel=1.1e-3)
     assert np.isinf(found[["fgsm", "lbfgs", "aghdam"]]).all()
 
@@ -263,7 +265,7 @@ def test_in_a_box_all_stays_in_the_box() -> None:
     module, _, _ = flat(2, 0.05)
     values = module(image.permute(2, 0, 1)[None])[0]
     module.layer.bias.data -= values - torch.tensor([2.0, 0.0])
-    boxed, free = subject(module, image, clip=True), subject(module, image)
+    boxed, free = white_box_input(module, image, clip=True), white_box_input(module, image)
     one, other = distances(probe.measure(boxed)), distances(probe.measure(free))
     attacks = list(ATTACKS)
     assert np.isfinite(one[attacks]).all()
@@ -271,7 +273,7 @@ def test_in_a_box_all_stays_in_the_box() -> None:
     for point in probe.candidates(target(boxed)).values():
         assert 0 <= point.min() <= point.max() <= 1
     rays = probe.random_rays(boxed)
-    scans = [np.geomspace(0.01, boundary.reach(ELEMENTS), 12).tolist()] * len(rays)
+    scans = [np.geomspace(0.01, boundary.search_limit(ELEMENTS), 12).tolist()] * len(rays)
     found = boundary.crossings(boxed.logits, boxed.pixels, 0, rays, scans, two_sided=True, box=True)
     assert not all(crossing.censored for crossing in found)
     for crossing in found:
@@ -283,7 +285,7 @@ def test_in_a_box_all_stays_in_the_box() -> None:
 def test_a_network_that_never_changes_is_censored() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        table = probe.measure(subject(Never()))
+        table = probe.measure(white_box_input(Never()))
     assert len(table) == (RANDOM + len(ATTACKS)) * 3
     assert table["censored"].all()
     assert (table["distance"] == np.inf).all()
@@ -293,7 +295,7 @@ def test_a_network_that_never_changes_is_censored() -> None:
 
 
 def test_an_image_that_is_misclassified_is_at_the_boundary() -> None:
-    found = distances(probe.measure(subject(flat(2, 0.05)[0], label=1)))
+    found = distances(probe.measure(white_box_input(flat(2, 0.05)[0], label=1)))
     assert found.to_numpy() == pytest.approx(0, abs=1e-6)
 
 
@@ -320,21 +322,21 @@ def test_no_further_than_foolbox(seed: int) -> None:
     module, image = conv_net(seed=seed).eval(), picture(seed)
     with torch.no_grad():
         label = int(module(image.permute(2, 0, 1)[None]).argmax())
-    of = subject(module, image, label)
-    table = probe.measure(of)
+    inputs = white_box_input(module, image, label)
+    table = probe.measure(inputs)
     found = distances(table)
     model = foolbox.PyTorchModel(module, bounds=(-100, 100), device="cpu")
-    inputs, labels = of.pixels[None].contiguous(), torch.tensor([label])
+    images, labels = inputs.pixels[None].contiguous(), torch.tensor([label])
     _, (points,), (success,) = (
-        [part] for part in foolbox.attacks.L2DeepFoolAttack()(model, inputs, labels, epsilons=None)
+        [part] for part in foolbox.attacks.L2DeepFoolAttack()(model, images, labels, epsilons=None)
     )
     assert bool(success) == bool(np.isfinite(found["deepfool"]))
-    assert found["deepfool"] <= float((points - inputs).double().norm()) * 1.001
+    assert found["deepfool"] <= float((points - images).double().norm()) * 1.001
     steps = np.geomspace(0.001, 1, 1000)
-    points, _, success = foolbox.attacks.LinfFastGradientAttack()(model, inputs, labels, epsilons=steps.tolist())
+    points, _, success = foolbox.attacks.LinfFastGradientAttack()(model, images, labels, epsilons=steps.tolist())
     if success.any():
         first = points[int(success[:, 0].int().argmax())]
-        assert found["fgsm"] == pytest.approx(float((first - inputs).double().norm()), rel=0.01)
+        assert found["fgsm"] == pytest.approx(float((first - images).double().norm()), rel=0.01)
     # Nothing found by anyone is nearer than the best attack.
     attacked, random = found[list(ATTACKS)], found[[str(number) for number in range(RANDOM)]]
     assert attacked.min() < random.min()
@@ -344,13 +346,15 @@ def test_what_is_reported_is_misclassified() -> None:
     module = conv_net().eval()
     image = picture()
     label = int(module(image.permute(2, 0, 1)[None]).argmax())
-    of = subject(module, image, label)
-    scan = np.geomspace(0.01, boundary.reach(ELEMENTS), 12).tolist()
-    rays = probe.random_rays(of)
-    found = boundary.crossings(of.logits, of.pixels, label, rays, [scan] * len(rays), two_sided=True)
+    inputs = white_box_input(module, image, label)
+    scan = np.geomspace(0.01, boundary.search_limit(ELEMENTS), 12).tolist()
+    rays = probe.random_rays(inputs)
+    found = boundary.crossings(inputs.logits, inputs.pixels, label, rays, [scan] * len(rays), two_sided=True)
     met = [crossing for crossing in found if crossing.image is not None]
     assert met
-    predictions = of.logits(torch.stack([crossing.image for crossing in met if crossing.image is not None])).argmax(1)
+    predictions = inputs.logits(torch.stack([crossing.image for crossing in met if crossing.image is not None])).argmax(
+        1
+    )
     assert predictions.tolist() == [crossing.prediction for crossing in met]
     assert label not in predictions.tolist()
 
@@ -361,7 +365,7 @@ def test_twice_gives_the_same() -> None:
     tables = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        tables.append(probe.measure(subject(module, label=label)))
+        tables.append(probe.measure(white_box_input(module, label=label)))
     pd.testing.assert_frame_equal(tables[0], tables[1])
     assert list(tables[0]) == [
         "kind", "direction", "radius", "score", "margin", "misclassified", "distance", "censored", "prediction",

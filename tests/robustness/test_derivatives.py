@@ -10,7 +10,7 @@ import torch
 from epsball.probes import white_box_probe
 from epsball.robustness import clever, derivatives
 from scipy.stats import genextreme, weibull_max
-from support.toys import BALL, SIZE, conv_net, subject
+from support.toys import BALL, SIZE, conv_net, white_box_input
 from torch import Tensor, nn
 
 UNITS = 3 * SIZE * SIZE
@@ -50,7 +50,9 @@ class Softened(nn.Module):
 
 
 def test_of_a_quadratic_function_the_second_order_is_all() -> None:
-    table = white_box_probe("expansion").measure(subject(Softened(Quadratic(0.3), 30.0), image(), layer="layer"))
+    table = white_box_probe("expansion").measure(
+        white_box_input(Softened(Quadratic(0.3), 30.0), image(), layer="layer")
+    )
     assert table["radius"].tolist() == [0.1, 1.0, 3.0]
     assert (table["margin_second"] > 1 - 1e-4).all()
     # Curvature matters the more, the larger the radius.
@@ -73,7 +75,7 @@ def test_derivatives_along_a_direction_are_those_of_autograd() -> None:
 def test_the_scores_expansion_is_that_of_its_hessian_by_autograd() -> None:
     """The chain rule through softmax, at a score of 1 - 1e-5, against second derivatives of the score itself."""
     module = Softened(Quadratic(0.5), 11.0)
-    given = subject(module, image(), layer="layer", ball=replace(BALL, radii=(0.0, 0.1, 1.0), draws=6))
+    given = white_box_input(module, image(), layer="layer", ball=replace(BALL, radii=(0.0, 0.1, 1.0), draws=6))
     found = white_box_probe("expansion").measure(given).iloc[1]
     at = image().double().flatten()
 
@@ -94,16 +96,16 @@ def test_the_scores_expansion_is_that_of_its_hessian_by_autograd() -> None:
 
 def test_a_piecewise_linear_network_has_no_hessian() -> None:
     module = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(20, 3))
-    table = white_box_probe("expansion").measure(subject(module, image()))
+    table = white_box_probe("expansion").measure(white_box_input(module, image()))
     assert (table["logits_second"] == 0).all()
     assert (table["margin_second"] == table["margin_first"]).all()
-    curved = white_box_probe("expansion").measure(subject(conv_net(), image()))
+    curved = white_box_probe("expansion").measure(white_box_input(conv_net(), image()))
     assert (curved["logits_second"] > 0).all()
 
 
 def test_gradients_of_score_and_margin_are_those_of_autograd() -> None:
     module = Softened(conv_net(), 9.0)
-    found = white_box_probe("gradient").measure(subject(module, image(), layer="layer")).iloc[0]
+    found = white_box_probe("gradient").measure(white_box_input(module, image(), layer="layer")).iloc[0]
     at = image().double().requires_grad_()
     logits = module.double()(at[None])[0]
     score = logits.softmax(dim=0)[0]
@@ -121,7 +123,7 @@ def test_equal_elements_of_the_gradient_make_a_function_symmetric_and_not_isotro
     outer.weight.data.fill_(0.1)
     outer.weight.data[0] = 0.5
     module = nn.Sequential(nn.Flatten(), inner, outer)
-    found = white_box_probe("gradient").measure(subject(module, image())).iloc[0]
+    found = white_box_probe("gradient").measure(white_box_input(module, image())).iloc[0]
     assert found["gradient_margin"] == pytest.approx(4 * 0.4 * 0.1 * UNITS**0.5, rel=1e-5)
     assert found["asymmetry_margin"] < 1e-6
 
@@ -152,7 +154,7 @@ def test_jacobian_norm_of_a_linear_map_is_its_largest_singular_value() -> None:
 
 
 def test_the_jacobians_norm_is_above_every_sampled_ratio_at_a_small_radius() -> None:
-    given = subject(conv_net(), image(), power_iterations=300)
+    given = white_box_input(conv_net(), image(), power_iterations=300)
     found = white_box_probe("lipschitz_bounds").measure(given).iloc[0]
     jacobian = torch.func.jacrev(lambda x: given.network(x[None])[1][0])(image())
     assert found["jacobian_norm"] == pytest.approx(

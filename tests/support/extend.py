@@ -27,8 +27,6 @@ _PROBE = '''
 import numpy as np
 from epsball.probes import table
 
-FAMILY = "uniform"
-
 def measure(activations, perturbations, context):
     norm = np.linalg.norm(activations["features"].values, axis=3)
     return table({"norm": norm}, activations, "sample", "radius", "draw")
@@ -45,17 +43,6 @@ def draw(draws):
     integers = draws.draw_integers(STREAMS[0])
     integers[:, ::2] = integers[:, ::2].abs()
     return draws.scale(integers)
-'''
-
-_PROBE_OF_FAMILY = '''
-"""The range over a family of its own."""
-
-from epsball.probes.ranges import measure_ranges
-
-FAMILY = "onesided"
-
-def measure(activations, perturbations, context):
-    return measure_ranges(activations, perturbations)
 '''
 
 
@@ -79,14 +66,18 @@ def steps(study: Study) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     yield "another radius", config, []
     library = study.folder / "workflow" / "epsball"
     (library / "probes" / "norms.py").write_text(_PROBE)
-    study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", 'PROBES = {"norms": "epsball.probes.norms",')
+    study.edit(
+        "workflow/epsball/probes/__init__.py",
+        "PROBES = {",
+        'PROBES = {"norms": Entry("epsball.probes.norms", "uniform"),',
+    )
     config = {**config, "extra_probes": ["norms"]}
     yield "another probe", config, ["norms"]
     (library / "perturbations" / "families" / "onesided.py").write_text(_FAMILY)
-    (library / "probes" / "onesided.py").write_text(_PROBE_OF_FAMILY)
     entry = 'FAMILIES = {"onesided": "epsball.perturbations.families.onesided",'
     study.edit("workflow/epsball/perturbations/families/__init__.py", "FAMILIES = {", entry)
-    study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", 'PROBES = {"onesided": "epsball.probes.onesided",')
+    entry = 'PROBES = {"onesided": Entry("epsball.probes.ranges", "onesided"),'
+    study.edit("workflow/epsball/probes/__init__.py", "PROBES = {", entry)
     config = {**config, "extra_probes": ["norms", "onesided"]}
     yield "another family, and its probe", config, ["norms", "onesided"]
     config = {**config, "networks": {**config["networks"], "two": network(1, 40)}}

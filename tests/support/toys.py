@@ -15,7 +15,7 @@ from epsball.config import Ball, Compute, WhiteBox
 from epsball.data import Pool
 from epsball.networks.forward import Forward, configure
 from epsball.networks.model import Network
-from epsball.probes import Context, probe
+from epsball.probes import Context, family_of
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.runs import store
 from epsball.stages.extract import extract
@@ -65,7 +65,7 @@ class Stages:
         context: Context = CONTEXT,
     ) -> pd.DataFrame:
         """A probe's table of a network."""
-        family = probe(name).FAMILY
+        family = family_of(name)
         activations, perturbations = self.folder / "a.zarr.zip", self.folder / "p.zarr.zip"
         activations.unlink(missing_ok=True)
         perturbations.unlink(missing_ok=True)
@@ -83,7 +83,7 @@ class Stages:
         return store.open_store(path)
 
 
-def subject(
+def white_box_input(
     module: nn.Module, image: Tensor, *, label: int = 0, layer: str | None = None, ball: Ball = BALL, **settings: Any
 ) -> WhiteBoxInput:
     """What a white-box probe is given of an image (3, height, width) and a network."""

@@ -1,7 +1,7 @@
-"""Probes: what is measured. One module each, registered here by name.
+"""Probes: what is measured. Each is registered here by name, and each module measures one thing.
 
-Most are pure measurements on what the stages stored of a family's perturbations, which their FAMILY names. A direct
-one asks the network itself, for derivatives, layers or attacks, and has no FAMILY.
+Most probes are pure functions of what the stages stored about one family of perturbations. A white-box probe asks the
+network itself, for derivatives, layers or attacks.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -17,31 +17,43 @@ import xarray as xr
 
 from epsball.config import Ball, Config, WhiteBox
 from epsball.errors import EpsballError, did_you_mean
-from epsball.runs.provenance import declared
 
 if TYPE_CHECKING:
     from epsball.networks.model import Network
     from epsball.probes.white_box_input import WhiteBoxInput
 
+
+class Entry(NamedTuple):
+    """An entry of the registry.
+
+    Attributes:
+        module: dotted name of the module that measures the probe.
+        family: family whose perturbations the probe reads from stores; None for a white-box probe.
+    """
+
+    module: str
+    family: str | None = None
+
+
 PROBES = {
-    "isotropy": "epsball.probes.isotropy",
-    "symmetry": "epsball.probes.symmetry",
-    "topology": "epsball.probes.topology",
-    "lipschitz": "epsball.probes.lipschitz",
-    "topology_mixed_radius": "epsball.probes.topology_mixed_radius",
-    "alpha": "epsball.probes.alpha",
-    "alpha_mixed_radius": "epsball.probes.alpha_mixed_radius",
-    "symmetry_pixels": "epsball.probes.symmetry_pixels",
-    "symmetry_channels": "epsball.probes.symmetry_channels",
-    "symmetry_patches": "epsball.probes.symmetry_patches",
-    "isotropy_low_frequency": "epsball.probes.isotropy_low_frequency",
-    "symmetry_low_frequency": "epsball.probes.symmetry_low_frequency",
-    "gradient": "epsball.probes.gradient",
-    "expansion": "epsball.probes.expansion",
-    "depth": "epsball.probes.depth",
-    "lipschitz_bounds": "epsball.probes.lipschitz_bounds",
-    "frequency": "epsball.probes.frequency",
-    "boundary": "epsball.probes.boundary",
+    "isotropy": Entry("epsball.probes.ranges", "uniform"),
+    "symmetry": Entry("epsball.probes.ranges", "permuted"),
+    "topology": Entry("epsball.probes.topology", "uniform"),
+    "lipschitz": Entry("epsball.probes.lipschitz", "uniform"),
+    "topology_mixed_radius": Entry("epsball.probes.topology", "mixed_radius"),
+    "alpha": Entry("epsball.probes.alpha", "uniform"),
+    "alpha_mixed_radius": Entry("epsball.probes.alpha", "mixed_radius"),
+    "symmetry_pixels": Entry("epsball.probes.ranges", "permuted_pixels"),
+    "symmetry_channels": Entry("epsball.probes.ranges", "permuted_channels"),
+    "symmetry_patches": Entry("epsball.probes.ranges", "permuted_patches"),
+    "isotropy_low_frequency": Entry("epsball.probes.ranges", "low_frequency"),
+    "symmetry_low_frequency": Entry("epsball.probes.ranges", "permuted_low_frequency"),
+    "gradient": Entry("epsball.probes.gradient"),
+    "expansion": Entry("epsball.probes.expansion"),
+    "depth": Entry("epsball.probes.depth"),
+    "lipschitz_bounds": Entry("epsball.probes.lipschitz_bounds"),
+    "frequency": Entry("epsball.probes.frequency"),
+    "boundary": Entry("epsball.probes.boundary"),
 }
 
 PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every run
@@ -54,7 +66,7 @@ class Context:
     Attributes:
         scale_g: factor of g of Eq. 9, for features.
         scale_h: factor of h of Eq. 9, for images.
-        mantel_permutations: permutations of the Mantel test.
+        mantel_permutations: number of permutations of the Mantel test.
     """
 
     scale_g: float
@@ -63,64 +75,64 @@ class Context:
 
 
 class Probe(Protocol):
-    """What a probe's module offers."""
-
-    FAMILY: str  # whose perturbations it reads
+    """Module of a probe that reads stores."""
 
     def measure(self, activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
-        """A table of the samples in both stores."""
+        """Return a table of the samples in both stores."""
         ...
 
 
 class WhiteBoxProbe(Protocol):
-    """What a white-box probe's module offers."""
+    """Module of a white-box probe."""
 
-    def measure(self, subject: WhiteBoxInput) -> pd.DataFrame:
-        """A table of one sample, without its name."""
+    def measure(self, inputs: WhiteBoxInput) -> pd.DataFrame:
+        """Return the table of one sample, without a column for its name."""
         ...
 
     def passes(self, settings: WhiteBox, ball: Ball) -> int:
-        """What a sample costs, in forward passes, about."""
+        """Estimate what a sample costs, in forward passes."""
         ...
 
 
 def probe(name: str) -> Probe:
-    """The module of a registered probe that reads stores."""
-    return cast(Probe, importlib.import_module(PROBES[name]))
+    """Import the module of a probe that reads stores."""
+    return cast(Probe, importlib.import_module(PROBES[name].module))
 
 
 def white_box_probe(name: str) -> WhiteBoxProbe:
-    """The module of a registered white-box probe."""
-    return cast(WhiteBoxProbe, importlib.import_module(PROBES[name]))
+    """Import the module of a white-box probe."""
+    return cast(WhiteBoxProbe, importlib.import_module(PROBES[name].module))
 
 
 def is_white_box(name: str) -> bool:
-    """Whether a probe asks the network itself."""
-    return "FAMILY" not in declared(PROBES[name])
-
-
-def require(name: str, network: Network, network_name: str, settings: WhiteBox) -> None:
-    """Check that a network has what a white-box probe needs; a probe that needs something has a function of this name.
-
-    Raises:
-        EpsballError: it has not.
-    """
-    check = getattr(importlib.import_module(PROBES[name]), "require", None)
-    if is_white_box(name) and check is not None:
-        check(network, network_name, settings)
+    """Return whether a probe asks the network itself."""
+    return PROBES[name].family is None
 
 
 def family_of(name: str) -> str:
-    """The family whose perturbations a probe reads from stores."""
-    family: str = declared(PROBES[name])["FAMILY"]
+    """Return the family whose perturbations a probe reads from stores."""
+    family = PROBES[name].family
+    if family is None:
+        raise ValueError(f"'{name}' is a white-box probe: it reads no family from stores")
     return family
 
 
-def chosen_probes(config: Config) -> list[str]:
-    """The probes of a run.
+def require(name: str, network: Network, network_name: str, settings: WhiteBox) -> None:
+    """Check that a network has what a probe needs, where the probe's module has a function of this name.
 
     Raises:
-        EpsballError: there is no such probe.
+        EpsballError: the network lacks it.
+    """
+    check = getattr(importlib.import_module(PROBES[name].module), "require", None)
+    if check is not None:
+        check(network, network_name, settings)
+
+
+def chosen_probes(config: Config) -> list[str]:
+    """Return the names of a run's probes.
+
+    Raises:
+        EpsballError: the configuration asks for a probe that does not exist.
     """
     for name in config.extra_probes:
         if name not in PROBES:
@@ -132,17 +144,17 @@ def chosen_probes(config: Config) -> list[str]:
 
 
 def families(config: Config) -> list[str]:
-    """The families that the probes of a run read from stores."""
+    """Return the families that a run's probes read from stores."""
     return sorted({family_of(name) for name in chosen_probes(config) if not is_white_box(name)})
 
 
 def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) -> pd.DataFrame:
-    """A table with a row for each sample, radius and, if asked for, draw.
+    """Make a table with a row for each sample, radius and, if asked for, draw.
 
     Args:
         columns: arrays (sample, radius[, draw]) by name.
-        activations: gives the coordinates.
-        *dims: the dimensions, "sample" first.
+        activations: store whose coordinates they have.
+        *dims: names of the dimensions, "sample" first.
     """
     variables = {name: (dims, values) for name, values in columns.items()}
     coordinates = {

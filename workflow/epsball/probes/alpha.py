@@ -16,11 +16,9 @@ from epsball.networks.scores import Array
 from epsball.probes import Context, table
 from epsball.probes.mantel import feature_distances, square
 
-FAMILY = "uniform"
-
 
 def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
-    """Distance of α from the nearest multiple of the identity.
+    """Compute the distance of α from the nearest multiple of the identity.
 
     Returns:
         Columns sample, radius; distance, ‖α - cI‖ / ‖α‖ in Frobenius norms with the best c, 0 to 1; shuffled, the same
@@ -42,7 +40,7 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
 
 
 def from_identity(before: Array, after: Array) -> tuple[float, float]:
-    """‖α - cI‖ / ‖α‖ of α = D_in⁺ D_out with the nearest c, and the condition number of D_in.
+    """Compute ‖α - cI‖ / ‖α‖ of α = D_in⁺ D_out with the nearest c, and the condition number of D_in.
 
     α is the least-squares solution of least norm, by singular values: two draws may be one point, or nearly.
     """

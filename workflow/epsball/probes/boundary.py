@@ -11,27 +11,24 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball.config import Ball, Norm, WhiteBox
+from epsball.config import Ball, WhiteBox
 from epsball.networks import scores
 from epsball.perturbations.ball import Draws
 from epsball.perturbations.families import family
+from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import boundary
 from epsball.robustness.attacks import ATTACKS, Target
 from epsball.robustness.boundary import Crossing
 
-if TYPE_CHECKING:
-    from epsball.probes.white_box_input import WhiteBoxInput
-
-_SCAN = 12  # distances, of a random direction and of the ray to an attack's point
-_RANDOM_SCAN = 1000  # the last one over the first
+_SCAN = 12  # number of distances in a random direction, and on the ray to an attack's point
+_RANDOM_SCAN = 1000  # the last distance over the first
 _ATTACK_SCAN = 16
 
 # In forward passes, by the time that EfficientNet-Lite0 takes on one core; a gradient of one image takes that of five.
@@ -39,15 +36,14 @@ _RANDOM_PASSES = 42  # of each direction, both sides
 _ATTACK_PASSES = 1200  # of all attacks, the search along their rays included: half of it is L-BFGS
 
 
-@dataclass(frozen=True)
-class _Direction:
+class _Direction(NamedTuple):
     kind: str
     name: str
     ray: Tensor | None  # float32 (3, height, width), of L2 norm 1; None where an attack stayed where it was
     crossing: Crossing
 
 
-def measure(subject: WhiteBoxInput) -> pd.DataFrame:
+def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
     """Measure one sample.
 
     Returns:
@@ -56,27 +52,31 @@ def measure(subject: WhiteBoxInput) -> pd.DataFrame:
         opposite, score and margin of the right class and misclassified, with nan where an attack has no direction; and,
         the same in each row of a direction, distance, the L2 distance of the nearest misclassified image that was
         found, infinite where censored; prediction, its class, or -1; hyperplane_ratio, what a random distance over the
-        worst is if the boundary is flat, see `epsball.robustness.boundary.flat_ratio`; search_limit, how far random
-        directions were followed; clean_margin, of the image itself.
+        worst is if the boundary is flat, see `epsball.robustness.boundary.hyperplane_ratio`; search_limit, how far
+        random directions were followed; clean_margin, of the image itself.
     """
-    clean = _summary(subject, [(None, 0.0)])
-    found = [*_random(subject), *_attacked(subject, int(clean.prediction[0]))]
-    cells = list(itertools.product(found, (radius for radius in subject.ball.radii if radius > 0)))
-    summary = _summary(subject, [(direction.ray, radius) for direction, radius in cells])
+    clean = scores.summarise(inputs.clean[None].numpy(), np.array([inputs.label]))
+    directions = [*_random(inputs), *_attacked(inputs, int(clean.prediction[0]))]
+    cells = list(itertools.product(directions, (radius for radius in inputs.ball.radii if radius > 0)))
+    size, logits = inputs.forward.size, []
+    for start in range(0, len(cells), size):
+        images = [_image(inputs, direction.ray, radius) for direction, radius in cells[start : start + size]]
+        logits.append(inputs.logits(torch.stack(images)))
+    found = scores.summarise(torch.cat(logits).numpy(), np.full(len(cells), inputs.label))
     known = np.array([direction.ray is not None for direction, _ in cells])
     return pd.DataFrame(
         {
             "kind": [direction.kind for direction, _ in cells],
             "direction": [direction.name for direction, _ in cells],
             "radius": [radius for _, radius in cells],
-            "score": np.where(known, scores.score(summary.logit, summary.logsumexp), np.nan),
-            "margin": np.where(known, scores.margin(summary.logit, summary.runner_up_logit), np.nan),
-            "misclassified": known & (summary.prediction != subject.label),
+            "score": np.where(known, scores.score(found.logit, found.logsumexp), np.nan),
+            "margin": np.where(known, scores.margin(found.logit, found.runner_up_logit), np.nan),
+            "misclassified": known & (found.prediction != inputs.label),
             "distance": [direction.crossing.distance for direction, _ in cells],
             "censored": [direction.crossing.censored for direction, _ in cells],
             "prediction": [direction.crossing.prediction for direction, _ in cells],
-            "hyperplane_ratio": boundary.flat_ratio(subject.image.numel()),
-            "search_limit": boundary.reach(subject.image.numel()),
+            "hyperplane_ratio": boundary.hyperplane_ratio(inputs.image.numel()),
+            "search_limit": boundary.search_limit(inputs.image.numel()),
             "clean_margin": scores.margin(clean.logit, clean.runner_up_logit)[0],
         }
     )
@@ -89,93 +89,66 @@ def passes(settings: WhiteBox, ball: Ball) -> int:
 
 
 def candidates(target: Target) -> Mapping[str, Tensor]:
-    """What each attack gives, float32 (3, height, width)."""
+    """Return what each attack gives, float32 (3, height, width)."""
     return {name: attack(target) for name, attack in ATTACKS.items()}
 
 
-def random_rays(subject: WhiteBoxInput) -> list[Tensor]:
-    """Random directions of norm 1, float32 (3, height, width) each."""
-    image, ball = subject.image, subject.ball
-    height, width, channels = image.shape
+def random_rays(inputs: WhiteBoxInput) -> list[Tensor]:
+    """Return random directions of norm 1, float32 (3, height, width) each."""
+    height, width, channels = inputs.image.shape
     vectors = family("uniform").draw(
         Draws(
-            seed=subject.seed,
-            radius=max(ball.radii),
-            draws=range(subject.settings.directions),
+            seed=inputs.seed,
+            radius=max(inputs.ball.radii),
+            draws=range(inputs.settings.directions),
             shape=(height, width, channels),
-            spec=ball,
-            device=str(image.device),
+            spec=inputs.ball,
+            device=str(inputs.image.device),
         )
     )
-    return [_unit(vector.view(image.shape).permute(2, 0, 1)) for vector in vectors]
+    return [_unit(vector.view(inputs.image.shape).permute(2, 0, 1)) for vector in vectors]
 
 
-def _random(subject: WhiteBoxInput) -> list[_Direction]:
-    reach = boundary.reach(subject.image.numel())
-    scan = np.geomspace(reach / _RANDOM_SCAN, reach, _SCAN).tolist()
-    rays = random_rays(subject)
-    crossings = boundary.crossings(
-        subject.logits,
-        subject.pixels,
-        subject.label,
-        rays,
-        [scan] * len(rays),
-        two_sided=True,
-        box=subject.ball.clip,
+def _random(inputs: WhiteBoxInput) -> list[_Direction]:
+    limit = boundary.search_limit(inputs.image.numel())
+    scan, rays = np.geomspace(limit / _RANDOM_SCAN, limit, _SCAN).tolist(), random_rays(inputs)
+    found = boundary.crossings(
+        inputs.logits, inputs.pixels, inputs.label, rays, [scan] * len(rays), two_sided=True, box=inputs.ball.clip
     )
-    return [
-        _Direction("random", str(number), ray, crossing)
-        for number, (ray, crossing) in enumerate(zip(rays, crossings, strict=True))
-    ]
+    return [_Direction("random", str(number), *pair) for number, pair in enumerate(zip(rays, found, strict=True))]
 
 
-def _attacked(subject: WhiteBoxInput, prediction: int) -> list[_Direction]:
-    pixels, reach = subject.pixels, boundary.reach(subject.image.numel())
-    target = Target(subject.to_logits, pixels, subject.label, subject.ball.clip, reach)
-    points = candidates(target)
+def _attacked(inputs: WhiteBoxInput, prediction: int) -> list[_Direction]:
+    pixels, label, box = inputs.pixels, inputs.label, inputs.ball.clip
+    limit = boundary.search_limit(pixels.numel())
+    points = candidates(Target(inputs.to_logits, pixels, label, box, limit))
     lengths = {name: boundary.separation(pixels, point) for name, point in points.items()}
-    moved = [name for name, length in lengths.items() if length > 0]
-    rays = {name: _unit(points[name] - pixels) for name in moved}
-    scans = [_scan(lengths[name], reach) for name in moved]
-    crossings = boundary.crossings(
-        subject.logits, pixels, subject.label, list(rays.values()), scans, box=subject.ball.clip
-    )
-    met = dict(zip(moved, crossings, strict=True))
-    # An attack may stay where it is: of an image that is misclassified already, that is the boundary.
-    right = prediction == subject.label
-    still = Crossing(math.inf, -1, None) if right else Crossing(0.0, prediction, pixels)
-    return [_Direction("attack", name, rays.get(name), met.get(name, still)) for name in points]
+    rays = {name: _unit(points[name] - pixels) for name, length in lengths.items() if length > 0}
+    scans = [_scan(lengths[name], limit) for name in rays]
+    found = boundary.crossings(inputs.logits, pixels, label, list(rays.values()), scans, box=box)
+    crossings = dict(zip(rays, found, strict=True))
+    # An attack may stay where it is: if the image is misclassified already, the boundary is there.
+    still = Crossing(math.inf, -1, None) if prediction == label else Crossing(0.0, prediction, pixels)
+    return [_Direction("attack", name, rays.get(name), crossings.get(name, still)) for name in points]
 
 
-def _scan(length: float, reach: float) -> list[float]:
-    """What to look at on the way to an attack's point, and beyond it in case that it is right."""
+def _scan(length: float, limit: float) -> list[float]:
+    """Return what to look at on the way to an attack's point, and beyond it in case that it is right."""
     # To a little beyond the point: on a ray of norm 1, rounded, the point itself may just not be met again.
     end = length * (1 + boundary.TOLERANCE)
-    if end >= reach:
-        return [*np.geomspace(reach / _ATTACK_SCAN, reach, _SCAN).tolist()]
-    near, beyond = np.geomspace(end / _ATTACK_SCAN, end, _SCAN), np.geomspace(end, reach, _SCAN)[1:]
+    if end >= limit:
+        return [*np.geomspace(limit / _ATTACK_SCAN, limit, _SCAN).tolist()]
+    near, beyond = np.geomspace(end / _ATTACK_SCAN, end, _SCAN), np.geomspace(end, limit, _SCAN)[1:]
     return [*near.tolist(), *beyond.tolist()]
 
 
-def _summary(subject: WhiteBoxInput, places: list[tuple[Tensor | None, float]]) -> scores.Summary:
-    """Of the images at places, rays and radii; of the image itself where there is no ray."""
-    size, parts = subject.forward.size, []
-    for start in range(0, len(places), size):
-        images = [_image(subject, ray, radius) for ray, radius in places[start : start + size]]
-        parts.append(subject.logits(torch.stack(images)))
-    logits = torch.cat(parts).numpy()
-    return scores.summarise(logits, np.full(len(logits), subject.label))
-
-
-def _image(subject: WhiteBoxInput, ray: Tensor | None, radius: float) -> Tensor:
+def _image(inputs: WhiteBoxInput, ray: Tensor | None, radius: float) -> Tensor:
+    """Return the image at a radius along a ray, or the sample's own without one."""
     if ray is None:
-        return subject.pixels
-    return boundary.at(subject.pixels, ray, radius * _length(ray, subject.ball.norm), subject.ball.clip)
-
-
-def _length(ray: Tensor, norm: Norm) -> float:
-    """L2 length of what is of norm 1, in the run's norm, along a ray."""
-    return 1.0 if norm == "l2" else 1 / (255 * float(ray.abs().max()))
+        return inputs.pixels
+    # The L2 length of what is of norm 1 in the run's norm.
+    unit = 1.0 if inputs.ball.norm == "l2" else 1 / (255 * float(ray.abs().max()))
+    return boundary.at(inputs.pixels, ray, radius * unit, inputs.ball.clip)
 
 
 def _unit(vector: Tensor) -> Tensor:

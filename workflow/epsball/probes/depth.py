@@ -17,7 +17,7 @@ from epsball.networks.scores import Array
 from epsball.probes.mantel import mantel, square
 from epsball.probes.white_box_input import WhiteBoxInput
 
-_UNITS = 2**18  # that are taken into float64 at a time
+_UNITS = 2**18  # units in float64 at a time
 
 INPUT = "image"
 
@@ -27,10 +27,10 @@ def passes(settings: WhiteBox, ball: Ball) -> int:
     return len(ball.radii) * (1 + min(settings.draws, ball.draws))
 
 
-def measure(subject: WhiteBoxInput) -> pd.DataFrame:
-    """Distances of the perturbed images at each layer, from each other and from the clean image.
+def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
+    """Compare distances at each layer with those of the images: of perturbed images from each other and from the clean.
 
-    Layers are passed in groups that fit into the memory of the settings; of their outputs distances alone are kept.
+    Layers are passed in groups that fit into the memory of the settings; only distances of their outputs are kept.
 
     Returns:
         A row a family (uniform at each radius, mixed up to the largest), radius and layer: family, radius, draws;
@@ -43,20 +43,18 @@ def measure(subject: WhiteBoxInput) -> pd.DataFrame:
         EpsballError: there is no such layer.
     """
     parts: dict[tuple[str, float, str], _Seen] = {}
-    groups = list(_groups(subject))
+    groups = list(_groups(inputs))
     order = [INPUT, *(name for group in groups for name in group)]
-    kinds = {name: type(part).__name__ for name, part in subject.network.module.named_modules()}
+    kinds = {name: type(part).__name__ for name, part in inputs.network.module.named_modules()}
     for group in groups:
-        clean = next(iter(_passed(subject, group, subject.pixels[None])))
-        for family, radius in _cells(subject.ball):
-            held: dict[str, list[Tensor]] = {}
-            for batch in _passed(subject, group, subject.perturbed(family, radius)):
-                for name, output in batch.items():
-                    held.setdefault(name, []).append(output)
-            for name, outputs in held.items():
-                parts[family, radius, name] = _Seen(torch.cat(outputs), clean[name][0])
+        (clean,) = _passed(inputs, group, inputs.pixels[None])
+        for family, radius in _cells(inputs.ball):
+            batches = list(_passed(inputs, group, inputs.perturbed(family, radius)))
+            for name in batches[0]:
+                outputs = torch.cat([batch[name] for batch in batches])
+                parts[family, radius, name] = _Seen(outputs, clean[name][0])
     rows = []
-    for family, radius in _cells(subject.ball):
+    for family, radius in _cells(inputs.ball):
         image = parts[family, radius, INPUT]
         for depth, name in enumerate(order):
             seen = parts[family, radius, name]
@@ -94,8 +92,8 @@ class _Seen:
     """What is kept of a layer's outputs.
 
     Args:
-        outputs: float32 (draw, ...).
-        clean: float32 (...), of the clean image.
+        outputs: outputs for the perturbed images, float32 (draw, ...).
+        clean: output for the clean image, float32 (...).
     """
 
     def __init__(self, outputs: Tensor, clean: Tensor) -> None:
@@ -118,16 +116,15 @@ def _cells(ball: Ball) -> list[tuple[str, float]]:
     return [*(("uniform", radius) for radius in ball.radii[1:]), ("mixed_radius", max(ball.radii))]
 
 
-def _groups(subject: WhiteBoxInput) -> Iterator[list[str]]:
-    """Layers in the order of a pass, in groups whose outputs fit into memory."""
-    module = subject.network.module
-    names = _names(subject.network, subject.network_name, subject.settings)
-    budget = subject.settings.layer_memory * 1e6
+def _groups(inputs: WhiteBoxInput) -> Iterator[list[str]]:
+    """Return the layers in the order of a pass, in groups whose outputs fit into memory."""
+    names = _names(inputs.network, inputs.network_name, inputs.settings)
+    images = 1 + min(inputs.settings.draws, inputs.ball.draws)
     group: list[str] = []
     taken = 0.0
-    for name, units in layers.sizes(subject.network, module, names, subject.pixels).items():
-        size = 4.0 * units * (len(subject.draws) + 1)
-        if group and taken + size > budget:
+    for name, units in layers.sizes(inputs.network, inputs.network.module, names, inputs.pixels).items():
+        size = 4.0 * units * images
+        if group and taken + size > inputs.settings.layer_memory * 1e6:
             yield group
             group, taken = [], 0.0
         group.append(name)
@@ -135,14 +132,12 @@ def _groups(subject: WhiteBoxInput) -> Iterator[list[str]]:
     yield group
 
 
-def _passed(subject: WhiteBoxInput, group: Sequence[str], images: Tensor) -> Iterator[dict[str, Tensor]]:
-    """The images and the outputs of a group of layers, float32, in batches of one size."""
-    size = subject.forward.size
-    with torch.inference_mode(), layers.recorded(subject.network.module, group) as held:
-        for start in range(0, len(images), size):
-            batch = images[start : start + size]
-            filled = torch.cat([batch, batch[-1:].expand(size - len(batch), -1, -1, -1)])
-            subject.network(filled.contiguous(memory_format=subject.forward.layout))
+def _passed(inputs: WhiteBoxInput, group: Sequence[str], images: Tensor) -> Iterator[dict[str, Tensor]]:
+    """Pass images in batches of one size: return them and the outputs of a group of layers, float32."""
+    with torch.inference_mode(), layers.recorded(inputs.network.module, group) as held:
+        for batch in torch.split(images, inputs.forward.size):
+            filled = torch.cat([batch, batch[-1:].expand(inputs.forward.size - len(batch), -1, -1, -1)])
+            inputs.network(filled.contiguous(memory_format=inputs.forward.layout))
             yield {INPUT: batch, **{name: output[: len(batch)] for name, output in held.items()}}
 
 

@@ -12,8 +12,7 @@ from epsball.networks import scores
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import derivatives
 
-_FAMILY = "uniform"
-_COST = 8  # of a pass with its derivatives, nested
+_COST = 8  # forward passes that a pass with its nested derivatives costs
 _AT_ONCE = 5  # draws: each holds four of every activation
 
 
@@ -22,8 +21,8 @@ def passes(settings: WhiteBox, ball: Ball) -> int:
     return (len(ball.radii) - 1) * min(settings.draws, ball.draws) * (1 + _COST)
 
 
-def measure(subject: WhiteBoxInput) -> pd.DataFrame:
-    """Explained variance over draws of Taylor's expansion at the sample, along the perturbations themselves.
+def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
+    """Compute the explained variance over draws of Taylor's expansion at the sample, along the perturbations.
 
     Derivatives of the logits along v are the network's, in float32; those of the score and margin follow from them in
     float64, where a score near 1 would be rounding alone.
@@ -35,20 +34,20 @@ def measure(subject: WhiteBoxInput) -> pd.DataFrame:
         the norm of the logits' second derivatives over that of their first, which is 0 for a piecewise linear network.
     """
     rows = []
-    clean, label = subject.clean, subject.label
+    clean, label = inputs.clean, inputs.label
     before = scores.summarise(clean[None].numpy(), np.array([label]))
-    for radius in subject.ball.radii[1:]:
-        images = subject.perturbed(_FAMILY, radius)
-        after = scores.summarise(subject.logits(images).numpy(), np.full(len(images), label))
-        first, second = _derivatives(subject, images - subject.pixels)
+    for radius in inputs.ball.radii[1:]:
+        images = inputs.perturbed("uniform", radius)
+        after = scores.summarise(inputs.logits(images).numpy(), np.full(len(images), label))
+        parts = [
+            derivatives.along(inputs.to_logits, inputs.pixels, some)
+            for some in torch.split(images - inputs.pixels, _AT_ONCE)
+        ]
+        first, second = (torch.cat(order).cpu().double() for order in zip(*parts, strict=True))  # (draw, classes)
+        score = scores.shortfall(before.logit, before.logsumexp) - scores.shortfall(after.logit, after.logsumexp)
+        margin = scores.margin(after.logit, after.runner_up_logit) - scores.margin(before.logit, before.runner_up_logit)
         row: dict[str, float] = {"radius": radius, "draws": len(images)}
-        changes = {
-            "score": scores.shortfall(before.logit, before.logsumexp) - scores.shortfall(after.logit, after.logsumexp),
-            "margin": scores.margin(after.logit, after.runner_up_logit)
-            - scores.margin(before.logit, before.runner_up_logit),
-        }
-        for name, expand in (("score", _score), ("margin", _margin)):
-            change = changes[name]
+        for name, change, expand in (("score", score, _score), ("margin", margin, _margin)):
             one, two = (part.numpy() for part in expand(clean, first, second, label))
             row[f"{name}_first"] = _explained(change, one)
             row[f"{name}_second"] = _explained(change, one + two)
@@ -61,17 +60,8 @@ def measure(subject: WhiteBoxInput) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _derivatives(subject: WhiteBoxInput, perturbations: Tensor) -> tuple[Tensor, Tensor]:
-    """Of the logits along each perturbation, float64 (draw, classes), first and second."""
-    parts = [
-        derivatives.along(subject.to_logits, subject.pixels, some) for some in torch.split(perturbations, _AT_ONCE)
-    ]
-    first, second = (torch.cat(orders).cpu().double() for orders in zip(*parts, strict=True))
-    return first, second
-
-
 def _score(clean: Tensor, first: Tensor, second: Tensor, label: int) -> tuple[Tensor, Tensor]:
-    """First- and second-order part of the change of the score of each draw, by the chain rule."""
+    """Return the first- and second-order part of the change of the score of each draw, by the chain rule."""
     scored = clean.softmax(dim=0)
     gradient = derivatives.score_gradient(clean, label)
     spread = ((first - first @ scored[:, None]) ** 2) @ scored
@@ -81,12 +71,12 @@ def _score(clean: Tensor, first: Tensor, second: Tensor, label: int) -> tuple[Te
 
 
 def _margin(clean: Tensor, first: Tensor, second: Tensor, label: int) -> tuple[Tensor, Tensor]:
-    """The same of the margin; the expansion's other class is the clean image's."""
+    """Return the same for the margin; the expansion's other class is the clean image's."""
     other = derivatives.runner_up(clean, label)
     return first[:, label] - first[:, other], (second[:, label] - second[:, other]) / 2
 
 
 def _explained(change: np.ndarray, expansion: np.ndarray) -> float:
-    """Share of the variance over draws; not a number where there is none."""
+    """Return the explained share of the variance over draws; not a number where there is none."""
     variance = change.var()
     return float(1 - (change - expansion).var() / variance) if variance > 0 else np.nan

@@ -26,8 +26,8 @@ def passes(settings: WhiteBox, ball: Ball) -> int:
     return 1
 
 
-def measure(subject: WhiteBoxInput) -> pd.DataFrame:
-    """Mean square responses of the filters of the first convolution to perturbations alone, biases aside.
+def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
+    """Compute mean square responses of the first convolution's filters to perturbations alone, biases aside.
 
     The response is linear in the perturbation: one radius, the smallest from 1 on, says all.
 
@@ -42,12 +42,12 @@ def measure(subject: WhiteBoxInput) -> pd.DataFrame:
     Raises:
         EpsballError: the network's first layer is no convolution.
     """
-    radius = min((r for r in subject.ball.radii if r >= 1), default=max(subject.ball.radii))
-    (clean,), (clean_out,), layer = _first_layer(subject.network, subject.pixels[None], subject.network_name)
+    radius = min((r for r in inputs.ball.radii if r >= 1), default=max(inputs.ball.radii))
+    (clean,), (clean_out,), layer = _first_layer(inputs.network, inputs.pixels[None], inputs.network_name)
     weight = layer.weight.detach().cpu().double()
     rows = []
     for family in _FAMILIES:
-        into, out, _ = _first_layer(subject.network, subject.perturbed(family, radius), subject.network_name)
+        into, out, _ = _first_layer(inputs.network, inputs.perturbed(family, radius), inputs.network_name)
         moved = into - clean
         response = out - clean_out
         measured = response.square().mean(dim=(2, 3)).numpy()
@@ -85,7 +85,7 @@ class _ReachedError(Exception):
 
 
 def _first_layer(network: Network, images: Tensor, name: str) -> tuple[Tensor, Tensor, nn.Conv2d]:
-    """Input and output of the first convolution, float64 (n, channels, height, width) on the CPU, and itself."""
+    """Return input and output of the first convolution, float64 (n, channels, height, width) on the CPU, and itself."""
     found: list[tuple[Tensor, Tensor, nn.Conv2d]] = []
 
     def stop(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -106,12 +106,12 @@ def _first_layer(network: Network, images: Tensor, name: str) -> tuple[Tensor, T
 
 
 def _parseval(moved: Tensor, weight: Tensor, layer: nn.Conv2d) -> Array:
-    """Mean square of each filter's response on a torus, from the spectra.
+    """Compute the mean square of each filter's response on a torus, from the spectra.
 
     Args:
-        moved: float64 (channels, height, width).
-        weight: float64 (filter, channels of a group, height, width).
-        layer: whose they are.
+        moved: input, float64 (channels, height, width).
+        weight: filters, float64 (filter, channels of a group, height, width).
+        layer: the convolution with these weights.
     """
     height, width = moved.shape[1:]
     spread = torch.zeros(*weight.shape[:2], height, width, dtype=torch.float64)
@@ -120,24 +120,18 @@ def _parseval(moved: Tensor, weight: Tensor, layer: nn.Conv2d) -> Array:
     places = (rows[:, None] * width + columns).flatten()
     spread.flatten(start_dim=2).index_add_(2, places, weight.flatten(start_dim=2))
     spectrum, filters = torch.fft.rfft2(moved), torch.fft.rfft2(spread).conj()
-    group = len(weight) // layer.groups
-    channels = weight.shape[1]
-    energy = [
-        _plane(((filters[number] * spectrum[number // group * channels :][:channels]).sum(dim=0)), width)
-        for number in range(len(weight))
-    ]
+    group, channels = len(weight) // layer.groups, weight.shape[1]
+    energy = []
+    for number, own in enumerate(filters):
+        squares = (own * spectrum[number // group * channels :][:channels]).sum(dim=0).abs().square()
+        # The real transform holds one of each pair of frequencies; these are their own partners.
+        alone = squares[:, 0].sum() + (squares[:, -1].sum() if width % 2 == 0 else 0.0)
+        energy.append(float(2 * squares.sum() - alone))
     return np.array(energy) / (height * width) ** 2
 
 
-def _plane(half: Tensor, width: int) -> float:
-    """Sum of squares over all frequencies, of which the real transform holds one of each pair."""
-    squares = half.abs().square()
-    alone = squares[:, 0].sum() + (squares[:, -1].sum() if width % 2 == 0 else 0.0)
-    return float(2 * squares.sum() - alone)
-
-
 def _white(moved: Tensor, weight: Tensor, groups: int) -> Array:
-    """Mean square responses to independent elements of the same mean square in each channel."""
+    """Compute mean square responses to independent elements of the same mean square in each channel."""
     power = moved.square().mean(dim=(0, 2, 3)).reshape(groups, -1)
     gain = weight.square().sum(dim=(2, 3)).reshape(groups, -1, weight.shape[1])
     return torch.einsum("gc,gkc->gk", power, gain).flatten().numpy()

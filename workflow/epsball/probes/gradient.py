@@ -21,21 +21,18 @@ def passes(settings: WhiteBox, ball: Ball) -> int:
     return 5
 
 
-def measure(subject: WhiteBoxInput) -> pd.DataFrame:
-    """Gradients of the score and of the margin with respect to the image, on the [0, 1] scale.
+def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
+    """Differentiate score and margin with respect to the image, on the [0, 1] scale.
 
     Returns:
         One row: score, margin; gradient_score and gradient_margin, ‖∇‖: first-order anisotropy; asymmetry_score and
         asymmetry_margin, ‖∇ - mean(∇) 1‖: first-order asymmetry.
     """
-    label = subject.label
-    logits = subject.clean
-    other = derivatives.runner_up(logits, label)
+    label, logits = inputs.label, inputs.clean
     margin = torch.zeros_like(logits)
-    margin[label], margin[other] = 1, -1
+    margin[label], margin[derivatives.runner_up(logits, label)] = 1, -1
     directions = torch.stack([derivatives.score_gradient(logits, label), margin])
-
-    of_score, of_margin = derivatives.pulled_back(subject.to_logits, subject.pixels, directions)
+    of_score, of_margin = derivatives.pulled_back(inputs.to_logits, inputs.pixels, directions)
     summary = scores.summarise(logits[None].numpy(), np.array([label]))
     return pd.DataFrame(
         {

@@ -13,11 +13,9 @@ import xarray as xr
 from epsball.networks.scores import Array
 from epsball.probes import Context, table
 
-FAMILY = "uniform"
-
 
 def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
-    """Distances from the clean image, before and after Φ_L.
+    """Compute distances from the clean image, before and after Φ_L.
 
     Returns:
         A row a draw, columns sample, radius, draw; d_in = ‖h(x+v) - h(x)‖ and d_out = ‖g(Φ_L(x+v)) - g(Φ_L(x))‖; ratio
@@ -50,11 +48,11 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
 
 
 def distances(features: xr.DataArray, clean: xr.DataArray) -> Array:
-    """‖Φ_L(x+v) - Φ_L(x)‖ in float64, for which features are read a radius at a time.
+    """Compute ‖Φ_L(x+v) - Φ_L(x)‖ in float64; features are read one radius at a time.
 
     Args:
-        features: (sample, radius, draw, unit).
-        clean: the same of the clean images, (sample, unit).
+        features: features of the perturbed images, (sample, radius, draw, unit).
+        clean: features of the clean images, (sample, unit).
 
     Returns:
         (sample, radius, draw).

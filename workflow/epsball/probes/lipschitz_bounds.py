@@ -14,13 +14,11 @@ import pandas as pd
 from torch import Tensor
 
 from epsball.config import Ball, WhiteBox
-from epsball.networks.model import Network
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import clever, derivatives
-from epsball.robustness.global_bound import Bound, global_bound
+from epsball.robustness.global_bound import global_bound
 
-_FAMILY = "uniform"
-_ITERATION, _GRADIENT = 4, 3  # passes that one costs, about
+_ITERATION, _GRADIENT = 4, 3  # passes that one of them costs, about
 
 
 def passes(settings: WhiteBox, ball: Ball) -> int:
@@ -29,8 +27,8 @@ def passes(settings: WhiteBox, ball: Ball) -> int:
     return min(settings.draws, ball.draws) + settings.power_iterations * _ITERATION + sampled
 
 
-def measure(subject: WhiteBoxInput) -> pd.DataFrame:
-    """Numbers of Φ_L, features against images, L2, and of the margin.
+def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
+    """Compute Lipschitz numbers of Φ_L, features against images in L2, and of the margin.
 
     A sampled ratio at a radius r can exceed the Jacobian's norm, which is that of r = 0: where Φ_L is steeper some way
     off. The global bound cannot be exceeded.
@@ -42,57 +40,50 @@ def measure(subject: WhiteBoxInput) -> pd.DataFrame:
         margin_gradient, the norm at the sample; clever_lipschitz, clever_largest and clever_score, see
         `epsball.robustness.clever.Clever`.
     """
-    shape = (subject.pixels.shape[0], subject.pixels.shape[1], subject.pixels.shape[2])
-    bound = _bound(subject.network, shape)
-
-    ratios = _ratios(subject)
-    norm = derivatives.jacobian_norm(
-        subject.to_features, subject.pixels, subject.settings.power_iterations, subject.seed
-    )
+    channels, height, width = inputs.pixels.shape
+    bound = _bound(inputs.network, (channels, height, width))
+    ratios = _ratios(inputs)
+    iterations = inputs.settings.power_iterations
+    norm = derivatives.jacobian_norm(inputs.to_features, inputs.pixels, iterations, inputs.seed)
     row: dict[str, float | str | bool] = {
         "sampled_max": float(ratios.max()),
         "sampled_rms": float(np.sqrt(np.square(ratios).mean())),
         "jacobian_norm": norm.value,
         "global_bound": bound.value,
     }
-    row |= {f"{name}_normalised": float(value) * subject.scale for name, value in row.items()}
+    row |= {f"{name}_normalised": float(value) * inputs.scale for name, value in row.items()}
     row |= {"iterations": norm.iterations, "residual": norm.residual, "converged": norm.converged}
-    return pd.DataFrame([row | {"unavailable": bound.unavailable} | _of_the_margin(subject)])
+    return pd.DataFrame([row | {"unavailable": bound.unavailable} | _of_the_margin(inputs)])
 
 
-@functools.lru_cache(maxsize=1)
-def _bound(network: Network, shape: tuple[int, int, int]) -> Bound:
-    """It is the same for each sample of a shard."""
-    return global_bound(network, shape)
+_bound = functools.lru_cache(maxsize=1)(global_bound)  # the same for each sample of a shard
 
 
-def _ratios(subject: WhiteBoxInput) -> np.ndarray:
-    """‖Φ_L(x+v) - Φ_L(x)‖ / ‖v‖ of the draws at ε."""
-    images = subject.perturbed(_FAMILY, subject.ball.epsilon)
-    clean = subject.features(subject.pixels[None]).double()
-    out = (subject.features(images).double() - clean).norm(dim=1)
+def _ratios(inputs: WhiteBoxInput) -> np.ndarray:
+    """Compute ‖Φ_L(x+v) - Φ_L(x)‖ / ‖v‖ of the draws at ε."""
+    images = inputs.perturbed("uniform", inputs.ball.epsilon)
+    clean = inputs.features(inputs.pixels[None]).double()
+    out = (inputs.features(images).double() - clean).norm(dim=1)
     # On the CPU: not every device has float64.
-    lengths = (images.cpu().double() - subject.pixels.cpu().double()).flatten(start_dim=1).norm(dim=1)
+    lengths = (images.cpu().double() - inputs.pixels.cpu().double()).flatten(start_dim=1).norm(dim=1)
     ratios: np.ndarray = (out / lengths).numpy()
     return ratios
 
 
-def _of_the_margin(subject: WhiteBoxInput) -> dict[str, float]:
-    settings, label = subject.settings, subject.label
-    logits = subject.clean
-    other = derivatives.runner_up(logits, label)
+def _of_the_margin(inputs: WhiteBoxInput) -> dict[str, float]:
+    settings, label = inputs.settings, inputs.label
+    other = derivatives.runner_up(inputs.clean, label)
 
     def margin(images: Tensor) -> Tensor:
-        out = subject.to_logits(images)
-        return out[:, label] - out[:, other]
+        logits = inputs.to_logits(images)
+        return logits[:, label] - logits[:, other]
 
     def norms(radius: float, batches: int, size: int) -> np.ndarray:
-        return clever.gradient_norms(margin, subject.pixels, radius, batches, size, subject.forward.size, subject.seed)
+        return clever.gradient_norms(margin, inputs.pixels, radius, batches, size, inputs.forward.size, inputs.seed)
 
-    value = float(logits[label] - logits[other])
-    found = clever.clever(
-        value, norms(settings.clever_radius, settings.clever_batches, settings.clever_size), settings.clever_radius
-    )
+    value = float(inputs.clean[label] - inputs.clean[other])
+    sampled = norms(settings.clever_radius, settings.clever_batches, settings.clever_size)
+    found = clever.clever(value, sampled, settings.clever_radius)
     return {
         "margin": value,
         "margin_gradient": float(norms(0.0, 1, 1)[0, 0]),

@@ -1,4 +1,9 @@
-"""The range of the score over perturbations of one norm: what isotropy and symmetry both measure."""
+"""Isotropy (Eq. 4, Fig. 1) and symmetry (Eq. 6, Fig. 3): the range of the score over perturbations of one norm.
+
+Isotropy is measured on the family `uniform`: the range is zero where Φ is isotropic. Symmetry is measured on
+`permuted`, permutations of one perturbation: the range is zero where Φ is symmetric. Other families are not in the
+paper: they permute whole pixels, or within channels or patches of 8 × 8 pixels, or are low in frequency.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,13 @@ import pandas as pd
 import xarray as xr
 
 from epsball.networks import scores
-from epsball.probes import table
+from epsball.probes import Context, table
+
+_LOGITS = ("logit", "runner_up_logit", "logsumexp")
 
 
-def measure_ranges(activations: xr.Dataset, perturbations: xr.Dataset) -> pd.DataFrame:
-    """Summaries over the draws, for each sample and radius.
+def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
+    """Summarise score and margin over the draws, for each sample and radius.
 
     Returns:
         Columns sample, radius, draws; of the score of the right class score_min, score_max, score_mean, score_sd and
@@ -21,44 +28,38 @@ def measure_ranges(activations: xr.Dataset, perturbations: xr.Dataset) -> pd.Dat
         numbers of the draws with the lowest and the highest score (the first of equal ones), and prediction_min, the
         class that the network takes draw_min for.
     """
-    arrays = {name: activations[name].values for name in ("logit", "runner_up_logit", "logsumexp", "prediction")}
-    shortfall = scores.shortfall(arrays["logit"], arrays["logsumexp"])
-    margin = scores.margin(arrays["logit"], arrays["runner_up_logit"])
-    float64 = {name: activations[f"float64_{name}"].values for name in ("logit", "runner_up_logit", "logsumexp")}
-    twice = float64["logit"].shape[2]
-    score_error = shortfall[:, :, :twice] - scores.shortfall(float64["logit"], float64["logsumexp"])
-    margin_error = margin[:, :, :twice] - scores.margin(float64["logit"], float64["runner_up_logit"])
-    draws = margin.shape[2]
-    wrong = arrays["prediction"] != activations["label"].values[:, None, None]
+    prediction = activations["prediction"].values
+    logit, other, logsumexp = (activations[name].values for name in _LOGITS)
+    logit64, other64, logsumexp64 = (activations[f"float64_{name}"].values for name in _LOGITS)
+    twice = logit64.shape[2]
+    shortfall, margin = scores.shortfall(logit, logsumexp), scores.margin(logit, other)
+    score_error = shortfall[:, :, :twice] - scores.shortfall(logit64, logsumexp64)
+    margin_error = margin[:, :, :twice] - scores.margin(logit64, other64)
     lowest = shortfall.argmax(axis=2)
-    return table(
-        {
-            "draws": np.full(margin.shape[:2], draws),
-            "score_min": 1 - shortfall.max(axis=2),
-            "score_max": 1 - shortfall.min(axis=2),
-            "score_mean": 1 - shortfall.mean(axis=2),
-            "score_sd": _sd(shortfall),
-            "range": np.ptp(shortfall, axis=2),
-            "noise_floor": np.ptp(score_error, axis=2),
-            "margin_min": margin.min(axis=2),
-            "margin_max": margin.max(axis=2),
-            "margin_sd": _sd(margin),
-            "margin_range": np.ptp(margin, axis=2),
-            "margin_noise_floor": np.ptp(margin_error, axis=2),
-            "rms": perturbations["rms"].values.mean(axis=2),
-            "fraction_outside": perturbations["fraction_outside"].values.mean(axis=2),
-            "misclassified": wrong.mean(axis=2),
-            "draw_min": lowest,
-            "draw_max": shortfall.argmin(axis=2),
-            "prediction_min": np.take_along_axis(arrays["prediction"], lowest[:, :, None], axis=2)[:, :, 0],
-        },
-        activations,
-        "sample",
-        "radius",
-    )
+    columns = {
+        "draws": np.full(margin.shape[:2], margin.shape[2]),
+        "score_min": 1 - shortfall.max(axis=2),
+        "score_max": 1 - shortfall.min(axis=2),
+        "score_mean": 1 - shortfall.mean(axis=2),
+        "score_sd": _sd(shortfall),
+        "range": np.ptp(shortfall, axis=2),
+        "noise_floor": np.ptp(score_error, axis=2),
+        "margin_min": margin.min(axis=2),
+        "margin_max": margin.max(axis=2),
+        "margin_sd": _sd(margin),
+        "margin_range": np.ptp(margin, axis=2),
+        "margin_noise_floor": np.ptp(margin_error, axis=2),
+        "rms": perturbations["rms"].values.mean(axis=2),
+        "fraction_outside": perturbations["fraction_outside"].values.mean(axis=2),
+        "misclassified": (prediction != activations["label"].values[:, None, None]).mean(axis=2),
+        "draw_min": lowest,
+        "draw_max": shortfall.argmin(axis=2),
+        "prediction_min": np.take_along_axis(prediction, lowest[:, :, None], axis=2)[:, :, 0],
+    }
+    return table(columns, activations, "sample", "radius")
 
 
 def _sd(values: scores.Array) -> scores.Array:
-    """Standard deviation over draws; exactly 0 where all are equal, which a rounded mean would hide."""
+    """Return the standard deviation over draws; exactly 0 where all are equal, which a rounded mean would hide."""
     spread: scores.Array = np.where(np.ptp(values, axis=2) == 0, 0.0, values.std(axis=2, ddof=1))
     return spread

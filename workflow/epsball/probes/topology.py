@@ -9,8 +9,6 @@ import xarray as xr
 from epsball.probes import Context, table
 from epsball.probes.mantel import feature_distances, mantel, square
 
-FAMILY = "uniform"
-
 
 def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
     """Compute Mantel's ρ between the distances of the perturbed images and those of their features.

@@ -1,15 +1,15 @@
-"""The decision boundary along rays from an image: where a network first says another class.
+"""The decision boundary along rays from an image: where a network first predicts another class.
 
-A scan of rising distances finds a bracket, right at one end and misclassified at the other, and parts of it that are
-halved (or cut finer) shrink it. A scan can step over an islet of another class: what is reported is misclassified,
-and what is nearer than it on the same ray need not all be right.
+A scan of rising distances finds a bracket, right at one end and misclassified at the other; halving it, or cutting it
+finer, shrinks it. A scan can step over an islet of another class: what is reported is misclassified, but nearer points
+on the same ray need not all be right.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from scipy.stats import norm
@@ -17,7 +17,7 @@ from torch import Tensor
 
 TOLERANCE = 1e-3  # of a distance, relative
 
-_TOGETHER = 20  # images that are asked for at a time: rays that are fewer are cut finer, for a batch costs the same
+_TOGETHER = 20  # images in a pass at least: a batch costs the same, so few rays are cut finer
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Crossing:
         return self.image is None
 
 
-def reach(elements: int) -> float:
-    """How far a random direction is followed: the L2 norm whose root mean square is 1 on the [0, 1] scale."""
+def search_limit(elements: int) -> float:
+    """Return how far a random direction is followed: the L2 norm whose root mean square is 1 on the [0, 1] scale."""
     return math.sqrt(elements)
 
 
-def flat_ratio(elements: int) -> float:
-    """How much further than straight to it a flat boundary is in a random direction, in the median.
+def hyperplane_ratio(elements: int) -> float:
+    """Return how much further a flat boundary is in a random direction than straight to it, in the median.
 
     In d dimensions the cosine between a random direction and the normal is about N(0, 1) / √d, and a distance to either
     side is the smallest one over its absolute value, whose median is 0.6745 / √d: 1.48 √d.
@@ -58,10 +58,10 @@ def flat_ratio(elements: int) -> float:
 
 
 def at(image: Tensor, ray: Tensor, length: float, box: bool) -> Tensor:
-    """The point x + t u of a ray, as a network sees it.
+    """Return the point x + t u of a ray, as a network sees it.
 
     Args:
-        image: float32 (3, height, width).
+        image: x, float32 (3, height, width).
         ray: u, of the same shape.
         length: t, of either sign.
         box: whether to clip to [0, 1].
@@ -74,7 +74,7 @@ def at(image: Tensor, ray: Tensor, length: float, box: bool) -> Tensor:
 
 
 def separation(image: Tensor, point: Tensor) -> float:
-    """‖x' - x‖₂ of float32 images, in float64."""
+    """Compute ‖x' - x‖₂ of float32 images, in float64."""
     # On the CPU: not every device has float64.
     return float(torch.linalg.vector_norm(point.cpu().double() - image.cpu().double()))
 
@@ -91,11 +91,11 @@ def crossings(
 ) -> list[Crossing]:
     """Find where rays from an image first meet another class.
 
-    All rays go on together, so that batches are full. How many points each is cut into depends on how many rays there
-    are and on nothing else: neither on the batch nor on what other rays meet.
+    All rays are searched at the same time, so that batches are full. How many points each is cut into depends on the
+    number of rays alone: neither on the batch nor on what other rays meet.
 
     Args:
-        logits: of images (n, 3, height, width), shape (n, classes), without derivatives.
+        logits: network from images (n, 3, height, width) to logits (n, classes), without derivatives.
         image: x, float32 (3, height, width).
         label: the right class.
         rays: directions u, of the image's shape and of norm 1; points are x + t u.
@@ -107,21 +107,24 @@ def crossings(
         A crossing for each ray, to `TOLERANCE` of its distance.
     """
     signs = (1.0, -1.0) if two_sided else (1.0,)
-    pairs = [[_Line(ray, sign, list(scan)) for sign in signs] for ray, scan in zip(rays, scans, strict=True)]
+    pairs = [[_Line(sign * ray, list(scan)) for sign in signs] for ray, scan in zip(rays, scans, strict=True)]
     cuts = max(1, _TOGETHER // (len(pairs) * len(signs))) if pairs else 1
-    while lines := [line for pair in pairs for line in pair if line.goes_on(pair)]:
-        asked = [line.lengths(cuts) for line in lines]
-        points = [
-            at(image, line.ray, line.sign * length, box)
-            for line, lengths in zip(lines, asked, strict=True)
-            for length in lengths
-        ]
-        classes = iter(logits(torch.stack(points)).argmax(dim=1).tolist())
-        places = iter(points)
-        for line, lengths in zip(lines, asked, strict=True):
-            for length in lengths:
-                line.tell(length, separation(image, next(places)), next(classes), label)
-    return [_nearest(pair, image, box) for pair in pairs]
+    while lines := [line for pair in pairs for line in pair if line.is_open(pair)]:
+        places = [(line, length) for line in lines for length in line.next_lengths(cuts)]
+        points = [at(image, line.ray, length, box) for line, length in places]
+        predictions = logits(torch.stack(points)).argmax(dim=1).tolist()
+        for (line, length), point, prediction in zip(places, points, predictions, strict=True):
+            if length < line.wrong:  # what is beyond a crossing does not matter
+                distance = separation(image, point)
+                if prediction == label:
+                    line.right, line.inner = length, distance
+                else:
+                    line.wrong, line.outer, line.prediction = length, distance, prediction
+    nearest = [min(pair, key=lambda line: line.outer) for pair in pairs]
+    return [
+        Crossing(line.outer, line.prediction, None if line.wrong == math.inf else at(image, line.ray, line.wrong, box))
+        for line in nearest
+    ]
 
 
 @dataclass
@@ -130,9 +133,8 @@ class _Line:
 
     Attributes:
         ray: u.
-        sign: which side.
         scan: lengths still to look at.
-        right: the length up to which nothing else was met.
+        right: the length up to which no other class was met.
         wrong: the smallest length with another class.
         inner: distance from the image at `right`.
         outer: distance from the image at `wrong`.
@@ -140,39 +142,22 @@ class _Line:
     """
 
     ray: Tensor
-    sign: float
     scan: list[float]
     right: float = 0.0
     wrong: float = math.inf
     inner: float = 0.0
-    outer: float = field(default=math.inf)
+    outer: float = math.inf
     prediction: int = -1
 
-    def goes_on(self, pair: list[_Line]) -> bool:
-        """Whether there is more to ask: not once the other side is nearer for certain."""
+    def is_open(self, pair: list[_Line]) -> bool:
+        """Return whether there is more to look at: not once the other side is nearer for certain."""
         if self.inner >= min(line.outer for line in pair):
             return False
         return bool(self.scan) if self.wrong == math.inf else self.outer - self.inner > TOLERANCE * self.outer
 
-    def lengths(self, cuts: int) -> list[float]:
-        """What to look at next, rising."""
+    def next_lengths(self, cuts: int) -> list[float]:
+        """Return the lengths to look at next, rising."""
         if self.wrong == math.inf:
-            some, self.scan = self.scan[:cuts], self.scan[cuts:]
-            return some
+            lengths, self.scan = self.scan[:cuts], self.scan[cuts:]
+            return lengths
         return [self.right + (self.wrong - self.right) * part / (cuts + 1) for part in range(1, cuts + 1)]
-
-    def tell(self, length: float, distance: float, prediction: int, label: int) -> None:
-        """Take an answer in; those of one asking come in rising order, and what is beyond a crossing is ignored."""
-        if length >= self.wrong:
-            return
-        if prediction == label:
-            self.right, self.inner = length, distance
-        else:
-            self.wrong, self.outer, self.prediction = length, distance, prediction
-
-
-def _nearest(pair: list[_Line], image: Tensor, box: bool) -> Crossing:
-    line = min(pair, key=lambda side: side.outer)
-    if line.wrong == math.inf:
-        return Crossing(math.inf, -1, None)
-    return Crossing(line.outer, line.prediction, at(image, line.ray, line.sign * line.wrong, box))

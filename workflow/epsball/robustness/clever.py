@@ -11,19 +11,19 @@ from scipy.stats import weibull_min
 from torch import Tensor
 
 from epsball.networks.scores import Array
-from epsball.robustness.derivatives import Function, differentiable
+from epsball.robustness.derivatives import Function, differentiable, seeded
 
-# Shapes that the search for the likeliest distribution starts from, those of the authors. A fit beyond them runs away:
-# to a distribution without an end, whose location says nothing.
+# Shapes that the search for the likeliest distribution starts from, as the authors choose them. A fit beyond them runs
+# away: to a distribution without an end, whose location says nothing.
 _SHAPES = (0.1, 1, 5, 10, 20, 50, 100)
 
 
 class Clever(NamedTuple):
-    """What is estimated of a margin in a ball.
+    """An estimate for a margin in a ball.
 
     Attributes:
         lipschitz: location of the reverse Weibull distribution of the batches' largest gradient norms: their limit.
-        largest: the largest norm that was sampled, which it is not below.
+        largest: the largest norm that was sampled; `lipschitz` is not below it.
         score: margin over `lipschitz`, at most the radius: no image nearer than that is misclassified, if it is right.
     """
 
@@ -33,12 +33,12 @@ class Clever(NamedTuple):
 
 
 def clever(margin: float, norms: Array, radius: float) -> Clever:
-    """CLEVER's score from gradient norms.
+    """Compute CLEVER's score from gradient norms.
 
     Args:
-        margin: of the clean image, positive where it is classified correctly.
-        norms: of the margin's gradient at points of the ball, (batch, point).
-        radius: of the ball.
+        margin: margin of the clean image, positive where it is classified correctly.
+        norms: norms (batch, point) of the margin's gradient at points of the ball.
+        radius: radius of the ball.
     """
     largest = float(norms.max())
     lipschitz = max(location(norms.max(axis=1)), largest)
@@ -47,28 +47,26 @@ def clever(margin: float, norms: Array, radius: float) -> Clever:
 
 
 def location(maxima: Array) -> float:
-    """Location of the reverse Weibull distribution that fits best, by likelihood.
+    """Fit a reverse Weibull distribution by likelihood and return its location.
 
     Args:
-        maxima: (batch,).
+        maxima: the largest norm of each batch, (batch,).
 
     Returns:
         The location; the largest of the maxima where no fit has an end.
     """
-    spread = float(np.ptp(maxima))
-    if spread <= 1e-6 * abs(float(maxima.max())):
-        return float(maxima.max())  # a linear function: one value
-    best, found = -np.inf, float(maxima.max())
-    scaled = -maxima / spread
+    found, spread = float(maxima.max()), float(np.ptp(maxima))
+    if spread <= 1e-6 * abs(found):
+        return found  # a linear function: one value
+    best, scaled = -np.inf, -maxima / spread
     for shape in _SHAPES:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # of starts that lead nowhere
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):  # of starts that lead nowhere
             try:
                 fitted = weibull_min.fit(scaled, shape, scale=1.0)
             except (ValueError, RuntimeError):  # SciPy's optimiser gave up
                 continue
             likelihood = float(weibull_min.logpdf(scaled, *fitted).sum())
-        if fitted[0] <= max(_SHAPES) and np.isfinite(likelihood) and likelihood > best:
+        if fitted[0] <= max(_SHAPES) and best < likelihood < np.inf:
             best, found = likelihood, -float(fitted[1]) * spread
     return found
 
@@ -76,22 +74,21 @@ def location(maxima: Array) -> float:
 def gradient_norms(
     function: Function, image: Tensor, radius: float, batches: int, size: int, at_once: int, seed: int
 ) -> Array:
-    """L2 norms of the gradient at points that are uniform in a ball.
+    """Compute L2 norms of the gradient at points that are uniform in a ball.
 
     Args:
-        function: images (n, 3, height, width) to (n,), each image by itself.
-        image: float32 (3, height, width).
-        radius: of the ball, L2.
-        batches: how many.
-        size: points in each.
-        at_once: images in a pass.
-        seed: of the points.
+        function: function from images (n, 3, height, width) to (n,), each image by itself.
+        image: centre of the ball, float32 (3, height, width).
+        radius: L2 radius of the ball.
+        batches: number of batches.
+        size: number of points in each.
+        at_once: number of images in a pass.
+        seed: seed of the points.
 
     Returns:
         (batch, point).
     """
-    generator = torch.Generator().manual_seed(seed & (2**63 - 1))
-    centre = differentiable(image)
+    generator, centre = seeded(seed), differentiable(image)
     found: list[Tensor] = []
     count = batches * size
     for start in range(0, count, at_once):

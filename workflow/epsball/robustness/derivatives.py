@@ -18,10 +18,7 @@ _STEADY = 3  # power iterations in a row that must change it by less
 
 @contextlib.contextmanager
 def warned() -> Iterator[None]:
-    """While it lasts, operations without a deterministic form, as backwards through pooling on a GPU, are warned of.
-
-    Anywhere else they are errors.
-    """
+    """Turn errors about operations without a deterministic form into warnings, as of pooling's derivative on a GPU."""
     before = torch.get_deterministic_debug_mode()
     torch.set_deterministic_debug_mode("warn")
     try:
@@ -31,13 +28,18 @@ def warned() -> Iterator[None]:
 
 
 def differentiable(image: Tensor) -> Tensor:
-    """A copy that derivatives can be taken at, wherever it was made."""
+    """Copy an image so that derivatives can be taken at it, even if it was made in inference mode."""
     with torch.inference_mode(False):
         return image.clone()
 
 
+def seeded(seed: int) -> torch.Generator:
+    """Return a generator on the CPU that starts from a sample's seed, of which PyTorch takes 63 bits."""
+    return torch.Generator().manual_seed(seed & (2**63 - 1))
+
+
 def score_gradient(logits: Tensor, label: int) -> Tensor:
-    """∂p/∂z of the softmax score p of a class, p (1 - p) for its own logit without cancellation.
+    """Differentiate the softmax score p of a class by the logits: p (1 - p) for its own, without cancellation.
 
     Args:
         logits: float64 (classes,).
@@ -54,17 +56,17 @@ def score_gradient(logits: Tensor, label: int) -> Tensor:
 
 
 def runner_up(logits: Tensor, label: int) -> int:
-    """The best class but the right one."""
+    """Return the best class but the right one, of logits (classes,)."""
     others = logits.clone()
     others[label] = -torch.inf
     return int(others.argmax())
 
 
 def pulled_back(function: Function, image: Tensor, directions: Tensor) -> Tensor:
-    """Gradients of combinations of outputs, Jᵀ w.
+    """Compute gradients of combinations of outputs, Jᵀ w.
 
     Args:
-        function: images (n, 3, height, width) to outputs (n, units).
+        function: function from images (n, 3, height, width) to outputs (n, units).
         image: float32 (3, height, width).
         directions: w, float64 (k, units).
 
@@ -82,37 +84,32 @@ def pulled_back(function: Function, image: Tensor, directions: Tensor) -> Tensor
 
 
 def along(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """First and second derivative of outputs along directions: of f(x + t v) at t = 0.
+    """Compute the first and second derivative of outputs along directions: of f(x + t v) at t = 0.
 
-    By forward differentiation, nested: exact, and without a matrix.
+    By nested forward differentiation: exact, and without a matrix.
 
     Args:
-        function: images (n, 3, height, width) to outputs (n, units), each image by itself.
-        image: float32 (3, height, width).
+        function: function from images (n, 3, height, width) to outputs (n, units), each image by itself.
+        image: x, float32 (3, height, width).
         directions: v, float32 (n, 3, height, width).
 
     Returns:
-        Two of (n, units).
+        First and second derivatives, (n, units) each.
     """
     tangents = differentiable(directions)
     at = differentiable(image.expand_as(tangents))
-
-    def pushed(images: Tensor) -> tuple[Tensor, Tensor]:
-        values, changes = jvp(function, (images,), (tangents,))  # type: ignore[misc]
-        return values, changes
-
-    (_, first), (_, second) = jvp(pushed, (at,), (tangents,))  # type: ignore[misc]
+    (_, first), (_, second) = jvp(lambda images: jvp(function, (images,), (tangents,)), (at,), (tangents,))  # type: ignore[misc]
     return first, second
 
 
 class Norm(NamedTuple):
-    """An operator norm by power iteration, which comes from below.
+    """An operator norm by power iteration, which approaches it from below.
 
     Attributes:
         value: the largest singular value found.
-        iterations: that it took.
+        iterations: number of iterations it took.
         residual: ‖JᵀJ u - σ² u‖ / σ² at the end: 0 for a singular vector.
-        converged: whether it stood still before the iterations were over.
+        converged: whether the value stood still before the iterations were over.
     """
 
     value: float
@@ -122,17 +119,16 @@ class Norm(NamedTuple):
 
 
 def jacobian_norm(function: Function, image: Tensor, iterations: int, seed: int) -> Norm:
-    """The L2 operator norm of the Jacobian: power iteration on JᵀJ.
+    """Compute the L2 operator norm of the Jacobian by power iteration on JᵀJ.
 
     Args:
-        function: images (1, 3, height, width) to outputs (1, units).
+        function: function from images (1, 3, height, width) to outputs (1, units).
         image: float32 (3, height, width).
-        iterations: at most.
-        seed: of the first vector.
+        iterations: largest number of iterations.
+        seed: seed of the first vector.
     """
     at = differentiable(image)[None]
-    generator = torch.Generator().manual_seed(seed & (2**63 - 1))
-    vector = torch.randn(at.shape, generator=generator).to(at)
+    vector = torch.randn(at.shape, generator=seeded(seed)).to(at)
     vector /= vector.norm()
     _, pull = vjp(function, at)  # type: ignore[misc]
     value, steady = 0.0, 0

@@ -1,8 +1,8 @@
 """One number for all images: a bound of the features' Lipschitz constant, as a product over the layers.
 
 After Szegedy et al. (2014, "Intriguing properties of neural networks", section 4.3): the constant of a composition is
-at most the product of its parts'. Where branches meet, sums add up and concatenations as squares do. The bound holds
-between any two images and is far above what a network does between most.
+at most the product of its parts'. Where branches meet, sums add up bounds and concatenations their squares. The bound
+holds between any two images and is far above what a network does between most.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -30,10 +30,10 @@ class Step(NamedTuple):
     """One operation on the way to the features.
 
     Attributes:
-        layer: the module that does it, by `named_modules()`; "" of none.
+        layer: the module that does it, by `named_modules()`; "" where there is none.
         operation: its name in PyTorch.
         norm: by what it multiplies the largest bound that enters it; nan where that is 0.
-        bound: of what leaves it.
+        bound: bound of what leaves it.
     """
 
     layer: str
@@ -47,8 +47,8 @@ class Bound:
     """A bound of a network's Lipschitz constant, from images to features, in Euclidean norms.
 
     Attributes:
-        value: features' units per unit of the [0, 1] scale; nan where there is none.
-        unavailable: why, in one sentence; "" where there is one.
+        value: units of the features per unit of the [0, 1] scale; nan where there is no bound.
+        unavailable: why there is none, in one sentence; else "".
         by_layer: the operations in their order, as far as they are known.
     """
 
@@ -61,9 +61,9 @@ class Bound:
 def global_bound(network: Network, image_shape: tuple[int, int, int]) -> Bound:
     """Bound ‖Φ_L(x) - Φ_L(y)‖ / ‖x - y‖ over all pairs of images.
 
-    The network is traced by `torch.export`: its graph is of few operations, without side effects, and includes hooks;
-    what depends on the image's shape is settled in it, and what depends on its values cannot be traced. Batch
-    normalisation that alone follows a convolution is one linear operation with it.
+    `torch.export` traces the network: its graph has few kinds of operations, no side effects, and includes hooks; what
+    depends on the image's shape is settled in it, and what depends on its values cannot be traced. A convolution and
+    the batch normalisation that alone follows it are one linear operation.
 
     Args:
         network: in eval mode.
@@ -84,18 +84,21 @@ def _features_bound(network: Network, image_shape: tuple[int, int, int], steps: 
     features = next(node for node in graph.nodes if node.op == "output").args[0][-1]
     if not isinstance(features, Node):
         return 0.0
-    needed = _before(features)
+    needed, waiting = {features}, [features]
+    while waiting:
+        new = set(waiting.pop().all_input_nodes) - needed
+        needed |= new
+        waiting.extend(new)
     folded: set[Node] = set()
     for node in graph.nodes:
-        if node not in needed or node in values:
-            continue
-        values[node] = _value(node, values, folded, steps)
+        if node in needed and node not in values:
+            values[node] = _value(node, values, folded, steps)
     result = values[features]
     return result.bound if isinstance(result, Varying) else 0.0
 
 
 def _traced(network: Network, image_shape: tuple[int, int, int]) -> tuple[torch.fx.Graph, dict[Node, Any]]:
-    """The graph of one image's logits and features, and the values of what enters it."""
+    """Trace a network: return the graph of one image's logits and features, and the values of what enters it."""
     like = next((parameter for parameter in network.parameters() if parameter.is_floating_point()), torch.empty(0))
     image = like.new_zeros(1, *image_shape)
     try:
@@ -105,30 +108,22 @@ def _traced(network: Network, image_shape: tuple[int, int, int]) -> tuple[torch.
         first = next(iter(str(error).strip().splitlines()), "")
         told = first if isinstance(error, EpsballError) else f"{type(error).__name__}: {first}"
         raise UnboundedError(f"the network cannot be traced ({told})") from error
-    held = {name: value.cpu() for name, value in {**program.constants, **program.state_dict}.items()}
-    entering: dict[str, Any] = {}
-    for spec in program.graph_signature.input_specs:
-        own = spec.kind is not InputKind.USER_INPUT
-        entering[spec.arg.name] = held[str(spec.target)] if own else Varying(1.0, image.shape)
+    held = {**program.constants, **program.state_dict}
+    entering = {
+        spec.arg.name: Varying(1.0, image.shape) if spec.kind is InputKind.USER_INPUT else held[str(spec.target)].cpu()
+        for spec in program.graph_signature.input_specs
+    }
     nodes = program.graph.nodes
     return program.graph, {node: entering[node.name] for node in nodes if node.op == "placeholder"}
 
 
-def _before(node: Node) -> set[Node]:
-    """A node and all that it depends on."""
-    found, waiting = {node}, [node]
-    while waiting:
-        new = set(waiting.pop().all_input_nodes) - found
-        found |= new
-        waiting.extend(new)
-    return found
-
-
 def _value(node: Node, values: Mapping[Node, Any], folded: set[Node], steps: list[Step]) -> Any:
-    """The value of a node: of a constant itself, else the bound."""
+    """Return the value of a node that is constant, and the bound of any other."""
     if node.op == "get_attr":
         return operator.attrgetter(str(node.target))(node.graph.owning_module)
-    layer = _layer(node)
+    # The module that it belongs to, in the network's own names.
+    stack = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
+    layer = stack[-1].removeprefix("module").removeprefix(".") if stack else ""
     where = f" in layer '{layer}'" if layer else ""
     args, kwargs = map_arg(node.args, values.__getitem__), map_arg(node.kwargs, values.__getitem__)
     entering = [value for value in map(values.__getitem__, node.all_input_nodes) if isinstance(value, Varying)]
@@ -157,7 +152,7 @@ def _value(node: Node, values: Mapping[Node, Any], folded: set[Node], steps: lis
 
 
 def _bound(node: Node, made: Call, values: Mapping[Node, Any], folded: set[Node]) -> float:
-    """The bound of one operation, or of a convolution with the batch normalisation that follows it."""
+    """Bound one operation, or a convolution with the batch normalisation that follows it."""
     if node in folded:
         return made.entering.bound
     if made.operation.overloadpacket is torch.ops.aten.conv2d and isinstance(made["weight"], Tensor):
@@ -165,12 +160,12 @@ def _bound(node: Node, made: Call, values: Mapping[Node, Any], folded: set[Node]
         if scale is not None:
             folded.update(node.users)
             weight = made["weight"].double() * scale[:, None, None, None]
-            made = Call(made.operation, {**made.arguments, "weight": weight}, made.shape)
+            made = replace(made, arguments={**made.arguments, "weight": weight})
     return bound(made)
 
 
 def _scale_after(node: Node, values: Mapping[Node, Any]) -> Tensor | None:
-    """The scale of the batch normalisation that alone uses a node, if one does."""
+    """Return the scale of the batch normalisation that alone uses a node, if one does."""
     user = next(iter(node.users))
     if len(node.users) > 1 or getattr(user.target, "overloadpacket", None) not in _BATCH_NORMS:
         return None
@@ -181,9 +176,3 @@ def _scale_after(node: Node, values: Mapping[Node, Any]) -> Tensor | None:
     # By the batch's own statistics, or by numbers that depend on the image, it is not linear.
     linear = not made.arguments.get("training", False) and isinstance(made["running_var"], Tensor)
     return scale_of_batch_norm(made) if linear and not isinstance(made["weight"], Varying) else None
-
-
-def _layer(node: Node) -> str:
-    """The module, in the network's own names, that a node belongs to."""
-    stack = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
-    return stack[-1].removeprefix("module").removeprefix(".") if stack else ""

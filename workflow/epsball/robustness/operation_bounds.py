@@ -7,8 +7,8 @@ an operation to the bound of what leaves it, in Euclidean norms over the whole t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,12 +29,16 @@ class Varying:
     """A tensor that depends on the image.
 
     Attributes:
-        bound: of its Lipschitz constant.
-        shape: of one image's.
+        bound: bound of its Lipschitz constant.
+        shape: its shape for one image.
     """
 
     bound: float
     shape: torch.Size
+
+    def repeated(self, shape: torch.Size) -> float:
+        """Return the bound of this tensor repeated to a shape."""
+        return self.bound * math.sqrt(shape.numel() / self.shape.numel())
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ class Call:
 
     Attributes:
         operation: the operation, one of `torch.ops`.
-        arguments: all of them by their names in its schema; those that depend on the image as `Varying`.
-        shape: of what it gives, the first of them where there are several.
+        arguments: all arguments by their names in its schema; those that depend on the image as `Varying`.
+        shape: shape of what it gives, of the first tensor where there are several.
     """
 
     operation: Any
@@ -60,9 +64,17 @@ class Call:
         first: Varying = next(iter(self.arguments.values()))
         return first
 
+    @property
+    def varying(self) -> list[Varying]:
+        """All arguments that depend on the image, those in lists too."""
+        parts = [part if isinstance(part, (list, tuple)) else [part] for part in self.arguments.values()]
+        return [value for part in parts for value in part if isinstance(value, Varying)]
+
     def pair(self, name: str) -> tuple[int, int]:
-        """An argument for rows and columns."""
+        """Return an argument for rows and columns."""
         value = self[name]
+        if value is None or value == []:  # a stride, which is the kernel's size if it is not given
+            value = self["kernel_size"]
         rows, columns = (value, value) if isinstance(value, int) else (value[0], value[-1])
         return rows, columns
 
@@ -81,13 +93,14 @@ def bound(made: Call) -> float:
         UnboundedError: naming the operation.
     """
     packet = made.operation.overloadpacket
-    name = packet.__name__
     if packet in _JOINT:
         return _JOINT[packet](made)
     if packet not in _FACTORS:
-        raise UnboundedError(f"no bound is known of the operation '{name}'")
-    if not isinstance(made.entering, Varying) or sum(isinstance(x, Varying) for x in made.arguments.values()) > 1:
-        raise UnboundedError(f"no bound is known of '{name}' with arguments, other than the first, that vary")
+        raise UnboundedError(f"no bound is known of the operation '{packet.__name__}'")
+    if not isinstance(made.entering, Varying) or len(made.varying) > 1:
+        raise UnboundedError(
+            f"no bound is known of '{packet.__name__}' with arguments, other than the first, that vary"
+        )
     factor = _FACTORS[packet]
     return made.entering.bound * (factor(made) if callable(factor) else factor)
 
@@ -96,15 +109,15 @@ def bound(made: Call) -> float:
 @torch.library.custom_op(
     "epsball::local_response_norm",
     mutates_args=(),
-    schema="(Tensor x, int size, float alpha, float beta, float k) -> Tensor",
+    schema="(Tensor input, int size, float alpha=1e-4, float beta=0.75, float k=1.0) -> Tensor",
 )
-def _local_response_norm(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-    return functional.local_response_norm(x, size, alpha, beta, k)
+def _local_response_norm(input: Tensor, *settings: Any) -> Tensor:
+    return functional.local_response_norm(input, *settings)
 
 
 @_local_response_norm.register_fake
-def _(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-    return torch.empty_like(x)
+def _(input: Tensor, *settings: Any) -> Tensor:
+    return torch.empty_like(input)
 
 
 class Whole(TorchFunctionMode):
@@ -114,21 +127,12 @@ class Whole(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call a function, or what stands for it."""
-        kwargs = kwargs or {}
-        if func is functional.local_response_norm:
-            return _keep_local_response_norm(*args, **kwargs)
-        return func(*args, **kwargs)
-
-
-def _keep_local_response_norm(
-    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Tensor:
-    normalised: Tensor = _local_response_norm(input, size, alpha, beta, k)
-    return normalised
+        stands_for = _local_response_norm if func is functional.local_response_norm else func
+        return stands_for(*args, **(kwargs or {}))
 
 
 def scale_of_batch_norm(made: Call) -> Tensor:
-    """|γ| / √(σ² + ε) of batch normalisation in eval mode, a channel each."""
+    """Return |γ| / √(σ² + ε) of batch normalisation in eval mode, for each channel."""
     scale: Tensor = (made["running_var"].double() + made["eps"]).rsqrt()
     return scale if made["weight"] is None else scale * made["weight"].double().abs()
 
@@ -139,82 +143,55 @@ def _batch_norm(made: Call) -> float:
     return float(scale_of_batch_norm(made).max())
 
 
-def _linear(made: Call) -> float:
-    return operator_norm.linear(made["weight"])
-
-
 def _matrix_product(made: Call) -> float:
-    matrix = made["mat2" if "mat2" in made.arguments else "other"]
+    _, matrix = made.arguments.values()
     if matrix.ndim > 2:
         raise UnboundedError("no bound is known of a product with a stack of matrices")
     return operator_norm.linear(matrix.view(len(matrix), -1))
 
 
 def _convolution(made: Call) -> float:
-    weight, dilation = made["weight"], made.pair("dilation")
+    weight, stride, dilation = made["weight"], made.pair("stride"), made.pair("dilation")
     if made["padding"] == "valid":
         padding = (0, 0)
     elif made["padding"] == "same":
-        rows, columns = (-(-step * (taps - 1) // 2) for step, taps in zip(dilation, weight.shape[2:], strict=True))
-        padding = (rows, columns)
+        padding = (dilation[0] * (weight.shape[2] - 1) + 1) // 2, (dilation[1] * (weight.shape[3] - 1) + 1) // 2
     else:
         padding = made.pair("padding")
-    height, width = made.entering.shape[-2:]
-    return operator_norm.convolution(weight, made.pair("stride"), padding, dilation, made["groups"], height, width)
+    return operator_norm.convolution(weight, stride, padding, dilation, made["groups"], *made.entering.shape[-2:])
+
+
+# What pooling along one axis has for the other.
+_ALONE = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1, "output_size": 1}
+
+
+def _pooled(made: Call) -> Iterator[Tensor]:
+    """Pool the unit vectors of the image's rows, then of its columns: float64 (pixels, windows) each."""
+    _, *arguments = made.arguments
+    for axis, size in enumerate(made.entering.shape[-2:]):
+        units = torch.eye(size, dtype=torch.float64)[:, None, :, None]
+        settings = {name: (made.pair(name)[axis], _ALONE[name]) if name in _ALONE else made[name] for name in arguments}
+        pooled = made.operation(units, **settings)
+        yield (pooled[0] if isinstance(pooled, tuple) else pooled).flatten(start_dim=1)
 
 
 def _max_pool(made: Call) -> float:
     """√(the largest number of windows that an element is in).
 
     Of two windows' maxima, none differ by more than their elements do the most: the squares of the differences of all
-    maxima add up to at most those of the elements, each as often as it is in a window.
+    maxima add up to at most those of the elements, each as often as it is in a window. A single bright element is the
+    maximum of all its windows.
     """
-    kernel, padding, dilation = (made.pair(name) for name in ("kernel_size", "padding", "dilation"))
-    stride = made.pair("stride") if made["stride"] else kernel
-    windows = 1
-    for axis in (0, 1):
-        start = torch.arange(made.shape[axis - 2]) * stride[axis] - padding[axis]
-        places = (start[:, None] + torch.arange(kernel[axis]) * dilation[axis]).flatten()
-        inside = (places >= 0) & (places < made.entering.shape[axis - 2])
-        windows *= int(places[inside].bincount(minlength=1).max())
-    return math.sqrt(windows)
-
-
-def _adaptive_max_pool(made: Call) -> float:
-    """As `_max_pool`; the windows' ends are the image's parts, rounded outwards."""
-    windows = 1
-    for size, count in zip(made.entering.shape[-2:], made.shape[-2:], strict=True):
-        spans = [torch.arange(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
-        windows *= int(torch.cat(spans).bincount().max())
-    return math.sqrt(windows)
+    return math.sqrt(math.prod(int((pooled > 0).sum(dim=1).max()) for pooled in _pooled(made)))
 
 
 def _average_pool(made: Call) -> float:
     """The product of the two axes' norms: a window's mean is one over rows and one over columns."""
-    kernel, padding = made.pair("kernel_size"), made.pair("padding")
-    stride = made.pair("stride") if made["stride"] else kernel
-    divisor = made["divisor_override"]
-    norm = 1.0 if divisor is None else 1.0 / divisor
-    for axis, size in enumerate(made.entering.shape[-2:]):
-        pooled = functional.avg_pool2d(
-            torch.eye(size, dtype=torch.float64)[:, None, :, None],
-            (kernel[axis], 1),
-            (stride[axis], 1),
-            (padding[axis], 0),
-            made["ceil_mode"],
-            made["count_include_pad"],
-            None if divisor is None else 1,
-        )
-        norm *= float(torch.linalg.matrix_norm(pooled.flatten(start_dim=1), 2))
-    return norm
-
-
-def _adaptive_average_pool(made: Call) -> float:
-    norm = 1.0
-    for size, count in zip(made.entering.shape[-2:], made.shape[-2:], strict=True):
-        pooled = functional.adaptive_avg_pool1d(torch.eye(size, dtype=torch.float64)[:, None], count)
-        norm *= float(torch.linalg.matrix_norm(pooled.flatten(start_dim=1), 2))
-    return norm
+    divisor = made.arguments.get("divisor_override")
+    if divisor is not None:  # add up along each axis, and divide once
+        made = replace(made, arguments={**made.arguments, "divisor_override": 1})
+    rows, columns = (float(torch.linalg.matrix_norm(pooled, 2)) for pooled in _pooled(made))
+    return 1 / float(divisor or 1) * rows * columns
 
 
 def _normalised_responses(made: Call) -> float:
@@ -233,16 +210,8 @@ def _normalised_responses(made: Call) -> float:
     return float(k**-beta + 2 * beta * c * math.sqrt(min(n, made.entering.shape[1])))
 
 
-def _mean(made: Call) -> float:
-    return math.sqrt(made.shape.numel() / made.entering.shape.numel())
-
-
-def _total(made: Call) -> float:
-    return math.sqrt(made.entering.shape.numel() / made.shape.numel())
-
-
 def _copies(made: Call) -> float:
-    """Of an operation that moves elements, leaves some out, repeats others: √(how often one occurs at most)."""
+    """√(how often an element occurs at most), of an operation that moves elements, leaves some out, repeats others."""
     entering = made.entering.shape
     numbers = torch.arange(entering.numel()).double().view(entering)
     rest = {name: value for name, value in made.arguments.items() if value is not made.entering}
@@ -251,26 +220,14 @@ def _copies(made: Call) -> float:
     return math.sqrt(float(moved.flatten().long().bincount().max())) if moved.numel() else 0.0
 
 
-def _pad(made: Call) -> float:
-    return 1.0 if made["mode"] == "constant" else _copies(made)
-
-
-def _exponential_linear(made: Call) -> float:
-    return float(abs(made["scale"]) * max(1.0, abs(made["alpha"] * made["input_scale"])))
-
-
-def _clamp(made: Call) -> float:
-    """1, or where limits are tensors, √(how often an element is repeated to meet their shape)."""
+def _repetition(made: Call) -> float:
+    """√(outputs over inputs): of a mean, or of an element by element operation with a larger constant tensor."""
     return math.sqrt(made.shape.numel() / made.entering.shape.numel())
 
 
 def _gelu(made: Call) -> float:
     """Φ(x) + x φ(x), largest at √2; of tanh's approximation, 1.1289931 at 1.4185."""
     return 1.1290 if made["approximate"] == "tanh" else (1 + math.erf(1)) / 2 + math.exp(-1) / math.sqrt(math.pi)
-
-
-def _prelu(made: Call) -> float:
-    return max(1.0, float(made["weight"].abs().max()))
 
 
 def _dropout(made: Call) -> float:
@@ -280,15 +237,10 @@ def _dropout(made: Call) -> float:
 
 
 def _sum(made: Call) -> float:
-    """Bounds add up; those of constants are 0."""
-    alpha = abs(made.arguments.get("alpha", 1))
-    first, second = (1, alpha) if made.operation.overloadpacket is not _aten.rsub else (alpha, 1)
-    return first * _repeated(made["self"], made.shape) + second * _repeated(made["other"], made.shape)
-
-
-def _repeated(value: Any, shape: torch.Size) -> float:
-    """The bound of a term once it is repeated to a shape."""
-    return value.bound * math.sqrt(shape.numel() / value.shape.numel()) if isinstance(value, Varying) else 0.0
+    """Add up the bounds of the terms; constants have none."""
+    one, other = (x.repeated(made.shape) if isinstance(x, Varying) else 0.0 for x in (made["self"], made["other"]))
+    alpha = float(abs(made.arguments.get("alpha", 1)))
+    return alpha * one + other if made.operation.overloadpacket is _aten.rsub else one + alpha * other
 
 
 def _product(made: Call) -> float:
@@ -296,54 +248,42 @@ def _product(made: Call) -> float:
     varying, constant = (one, other) if isinstance(one, Varying) else (other, one)
     if isinstance(constant, Varying):
         raise UnboundedError("no bound holds of the product ('mul') of two tensors that both depend on the image")
-    return _repeated(varying, made.shape) * float(torch.as_tensor(constant).double().abs().max())
+    return varying.repeated(made.shape) * float(torch.as_tensor(constant).double().abs().max())
 
 
 def _quotient(made: Call) -> float:
-    one, other = made["self"], made["other"]
+    one: Varying = made["self"]
+    other = made["other"]
     if isinstance(other, Varying):
         raise UnboundedError("no bound holds of a quotient ('div') by a tensor that depends on the image")
     if made.arguments.get("rounding_mode") is not None:
         raise UnboundedError("no bound holds of a quotient ('div') that is rounded")
-    return _repeated(one, made.shape) * float(torch.as_tensor(other).double().reciprocal().abs().max())
+    return one.repeated(made.shape) * float(torch.as_tensor(other).double().reciprocal().abs().max())
 
 
 def _joined(made: Call) -> float:
-    """Squares of bounds add up."""
-    return math.hypot(*(part.bound for part in made["tensors"] if isinstance(part, Varying)))
-
-
-def _replaced(made: Call) -> float:
-    """A tensor with a part that another replaces: the elements are of one or of the other."""
-    return math.hypot(*(made[name].bound for name in ("self", "src") if isinstance(made[name], Varying)))
+    """Add up the squares of the bounds: each element is of one tensor or of another."""
+    return math.hypot(*(part.bound for part in made.varying))
 
 
 _aten = torch.ops.aten
 
-# Of one varying tensor, the first argument: by what its bound is multiplied. Activations have their largest slope.
+# By what the bound of the first argument is multiplied, where it alone varies. Activations have their largest slope.
 _FACTORS: Mapping[Any, float | Callable[[Call], float]] = {
     _aten.conv2d: _convolution,
-    _aten.linear: _linear,
-    _aten.mm: _matrix_product,
-    _aten.matmul: _matrix_product,
-    _aten._native_batch_norm_legit_no_training: _batch_norm,
-    _aten.batch_norm: _batch_norm,
+    _aten.linear: lambda made: operator_norm.linear(made["weight"]),
+    **dict.fromkeys((_aten.mm, _aten.matmul), _matrix_product),
+    **dict.fromkeys((_aten._native_batch_norm_legit_no_training, _aten.batch_norm), _batch_norm),
     torch.ops.epsball.local_response_norm: _normalised_responses,
-    _aten.max_pool2d: _max_pool,
-    _aten.max_pool2d_with_indices: _max_pool,
-    _aten.adaptive_max_pool2d: _adaptive_max_pool,
-    _aten.avg_pool2d: _average_pool,
-    _aten.adaptive_avg_pool2d: _adaptive_average_pool,
-    _aten._adaptive_avg_pool2d: _adaptive_average_pool,
-    _aten.mean: _mean,
-    _aten.sum: _total,
+    **dict.fromkeys((_aten.max_pool2d, _aten.max_pool2d_with_indices, _aten.adaptive_max_pool2d), _max_pool),
+    **dict.fromkeys((_aten.avg_pool2d, _aten.adaptive_avg_pool2d, _aten._adaptive_avg_pool2d), _average_pool),
+    **dict.fromkeys((_aten.mean, _aten.clamp, _aten.clamp_min, _aten.clamp_max), _repetition),
+    _aten.sum: lambda made: math.sqrt(made.entering.shape.numel() / made.shape.numel()),
     _aten.dropout: _dropout,
     **dict.fromkeys((_aten.relu, _aten.relu6, _aten.hardtanh, _aten.tanh, _aten.softplus, _aten.celu), 1.0),
-    **dict.fromkeys((_aten.log_sigmoid, _aten.abs, _aten.neg, _aten.sin, _aten.cos), 1.0),
-    **dict.fromkeys((_aten.clamp, _aten.clamp_min, _aten.clamp_max), _clamp),
+    **dict.fromkeys((_aten.log_sigmoid, _aten.abs, _aten.neg, _aten.sin, _aten.cos, _aten.constant_pad_nd), 1.0),
     **dict.fromkeys((_aten.clone, _aten.alias, _aten.detach, _aten.contiguous, _aten.to, _aten._to_copy), 1.0),
-    _aten.constant_pad_nd: 1.0,
-    _aten.pad: _pad,
+    _aten.pad: lambda made: 1.0 if made["mode"] == "constant" else _copies(made),
     _aten.sigmoid: 1 / 4,
     _aten.hardsigmoid: 1 / 6,
     _aten.hardswish: 3 / 2,  # x (x + 3) / 6, at 3
@@ -351,10 +291,9 @@ _FACTORS: Mapping[Any, float | Callable[[Call], float]] = {
     _aten.silu: 1.09984,  # 1.0998393 at 2.3994
     _aten.mish: 1.0885,  # 1.0884982 at 1.4906
     _aten.selu: 1.0507009873554805 * 1.6732632423543772,  # left of 0
-    _aten.elu: _exponential_linear,
+    _aten.elu: lambda made: abs(made["scale"]) * max(1.0, abs(made["alpha"] * made["input_scale"])),
     _aten.leaky_relu: lambda made: max(1.0, abs(made["negative_slope"])),
-    _aten.prelu: _prelu,
-    _aten._prelu_kernel: _prelu,
+    **dict.fromkeys((_aten.prelu, _aten._prelu_kernel), lambda made: max(1.0, float(made["weight"].abs().max()))),
     **dict.fromkeys(
         (
             *(_aten.view, _aten._unsafe_view, _aten.reshape, _aten.flatten, _aten.unflatten),
@@ -368,15 +307,10 @@ _FACTORS: Mapping[Any, float | Callable[[Call], float]] = {
     ),
 }
 
-# Of several varying tensors.
+# Where several arguments may vary: the bound itself.
 _JOINT: Mapping[Any, Callable[[Call], float]] = {
-    _aten.add: _sum,
-    _aten.sub: _sum,
-    _aten.rsub: _sum,
+    **dict.fromkeys((_aten.add, _aten.sub, _aten.rsub), _sum),
     _aten.mul: _product,
     _aten.div: _quotient,
-    _aten.cat: _joined,
-    _aten.stack: _joined,
-    _aten.slice_scatter: _replaced,
-    _aten.select_scatter: _replaced,
+    **dict.fromkeys((_aten.cat, _aten.stack, _aten.slice_scatter, _aten.select_scatter), _joined),
 }

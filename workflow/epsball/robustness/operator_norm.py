@@ -52,12 +52,12 @@ def convolution(
 
     Args:
         weight: (outputs, inputs of a group, kernel height, kernel width).
-        stride: rows and columns.
-        padding: zeros on either side; of unequal sides, the larger.
-        dilation: rows and columns.
-        groups: how many.
-        height: of the image, in pixels.
-        width: of the image, in pixels.
+        stride: step over rows and columns.
+        padding: zeros on either side of rows and columns; of unequal sides, the larger.
+        dilation: distance of the kernel's taps, over rows and columns.
+        groups: number of groups of channels.
+        height: the image's height in pixels.
+        width: the image's width in pixels.
 
     Returns:
         At least the norm, up to float64's rounding; more than it by `TOLERANCE` and by what the torus adds.
@@ -93,13 +93,13 @@ def convolution(
 
 
 def _phases(taps: int, stride: int, dilation: int, size: int) -> Tensor:
-    """Waves of an axis's frequencies at the kernel's taps, in each of the image's phases.
+    """Compute the waves of an axis's frequencies at the kernel's taps, in each of the image's phases.
 
     Args:
-        taps: of the kernel.
-        stride: in pixels; as many phases, less those that no tap meets.
+        taps: number of taps of the kernel.
+        stride: in pixels; there are as many phases, less those that no tap meets.
         dilation: pixels from tap to tap.
-        size: that the torus has at least, in pixels.
+        size: least size of the torus, in pixels.
 
     Returns:
         complex128 (frequency, phase, tap): 0 where the tap is in another phase. The padding is left out: it
@@ -127,11 +127,11 @@ def _largest(matrices: Tensor, least: float = 0.0) -> tuple[float, float]:
 
     Args:
         matrices: float64 or complex128 (matrix, rows, columns).
-        least: what the largest norm, here and elsewhere, is at least: lesser matrices do not matter.
+        least: known lower bound of the largest norm, here and elsewhere: matrices below it do not matter.
 
     Returns:
-        What it is at least from here on; what any norm of these matrices is at most, unless it is less than that.
-        This is no more than `TOLERANCE` above.
+        The lower bound from here on, and an upper bound of all norms of these matrices that are not below it, which is
+        no more than `TOLERANCE` above.
     """
     matrices = matrices[torch.linalg.matrix_norm(matrices) > least]
     if not len(matrices):

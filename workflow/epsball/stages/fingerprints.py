@@ -201,13 +201,17 @@ STAGES = {
         above=lambda job: _of_network(job, "build_network"),
     ),
     "measure": Stage(
-        configuration=lambda job: (job.balls, job.config.mantel_permutations, job.stored_probes),
-        modules=lambda job: [PROBES[name] for name in job.stored_probes],
+        configuration=lambda job: (
+            job.balls,
+            job.config.mantel_permutations,
+            {name: PROBES[name].family for name in job.stored_probes},
+        ),
+        modules=lambda job: [PROBES[name].module for name in job.stored_probes],
         above=lambda job: [*_of_network(job, "survey", "extract"), *_of_dataset(job, "perturb")],
     ),
     "measure_white_box": Stage(
         configuration=lambda job: (*_passed(job), job.config.ball, _forward(job.config), job.config.white_box),
-        modules=lambda job: [*_network_modules(job), PROBES[job.probe], *FAMILIES.values()],
+        modules=lambda job: [*_network_modules(job), PROBES[job.probe].module, *FAMILIES.values()],
         above=lambda job: _of_network(job, "build_network", "survey"),
     ),
     "measure_controls": Stage(
@@ -222,7 +226,7 @@ STAGES = {
         modules=lambda job: [
             *_network_modules(job),
             *(CONTROLS[name] for name in job.config.controls),
-            *(PROBES[name] for name in job.stored_probes),
+            *(PROBES[name].module for name in job.stored_probes),
             *(FAMILIES[name] for name in job.balls),
         ],
         above=lambda job: [
@@ -308,7 +312,7 @@ class Fingerprints:
         job = Job(self._config, network=network)
         names = controls.measured_by(self._config, control)
         drawn = controls.families(self._config, control)
-        modules = [CONTROLS[control], *(PROBES[name] for name in names), *(FAMILIES[name] for name in drawn)]
+        modules = [CONTROLS[control], *(PROBES[name].module for name in names), *(FAMILIES[name] for name in drawn)]
         code = self.code("measure_controls", [*_network_modules(job), *modules])
         above = [self._of(*one) for one in _of_network(job, "build_network", "survey")]
         config = self._config

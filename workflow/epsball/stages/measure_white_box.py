@@ -43,7 +43,7 @@ def measure_white_box(
     module = white_box_probe(name)
     with warned(), Progress(f"{name} {network_name}", len(samples), "samples") as progress:
         for row, image in sample_images(samples, pool):
-            subject = WhiteBoxInput(
+            inputs = WhiteBoxInput(
                 sample=str(row.sample),
                 image=image.to(forward.device),
                 label=int(row.label),
@@ -55,8 +55,8 @@ def measure_white_box(
                 settings=settings,
                 scale=scale,
             )
-            table = module.measure(subject)
-            table.insert(0, "sample", subject.sample)
+            table = module.measure(inputs)
+            table.insert(0, "sample", inputs.sample)
             parts.append(table)
             progress.advance(1)
     return pd.concat(parts, ignore_index=True)

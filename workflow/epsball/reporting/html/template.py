@@ -12,7 +12,6 @@ from typing import Any
 
 import jinja2
 
-from epsball.analysis.claims import Verdict
 from epsball.reporting.summary_text import format_number
 
 

@@ -19,31 +19,29 @@ from epsball.robustness.attacks.target import Target
 
 _STEPS = 60
 _WEIGHT = 0.3  # λ
-_LENGTH = 0.2  # of a step, in units of the distance were the boundary flat
-_DECAY = 0.92  # of the length, with each step after the boundary was first met
+_LENGTH = 0.2  # length of a step, in units of the distance of a flat boundary
+_DECAY = 0.92  # factor of the length at each step after the boundary was first met
 
 
 def attack(target: Target) -> Tensor:
-    """See `epsball.robustness.attacks.Attack`."""
-    length = _LENGTH * target.flat_distance()
-    point, best, least, crossed = target.image, target.image, torch.inf, False
+    """Return a candidate, see `epsball.robustness.attacks`."""
+    length = _LENGTH * target.hyperplane_distance()
+    point, best, least = target.image, target.image, torch.inf
 
-    def value(logits: Tensor) -> Tensor:
+    def objective(logits: Tensor) -> Tensor:
         margin = target.margin(logits)
         return logits.softmax(dim=0)[target.label] if margin >= 0 else -margin
 
     for _ in range(_STEPS):
-        gradient, logits = target.gradient(point, value)
+        gradient, logits = target.gradient(point, objective)
         change = point - target.image
         size = float(torch.linalg.vector_norm(change))
-        if int(logits.argmax()) != target.label:
-            crossed = True
-            if size < least:
-                best, least = point, size
+        if int(logits.argmax()) != target.label and size < least:
+            best, least = point, size
         slope = float(torch.linalg.vector_norm(gradient))
         if slope == 0:
             break
         step = gradient / slope + (_WEIGHT / size * change if size > 0 else 0)
         point = target.boxed(point - length * step)
-        length *= _DECAY if crossed else 1
+        length *= _DECAY if least < torch.inf else 1
     return best

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from epsball.robustness.attacks.target import Target
 
-_STEPS = 20  # of DeepFool; where it works it takes a few
-_CANDIDATES = 10  # classes that each step looks at
+_STEPS = 20  # DeepFool's; where it works it takes a few
+_CANDIDATES = 10  # classes that each step of DeepFool looks at
 _DDN_STEPS = 50
 
 
 class _Logits(nn.Module):
-    """What Foolbox asks for: a module."""
+    """The target's logits as the module that Foolbox asks for."""
 
     def __init__(self, target: Target) -> None:
         super().__init__()
@@ -26,25 +24,19 @@ class _Logits(nn.Module):
 
 
 def attack(target: Target) -> Tensor:
-    """See `epsball.robustness.attacks.Attack`."""
+    """Return a candidate, see `epsball.robustness.attacks`."""
     import foolbox  # takes a second, and no other attack needs it
 
-    # Foolbox clips to its bounds and does nothing else with them; within the reach, these are never met.
-    bounds = (0.0, 1.0) if target.box else (-target.reach, 1 + target.reach)
+    # Foolbox clips to its bounds and does nothing else with them; within the search limit, these are never met.
+    bounds = (0.0, 1.0) if target.box else (-target.search_limit, 1 + target.search_limit)
     model = foolbox.PyTorchModel(_Logits(target).eval(), bounds=bounds, device=target.image.device)
-    unit = target.flat_distance() or 1.0
-    attempts: list[Any] = [
-        foolbox.attacks.L2DeepFoolAttack(steps=_STEPS, candidates=_CANDIDATES),
-        foolbox.attacks.DDNAttack(init_epsilon=unit, steps=_DDN_STEPS),
-    ]
+    label = torch.full((1,), target.label, device=target.image.device)
+    ddn = foolbox.attacks.DDNAttack(init_epsilon=target.hyperplane_distance() or 1.0, steps=_DDN_STEPS)
     point = target.image
-    for attempt in attempts:
-        # Where a gradient vanishes DDN takes a random one.
-        with torch.random.fork_rng(devices=[]):
+    for method in (foolbox.attacks.L2DeepFoolAttack(steps=_STEPS, candidates=_CANDIDATES), ddn):
+        with torch.random.fork_rng(devices=[]):  # where a gradient vanishes DDN takes a random one
             torch.manual_seed(0)
-            _, points, success = attempt(
-                model, target.image[None], torch.full((1,), target.label, device=target.image.device), epsilons=None
-            )
+            _, points, success = method(model, target.image[None], label, epsilons=None)
         point = points[0].detach()
         if bool(success[0]):
             break

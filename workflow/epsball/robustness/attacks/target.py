@@ -16,35 +16,35 @@ class Target:
     """An image, its class and a network.
 
     Attributes:
-        logits: from images (n, 3, height, width) to (n, classes), differentiable.
+        logits: network from images (n, 3, height, width) to logits (n, classes), differentiable.
         image: x, float32 (3, height, width).
         label: the right class.
         box: whether images must stay in [0, 1], as those of random perturbations do in the same run.
-        reach: largest L2 distance to try.
+        search_limit: largest L2 distance to try.
     """
 
     logits: Callable[[Tensor], Tensor]
     image: Tensor
     label: int
     box: bool
-    reach: float
+    search_limit: float
 
     def plain(self, images: Tensor) -> Tensor:
-        """Logits without derivatives."""
+        """Compute logits without derivatives."""
         with torch.no_grad():
             return self.logits(images)
 
     def boxed(self, point: Tensor) -> Tensor:
-        """A point, moved into [0, 1] where that is asked for."""
+        """Move a point into [0, 1] where that is asked for."""
         return point.clamp(0, 1) if self.box else point
 
     def gradient(self, point: Tensor, value: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """Derivative at a point of a number that logits make.
+        """Differentiate a function of the logits at a point.
 
         Args:
             point: float32 (3, height, width).
-            value: from logits (classes,) in float64, where softmax does not saturate as early, to a scalar. Backwards
-                the network computes in its own float32.
+            value: function from logits (classes,) in float64, where softmax does not saturate as early, to a scalar.
+                Backwards the network computes in its own float32.
 
         Returns:
             The gradient, float32 (3, height, width), and the logits, float64 (classes,).
@@ -56,11 +56,11 @@ class Target:
         return gradient[0], logits.detach()
 
     def margin(self, logits: Tensor) -> Tensor:
-        """Logit of the right class less the best other one, of logits (classes,)."""
+        """Return the logit of the right class less the best other one, of logits (classes,)."""
         return logits[self.label] - logits[runner_up(logits, self.label)]
 
-    def flat_distance(self) -> float:
-        """Size of margin / ‖∇ margin‖, how far a flat boundary is: a unit to take steps in. 0 without a slope."""
+    def hyperplane_distance(self) -> float:
+        """Return |margin| / ‖∇ margin‖, the distance of a flat boundary: a unit for steps. 0 without a slope."""
         gradient, logits = self.gradient(self.image, self.margin)
         slope = float(torch.linalg.vector_norm(gradient))
-        return min(abs(float(self.margin(logits))) / slope, self.reach) if slope > 0 else 0.0
+        return min(abs(float(self.margin(logits))) / slope, self.search_limit) if slope > 0 else 0.0
