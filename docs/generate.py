@@ -22,6 +22,7 @@ from epsball.config.keys import DatasetKeys
 from epsball.controls import CONTROLS
 from epsball.perturbations.families import FAMILIES
 from epsball.probes import PAPERS, PROBES
+from epsball.stages.fingerprints import STAGES
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "workflow" / "epsball"
@@ -173,33 +174,22 @@ def _help(*command: str) -> str:
 
 
 def rules() -> str:
-    """The rules of the workflow: file, script, what is written."""
-    parts = [
-        "# Rules of the workflow\n",
-        "A rule runs a script of a few lines that calls the library. Paths are relative to `results/<run>/`.\n",
-    ]
-    for file in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
-        rows = [row for block in _rules(file.read_text(encoding="utf-8")) if (row := _rule(block)) is not None]
-        if rows:
-            parts += [f"## `rules/{file.name}`\n", _table(("rule", "what it does", "writes"), rows)]
-    return "\n".join(parts)
-
-
-def _rules(text: str) -> list[str]:
-    return re.split(r"^ *(?=(?:rule|checkpoint|use rule)\b)", text, flags=re.MULTILINE)[1:]
-
-
-def _rule(block: str) -> tuple[str, str, str] | None:
-    name = re.match(r"use rule \w+ as (\w+)|\w+ (\w+):|rule:\s+name:\s+(\w+)", block)
-    output = re.search(r"^ *output:\n(.*?)^ *log:", block, re.MULTILINE | re.DOTALL)
-    if name is None or output is None:
-        return None
-    script = re.search(r"scripts/(\w+\.py)", block)
-    does = _summary(ROOT / "workflow" / "scripts" / script[1]) if script else f"As `{block.split()[2]}`, for a control."
-    writes = re.findall(r"f\"\{RUN\}/(.*?)\"", output[1])
-    said = next(filter(None, name.groups()))
-    named = "measure_control_<control>" if said == "control_rule" else said
-    return f"`{named}`", does, ", ".join(f"`{_plain(place)}`" for place in writes) or "what its file lists"
+    """List the stages of the workflow: what each does, and the files that its rule names."""
+    rows = []
+    for name in STAGES:
+        rule = (ROOT / "workflow" / "rules" / f"{name}.smk").read_text(encoding="utf-8")
+        outputs = re.findall(r"f\"\{RUN\}/(.*?)\"", rule.split("    output:\n")[1].split("    log:\n")[0])
+        written = ", ".join(f"`{_plain(place)}`" for place in outputs) or "tables and pictures, as its file lists them"
+        rows.append((f"`{name}`", _summary(ROOT / "workflow" / "scripts" / f"{name}.py"), written))
+    return "\n".join(
+        [
+            "# Stages of the workflow\n",
+            "A stage has one name: that of its rule in `workflow/rules`, of its script in `workflow/scripts`, of its log "
+            "and, where it is not in `analysis` or `reporting`, of its module in `epsball/stages`. Paths are relative to "
+            "`results/<run>/`.\n",
+            _table(("stage", "what it does", "writes"), rows),
+        ]
+    )
 
 
 def _plain(place: str) -> str:

@@ -23,10 +23,11 @@ def test_published_answers(counter: tuple[int, ...], key: tuple[int, int], expec
     assert naive_philox(counter, key) == expected
     # The loop starts at element 0: the naive generator stands in for a published first word other than 0.
     out = np.empty((1, 400), dtype=np.int32)
-    cpu_kernels.random_bits(out, *counter[1:], *key)
+    first, draw, radius_bits, stream = counter
+    cpu_kernels.random_bits(out, draw, radius_bits, stream, *key)
     blocks = (out.astype(np.int64) + 2**31).reshape(-1, 4).tolist()
-    assert blocks == [list(naive_philox((block, *counter[1:]), key)) for block in range(100)]
-    if counter[0] == 0:
+    assert blocks == [list(naive_philox((block, draw, radius_bits, stream), key)) for block in range(100)]
+    if first == 0:
         assert blocks[0] == list(expected)
 
 

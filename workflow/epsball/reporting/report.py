@@ -90,7 +90,7 @@ def _figure(folder: Path, name: str, caption: str) -> dict[str, str]:
 
 def _parts(config: Config, claims: pd.DataFrame) -> list[dict[str, Any]]:
     """Split the claims into those of the paper and those beyond it, with the networks that they are about."""
-    beyond = claims["bound"] == COMPARED
+    beyond = claims["kind"] != "paper"
     found = []
     for title, rows in (("The paper's claims", claims[~beyond]), ("Beyond the paper", claims[beyond])):
         networks = [name for name in (*config.networks, ALL_NETWORKS) if (rows["network"] == name).any()]

@@ -12,6 +12,7 @@ from typing import Any
 
 import jinja2
 
+from epsball.analysis.claims import Verdict
 from epsball.reporting.summary_text import format_number
 
 
@@ -55,5 +56,5 @@ ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-ENVIRONMENT.filters |= {"number": format_number, "symbol": SYMBOLS.__getitem__, "packed": packed}
+ENVIRONMENT.filters |= {"number": format_number, "symbol": lambda verdict: Verdict(verdict).symbol, "packed": packed}
 ENVIRONMENT.globals["plotly"] = _plotly
