@@ -184,8 +184,8 @@ def rules() -> str:
     return "\n".join(
         [
             "# Stages of the workflow\n",
-            "A stage has one name: that of its rule in `workflow/rules`, of its script in `workflow/scripts`, of its log "
-            "and, where it is not in `analysis` or `reporting`, of its module in `epsball/stages`. Paths are relative to "
+            "A stage has one name: that of its rule in `workflow/rules`, of its script in `workflow/scripts`, of its "
+            "log, and of its module in `epsball/stages`, `analysis` or `reporting`. Paths are relative to "
             "`results/<run>/`.\n",
             _table(("stage", "what it does", "writes"), rows),
         ]

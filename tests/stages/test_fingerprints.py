@@ -91,8 +91,8 @@ def test_a_fingerprint_names_what_has_changed() -> None:
 def test_a_control_is_made_anew_by_what_is_its_own() -> None:
     raw = {**RAW, "controls": ["rbf"]}
     both, one = (Fingerprints(load_config(given), ROOT / "workflow" / "scripts", {}) for given in (RAW, raw))
-    assert both.control("ciresan2012", "rbf") == one.control("ciresan2012", "rbf")
-    assert both.control("ciresan2012", "rbf") != both.control("ciresan2012", "identity")
+    assert both.of_control("ciresan2012", "rbf") == one.of_control("ciresan2012", "rbf")
+    assert both.of_control("ciresan2012", "rbf") != both.of_control("ciresan2012", "identity")
 
 
 def test_each_stage_has_a_script_and_a_rule_of_its_name() -> None:

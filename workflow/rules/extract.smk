@@ -16,6 +16,8 @@ rule extract:
     params:
         fingerprint=fingerprint("extract"),
         rows=rows_digest,
-        code=lambda wildcards: {name: FINGERPRINTS.extraction(wildcards.network, name) for name in FAMILIES_DRAWN},
+        code=lambda wildcards: {
+            name: FINGERPRINTS.of_store("extract", name, network=wildcards.network) for name in FAMILIES_DRAWN
+        },
     script:
         "../scripts/extract.py"

@@ -15,6 +15,8 @@ rule perturb:
     params:
         fingerprint=fingerprint("perturb"),
         rows=rows_digest,
-        code=lambda wildcards: {name: FINGERPRINTS.perturbation(wildcards.dataset, name) for name in FAMILIES_DRAWN},
+        code=lambda wildcards: {
+            name: FINGERPRINTS.of_store("perturb", name, dataset=wildcards.dataset) for name in FAMILIES_DRAWN
+        },
     script:
         "../scripts/perturb.py"

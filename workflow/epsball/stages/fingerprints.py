@@ -8,7 +8,7 @@ says for each stage what counts. This module stays free of PyTorch: rules ask it
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,14 +25,14 @@ from epsball.runs import provenance
 
 @dataclass(frozen=True)
 class Job:
-    """Which files of a stage: the wildcards of its rule that its fingerprint depends on.
+    """What a stage's fingerprint depends on beside the code.
 
     Attributes:
         config: configuration of the run.
-        dataset: name of the dataset; that of the network where there is one.
-        network: name of the network.
-        probe: name of the probe.
-        split: "train" or "test".
+        dataset: name of the dataset, where the stage works on one.
+        network: name of the network, where the stage works on one.
+        probe: name of the probe, where the stage measures one.
+        split: "train" or "test", where the stage makes one.
     """
 
     config: Config
@@ -42,19 +42,29 @@ class Job:
     split: str = ""
 
     @property
-    def network_spec(self) -> NetworkSpec:
+    def spec(self) -> NetworkSpec:
         """The network's configuration."""
         return self.config.networks[self.network]
 
     @property
-    def dataset_spec(self) -> DatasetSpec:
+    def data(self) -> DatasetSpec:
         """The configuration of the dataset, or of the network's."""
-        return self.config.datasets[self.dataset or self.network_spec.dataset]
+        return self.config.datasets[self.dataset or self.spec.dataset]
 
     @property
     def networks(self) -> list[NetworkSpec]:
         """The networks of the dataset."""
-        return self.config.networks_of(self.dataset_spec.name)
+        return self.config.networks_of(self.data.name)
+
+    @property
+    def passed(self) -> tuple[object, ...]:
+        """What decides what comes out of the network: its configuration and files, and the images."""
+        return self.spec, self.data.source, sources.files_digest(self.spec)
+
+    @property
+    def forward(self) -> Compute:
+        """What decides float32 passes: another number of float64 draws must not redo them."""
+        return replace(self.config.compute, float64_draws=0)
 
     @property
     def balls(self) -> dict[str, Ball]:
@@ -62,14 +72,43 @@ class Job:
         return {name: families.ball(self.config.ball, name) for name in probes.families(self.config)}
 
     @property
-    def stored_probes(self) -> list[str]:
-        """The probes of the run that read stores."""
+    def stored(self) -> list[str]:
+        """The run's probes that read stores."""
         return [name for name in probes.chosen_probes(self.config) if not probes.is_white_box(name)]
 
     @property
-    def white_box_probes(self) -> list[str]:
-        """The probes of the run that ask the network itself."""
-        return [name for name in probes.chosen_probes(self.config) if probes.is_white_box(name)]
+    def own_features(self) -> list[str]:
+        """The run's controls with features of their own."""
+        return controls.with_own_features(self.config)
+
+    def network_code(self, *more: str) -> list[str]:
+        """Return the registered modules behind the network, its images, and `more`."""
+        return [KINDS[self.data.kind], *sources.modules(self.spec), *more]
+
+    def of_network(self, *stages: str) -> list[Above]:
+        """Return these stages' jobs of the network."""
+        return [(stage, Job(self.config, network=self.network)) for stage in stages]
+
+    def of_networks(self, *stages: str) -> list[Above]:
+        """Return these stages' jobs of all networks of the dataset, or of the run."""
+        names = [spec.name for spec in self.networks] if self.dataset else self.config.networks
+        return [(stage, Job(self.config, network=name)) for stage in stages for name in names]
+
+    def of_datasets(self, *stages: str) -> list[Above]:
+        """Return these stages' jobs of the dataset, or of all datasets of the run."""
+        names = [self.data.name] if self.dataset or self.network else self.config.datasets
+        return [(stage, Job(self.config, dataset=name)) for stage in stages for name in names]
+
+    def rendered(self, *splits: str) -> list[Above]:
+        """Return the jobs that render these splits of the dataset, if it is rendered."""
+        made = splits if self.data.kind == "signs" else ()
+        return [("render", Job(self.config, dataset=self.data.name, split=split)) for split in made]
+
+    def parts(self) -> list[Above]:
+        """Return the jobs that make the parts of the network's tables."""
+        asked = [name for name in probes.chosen_probes(self.config) if probes.is_white_box(name)]
+        jobs = [*self.of_network("measure"), *(("measure_white_box", replace(self, probe=name)) for name in asked)]
+        return jobs + (self.of_network("measure_controls") if self.config.controls else [])
 
 
 Above = tuple[str, Job]
@@ -90,187 +129,102 @@ class Stage:
     above: Callable[[Job], Iterable[Above]] = lambda job: ()
 
 
-def _forward(config: Config) -> Compute:
-    """What forward passes depend on, and no more: another number of float64 draws must not redo them."""
-    return replace(config.compute, float64_draws=0)
-
-
-def _network_modules(job: Job) -> list[str]:
-    return [KINDS[job.dataset_spec.kind], *sources.modules(job.network_spec)]
-
-
-def _passed(job: Job) -> tuple[object, ...]:
-    """What decides the passes of a network over images: its files and a dataset's."""
-    return job.network_spec, job.dataset_spec.source, sources.files_digest(job.network_spec)
-
-
-def _rendered(job: Job, *splits: str) -> list[Above]:
-    made = job.dataset_spec.kind == "signs"
-    return [("render", Job(job.config, dataset=job.dataset_spec.name, split=split)) for split in splits if made]
-
-
-def _of_network(job: Job, *stages: str) -> list[Above]:
-    return [(stage, Job(job.config, network=job.network)) for stage in stages]
-
-
-def _of_dataset(job: Job, *stages: str) -> list[Above]:
-    return [(stage, Job(job.config, dataset=job.dataset_spec.name)) for stage in stages]
-
-
-def _of_all_networks(job: Job, *stages: str) -> list[Above]:
-    return [(stage, Job(job.config, network=name)) for stage in stages for name in job.config.networks]
-
-
-def _of_all_datasets(job: Job, *stages: str) -> list[Above]:
-    return [(stage, Job(job.config, dataset=name)) for stage in stages for name in job.config.datasets]
-
-
-def _tables(job: Job) -> list[Above]:
-    return [*_of_all_networks(job, "gather"), *_of_all_datasets(job, "select")]
-
-
-def _gathered(job: Job) -> list[Above]:
-    asked = [("measure_white_box", replace(job, probe=name)) for name in job.white_box_probes]
-    return [
-        *_of_network(job, "measure"),
-        *asked,
-        *(_of_network(job, "measure_controls") if job.config.controls else []),
-    ]
-
-
-def _figure_inputs(job: Job) -> list[Above]:
-    return [*_tables(job), *_of_all_datasets(job, "illustrate"), *_of_all_networks(job, "build_network", "survey")]
-
-
 STAGES = {
-    "render": Stage(
-        configuration=lambda job: (job.dataset_spec.source, job.split),
-    ),
-    "download": Stage(
-        configuration=lambda job: job.dataset_spec.source,
-    ),
-    "fetch": Stage(
-        configuration=lambda job: job.network_spec,
-    ),
+    "render": Stage(lambda job: (job.data.source, job.split)),
+    "download": Stage(lambda job: job.data.source),
+    "fetch": Stage(lambda job: job.spec),
     "build_network": Stage(
-        configuration=lambda job: (
-            job.network_spec,
-            job.dataset_spec.source,
-            job.config.building(job.network_spec),
-            job.config.seed,
-        ),
-        modules=_network_modules,
-        above=lambda job: _rendered(job, "train", "test"),
+        lambda job: (job.spec, job.data.source, job.config.building(job.spec), job.config.seed),
+        modules=Job.network_code,
+        above=lambda job: job.rendered("train", "test"),
     ),
     "survey": Stage(
-        configuration=lambda job: (*_passed(job), job.dataset_spec.limit, _forward(job.config)),
-        modules=_network_modules,
-        above=lambda job: _of_network(job, "build_network"),
+        lambda job: (job.passed, job.data.limit, job.forward),
+        modules=Job.network_code,
+        above=lambda job: job.of_network("build_network"),
     ),
     "survey_controls": Stage(
-        configuration=lambda job: (
-            *_passed(job),
-            job.dataset_spec.limit,
-            _forward(job.config),
-            controls.with_own_features(job.config),
-            job.config.seed,
-        ),
-        modules=lambda job: [
-            *_network_modules(job),
-            *(CONTROLS[name] for name in controls.with_own_features(job.config)),
-        ],
-        above=lambda job: _of_network(job, "build_network"),
+        lambda job: (job.passed, job.data.limit, job.forward, job.own_features, job.config.seed),
+        modules=lambda job: job.network_code(*(CONTROLS[name] for name in job.own_features)),
+        above=lambda job: job.of_network("build_network"),
     ),
     "select": Stage(
-        configuration=lambda job: (
-            job.dataset_spec,
-            [network.name for network in job.networks],
-            job.config.seed,
-            job.config.shard_size,
-        ),
-        above=lambda job: [("survey", Job(job.config, network=network.name)) for network in job.networks],
+        lambda job: (job.data, [spec.name for spec in job.networks], job.config.seed, job.config.shard_size),
+        above=lambda job: job.of_networks("survey"),
     ),
     "perturb": Stage(
-        configuration=lambda job: (job.dataset_spec.source, job.balls, job.config.compute.threads),
-        modules=lambda job: [KINDS[job.dataset_spec.kind], *(FAMILIES[name] for name in job.balls)],
-        above=lambda job: _rendered(job, "test"),
+        lambda job: (job.data.source, job.balls, job.config.compute.threads),
+        modules=lambda job: [KINDS[job.data.kind], *(FAMILIES[name] for name in job.balls)],
+        above=lambda job: job.rendered("test"),
     ),
     "extract": Stage(
-        configuration=lambda job: (*_passed(job), job.balls, job.config.compute),
-        modules=lambda job: [*_network_modules(job), *(FAMILIES[name] for name in job.balls)],
-        above=lambda job: _of_network(job, "build_network"),
+        lambda job: (job.passed, job.balls, job.config.compute),
+        modules=lambda job: job.network_code(*(FAMILIES[name] for name in job.balls)),
+        above=lambda job: job.of_network("build_network"),
     ),
     "measure": Stage(
-        configuration=lambda job: (
-            job.balls,
-            job.config.mantel_permutations,
-            {name: PROBES[name].family for name in job.stored_probes},
-        ),
-        modules=lambda job: [PROBES[name].module for name in job.stored_probes],
-        above=lambda job: [*_of_network(job, "survey", "extract"), *_of_dataset(job, "perturb")],
+        lambda job: (job.balls, job.config.mantel_permutations, {name: PROBES[name].family for name in job.stored}),
+        modules=lambda job: [PROBES[name].module for name in job.stored],
+        above=lambda job: [*job.of_network("survey", "extract"), *job.of_datasets("perturb")],
     ),
     "measure_white_box": Stage(
-        configuration=lambda job: (*_passed(job), job.config.ball, _forward(job.config), job.config.white_box),
-        modules=lambda job: [*_network_modules(job), PROBES[job.probe].module, *FAMILIES.values()],
-        above=lambda job: _of_network(job, "build_network", "survey"),
+        lambda job: (job.passed, job.config.ball, job.forward, job.config.white_box),
+        modules=lambda job: job.network_code(PROBES[job.probe].module, *FAMILIES.values()),
+        above=lambda job: job.of_network("build_network", "survey"),
     ),
     "measure_controls": Stage(
-        configuration=lambda job: (
-            *_passed(job),
-            job.config.ball,
-            job.config.compute,
-            job.config.mantel_permutations,
-            job.config.seed,
-            {name: controls.measured_by(job.config, name) for name in job.config.controls},
-        ),
-        modules=lambda job: [
-            *_network_modules(job),
-            *(CONTROLS[name] for name in job.config.controls),
-            *(PROBES[name].module for name in job.stored_probes),
-            *(FAMILIES[name] for name in job.balls),
-        ],
+        lambda job: [_control(job, name) for name in job.config.controls],
+        modules=lambda job: [module for name in job.config.controls for module in _control_code(job, name)],
         above=lambda job: [
-            *_of_network(job, "build_network", "survey"),
-            *(_of_network(job, "survey_controls") if controls.with_own_features(job.config) else []),
-            *_of_dataset(job, "perturb"),
+            *job.of_network("build_network", "survey", *(["survey_controls"] if job.own_features else [])),
+            *job.of_datasets("perturb"),
         ],
     ),
-    "gather": Stage(
-        above=_gathered,
-    ),
+    "gather": Stage(above=Job.parts),
     "illustrate": Stage(
-        configuration=lambda job: (
+        lambda job: (
             job.networks,
-            job.dataset_spec.source,
-            [sources.files_digest(network) for network in job.networks],
+            job.data.source,
+            [sources.files_digest(spec) for spec in job.networks],
             job.config.ball,
-            _forward(job.config),
+            job.forward,
             job.config.illustration_grid,
         ),
         modules=lambda job: [
-            KINDS[job.dataset_spec.kind],
-            FAMILIES["permuted"],
-            *(module for network in job.networks for module in sources.modules(network)),
+            *(KINDS[job.data.kind], FAMILIES["permuted"]),
+            *(module for spec in job.networks for module in sources.modules(spec)),
         ],
-        above=lambda job: [
-            *_of_dataset(job, "select"),
-            *(("extract", Job(job.config, network=network.name)) for network in job.networks),
-        ],
+        above=lambda job: [*job.of_datasets("select"), *job.of_networks("extract")],
     ),
     "figures": Stage(
-        configuration=lambda job: job.config,
-        above=_figure_inputs,
+        lambda job: job.config,
+        above=lambda job: [
+            *job.of_networks("gather", "build_network", "survey"),
+            *job.of_datasets("select", "illustrate"),
+        ],
     ),
     "claims": Stage(
-        configuration=lambda job: job.config,
-        above=_tables,
+        lambda job: job.config,
+        above=lambda job: [*job.of_networks("gather"), *job.of_datasets("select")],
     ),
     "report": Stage(
-        configuration=lambda job: job.config,
+        lambda job: job.config,
         modules=lambda job: [*KINDS.values(), FAMILIES["uniform"], FAMILIES["permuted"]],
-        above=lambda job: [("claims", Job(job.config)), ("figures", Job(job.config))],
+        above=lambda job: [("claims", job), ("figures", job)],
     ),
 }
+
+
+def _control(job: Job, name: str) -> tuple[object, ...]:
+    """Return what a control takes from the configuration."""
+    config, measured = job.config, controls.measured_by(job.config, name)
+    return name, measured, job.passed, config.ball, config.compute, config.mantel_permutations, config.seed
+
+
+def _control_code(job: Job, name: str) -> list[str]:
+    """Return the registered modules behind a control's tables."""
+    measuring = [PROBES[probe].module for probe in controls.measured_by(job.config, name)]
+    return job.network_code(CONTROLS[name], *measuring, *(FAMILIES[f] for f in controls.families(job.config, name)))
 
 
 class Fingerprints:
@@ -282,12 +236,12 @@ class Fingerprints:
         modules: by stage, modules above this package that it loads by name.
     """
 
-    def __init__(self, config: Config, scripts: Path, modules: dict[str, list[str]]) -> None:
+    def __init__(self, config: Config, scripts: Path, modules: Mapping[str, list[str]]) -> None:
         self._config, self._scripts, self._modules = config, scripts, modules
         self._known: dict[tuple[str, ...], str] = {}
 
     def of(self, stage: str, **wildcards: str) -> str:
-        """Return a stage's fingerprint: three named digests, so that a change of one tells what has changed.
+        """Return a stage's fingerprint: three named digests, so that a difference tells what has changed.
 
         Args:
             stage: name of the stage.
@@ -295,41 +249,39 @@ class Fingerprints:
         """
         return self._of(stage, Job(self._config, **wildcards))
 
-    def code(self, stage: str, modules: Iterable[str] = ()) -> str:
-        """Return the digest of the code of a stage's script and of modules that it loads by name."""
-        return _code(self._scripts / f"{stage}.py", tuple(modules))
+    def of_store(self, stage: str, family: str, **wildcards: str) -> str:
+        """Return the digest of the code behind the store of one family, which another family cannot change.
 
-    def extraction(self, network: str, family: str) -> str:
-        """Return the digest of the code behind a network's store of one family, which another family cannot change."""
-        return self.code("extract", [*_network_modules(Job(self._config, network=network)), FAMILIES[family]])
+        Args:
+            stage: "perturb" or "extract".
+            family: name of the family.
+            wildcards: dataset or network of the job.
+        """
+        job = Job(self._config, **wildcards)
+        modules = job.network_code() if job.network else [KINDS[job.data.kind]]
+        return self._code(stage, [*modules, FAMILIES[family]])
 
-    def perturbation(self, dataset: str, family: str) -> str:
-        """Return the digest of the code behind a dataset's store of one family."""
-        return self.code("perturb", [KINDS[self._config.datasets[dataset].kind], FAMILIES[family]])
-
-    def control(self, network: str, control: str) -> str:
-        """Return what decides a control's tables of one network, which another control cannot change."""
+    def of_control(self, network: str, control: str) -> str:
+        """Return the fingerprint of one control's tables, which another control cannot change."""
         job = Job(self._config, network=network)
-        names = controls.measured_by(self._config, control)
-        drawn = controls.families(self._config, control)
-        modules = [CONTROLS[control], *(PROBES[name].module for name in names), *(FAMILIES[name] for name in drawn)]
-        code = self.code("measure_controls", [*_network_modules(job), *modules])
-        above = [self._of(*one) for one in _of_network(job, "build_network", "survey")]
-        config = self._config
-        values = (_passed(job), config.ball, config.compute, config.mantel_permutations, config.seed, names)
-        return provenance.digest(code, values, above)
+        code = self._code("measure_controls", _control_code(job, control))
+        above = [self._of(*one) for one in job.of_network("build_network", "survey")]
+        return provenance.digest(_control(job, control), code, above)
 
     def _of(self, stage: str, job: Job) -> str:
         key = (stage, job.dataset, job.network, job.probe, job.split)
         if key not in self._known:
             entry = STAGES[stage]
             configuration = provenance.digest(entry.configuration(job))
-            code = self.code(stage, [*entry.modules(job), *self._modules.get(stage, [])])
+            code = self._code(stage, [*entry.modules(job), *self._modules.get(stage, [])])
             above = provenance.digest(stage, *(self._of(*one) for one in entry.above(job)))
             self._known[key] = f"configuration {configuration}, code {code}, above {above}"
         return self._known[key]
 
+    def _code(self, stage: str, modules: Iterable[str]) -> str:
+        return _code_digest(self._scripts / f"{stage}.py", tuple(sorted(set(modules))))
+
 
 @functools.cache
-def _code(script: Path, modules: tuple[str, ...]) -> str:
+def _code_digest(script: Path, modules: tuple[str, ...]) -> str:
     return provenance.code_digest(script, modules)
