@@ -36,7 +36,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from epsball.runs import files
 from epsball.runs.job import job
-with job(SimpleNamespace(log=[sys.argv[1] + "/log"])), files.atomic_write(Path(sys.argv[1], "table")) as unfinished:
+config = {"datasets": {"d": {"kind": "arrays", "root": "r"}}, "networks": {"n": {"dataset": "d", "factory": "a.b:c"}}}
+log = [sys.argv[1] + "/log"]
+with job(SimpleNamespace(log=log, config=config)), files.atomic_write(Path(sys.argv[1], "table")) as unfinished:
     unfinished.write_text("half")
     time.sleep(60)
 """

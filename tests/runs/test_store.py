@@ -19,6 +19,7 @@ from epsball.errors import EpsballError
 from epsball.runs import files, store
 from epsball.runs.job import job
 from support.toys import BALL, COMPUTE, Stages, conv_net
+from support.written_run import MINIMAL
 
 
 def test_xarray_opens_a_store_with_names_and_units(stages: Stages) -> None:
@@ -118,7 +119,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, full_disk: Path) -> None:
     path = full_disk / "a.zarr.zip"
-    with pytest.raises(SystemExit) as end, job(SimpleNamespace(log=[stages.folder / "log"])):
+    with pytest.raises(SystemExit) as end, job(SimpleNamespace(log=[stages.folder / "log"], config=MINIMAL)):
         stages.extract(conv_net(), "uniform", path, BALL, COMPUTE)
     assert end.value.code == 1
     said = (stages.folder / "log").read_text()

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from epsball.config import load_config
 from epsball.runs.files import write_table
 
-MINIMAL_RUN = load_config(
-    {
-        "radii": [1, 10],
-        "draws": 40,
-        "bootstrap": 200,
-        "datasets": {"mine": {"kind": "arrays", "root": "unused.npz"}},
-        "networks": {"net": {"dataset": "mine", "factory": "a.b:c"}},
-    }
-)
+MINIMAL: dict[str, Any] = {
+    "radii": [1, 10],
+    "draws": 40,
+    "bootstrap": 200,
+    "datasets": {"mine": {"kind": "arrays", "root": "unused.npz"}},
+    "networks": {"net": {"dataset": "mine", "factory": "a.b:c"}},
+}
+MINIMAL_RUN = load_config(MINIMAL)
 
 
 def write_run(

@@ -1,20 +1,15 @@
 """Build or train a network, and write its weights and card."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
-    from epsball.config import load_config
+with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import forward
     from epsball.stages.build_network import build_network
 
-    config = load_config(snakemake.config)
     network = config.networks[snakemake.wildcards.network]
     dataset, folder = config.datasets[network.dataset].source, Path("results", config.run, "datasets", network.dataset)
     compute = config.building(network)

@@ -1,18 +1,14 @@
 """Download a dataset."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
-    from epsball.config import load_config
+with job(snakemake) as config:
     from epsball.data import download
     from epsball.runs import files
 
-    dataset = load_config(snakemake.config).datasets[snakemake.wildcards.dataset]
+    dataset = config.datasets[snakemake.wildcards.dataset]
     download(dataset)
     files.write_text(Path(snakemake.output.note), f"{dataset.options['root']}\n")

@@ -1,18 +1,14 @@
 """Download a network's published weights."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
-    from epsball.config import load_config
+with job(snakemake) as config:
     from epsball.networks import model
     from epsball.runs import files
 
-    network = load_config(snakemake.config).networks[snakemake.wildcards.network]
+    network = config.networks[snakemake.wildcards.network]
     path = model.fetch(network)
     files.write_text(Path(snakemake.output.note), f"{path or network.factory}\n")

@@ -1,12 +1,9 @@
 """Join the parts of a network's tables."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from snakemake.script import snakemake
 
 with job(snakemake):
     from epsball.runs import files

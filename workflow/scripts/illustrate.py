@@ -1,21 +1,16 @@
 """Choose and draw what Fig. 2 shows of a dataset."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
-    from epsball.config import load_config
+with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import forward
     from epsball.stages.illustrate import illustrate
     from epsball.stages.select import read_samples
 
-    config = load_config(snakemake.config)
     dataset = config.datasets[snakemake.wildcards.dataset].source
     networks = config.networks_of(dataset.name)
     forward.configure(config.compute)

@@ -1,16 +1,12 @@
 """Measure the probes that read stores on a shard."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
+with job(snakemake) as config:
     import pandas as pd
-    from epsball.config import load_config
     from epsball.perturbations import families
     from epsball.probes import Context, family_of
     from epsball.probes.normalisers import scales
@@ -18,7 +14,7 @@ with job(snakemake):
     from epsball.stages.measure import measure
     from epsball.stages.select import read_samples, shard_rows
 
-    config, paths = load_config(snakemake.config), snakemake.input
+    paths = snakemake.input
     activations, perturbations = (
         {path.parent.name: path for path in map(Path, stores)} for stores in (paths.activations, paths.perturbations)
     )

@@ -1,19 +1,15 @@
 """Measure the controls of a network on a shard."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
+with job(snakemake) as config:
     from dataclasses import replace
 
     import pandas as pd
     from epsball import controls
-    from epsball.config import load_config
     from epsball.data import open_pool
     from epsball.networks import forward, weights
     from epsball.probes import Context
@@ -22,7 +18,7 @@ with job(snakemake):
     from epsball.stages.measure_controls import measure_control
     from epsball.stages.select import read_samples, shard_rows
 
-    config, paths, wildcards = load_config(snakemake.config), snakemake.input, snakemake.wildcards
+    paths, wildcards = snakemake.input, snakemake.wildcards
     network = config.networks[wildcards.network]
     compute = replace(config.compute, compile=False)  # another network around each sample would be compiled each time
     forward.configure(compute)

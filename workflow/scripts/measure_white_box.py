@@ -1,18 +1,14 @@
 """Measure a white-box probe on a shard."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
+with job(snakemake) as config:
     from dataclasses import replace
 
     import pandas as pd
-    from epsball.config import load_config
     from epsball.data import open_pool
     from epsball.networks import forward, weights
     from epsball.probes.normalisers import scales
@@ -20,7 +16,7 @@ with job(snakemake):
     from epsball.stages.measure_white_box import measure_white_box
     from epsball.stages.select import read_samples, shard_rows
 
-    config, paths, wildcards = load_config(snakemake.config), snakemake.input, snakemake.wildcards
+    paths, wildcards = snakemake.input, snakemake.wildcards
     network = config.networks[wildcards.network]
     dataset = config.datasets[network.dataset].source
     compute = replace(config.compute, compile=False)  # too few passes for it to pay

@@ -1,15 +1,11 @@
 """Measure the perturbations of a shard, family by family."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
-    from epsball.config import load_config
+with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import forward
     from epsball.perturbations import families
@@ -17,7 +13,7 @@ with job(snakemake):
     from epsball.stages.perturb import perturb
     from epsball.stages.select import read_samples, shard_rows
 
-    config, wildcards = load_config(snakemake.config), snakemake.wildcards
+    wildcards = snakemake.wildcards
     dataset = config.datasets[wildcards.dataset].source
     forward.configure(config.compute)
     pool = open_pool(dataset, Path("results", config.run, "datasets", dataset.name))

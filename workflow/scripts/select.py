@@ -1,20 +1,15 @@
 """Select the samples of a dataset."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
+with job(snakemake) as config:
     import pandas as pd
-    from epsball.config import load_config
     from epsball.runs import files
     from epsball.stages.select import read_samples, select
 
-    config = load_config(snakemake.config)
     dataset = config.datasets[snakemake.wildcards.dataset]
     names = [network.name for network in config.networks_of(dataset.name)]
     surveys = {name: pd.read_parquet(path) for name, path in zip(names, snakemake.input.surveys, strict=True)}

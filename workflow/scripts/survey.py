@@ -1,21 +1,16 @@
 """Survey the pool of a dataset with a network."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
-    from epsball.config import load_config
+with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import forward, weights
     from epsball.runs import files
     from epsball.stages.survey import survey
 
-    config = load_config(snakemake.config)
     network = config.networks[snakemake.wildcards.network]
     forward.configure(config.compute)
     passes = forward.Forward(weights.restore(network, Path(snakemake.input.weights)), config.compute)

@@ -1,24 +1,19 @@
 """Survey the pool of a dataset with the controls of a network that have features of their own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
+from snakemake.script import snakemake
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake):
+with job(snakemake) as config:
     from dataclasses import replace
 
     from epsball import controls
-    from epsball.config import load_config
     from epsball.data import open_pool
     from epsball.networks import forward, weights
     from epsball.runs import files
     from epsball.stages.survey import survey
 
-    config = load_config(snakemake.config)
     network = config.networks[snakemake.wildcards.network]
     compute = replace(config.compute, compile=False)  # too few passes for it to pay
     forward.configure(compute)

@@ -12,16 +12,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from epsball.errors import user_message
+
+if TYPE_CHECKING:
+    from epsball.config import Config
 
 SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
 GC_THRESHOLD = 10_000, 10, 10  # objects, not 700: or a fifth of what importing PyTorch takes is looking for cycles
 
 
 @contextlib.contextmanager
-def job(snakemake: Any) -> Iterator[None]:
+def job(snakemake: Any) -> Iterator[Config]:
     """Log to a file, our warnings to the terminal too; end with a sentence, no traceback, where the input is at fault.
 
     A job whose Snakemake is killed ends too: the next one would run beside it. A script imports the library inside,
@@ -29,6 +32,9 @@ def job(snakemake: Any) -> Iterator[None]:
 
     Args:
         snakemake: the object of that name in a script.
+
+    Yields:
+        The configuration of the run.
     """
     gc.set_threshold(*GC_THRESHOLD)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
@@ -50,7 +56,9 @@ def job(snakemake: Any) -> Iterator[None]:
     libraries.propagate = False
     logging.captureWarnings(True)
     try:
-        yield
+        from epsball.config import load_config
+
+        yield load_config(snakemake.config)
         from epsball.runs import provenance_records  # pandas takes its time: as above
 
         fingerprint = snakemake.params.get("fingerprint")
