@@ -15,15 +15,13 @@ from scipy import stats
 from support.naive_philox import KNOWN, naive_philox, naive_word
 from support.toys import PERMUTATION, PERMUTED_BASE, UNIFORM
 
-# Known answers of Philox-4x32-10, published with Random123 (Salmon et al. 2011).
-
 
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
 def test_published_answers(counter: tuple[int, ...], key: tuple[int, int], expected: tuple[int, ...]) -> None:
     assert naive_philox(counter, key) == expected
     # The loop starts at element 0: the naive generator stands in for a published first word other than 0.
-    out = np.empty((1, 400), dtype=np.int32)
     first, draw, radius_bits, stream = counter
+    out = np.empty((1, 400), dtype=np.int32)
     cpu_kernels.random_bits(out, draw, radius_bits, stream, *key)
     blocks = (out.astype(np.int64) + 2**31).reshape(-1, 4).tolist()
     assert blocks == [list(naive_philox((block, draw, radius_bits, stream), key)) for block in range(100)]

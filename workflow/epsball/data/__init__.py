@@ -96,8 +96,7 @@ class Pool:
                 images.verify(file)
             except UnusableImageError as error:
                 complaints.append(str(error))
-        if complaints and len(complaints) == len(self):
-            raise _none_usable(complaints)
+        self._require_usable(complaints)
         return complaints
 
     def batches(self, size: int) -> Iterator[tuple[list[int], Pictures]]:
@@ -106,14 +105,12 @@ class Pool:
         Raises:
             EpsballError: an image has another size than the first, or none can be used.
         """
-        complaints: list[str] = []
-        usable = self._usable(complaints)
+        usable = self._usable()
         while batch := list(itertools.islice(usable, size)):
             yield [number for number, _ in batch], np.stack([picture for _, picture in batch])
-        if complaints and len(complaints) == len(self):
-            raise _none_usable(complaints)
 
-    def _usable(self, complaints: list[str]) -> Iterator[tuple[int, Pictures]]:
+    def _usable(self) -> Iterator[tuple[int, Pictures]]:
+        complaints: list[str] = []
         shape: tuple[int, ...] | None = None
         for number, name in enumerate(self.names):
             try:
@@ -129,16 +126,18 @@ class Pool:
                     "first image; set resize and crop for the dataset"
                 )
             yield number, picture
+        self._require_usable(complaints)
 
-
-def _none_usable(complaints: list[str]) -> EpsballError:
-    return EpsballError(f"none of {len(complaints)} images can be used; the first: {complaints[0]}")
+    def _require_usable(self, complaints: list[str]) -> None:
+        if complaints and len(complaints) == len(self):
+            raise EpsballError(f"none of {len(complaints)} images can be used; the first: {complaints[0]}")
 
 
 def missing(spec: DatasetSpec) -> str | None:
     """Return a sentence about missing files of a dataset; None if nothing is missing or needed."""
-    look = getattr(_kind(spec), "missing", None)
-    return None if look is None or (lack := look(spec)) is None else f"datasets.{spec.name}: {lack}"
+    kind = _kind(spec)
+    problem = kind.missing(spec) if hasattr(kind, "missing") else None
+    return None if problem is None else f"datasets.{spec.name}: {problem}"
 
 
 def download(spec: DatasetSpec) -> None:
@@ -147,14 +146,14 @@ def download(spec: DatasetSpec) -> None:
     Raises:
         EpsballError: the download fails.
     """
-    if (lack := missing(spec)) is None:
+    if (problem := missing(spec)) is None:
         return
     # Whoever unpacks an archive, its files stay in its folder.
     tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
     try:
         _kind(spec).download(spec)
     except (OSError, RuntimeError, tarfile.TarError) as error:
-        raise EpsballError(f"{lack}; downloading it failed ({error}); put it there yourself") from None
+        raise EpsballError(f"{problem}; downloading it failed ({error}); put it there yourself") from None
 
 
 def pool_size(spec: DatasetSpec) -> int:
@@ -191,8 +190,8 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str = "test") -> Pool:
     Raises:
         EpsballError: files are missing or do not fit the configuration.
     """
-    if (lack := missing(spec)) is not None:
-        raise EpsballError(lack)
+    if (problem := missing(spec)) is not None:
+        raise EpsballError(problem)
     pool: Pool = _kind(spec).open_pool(spec, folder, split)
     if not len(pool):
         raise EpsballError(f"datasets.{spec.name}: no image was found; check its root")

@@ -73,8 +73,8 @@ def read(path: Path) -> dict[str, Tensor]:
         zipfile.BadZipFile,
         safetensors.SafetensorError,
     ) as error:
-        told = " ".join(str(error).split())[:120]
-        raise EpsballError(f"weights '{path}' cannot be read as a state dict ({told}); get the file again") from None
+        message = " ".join(str(error).split())[:120]
+        raise EpsballError(f"weights '{path}' cannot be read as a state dict ({message}); get the file again") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise EpsballError(f"weights '{path}' hold no state dict of tensors; save module.state_dict()")
     return state

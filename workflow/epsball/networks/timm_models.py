@@ -24,9 +24,9 @@ def _create(spec: NetworkSpec, pretrained: bool) -> Any:
     try:
         return timm.create_model(name, pretrained=pretrained, **spec.args)
     except (OSError, RuntimeError, TypeError) as error:
-        told = " ".join(str(error).split())[:200]
+        message = " ".join(str(error).split())[:200]
         raise EpsballError(
-            f"factory '{spec.factory}' fails: {told}; where there is no network, give a local file as weights"
+            f"factory '{spec.factory}' fails: {message}; where there is no network, give a local file as weights"
         ) from None
 
 
