@@ -1,4 +1,4 @@
-"""The one exception that users are meant to read, and what is said of it and of a full disk."""
+"""The exception that users read, and the messages that they see."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 
 class EpsballError(Exception):
-    """Bad input or an impossible request, said in one sentence: where, what was found, what to do."""
+    """Bad input or an impossible request, in one sentence: where, what was found, what to do."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The hint that ends a sentence about an unknown name: the closest known one, or all of them."""
+    """Return the end of a sentence about an unknown name: the closest known name, or all of them."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:
@@ -21,7 +21,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def user_message(error: Exception) -> str | None:
-    """What is said of an error where a user can mend it: an `EpsballError`, a full disk or quota; None of any other."""
+    """Return the message for an error that a user can mend: an `EpsballError`, a full disk or quota; else None."""
     if isinstance(error, EpsballError):
         return str(error)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:

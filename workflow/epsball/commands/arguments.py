@@ -1,4 +1,4 @@
-"""Arguments that commands share: paths that a shell completes, and configurations."""
+"""What commands share: arguments that are paths, which a shell completes, and reading a YAML file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import shtab
 import yaml
 
-from epsball.config import Config, load_config
 from epsball.errors import EpsballError, did_you_mean
 
 
@@ -19,15 +18,6 @@ def add_path(
 ) -> None:
     """Add a positional argument that is a path; shells complete files, or what `complete` names."""
     parser.add_argument(name, type=Path, help=description).complete = complete  # type: ignore[attr-defined]
-
-
-def read_config(path: Path) -> Config:
-    """Read a configuration and check it.
-
-    Raises:
-        EpsballError: it cannot be read, or has mistakes.
-    """
-    return load_config(read_yaml(path))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -19,7 +19,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.commands.arguments import add_path, read_config
+from epsball.commands.arguments import add_path, read_yaml
+from epsball.config import load_config
 from epsball.errors import EpsballError, did_you_mean
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def run(given: argparse.Namespace) -> None:
 
     from epsball.commands import inspection, plan, preflight
 
-    config = read_config(given.config)
+    config = load_config(read_yaml(given.config))
     folder = Path("results") / config.run
     if name := given.layers:
         if name not in config.networks:

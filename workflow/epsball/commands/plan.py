@@ -1,6 +1,6 @@
 """Say what a run will cost.
 
-It is told from the configuration: no network is loaded, and nothing computed.
+The configuration tells: no network is loaded, and nothing computed.
 
   epsball plan config/paper.yaml --cores 8
 
@@ -19,9 +19,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from epsball.commands.arguments import add_path, read_config
-from epsball.config import Config
-from epsball.runs import files
+from epsball.commands.arguments import add_path, read_yaml
+from epsball.config import Config, load_config
 
 _RATES = "rates.json"  # in a run's folder
 
@@ -34,12 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Run the command."""
-    config = read_config(given.config)
+    config = load_config(read_yaml(given.config))
     print(describe(config, given.cores, measured(config, Path("results") / config.run)), end="")
 
 
 def keep_rates(rates: Mapping[str, float], folder: Path) -> None:
     """Keep images a second on one core, by network, for the plans of a run that has no cards yet."""
+    from epsball.runs import files
+
     with contextlib.suppress(OSError):
         files.write_text(folder / _RATES, json.dumps(dict(rates)) + "\n")
 

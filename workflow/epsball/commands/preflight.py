@@ -1,4 +1,4 @@
-"""Before any computing: does every dataset open, every network build, and does the one fit the other?"""
+"""The check before each run: every dataset opens, every network builds, and the two fit each other."""
 
 from __future__ import annotations
 
