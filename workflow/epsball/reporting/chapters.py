@@ -51,14 +51,11 @@ def _controls(run: Run, claims: pd.DataFrame) -> SummaryText:
         return SummaryText("There are too few samples to say where a network differs from its controls.")
     alike = judged["verdict"] == Verdict.NO_DIFFERENCE
     counts = alike.groupby(judged["control"], sort=False).agg(["sum", "count"])
+    shown = {str(name): f"{row['sum']} of {row['count']}" for name, row in counts.iterrows()}
     return SummaryText(
-        f"In {alike.sum()} of {len(judged)} comparisons with a control no difference is shown: there the number is the "
-        "control's too, and no evidence of what the network does.",
-        {
-            "comparisons without a difference shown": {
-                str(name): f"{row['sum']} of {row['count']}" for name, row in counts.iterrows()
-            }
-        },
+        f"In {alike.sum()} of {len(judged)} comparisons with a control no difference is shown: there the control has "
+        "such a number too, which is no evidence of what the network does.",
+        {"comparisons without a difference shown": shown},
     )
 
 
@@ -69,7 +66,7 @@ def _geometry(run: Run, claims: pd.DataFrame) -> SummaryText:
     )
     return summarise(
         "At the largest radius the median of Mantel's ρ is {}; at norms mixed up to it, {}. α of Eq. 7 is nearer to a "
-        "multiple of the identity than with its points shuffled by {} at one radius, and by {} at mixed norms.",
+        "multiple of the identity than α of shuffled points, by {} at one radius and by {} at mixed norms.",
         {
             "median of Mantel's ρ at the largest radius": one,
             "median of Mantel's ρ at norms mixed up to it": mixed,
@@ -81,8 +78,8 @@ def _geometry(run: Run, claims: pd.DataFrame) -> SummaryText:
 
 def _symmetry(run: Run, claims: pd.DataFrame) -> SummaryText:
     return summarise(
-        "The range of the score over permutations of all elements is that of fresh draws times {}. Of a low-frequency "
-        "perturbation, over its permutations, it is that of fresh ones times {}.",
+        "Over permutations of all elements, the range of the score is {} times that over fresh draws. Over "
+        "permutations of a low-frequency perturbation, it is {} times that over fresh ones.",
         {
             "range over permutations ÷ over fresh draws": _estimates(claims, "permuted against redrawn", 2),
             "the same of a low-frequency perturbation": _estimates(
@@ -104,7 +101,7 @@ def _frequency(run: Run, claims: pd.DataFrame) -> SummaryText:
     return summarise(
         "The energy that Parseval's theorem predicts is off the measured one by {} (median filter), and from one "
         "permutation of independent noise to the next it varies by {}. Low-frequency noise leaves the first layer with "
-        "the energy of its permutations times {}.",
+        "{} times the energy of its permutations.",
         {
             "Parseval's energy off the measured one, %": off,
             "variation from permutation to permutation, %": spread,
@@ -115,8 +112,8 @@ def _frequency(run: Run, claims: pd.DataFrame) -> SummaryText:
 
 def _expansion(run: Run, claims: pd.DataFrame) -> SummaryText:
     return summarise(
-        "At radius 1 the gradient explains a share of the margin's variance of {}; the Hessian adds {}. Of the score's "
-        "at the largest radius, neither explains {}.",
+        "At radius 1 the gradient explains a share of {} of the margin's variance; the Hessian adds {}. At the largest "
+        "radius, a share of {} of the score's variance is explained by neither.",
         {
             "margin at radius 1: share that the gradient explains": _estimates(claims, "Eq. 3, gradient"),
             "share that the Hessian adds": _estimates(claims, "Eq. 3, Hessian"),
@@ -136,7 +133,7 @@ def _depth(run: Run, claims: pd.DataFrame) -> SummaryText:
         ends[network], losses[network] = float(rho.iloc[-1]), -float(steps.min())
         where[network] = f"{layer} ({kind})" if kind else str(layer)
     return summarise(
-        "From 1 at the image, Mantel's ρ at mixed norms ends at {}. Its largest fall in one step is {}.",
+        "Mantel's ρ at mixed norms starts at 1 at the image and ends at {}. Its largest fall in one step is {}.",
         {"ρ at mixed norms at the end": ends, "largest fall in one step": losses, "at": where},
     )
 
@@ -144,9 +141,9 @@ def _depth(run: Run, claims: pd.DataFrame) -> SummaryText:
 def _lipschitz(run: Run, claims: pd.DataFrame) -> SummaryText:
     tables = {network: run.metrics("lipschitz_bounds", network) for network in run.networks}
     reasons = {network: why for network, table in tables.items() if (why := table["unavailable"].iloc[0])}
-    text = "The Jacobian's norm is the sampled ratio of Eq. 9 times {}."
+    text = "The Jacobian's norm is {} times the sampled ratio of Eq. 9."
     if len(reasons) < len(tables):
-        text += " The global bound is that norm times {}."
+        text += " The global bound is {} times that norm."
     found = summarise(
         text,
         {
@@ -168,8 +165,8 @@ def _boundary(run: Run, claims: pd.DataFrame) -> SummaryText:
         missed[network] = 100 * float(table.loc[table["kind"] == "random", "censored"].mean())
     return summarise(
         "The median of the smallest adversarial distance is {0}; no boundary is met in {2} of the random directions. "
-        "The ratio of random to worst distance, both cut where the search ended, is what a flat boundary gives times "
-        "{3}.",
+        "The ratio of random to worst distance, both cut where the search ended, is {3} times what a flat "
+        "boundary gives.",
         {
             "smallest adversarial distance, median": worst,
             "samples with an adversarial example": met,
