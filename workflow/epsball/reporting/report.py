@@ -90,9 +90,9 @@ def _figure(folder: Path, name: str, caption: str) -> dict[str, str]:
 
 def _parts(config: Config, claims: pd.DataFrame) -> list[dict[str, Any]]:
     """Split the claims into those of the paper and those beyond it, with the networks that they are about."""
-    beyond = claims["kind"] != "paper"
+    paper = claims["kind"] == "paper"
     found = []
-    for title, rows in (("The paper's claims", claims[~beyond]), ("Beyond the paper", claims[beyond])):
+    for title, rows in (("The paper's claims", claims[paper]), ("Beyond the paper", claims[~paper])):
         networks = [name for name in (*config.networks, ALL_NETWORKS) if (rows["network"] == name).any()]
         by_claim = [(name, same.to_dict("records")) for name, same in rows.groupby("claim", sort=False)]
         found.append({"title": title, "networks": networks, "claims": by_claim})

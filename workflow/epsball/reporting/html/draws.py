@@ -6,6 +6,7 @@ to see), then no permutations, then draws of fewer samples: those with a misclas
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from epsball.config import Ball
 from epsball.data import Pool
 from epsball.perturbations.ball import perturbed_images
 from epsball.reporting.html import pictures
+from epsball.reporting.html.template import significant
 from epsball.stages.perturb import sample_images
 
 BUDGET = 6_000_000  # bytes of the pictures of all draws in the page
@@ -91,15 +93,11 @@ def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: B
     return panels
 
 
-def _scores(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, list[float]]]]:
-    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+def _scores(rows: pd.DataFrame) -> dict[Hashable, dict[Hashable, dict[str, list[float | None]]]]:
+    found: dict[Hashable, dict[Hashable, dict[str, list[float | None]]]] = {}
     for (network, probe), table in rows.groupby(["network", "probe"], sort=False):
-        found.setdefault(network, {})[probe] = {name: [_short(value) for value in table[name]] for name in _SCORES}
+        found.setdefault(network, {})[probe] = {name: significant(table[name]) for name in _SCORES}
     return found
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.5g}")
 
 
 def _fit(panels: Panels, image: torch.Tensor, row: Any, cells: int, samples: int, spec: Ball, budget: int) -> None:
@@ -144,7 +142,7 @@ def _draws(image: torch.Tensor, row: Any, rows: pd.DataFrame, panels: Panels, sp
         draw = {
             "radius": key[1],
             "draw": key[2],
-            "score": _short(at["score_min"]),
+            "score": significant([at["score_min"]])[0],
             "prediction": int(at["prediction_min"]),
             "wrong": int(at["prediction_min"]) != int(row.label),
             "picture": list(found).index(key),

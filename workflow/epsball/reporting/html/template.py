@@ -45,8 +45,8 @@ def _compressed(data: bytes) -> str:
 
 
 def significant(values: Iterable[float]) -> list[float | None]:
-    """Round numbers to four significant digits, more than a chart shows; what is not finite becomes None."""
-    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
+    """Round numbers to five significant digits, more than a page shows; what is not finite becomes None."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
 
 
 ENVIRONMENT = jinja2.Environment(
