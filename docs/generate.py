@@ -107,7 +107,7 @@ def probes() -> str:
     ]
     first: dict[str, str] = {}
     for name, (module, family) in PROBES.items():
-        kind = "asks the network itself" if family is None else f"reads the family `{family}`"
+        kind = "asks the network itself" if family is None else f"reads the family [`{family}`](#families)"
         place = "in every run" if name in PAPERS else "a further probe"
         parts += [f"## `{name}`\n", f"{place.capitalize()}; {kind}.\n"]
         known = first.setdefault(module, name)

@@ -50,25 +50,12 @@ def hyperplane_ratio(elements: int) -> float:
 
     In d dimensions the cosine between a random direction and the normal is about N(0, 1) / √d, and a distance to either
     side is the smallest one over its absolute value, whose median is 0.6745 / √d: 1.48 √d.
-
-    Args:
-        elements: d.
     """
     return float(math.sqrt(elements) / norm.ppf(0.75))
 
 
 def at(image: Tensor, ray: Tensor, length: float, box: bool) -> Tensor:
-    """Return the point x + t u of a ray, as a network sees it.
-
-    Args:
-        image: x, float32 (3, height, width).
-        ray: u, of the same shape.
-        length: t, of either sign.
-        box: whether to clip to [0, 1].
-
-    Returns:
-        float32 (3, height, width).
-    """
+    """Return the point x + t u at a length t of a ray u, as a network sees it: clipped to [0, 1] in a box."""
     point = image + length * ray
     return point.clamp_(0, 1) if box else point
 
@@ -129,25 +116,15 @@ def crossings(
 
 @dataclass
 class _Line:
-    """One side of a ray: a bracket that shrinks.
-
-    Attributes:
-        ray: u.
-        scan: lengths still to look at.
-        right: the length up to which no other class was met.
-        wrong: the smallest length with another class.
-        inner: distance from the image at `right`.
-        outer: distance from the image at `wrong`.
-        prediction: class at `wrong`.
-    """
+    """One side of a ray: a bracket that shrinks."""
 
     ray: Tensor
-    scan: list[float]
-    right: float = 0.0
-    wrong: float = math.inf
-    inner: float = 0.0
-    outer: float = math.inf
-    prediction: int = -1
+    scan: list[float]  # lengths still to look at
+    right: float = 0.0  # the length up to which no other class was met
+    wrong: float = math.inf  # the smallest length with another class
+    inner: float = 0.0  # distance from the image at `right`
+    outer: float = math.inf  # distance from the image at `wrong`
+    prediction: int = -1  # class at `wrong`
 
     def is_open(self, pair: list[_Line]) -> bool:
         """Return whether there is more to look at: not once the other side is nearer for certain."""

@@ -47,13 +47,9 @@ def clever(margin: float, norms: Array, radius: float) -> Clever:
 
 
 def location(maxima: Array) -> float:
-    """Fit a reverse Weibull distribution by likelihood and return its location.
+    """Fit a reverse Weibull distribution to maxima (batch,) by likelihood, and return its location.
 
-    Args:
-        maxima: the largest norm of each batch, (batch,).
-
-    Returns:
-        The location; the largest of the maxima where no fit has an end.
+    Where no fit has an end, that is the largest of the maxima.
     """
     found, spread = float(maxima.max()), float(np.ptp(maxima))
     if spread <= 1e-6 * abs(found):

@@ -39,14 +39,9 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def score_gradient(logits: Tensor, label: int) -> Tensor:
-    """Differentiate the softmax score p of a class by the logits: p (1 - p) for its own, without cancellation.
+    """Differentiate the softmax score p of a class by the logits, float64 (classes,).
 
-    Args:
-        logits: float64 (classes,).
-        label: the class.
-
-    Returns:
-        float64 (classes,).
+    The derivative p (1 - p) by the class's own logit is computed without cancellation.
     """
     scores = logits.softmax(dim=0)
     gradient = -scores[label] * scores

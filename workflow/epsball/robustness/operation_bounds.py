@@ -225,9 +225,10 @@ def _repetition(made: Call) -> float:
     return math.sqrt(made.shape.numel() / made.entering.shape.numel())
 
 
-def _gelu(made: Call) -> float:
-    """Φ(x) + x φ(x), largest at √2; of tanh's approximation, 1.1289931 at 1.4185."""
-    return 1.1290 if made["approximate"] == "tanh" else (1 + math.erf(1)) / 2 + math.exp(-1) / math.sqrt(math.pi)
+_GELU = {  # Φ(x) + x φ(x), largest at √2; of tanh's approximation, 1.1289931 at 1.4185
+    "none": (1 + math.erf(1)) / 2 + math.exp(-1) / math.sqrt(math.pi),
+    "tanh": 1.1290,
+}
 
 
 def _dropout(made: Call) -> float:
@@ -287,7 +288,7 @@ _FACTORS: Mapping[Any, float | Callable[[Call], float]] = {
     _aten.sigmoid: 1 / 4,
     _aten.hardsigmoid: 1 / 6,
     _aten.hardswish: 3 / 2,  # x (x + 3) / 6, at 3
-    _aten.gelu: _gelu,
+    _aten.gelu: lambda made: _GELU[made["approximate"]],
     _aten.silu: 1.09984,  # 1.0998393 at 2.3994
     _aten.mish: 1.0885,  # 1.0884982 at 1.4906
     _aten.selu: 1.0507009873554805 * 1.6732632423543772,  # left of 0

@@ -20,13 +20,7 @@ _MEMORY = 200e6  # bytes that the matrices of one chunk of frequencies may take,
 
 
 def linear(weight: Tensor) -> float:
-    """Bound the norm of a matrix.
-
-    Args:
-        weight: (outputs, inputs).
-
-    Returns:
-        From ‖W‖ to ‖W‖ (1 + `TOLERANCE`), up to float64's rounding.
+    """Bound the norm of a matrix (outputs, inputs): from ‖W‖ to ‖W‖ (1 + `TOLERANCE`), up to float64's rounding.
 
     Raises:
         EpsballError: the weights are not finite.
