@@ -125,7 +125,7 @@ def test_all_directions_are_equally_likely(kind: Noise) -> None:
     ]
 
     def moments(of: Noise, power: int) -> NDArray[np.float64]:
-        integers = philox.draw_integers(of, 3, UNIFORM, 1.0, range(count), elements)
+        integers = philox.NOISES[of](3, UNIFORM, 1.0, range(count), elements)
         drawn = ball.scale(integers, np.sqrt(elements), "l2", of).double().numpy()
         made: NDArray[np.float64] = np.array([((drawn @ axis / np.linalg.norm(axis)) ** power).mean() for axis in axes])
         return made

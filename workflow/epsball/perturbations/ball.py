@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from epsball.config import Ball, Noise, Norm
-from epsball.perturbations import cpu_kernels, philox
+from epsball.perturbations import cpu_kernels, philox, structure
 from epsball.perturbations.families import family
 
 _BLOCK = 25  # points in a matrix product
@@ -43,22 +43,38 @@ class Draws:
     spec: Ball
     device: str = "cpu"
 
+    @property
+    def first(self) -> Draws:
+        """The first draw alone: the vector that a family permutes."""
+        return replace(self, draws=range(1))
+
     def draw_integers(self, stream: int, elements: int | None = None) -> Tensor:
         """Draw independent integers of the ball's noise, int32 (draw, element); by default one for each element."""
         count = math.prod(self.shape) if elements is None else elements
-        return philox.draw_integers(self.spec.noise, self.seed, stream, self.radius, self.draws, count, self.device)
+        return philox.NOISES[self.spec.noise](self.seed, stream, self.radius, self.draws, count, self.device)
+
+    def draw_low_frequency(self, stream: int) -> Tensor:
+        """Draw integers, int32 (draw, element), that are constant over patches (see `structure`)."""
+        values = self.draw_integers(stream, structure.patch_count(self.shape))
+        return values[:, structure.patches(self.shape, self.device)]
 
     def scale(self, integers: Tensor, share: float | Tensor = 1.0) -> Tensor:
-        """Scale integers to the radius, or to a share of it; see `scale`."""
+        """Scale integers to the radius, or to a share of it, float32 (draw, element); see `scale`."""
         return scale(integers, self.radius * share, self.spec.norm, self.spec.noise)
 
-    def draw_one(self, stream: int) -> Tensor:
-        """Draw the one vector that a family permutes: float32 (element,) of independent elements, scaled."""
-        first = replace(self, draws=range(1))
-        return first.scale(first.draw_integers(stream))[0]
+    def permute(self, integers: Tensor, stream: int, groups: Tensor | None = None, together: int = 1) -> Tensor:
+        """Scale one draw of integers and permute its elements.
 
-    def permute(self, vector: Tensor, stream: int, groups: Tensor | None = None) -> Tensor:
-        """Permute the rows of a vector (row, ...), within groups int64 (row,) if given: (draw, element)."""
+        Args:
+            integers: int32 (1, element).
+            stream: stream of the permutations.
+            groups: int64 (element,), groups within which elements stay; None for one group.
+            together: number of neighbouring elements that move as one.
+
+        Returns:
+            float32 (draw, element).
+        """
+        vector = self.scale(integers).view(-1, together)
         if groups is None:
             orders = philox.permutations(self.seed, stream, self.radius, self.draws, len(vector), self.device)
         else:

@@ -13,6 +13,7 @@ import functools
 import logging
 import math
 import struct
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -124,12 +125,8 @@ def normal_deviation() -> float:
     return math.sqrt(int(normal_table().long().square().sum()) / 2**16)
 
 
-def draw_integers(
-    kind: Noise, seed: int, stream: int, radius: float, draws: range, elements: int, device: torch.device | str = "cpu"
-) -> Tensor:
-    """Draw independent integers, `uniform` or `normal`, for `epsball.perturbations.ball.scale`."""
-    draw = uniform if kind == "uniform" else normal
-    return draw(seed, stream, radius, draws, elements, device)
+# What draws independent integers for `epsball.perturbations.ball.scale`.
+NOISES: dict[Noise, Callable[..., Tensor]] = {"uniform": uniform, "sphere": normal, "gaussian": normal}
 
 
 def permutations(

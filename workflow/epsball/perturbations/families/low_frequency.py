@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from epsball.perturbations import structure
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
@@ -17,5 +16,4 @@ STREAMS = (11,)
 
 def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    values = draws.draw_integers(STREAMS[0], structure.patch_count(draws.shape))
-    return draws.scale(values[:, structure.patches(draws.shape, draws.device)])
+    return draws.scale(draws.draw_low_frequency(STREAMS[0]))

@@ -13,4 +13,4 @@ STREAMS = (1, 2)  # the vector and its permutations
 
 def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    return draws.permute(draws.draw_one(STREAMS[0]), STREAMS[1])
+    return draws.permute(draws.first.draw_integers(STREAMS[0]), STREAMS[1])

@@ -14,4 +14,5 @@ STREAMS = (7, 8)  # the vector and its permutations
 
 def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    return draws.permute(draws.draw_one(STREAMS[0]), STREAMS[1], structure.channels(draws.shape, draws.device))
+    groups = structure.channels(draws.shape, draws.device)
+    return draws.permute(draws.first.draw_integers(STREAMS[0]), STREAMS[1], groups)

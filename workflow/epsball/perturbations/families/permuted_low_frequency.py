@@ -6,11 +6,8 @@ frequency and its permutations are not, so symmetry is another question than iso
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from torch import Tensor
 
-from epsball.perturbations import structure
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
@@ -20,7 +17,4 @@ STREAMS = (12, 13)  # the vector and its permutations
 
 def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    first = replace(draws, draws=range(1))
-    values = first.draw_integers(STREAMS[0], structure.patch_count(draws.shape))
-    [vector] = first.scale(values[:, structure.patches(draws.shape, draws.device)])
-    return draws.permute(vector, STREAMS[1])
+    return draws.permute(draws.first.draw_low_frequency(STREAMS[0]), STREAMS[1])

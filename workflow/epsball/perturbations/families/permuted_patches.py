@@ -18,4 +18,5 @@ STREAMS = (9, 10)  # the vector and its permutations
 
 def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    return draws.permute(draws.draw_one(STREAMS[0]), STREAMS[1], structure.patches(draws.shape, draws.device))
+    groups = structure.patches(draws.shape, draws.device)
+    return draws.permute(draws.first.draw_integers(STREAMS[0]), STREAMS[1], groups)
