@@ -155,7 +155,7 @@ def public() -> str:
     parts = ["## `import epsball`\n", f"`epsball` has {', '.join(f'`{name}`' for name in epsball.__all__)}.\n"]
     lines = [line for module in modules for line in (f".. automodule:: {module}", "   :members:", "")]
     lines += [line for name in OF_A_CONFIGURATION for line in (f".. autoclass:: epsball.config.{name}", "")]
-    note = "What the attributes of the last ones mean stands under [the keys of a configuration](../_generated/schema.md).\n"
+    note = "The attributes of the last ones: [the keys of a configuration](../_generated/schema.md).\n"
     return "\n".join([*parts, "```{eval-rst}", *lines, "```\n", note])
 
 
