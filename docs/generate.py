@@ -26,6 +26,7 @@ from epsball.stages.fingerprints import STAGES
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "workflow" / "epsball"
+OF_A_CONFIGURATION = ("Ball", "Compute", "WhiteBox", "NetworkSpec", "TrainingSpec")
 
 
 def write(folder: Path) -> None:
@@ -150,7 +151,9 @@ def public() -> str:
     modules = dict.fromkeys(getattr(epsball, name).__module__ for name in epsball.__all__)
     parts = ["## `import epsball`\n", f"`epsball` has {', '.join(f'`{name}`' for name in epsball.__all__)}.\n"]
     lines = [line for module in modules for line in (f".. automodule:: {module}", "   :members:", "")]
-    return "\n".join([*parts, "```{eval-rst}", *lines, "```\n"])
+    lines += [line for name in OF_A_CONFIGURATION for line in (f".. autoclass:: epsball.config.{name}", "")]
+    note = "The attributes of the last ones: [the keys of a configuration](../_generated/schema.md).\n"
+    return "\n".join([*parts, "```{eval-rst}", *lines, "```\n", note])
 
 
 def commands() -> str:

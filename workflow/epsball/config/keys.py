@@ -158,7 +158,7 @@ class NetworkSpec(_Keys):
         LeftOut[Text],
         _key("Module whose output is Phi_L, by named_modules(); without it, what enters the last Linear module."),
     ] = None
-    training: LeftOut[TrainingSpec] = None
+    training: Annotated[LeftOut[TrainingSpec], _key("How the workflow trains the network on its dataset.")] = None
 
 
 class DatasetKeys(BaseModel):
@@ -254,7 +254,7 @@ class RunSettings(_Keys):
     bootstrap: Annotated[Integer, _key("Bootstrap resamples behind an interval of the claims.", ge=100)] = 2000
     extra_probes: Annotated[Names, _key("Probes to measure beside the paper's four.")] = ()
     controls: Annotated[Names, _key("Networks made from each network, to compare it with.")] = ()
-    white_box: WhiteBox = field(default_factory=WhiteBox)
+    white_box: Annotated[WhiteBox, _key("How far probes go that ask the network.")] = field(default_factory=WhiteBox)
     illustration_grid: Annotated[Integer, _key("Points a side of the score plane of Fig. 2.", ge=3)] = 21
     keep_activations: Annotated[Boolean, _key("Whether stores of activations are kept once they are measured.")] = True
 
