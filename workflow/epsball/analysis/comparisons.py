@@ -119,19 +119,22 @@ _ADVERSARIAL = ("boundary", "gradient", "topology_mixed_radius")
 def _explains(quantity: str, across: bool) -> Comparison:
     """Correlate a quantity with the smallest adversarial distance, of one network or all of a dataset together."""
     columns = [quantity, "distance"] + (["margin"] if quantity != "margin" else [])
-    partial = ", partial on the clean margin" if quantity != "margin" else ""
+    words = QUANTITIES[quantity]
+    if across:
+        name = f"explains adversarial examples across networks: {quantity}"
+        said = f"the same of the {words}, over samples and networks of a dataset together; intervals over samples"
+    else:
+        name = f"explains adversarial examples: {quantity}"
+        said = f"rank correlation over samples of the {words} with the smallest adversarial distance"
+        said += ", partial on the clean margin" if quantity != "margin" else ""
 
     def values(run: Run, network: str) -> Values:
         names = _dataset_networks(run.config, network) if across else [network]
         return pd.concat([correlates(run, name)[columns] for name in names], axis=1).dropna()
 
     return Comparison(
-        name=f"explains adversarial examples{' across networks' if across else ''}: {quantity}",
-        statement=f"the same of the {QUANTITIES[quantity]}, over samples and networks of a dataset together; intervals "
-        "over samples"
-        if across
-        else f"rank correlation over samples of the {QUANTITIES[quantity]} with the smallest adversarial distance"
-        + partial,
+        name=name,
+        statement=said,
         probes=_ADVERSARIAL,
         values=values,
         statistic=lambda rows: rank_correlation(rows.reshape(-1, len(columns))),

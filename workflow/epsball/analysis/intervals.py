@@ -22,7 +22,7 @@ class Estimate(NamedTuple):
 
 
 def share(successes: ArrayLike) -> Estimate:
-    """Share of samples for which something holds, with the exact interval of Clopper and Pearson.
+    """Estimate the share of samples for which something holds, with the exact interval of Clopper and Pearson.
 
     Args:
         successes: boolean (sample,).
@@ -35,13 +35,13 @@ def share(successes: ArrayLike) -> Estimate:
 
 
 def bootstrap(size: int, statistic: Callable[[np.ndarray], float], resamples: int, seed: int) -> Estimate:
-    """Percentile bootstrap over samples.
+    """Estimate a statistic, with a percentile bootstrap interval over samples.
 
     Args:
         size: number of samples.
-        statistic: from numbers of samples, with repeats, to the estimate.
-        resamples: how many.
-        seed: of the resampling.
+        statistic: returns the estimate from indices of samples, which may repeat.
+        resamples: number of resamples.
+        seed: seed of the resampling.
     """
     generator = np.random.default_rng(seed)
     drawn = generator.integers(0, size, (resamples, size))
@@ -53,6 +53,6 @@ def bootstrap(size: int, statistic: Callable[[np.ndarray], float], resamples: in
 
 
 def polynomial(x: Array, y: Array, degree: int) -> Array:
-    """Least-squares polynomial: coefficients, the highest power first, as `numpy.polyval` takes them."""
+    """Fit a polynomial by least squares: coefficients, the highest power first, as `numpy.polyval` takes them."""
     coefficients: Array = np.polyfit(x, y, degree)
     return coefficients
