@@ -26,7 +26,6 @@ with job(snakemake) as config:
     pool = open_pool(dataset, Path("results", config.run, "datasets", dataset.name))
     rows = shard_rows(read_samples(paths.samples), int(wildcards.shard))
     surveys = {Path(path).stem: path for path in (paths.survey, *paths.control_surveys)}
-    drawn = {path.parent.name: path for path in map(Path, paths.perturbations)}
     for control in config.controls:
         name = controls.name_of(network.name, control)
         outputs = {path.parent.name: path for path in map(Path, snakemake.output.tables) if path.parts[-3] == name}
@@ -39,7 +38,7 @@ with job(snakemake) as config:
             list(outputs),
             rows,
             pool,
-            {family: drawn[family] for family in controls.families(config, control)},
+            {path.parent.name: path for path in map(Path, paths.perturbations)},
             config.ball,
             compute,
             Context(*scales(pd.read_parquet(surveys.get(name, paths.survey))), config.mantel_permutations),

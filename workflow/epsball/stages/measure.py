@@ -1,4 +1,4 @@
-"""The measure stage: a probe on the stores of a shard."""
+"""The measure stage: measure probes on the stores of a shard."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def measure(
     """Measure a probe on the samples, radii and draws that are asked for; a store may hold more.
 
     Args:
-        name: of the probe.
-        samples: rows of the shard.
-        activations: store of the network.
-        perturbations: store of the dataset.
+        name: name of the probe.
+        samples: sample table of the shard.
+        activations: the network's store.
+        perturbations: the dataset's store.
         spec: radii and draws.
         context: see `epsball.probes.Context`.
 

@@ -1,4 +1,4 @@
-"""The control stage: a control of a network through the probes that it means something for, and nothing stored."""
+"""The measure_controls stage: controls of a network through the probes that say something of them; nothing is stored."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def measure_control(
     """Measure a control on the samples of a shard, by the same perturbations and probes as its network.
 
     Args:
-        forward: the control.
-        probes: names.
-        samples: rows of the shard.
-        pool: where the images are.
-        perturbations: by family, the store of the shard.
-        spec: radii, draws, norm, noise, clipping.
-        compute: size of a batch, draws for the floor.
+        forward: control to pass the images through.
+        probes: names of the probes.
+        samples: sample table of the shard.
+        pool: pool that holds the images.
+        perturbations: by family, the shard's store.
+        spec: radii, draws, norm, noise and clipping.
+        compute: batch size, and number of draws in float64.
         context: see `epsball.probes.Context`.
-        label: for the progress.
+        label: name of the control in the progress.
 
     Returns:
-        The table of each probe, as `epsball.stages.measure.measure` makes a network's.
+        By probe, the table that `epsball.stages.measure.measure` makes for a network.
     """
-    balls = {name: families.ball(spec, name) for name in perturbations}
-    drawn = {name: open_part(path, samples, balls[name].radii, spec.draws) for name, path in perturbations.items()}
+    balls = {name: families.ball(spec, name) for name in dict.fromkeys(map(family_of, probes))}
+    drawn = {name: open_part(perturbations[name], samples, ball.radii, spec.draws) for name, ball in balls.items()}
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in probes}
     passes = len(samples) * sum(passes_per_sample(ball, compute) for ball in balls.values())
     with Progress(f"control {label}", passes, "images") as progress:

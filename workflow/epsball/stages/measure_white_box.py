@@ -1,4 +1,4 @@
-"""The white-box stage: probes that ask the network itself, on the samples of a shard. Nothing is stored on the way."""
+"""The measure_white_box stage: measure probes that ask the network itself, on a shard; nothing else is stored."""
 
 from __future__ import annotations
 

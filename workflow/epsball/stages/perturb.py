@@ -31,7 +31,7 @@ _UNITS = {"norm": "L2 norm, [0, 1] scale", "rms": "[0, 1] scale", "fraction_outs
 
 
 def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tensor]]:
-    """Each row of a sample table with its image, float32 (height, width, 3) in [0, 1].
+    """Yield each row of a sample table with its image, float32 (height, width, 3) in [0, 1].
 
     Raises:
         EpsballError: an image is not the one any more that was surveyed.
@@ -48,7 +48,7 @@ def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tens
 
 
 def coordinates(row: Any, spec: Ball) -> dict[str, Any]:
-    """Coordinates that say which sample and radii an array is of."""
+    """Return the coordinates that say which sample and radii an array is of."""
     return {
         "sample": ("sample", np.array([row.sample], dtype=object)),
         "image": ("sample", np.array([str(row.image)], dtype=object)),
@@ -75,11 +75,11 @@ def perturb(
     `epsball.perturbations.ball.distances`. All in float64.
 
     Args:
-        name: of the family.
-        samples: rows of the shard.
-        pool: where the images are.
-        spec: radii, draws, norm, noise, clipping.
-        path: of the store.
+        name: name of the family.
+        samples: sample table of the shard.
+        pool: pool that holds the images.
+        spec: radii, draws, norm, noise and clipping.
+        path: path of the store.
         attributes: what makes it; with the same ones the numbers are the same.
     """
     earlier = store.PreviousStore(path, attributes)
@@ -107,12 +107,12 @@ def perturb(
 
 
 def _measured(name: str, image: Tensor, seed: int, radius: float, spec: Ball) -> dict[str, NDArray[np.float64]]:
-    """The variables of `perturb` over the draws of one sample at one radius."""
+    """Return the variables of `perturb` over the draws of one sample at one radius."""
     norm = torch.empty(spec.draws, dtype=torch.float64)
     beyond = torch.empty(spec.draws, dtype=torch.int64)
 
     def vectors(draws: range) -> Tensor:
-        """Effective perturbations; notes their norms and what is outside on the way, as making them is the cost."""
+        """Return effective perturbations; note their norms and what is outside on the way, as making them is the cost."""
         made = torch.empty(len(draws), image.numel(), dtype=torch.float64)
         for start in range(draws.start, draws.stop, _DRAWS):
             some = range(start, min(start + _DRAWS, draws.stop))

@@ -14,16 +14,16 @@ from epsball.errors import EpsballError
 
 
 def sample_seed(seed: int, image_digest: str) -> int:
-    """A sample's own 64-bit seed: a hash of the run's seed and the image's digest."""
+    """Return a sample's 64-bit seed: a hash of the run's seed and the image's digest."""
     return int.from_bytes(hashlib.sha256(f"{seed} {image_digest}".encode()).digest()[:8], "big")
 
 
 def identify(images: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Images, by their column digest, with the seed and the name that they have as a sample.
+    """Add to images, by their column digest, the seed and the name that they have as a sample.
 
     Args:
-        images: a row an image.
-        seed: of the run.
+        images: table with a row for each image.
+        seed: seed of the run.
     """
     seeds = [sample_seed(seed, digest) for digest in images["digest"]]
     return images.assign(seed=np.array(seeds, np.uint64), sample=[f"{own:016x}"[:10] for own in seeds])
@@ -36,17 +36,17 @@ def select(
     shard_size: int,
     before: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """The first samples, by seed, that all networks classify correctly above the threshold.
+    """Select the first samples, by seed, that all networks classify correctly above the threshold.
 
     Where tracks are known, at most one frame of a track is taken; of equal images, one. A sample that was selected
     before keeps its shard, so that what is stored of it is found again; new samples get new shards.
 
     Args:
-        surveys: table of each network over the same pool.
-        spec: the dataset; its threshold and number of samples.
-        seed: of the run.
-        shard_size: samples in a new shard.
-        before: the table that this one replaces, if there is one.
+        surveys: by network, its survey of the same pool.
+        spec: dataset, with its threshold and number of samples.
+        seed: seed of the run.
+        shard_size: number of samples in a new shard.
+        before: sample table that this one replaces, if there is one.
 
     Returns:
         A row a sample: sample (name), image, label, seed, shard, digest (of the pixels), and score_<network> for each
@@ -89,7 +89,7 @@ def _shards(samples: pd.Series, before: pd.DataFrame | None, size: int) -> list[
 
 
 def eligible(survey: pd.DataFrame, threshold: float) -> pd.Series:
-    """Whether each image is classified correctly with a score above the threshold."""
+    """Return whether each image is classified correctly with a score above the threshold."""
     return (survey["prediction"] == survey["label"]) & (survey["score"] > threshold)
 
 
@@ -102,16 +102,16 @@ def _reach(network: str, survey: pd.DataFrame, threshold: float) -> str:
 
 
 def shards(samples: pd.DataFrame) -> list[int]:
-    """Numbers of the shards of a sample table."""
+    """Return the numbers of the shards of a sample table."""
     return [int(shard) for shard in samples["shard"].unique()]
 
 
 def shard_rows(samples: pd.DataFrame, shard: int) -> pd.DataFrame:
-    """What identifies the samples of a shard: nothing that other networks or a larger selection could change."""
+    """Return what identifies the samples of a shard: nothing that other networks or more samples could change."""
     rows = samples.loc[samples["shard"] == shard, ["sample", "image", "label", "seed", "digest"]]
     return rows.reset_index(drop=True)
 
 
 def read_samples(path: str) -> pd.DataFrame:
-    """A sample table, as `select` made it."""
+    """Read a sample table that `select` made."""
     return pd.read_csv(path, dtype={"sample": "str", "image": "str", "seed": "uint64"})

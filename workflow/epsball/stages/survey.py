@@ -11,13 +11,13 @@ from epsball.runs.progress import Progress
 
 
 def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
-    """Predictions, scores and extremes over a pool.
+    """Compute predictions, scores and extremes over a pool.
 
     Args:
-        forward: the network.
+        forward: network to survey with.
         pool: labelled images.
-        batch: images in a pass.
-        name: for the progress.
+        batch: number of images in a pass.
+        name: name of the network in the progress.
 
     Returns:
         A row an image that can be used: image, label, prediction, score (softmax of the label's class), digest (of the
