@@ -151,7 +151,7 @@ def _draws(image: torch.Tensor, row: Any, rows: pd.DataFrame, panels: Panels, sp
     pixels = _pixels(image)
     return {
         "clean": pictures.webp(pixels),
-        "lossless": pictures.is_lossless(pixels.shape),
+        "lossless": pictures.is_small(pixels),
         "pictures": list(found.values()),
         "draws": draws,
     }
