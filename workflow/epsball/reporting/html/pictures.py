@@ -29,7 +29,7 @@ def webp(pixels: NDArray[np.uint8]) -> str:
 
 def is_small(pixels: NDArray[np.uint8]) -> bool:
     """Tell whether an image (height, width, 3) has at most 64 pixels a side."""
-    return max(pixels.shape[:2]) <= LOSSLESS
+    return bool(max(pixels.shape[:2]) <= LOSSLESS)
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
