@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from epsball.analysis.claims import at_radius
 from epsball.analysis.run import Run
@@ -65,6 +64,8 @@ def rank_correlation(rows: np.ndarray) -> float:
     Returns:
         The correlation; 0 if a column does not vary.
     """
+    from scipy.stats import rankdata  # takes a second to import, and the report and figures rarely need it
+
     ranks = rankdata(rows, axis=0)
     if len(rows) < 3 or (np.ptp(ranks, axis=0) == 0).any():
         return 0.0

@@ -48,6 +48,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     in_chapters = {name for chapter in probe_chapters.CHAPTERS for name in chapter.figures}
     in_chapters |= {chapter.figure for chapter in beyond}
     spent = len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + _size_of_rest(run)
+    plain = json.loads(json.dumps(dataclasses.asdict(config)))  # lists, where the configuration has tuples
     datasets = _datasets(run, min(draws.BUDGET, max(LIMIT - spent, 0)))
     return render(
         "report.html.j2",
@@ -66,7 +67,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         min_samples=MIN_SAMPLES,
         unanswered=unanswered(config),
         all_networks=ALL_NETWORKS,
-        configuration=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),
+        configuration=yaml.safe_dump(plain, sort_keys=False, allow_unicode=True),
         versions=provenance.versions(),
     )
 
@@ -147,7 +148,3 @@ def _network(run: Run, name: str) -> dict[str, Any]:
         "eligible": int(eligible(survey, threshold).sum()),
         "extremes": [float(survey["feature_min"].min()), float(survey["feature_max"].max())],
     }
-
-
-def _plain(config: Config) -> Any:
-    return json.loads(json.dumps(dataclasses.asdict(config)))

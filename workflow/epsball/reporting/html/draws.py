@@ -77,7 +77,7 @@ def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: B
     panels = Panels([radius for radius in spec.radii if radius > 0], list(PROBES))
     for place, (row, image) in enumerate(sample_images(wrong_first, pool)):
         if place == 0:
-            _fit(panels, image, row, len(samples) * scores["network"].nunique(), len(samples), spec, budget)
+            _fit(panels, image, row, len(samples), len(samples) * scores["network"].nunique(), spec, budget)
         rows = by_sample[row.sample]
         panel = {"wrong": bool(wrong[row.sample]), "scores": _scores(rows)}
         panels.thumbnails[row.sample] = pictures.thumbnail(_pixels(image))
@@ -100,18 +100,8 @@ def _scores(rows: pd.DataFrame) -> dict[Hashable, dict[Hashable, dict[str, list[
     return found
 
 
-def _fit(panels: Panels, image: torch.Tensor, row: Any, cells: int, samples: int, spec: Ball, budget: int) -> None:
-    """Cut the radii, then the probes, until the pictures fit by the size of one; or as far as they go.
-
-    Args:
-        panels: panels to cut.
-        image: image of a sample.
-        row: row of that sample.
-        cells: number of pairs of a sample and a network.
-        samples: number of samples.
-        spec: norm, noise, clipping.
-        budget: bytes that pictures may take.
-    """
+def _fit(panels: Panels, image: torch.Tensor, row: Any, samples: int, pairs: int, spec: Ball, budget: int) -> None:
+    """Cut radii, then probes, until as many samples and pairs of sample and network fit by the size of one picture."""
     radii = panels.radii
     ends = (_picture("uniform", image, int(row.seed), radius, 0, spec) for radius in (radii[0], radii[-1]))
     size = sum(map(len, ends)) / 2
@@ -119,7 +109,7 @@ def _fit(panels: Panels, image: torch.Tensor, row: Any, cells: int, samples: int
     choices += [(list(PROBES), _spread(radii[1:], count)) for count in range(len(radii) - 1, _FEWEST - 1, -1)]
     choices.append((list(PROBES)[:1], _spread(radii[1:] or radii, _FEWEST)))
     for probes, some in choices:
-        if (samples + cells * len(probes) * len(some)) * size <= budget:
+        if (samples + pairs * len(probes) * len(some)) * size <= budget:
             break
     panels.probes, panels.radii = probes, some
 
@@ -151,7 +141,7 @@ def _draws(image: torch.Tensor, row: Any, rows: pd.DataFrame, panels: Panels, sp
     pixels = _pixels(image)
     return {
         "clean": pictures.webp(pixels),
-        "lossless": pictures.is_lossless(pixels.shape),
+        "lossless": pictures.is_small(pixels),
         "pictures": list(found.values()),
         "draws": draws,
     }

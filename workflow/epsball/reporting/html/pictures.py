@@ -21,26 +21,27 @@ def png(path: Path) -> str:
 
 
 def webp(pixels: NDArray[np.uint8]) -> str:
-    """Encode an image (height, width, 3) as WebP: lossless up to 64 pixels a side, at quality 80 beyond."""
-    return _encode(Image.fromarray(pixels), lossless=is_lossless(pixels.shape))
+    """Encode an image (height, width, 3) as WebP: lossless if it `is_small`, at quality 80 otherwise."""
+    # For lossless WebP, `quality` is the effort: 0 is quick, and more does not make noise smaller.
+    options = {"lossless": True, "quality": 0} if is_small(pixels) else {"quality": QUALITY}
+    return _encode(Image.fromarray(pixels), **options)
 
 
-def is_lossless(shape: tuple[int, ...]) -> bool:
-    """Tell whether `webp` keeps an image (height, width, 3) as it is."""
-    return max(shape[:2]) <= LOSSLESS
+def is_small(pixels: NDArray[np.uint8]) -> bool:
+    """Tell whether an image (height, width, 3) has at most 64 pixels a side."""
+    return bool(max(pixels.shape[:2]) <= LOSSLESS)
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
     """Shrink an image to at most 96 pixels a side, as WebP at quality 80."""
     image = Image.fromarray(pixels)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return _encode(image, lossless=False)
+    return _encode(image, quality=QUALITY)
 
 
-def _encode(image: Image.Image, lossless: bool) -> str:
+def _encode(image: Image.Image, **options: int) -> str:
     buffer = io.BytesIO()
-    # For lossless WebP, `quality` is the effort: 0 is quick, and more does not make noise smaller.
-    image.save(buffer, "WEBP", lossless=lossless, quality=0 if lossless else QUALITY, method=2)
+    image.save(buffer, "WEBP", method=2, **options)
     return _uri("webp", buffer.getvalue())
 
 

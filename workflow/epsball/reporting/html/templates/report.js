@@ -14,6 +14,7 @@ const PLOT_LAYOUT = {
   legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0 },
   paper_bgcolor: "transparent",
   plot_bgcolor: "transparent",
+  modebar: { bgcolor: "transparent" },
 };
 
 function element(name, attributes = {}, ...children) {
@@ -55,10 +56,11 @@ async function plot(place, traces, layout) {
 
 async function plotChart(place, network) {
   const { data, layout } = (await loadCharts())[place.dataset.chart];
-  const isNew = !place.dataset.drawn;
-  const traces = data.filter((trace) => trace.meta === network);
-  await plot(place, traces, layout);
-  if (isNew) place.on?.("plotly_click", ({ points: [{ data: trace, text }] }) => openSample(layout.meta[trace.meta], text));
+  await plot(place, data.filter((trace) => trace.meta === network), layout);
+  place.removeAllListeners?.("plotly_click");
+  place.on?.("plotly_click", ({ points: [{ text: sample }] }) => {
+    if (sample) location.hash = `sample-${layout.meta[network]}-${sample}`;
+  });
   place.dataset.drawn = network;
 }
 
@@ -95,10 +97,6 @@ const panel = get("sample");
 const thumbs = all(".thumb");
 const [heading, networkSelect, previous, next, close, image, chart, strips] =
   ["h2", "select", "[rel=prev]", "[rel=next]", ".close", "img", ".chart", ".strips"].map((part) => panel.querySelector(part));
-
-function openSample(dataset, sample) {
-  location.hash = `sample-${dataset}-${sample}`;
-}
 
 async function showPanel() {
   const thumb = thumbs.find((one) => one.hash === location.hash);
