@@ -334,7 +334,7 @@ def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
     study.run(BASE)
     study.edit("workflow/report/fig4_topology.rst", "black bars", "the black bars")
     assert study.run(BASE) == {"report.html"}
-    study.edit("workflow/epsball/reporting/figures/fig4_topology.py", "#0072b2", "#0072b3")
+    study.edit("workflow/epsball/reporting/figures/fig4_topology.py", "style.BLUE", "style.GREEN")
     figures = {f"figures/fig4_topology.{kind}" for kind in ("pdf", "svg", "png")}
     assert study.run(BASE) == {"report.html", *figures}
     study.edit("workflow/epsball/probes/topology.py", "np.full(shape, np.nan)", "np.full(shape, float('nan'))")
