@@ -44,8 +44,8 @@ for radius in RADII:
 with style.paper():
     figure, ax = plt.subplots(figsize=(style.WIDTH * 0.7, 3))
     ax.loglog(RADII, ranges, "o-", label="range of the score")
-    ax.loglog(RADII, floors, "x:", label="noise_floor")
+    ax.loglog(RADII, floors, "x:", label="noise floor")
     ax.fill_between(RADII, np.array(floors) * 10, min(floors), color=style.FLOOR, label="ten floors: no evidence")
     ax.set(xlabel="radius (L2, [0, 1] scale)", ylabel="range")
-    ax.legend(frameon=False)
+    ax.legend()
     plt.show()

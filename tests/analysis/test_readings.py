@@ -151,7 +151,7 @@ def test_the_figure_shows_every_cell(two: dict[str, Path], tmp_path: Path) -> No
         figure = sensitivity.draw(table, describe(load_config(RAW)))
         save(figure, tmp_path / "sensitivity.tsv")
     [ax] = figure.axes
-    verdicts = np.ma.masked_invalid(np.ma.asarray(ax.collections[0].get_array())).compressed()
+    verdicts: np.ndarray = np.ma.masked_invalid(np.ma.asarray(ax.collections[0].get_array())).compressed()
     assert np.bincount(verdicts.astype(int)).tolist() == [(table["verdict"] == name).sum() for name in VERDICTS]
     hatched = ax.collections[1]
     assert (hatched.get_hatch(), len(hatched.get_paths())) == ("////", (table["verdict"] == VERDICTS[-1]).sum())

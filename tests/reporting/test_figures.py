@@ -13,7 +13,7 @@ from epsball.config import Config, load_config
 from epsball.reporting.figures import FIGURES, TRAINING_FIGURES, draw, draw_all, figure, names, style
 from epsball.reporting.figures.fig5_functions import derivatives
 from epsball.runs.files import write_table, write_text
-from matplotlib.collections import PathCollection
+from matplotlib.collections import Collection, PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 from support.written_run import MINIMAL_RUN, write_run
@@ -45,6 +45,10 @@ def texts(drawn: Figure) -> str:
     return " ".join([*found, *(text.get_text() for sub in drawn.subfigs for text in sub.texts)])
 
 
+def places(collection: Collection) -> np.ndarray:
+    return np.asarray(np.ma.getdata(collection.get_offsets()))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_in_three_formats(tmp_path: Path, name: str) -> None:
@@ -67,13 +71,13 @@ def test_markers_of_figure_1(tmp_path: Path) -> None:
     drawn = figure("fig1_isotropy").draw(Results(MINIMAL_RUN, tmp_path))
     panel = drawn.axes[0]
     assert all(isinstance(collection, PathCollection) for collection in panel.collections)
-    points = [np.ma.getdata(collection.get_offsets()) for collection in panel.collections]
+    points = [places(collection) for collection in panel.collections]
     assert [len(offsets) for offsets in points] == [15, 5, 5, 5]  # the floors, and at each radius one kind of marker
     assert [set(np.round(offsets[:, 0])) for offsets in points] == [{0, 1, 2}, {1}, {2}, {0}]
     assert all(len(np.unique(offsets[:, 0])) == len(offsets) for offsets in points), "none hides another"
     corners = [len(collection.get_paths()[0].vertices) for collection in panel.collections[1:]]
     assert corners[0] > corners[1] > corners[2], "circle, square, triangle"
-    hollow = [not len(collection.get_facecolor()) for collection in panel.collections]
+    hollow = [np.size(collection.get_facecolor()) == 0 for collection in panel.collections]
     assert hollow == [False, False, False, True]
     assert "all ranges at r = 0: 0" in texts(drawn)
     assert "mine, 5 samples, score > 0.99" in texts(drawn)
@@ -87,7 +91,9 @@ def test_undefined_rho_is_said_and_not_drawn_as_0(tmp_path: Path) -> None:
     assert "|ρ| < 0.1: 0 of 0; undefined: 15" in texts(drawn)
     panel = drawn.axes[0]
     assert not any(np.size(collection.get_offsets()) for collection in panel.collections)
-    assert [list(line.get_ydata()) for line in panel.get_lines()] == [[0, 0]], "the line of 0, and no median"
+    assert [np.asarray(line.get_ydata()).tolist() for line in panel.get_lines()] == [[0, 0]], (
+        "the line of 0, and no median"
+    )
 
 
 def test_median_counts_what_is_infinite() -> None:
@@ -96,9 +102,9 @@ def test_median_counts_what_is_infinite() -> None:
     style.columns(
         ax, {"met": [1.0, 2.0, 4.0], "partly": [1.0, 3.0, np.inf], "hardly": [1.0, np.inf, np.inf]}, ["k"] * 3
     )
-    assert [list(line.get_ydata()) for line in ax.get_lines()] == [[2, 2], [3, 3]]
+    assert [np.asarray(line.get_ydata()).tolist() for line in ax.get_lines()] == [[2, 2], [3, 3]]
     [points] = ax.collections
-    offsets = np.ma.getdata(points.get_offsets())
+    offsets = places(points)
     assert offsets[:, 1].tolist() == [1, 2, 4, 1, 3, 1]
     assert offsets[:, 0] == pytest.approx([-0.32, 0, 0.32, 0.68, 1, 1.68])
 
@@ -109,7 +115,7 @@ def test_bands_hold_the_middle_half() -> None:
     style.bands(ax, table, "place", "value", "of", {"net": style.BLUE})
     [line], [band] = ax.get_lines(), ax.collections
     assert np.asarray(line.get_xydata()).tolist() == [[0, 2], [1, 12]]
-    assert set(np.ravel(band.get_paths()[0].vertices[:, 1])) == {1, 3, 11, 13}
+    assert set(np.ravel(np.asarray(band.get_paths()[0].vertices)[:, 1])) == {1, 3, 11, 13}
 
 
 def test_an_isotropic_network_can_be_drawn(tmp_path: Path) -> None:

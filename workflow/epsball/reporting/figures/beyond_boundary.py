@@ -24,7 +24,7 @@ def draw(results: Results) -> Figure:
         table["along"] = table["direction"].where(attack, "random")
         attacks = dict(zip(table.loc[attack, "direction"].unique(), _ATTACKS, strict=False))
         colours = {"random": style.BLUE, **attacks}
-        means = table.groupby(["along", "sample", "radius"], as_index=False)["score"].mean()
+        means = table.groupby(["along", "sample", "radius"])["score"].mean().reset_index()
         style.bands(scores, style.radius_axis(scores, config, means), "place", "score", "along", colours)
         scores.set(ylim=(-0.03, 1.05), ylabel="score of the right class")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import seaborn as sns
 from matplotlib.cm import ScalarMappable
@@ -14,7 +16,7 @@ from epsball.reporting.figures import style
 
 READS = ("lipschitz",)
 
-_LINES = {
+_LINES: dict[str, dict[str, Any]] = {
     "linear fit": {"color": "black", "lw": 1.0},
     "quadratic fit": {"color": style.BLUE, "lw": 2.4},
     "L = 1": {"color": style.RED, "lw": 1.0, "ls": "--"},
@@ -33,8 +35,10 @@ def draw(results: Results) -> Figure:
         if table.empty:
             style.write(ax, 0.5, 0.5, "not defined: all features are equal", ha="center")
             continue
-        points = {"c": table["radius"], "norm": norm, "cmap": style.SEQUENTIAL, "rasterized": True}
-        ax.scatter("d_in", "d_out", data=table, s=2.5, lw=0, alpha=0.6, zorder=2, **points)
+        sns.scatterplot(
+            table, x="d_in", y="d_out", hue="radius", hue_norm=norm, palette=style.SEQUENTIAL, legend=False,
+            s=2.5, lw=0, alpha=0.6, rasterized=True, zorder=2, ax=ax,
+        )  # fmt: skip
         for label, order in (("quadratic fit", 2), ("linear fit", 1)):
             how = {**_LINES[label], "zorder": 3}
             sns.regplot(table, x="d_in", y="d_out", order=order, ci=None, scatter=False, line_kws=how, ax=ax)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import seaborn as sns
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -41,12 +42,14 @@ def draw_ranges(results: Results, probe: str, quantity: Quantity) -> Figure:
         ranges, floors = table[quantity.range], NOISE_FLOOR_FACTOR * table[quantity.floor]
         bottom = lowest_drawn(ranges, table[quantity.floor])
         table = table.assign(x=style.side_by_side(table), y=ranges.clip(lower=bottom), floor=floors.clip(lower=bottom))
-        ax.scatter("x", "floor", data=table, c=_FLOOR, marker="_", s=8, lw=0.8, zorder=1)
+        sns.scatterplot(table, x="x", y="floor", color=_FLOOR, marker="_", s=8, lw=0.8, zorder=1, ax=ax)
         noise, wrong = ranges <= floors, table["misclassified"] > 0
+        points: dict[str, Any] = {"x": "x", "y": "y", "s": 13, "zorder": 2, "ax": ax}
+        shades = {"hue": "score_mean", "hue_norm": colours.norm, "palette": style.SEQUENTIAL, "legend": False}
         for chosen, marker in ((~noise & ~wrong, "o"), (~noise & wrong, "s")):
-            shades = colours.to_rgba(table.loc[chosen, "score_mean"].to_numpy())
-            ax.scatter("x", "y", data=table[chosen], c=shades, marker=marker, s=13, lw=0.3, ec="white", zorder=2)
-        ax.scatter("x", "y", data=table[noise], fc="none", ec=style.GREY, marker="v", s=13, lw=0.6, zorder=2)
+            if chosen.any():
+                sns.scatterplot(table[chosen], marker=marker, lw=0.3, **points, **shades)
+        sns.scatterplot(table[noise], marker="v", lw=0.6, fc="none", ec=style.GREY, **points)
         top = max(float(ranges.max()), bottom) * 3
         lowest = bottom / 1.5 / (top / bottom) ** 0.15  # below all points there is room for a line of text
         ax.set(yscale="log", ylim=(lowest, top), ylabel=f"range of {quantity.name}")
@@ -55,7 +58,7 @@ def draw_ranges(results: Results, probe: str, quantity: Quantity) -> Figure:
         note = style.write(ax, 0.98, 0.04, f"all ranges at r = 0: {check}", ha="right")
         note.set_bbox({"facecolor": "white", "alpha": 0.8, "pad": 1, "linewidth": 0})
     figure.colorbar(colours, ax=figure.axes, label="mean score of the right class", aspect=40, pad=0.01)
-    key = {
+    key: dict[str, dict[str, Any]] = {
         "all draws classified right": {"marker": "o"},
         "at least one misclassified": {"marker": "s"},
         "at the floor": {"marker": "v", "mfc": "none"},
