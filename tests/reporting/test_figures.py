@@ -75,7 +75,7 @@ def test_markers_of_figure_1(tmp_path: Path) -> None:
     assert [len(offsets) for offsets in points] == [15, 5, 5, 5]  # the floors, and at each radius one kind of marker
     assert [set(np.round(offsets[:, 0])) for offsets in points] == [{0, 1, 2}, {1}, {2}, {0}]
     assert all(len(np.unique(offsets[:, 0])) == len(offsets) for offsets in points), "none hides another"
-    corners = [len(collection.get_paths()[0].vertices) for collection in panel.collections[1:]]
+    corners = [np.shape(collection.get_paths()[0].vertices)[0] for collection in panel.collections[1:]]
     assert corners[0] > corners[1] > corners[2], "circle, square, triangle"
     hollow = [np.size(collection.get_facecolor()) == 0 for collection in panel.collections]
     assert hollow == [False, False, False, True]

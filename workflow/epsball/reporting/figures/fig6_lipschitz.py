@@ -28,17 +28,15 @@ def draw(results: Results) -> Figure:
     config = results.config
     radii = np.array(config.ball.radii)
     edges = np.concatenate([radii[:1] - 0.01, (radii[1:] + radii[:-1]) / 2, radii[-1:] + 1])
-    norm = BoundaryNorm(edges, 256)
+    colours = ScalarMappable(BoundaryNorm(edges, 256), style.SEQUENTIAL)
     figure, axes = style.panels(results, "lipschitz", sharex=False, sharey=False)
     for network, [ax] in axes.items():
         table = results.metrics(network, "lipschitz").dropna(subset=["d_in", "d_out"])
         if table.empty:
             style.write(ax, 0.5, 0.5, "not defined: all features are equal", ha="center")
             continue
-        sns.scatterplot(
-            table, x="d_in", y="d_out", hue="radius", hue_norm=norm, palette=style.SEQUENTIAL, legend=False,
-            s=2.5, lw=0, alpha=0.6, rasterized=True, zorder=2, ax=ax,
-        )  # fmt: skip
+        shades = colours.to_rgba(table["radius"].to_numpy())
+        ax.scatter(table["d_in"], table["d_out"], c=shades, s=2.5, lw=0, alpha=0.6, rasterized=True, zorder=2)
         for label, order in (("quadratic fit", 2), ("linear fit", 1)):
             how = {**_LINES[label], "zorder": 3}
             sns.regplot(table, x="d_in", y="d_out", order=order, ci=None, scatter=False, line_kws=how, ax=ax)
@@ -50,7 +48,6 @@ def draw(results: Results) -> Figure:
         style.write(ax, 0.98, 0.04, f"ratio < 1: {below:.0%}", ha="right", color="0.2", zorder=4)
     # The bar is even: of many radii, ε would be written into 0 and 1.
     ticks = [0.0, *(r for r in style.labelled_radii(config) if len(radii) <= 9 or r != config.ball.epsilon)]
-    colours = ScalarMappable(norm, style.SEQUENTIAL)
     bar = figure.colorbar(colours, ax=figure.axes, aspect=40, pad=0.01, spacing="uniform", label="radius r")
     bar.set_ticks(ticks, labels=["ε" if r == config.ball.epsilon else f"{r:g}" for r in ticks])
     bar.minorticks_off()

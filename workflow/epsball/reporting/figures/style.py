@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -38,7 +39,7 @@ def paper() -> Iterator[None]:
         **sns.axes_style("ticks"),
         **sns.plotting_context("paper", font_scale=0.85),
         "axes.grid": True,
-        "axes.prop_cycle": mpl.cycler(color=PALETTE),
+        "axes.prop_cycle": cycler(color=PALETTE),
         "axes.spines.right": False,
         "axes.spines.top": False,
         "axes.titlelocation": "left",
@@ -73,14 +74,14 @@ def panels(
     across = columns if columns > 1 else min(len(networks), 2 if len(networks) in {1, 2, 4} else 3)
     down = -(-len(networks) * columns // across)
     figure = Figure(figsize=(WIDTH, height * down + 0.35))
-    common = "none" if not sharey else "col" if columns > 1 else "all"
-    grid = figure.subplots(down, across, squeeze=False, sharex="col" if sharex else "none", sharey=common).ravel()
+    alike: Literal["col"] | bool = "col" if columns > 1 and sharey else sharey
+    grid = figure.subplots(down, across, squeeze=False, sharex="col" if sharex else False, sharey=alike).ravel()
     shown, unused = np.split(grid, [len(networks) * columns])
     for number, ax in enumerate(shown):
         lowest = not sharex or number + across >= len(shown)
         ax.tick_params(labelbottom=lowest)
         ax.xaxis.label.set_visible(lowest)
-        ax.yaxis.label.set_visible(common != "all" or number % across == 0)
+        ax.yaxis.label.set_visible(alike is not True or number % across == 0)
     for ax in unused:
         ax.remove()
     axes = dict(zip(networks, shown.reshape(-1, columns).tolist(), strict=True))

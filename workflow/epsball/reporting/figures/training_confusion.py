@@ -29,7 +29,7 @@ def draw(results: Results) -> Figure:
         step = max(1, len(classes) // 8)
         ax = figure.add_subplot(down, across, number)
         sns.heatmap(
-            counts, mask=counts == 0, norm=LogNorm(1, counts.max(axis=None)), cmap=style.SEQUENTIAL, square=True,
+            counts, mask=counts == 0, norm=LogNorm(1, counts.to_numpy().max()), cmap=style.SEQUENTIAL, square=True,
             xticklabels=step, yticklabels=step, cbar_kws={"label": "images", "shrink": 0.7}, ax=ax,
         )  # fmt: skip
         right = (survey["label"] == survey["prediction"]).mean()
@@ -42,8 +42,6 @@ def draw(results: Results) -> Figure:
 def _commonest(survey: pd.DataFrame) -> str:
     """Say in words which confusions are the commonest."""
     wrong = survey[survey["label"] != survey["prediction"]]
-    counts = wrong.groupby(["label", "prediction"]).size().sort_values(ascending=False, kind="stable")[:_LISTED]
-    return (
-        ", ".join(f"{label} as {prediction}: {count}" for (label, prediction), count in counts.items())
-        or "no confusion"
-    )
+    counts = wrong.groupby(["label", "prediction"]).size().rename("images").reset_index()
+    counts = counts.sort_values("images", ascending=False, kind="stable")[:_LISTED]
+    return ", ".join(f"{row.label} as {row.prediction}: {row.images}" for row in counts.itertuples()) or "no confusion"
