@@ -6,19 +6,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from epsball.analysis.results import Results
-from epsball.controls import compared, name_of
+from epsball.controls import CONTROLS, compared, name_of
 from epsball.reporting.figures import style
 
 READS = ("isotropy", "topology", "lipschitz", "controls")
 
 _OWN = "the network"
-_COLOURS = {
-    "linearised": style.RED,
-    "rbf": style.PINK,
-    "random-weights": style.BLUE,
-    "random-projection": style.GREEN,
-    "identity": style.AMBER,
-}
+_COLOURS = (style.RED, style.PINK, style.BLUE, style.GREEN, style.AMBER)  # of CONTROLS, in their order
 _COLUMNS = (
     ("isotropy", "range", "range of score"),
     ("topology", "rho", "Mantel's ρ"),
@@ -29,12 +23,12 @@ _COLUMNS = (
 def draw(results: Results) -> Figure:
     """Draw a row for each network, a column for each quantity: the median over samples, and where half of them lie."""
     config = results.config
-    colours = {name: _COLOURS.get(name, style.GREY) for name in config.controls}
+    colours = {name: colour for name, colour in zip(CONTROLS, _COLOURS, strict=True) if name in config.controls}
     figure, rows = style.panels(results, "isotropy", len(_COLUMNS), height=1.7)
     for network, row in rows.items():
         for ax, (probe, column, label) in zip(row, _COLUMNS, strict=True):
             names = {name: name_of(network, name) for name in compared(config, probe)} | {_OWN: network}
-            tables = {label: results.metrics(name, probe) for label, name in names.items()}
+            tables = {of: results.metrics(name, probe) for of, name in names.items()}
             table = pd.concat(tables, names=["of"]).groupby(["of", "sample", "radius"])[column].median().reset_index()
             shown = {name: colours.get(name, "black") for name in names}
             style.bands(ax, style.radius_axis(ax, config, table), "place", column, "of", shown)

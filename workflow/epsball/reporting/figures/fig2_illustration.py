@@ -56,8 +56,8 @@ def _draw_plane(part: SubFigure, ax: Axes, shown: dict[str, Any]) -> None:
     ax.add_patch(Circle((0, 0), float(np.linalg.norm(shown["points"][0])), fill=False, ec="white", lw=0.8, ls="--"))
     for point, name, marker, colour in zip([np.zeros(2), *shown["points"]], _NAMES, _MARKERS, _COLOURS, strict=True):
         ax.scatter(point[0], point[1], marker=marker, s=28, color=colour, ec="black", lw=0.8, zorder=3)
-        label = ax.annotate(name, point, (-6, -11), textcoords="offset points", ha="right", color="white")
-        label.set(fontsize="small", path_effects=[withStroke(linewidth=1.5, foreground="black")])
+        label = ax.annotate(name, point, (-6, -11), textcoords="offset points", ha="right")
+        label.set(fontsize="small", path_effects=[withStroke(linewidth=2, foreground="white")])
     ax.set(aspect="equal", xlabel="along v₁", ylabel="along v₂, across v₁")
     ax.grid(False)
     part.colorbar(mesh, ax=ax, label="score", pad=0.02)

@@ -51,8 +51,8 @@ def draw_ranges(results: Results, probe: str, quantity: Quantity) -> Figure:
                 sns.scatterplot(table[chosen], marker=marker, lw=0.3, **points, **shades)
         sns.scatterplot(table[noise], marker="v", lw=0.6, fc="none", ec=style.GREY, **points)
         top = max(float(ranges.max()), bottom) * 3
-        lowest = bottom / 1.5 / (top / bottom) ** 0.15  # below all points there is room for a line of text
-        ax.set(yscale="log", ylim=(lowest, top), ylabel=f"range of {quantity.name}")
+        foot = bottom / 1.5 / (top / bottom) ** 0.15  # below all points there is room for a line of text
+        ax.set(yscale="log", ylim=(foot, top), ylabel=f"range of {quantity.name}")
         ax.minorticks_off()
         check = "0" if (at_zero == 0).all() else f"up to {at_zero.max():.1e}: not 0"
         note = style.write(ax, 0.98, 0.04, f"all ranges at r = 0: {check}", ha="right")
