@@ -12,7 +12,7 @@ from epsball.reporting.figures import style
 READS = ("isotropy", "topology", "lipschitz", "controls")
 
 _OWN = "the network"
-_COLOURS = (style.RED, style.PINK, style.BLUE, style.GREEN, style.AMBER)  # of CONTROLS, in their order
+_COLOURS = (style.RED, style.PINK, style.BLUE, style.GREEN, style.AMBER)  # of the first CONTROLS
 _COLUMNS = (
     ("isotropy", "range", "range of score"),
     ("topology", "rho", "Mantel's ρ"),
@@ -23,7 +23,8 @@ _COLUMNS = (
 def draw(results: Results) -> Figure:
     """Draw a row for each network, a column for each quantity: the median over samples, and where half of them lie."""
     config = results.config
-    colours = {name: colour for name, colour in zip(CONTROLS, _COLOURS, strict=True) if name in config.controls}
+    palette = dict(zip(CONTROLS, _COLOURS, strict=False))
+    colours = {name: palette.get(name, style.GREY) for name in config.controls}
     figure, rows = style.panels(results, "isotropy", len(_COLUMNS), height=1.7)
     for network, row in rows.items():
         for ax, (probe, column, label) in zip(row, _COLUMNS, strict=True):
