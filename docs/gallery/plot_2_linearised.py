@@ -62,5 +62,5 @@ with style.paper():
     ax.loglog(RADII, ranges(forward), "o-", label="network")
     ax.loglog(RADII, ranges(expansion), "s--", label="linearised at the image")
     ax.set(xlabel="radius (L2, [0, 1] scale)", ylabel="range of the score")
-    ax.legend(frameon=False)
+    ax.legend()
     plt.show()

@@ -43,5 +43,5 @@ with style.paper():
         ax.semilogy(*spectrum(shuffled, 40), "--", label="permutations of one draw")
         ax.set(title=title, xlabel="frequency (cycles per pixel)")
     axes[0].set_ylabel("energy / mean")
-    axes[0].legend(frameon=False)
+    axes[0].legend()
     plt.show()

@@ -48,5 +48,5 @@ with style.paper():
     ax.loglog(RADII, floors, "x:", label="noise floor")
     ax.fill_between(RADII, np.array(floors) * 10, min(floors), color=style.FLOOR, label="below ten noise floors")
     ax.set(xlabel="radius (L2, [0, 1] scale)", ylabel="range")
-    ax.legend(frameon=False)
+    ax.legend()
     plt.show()

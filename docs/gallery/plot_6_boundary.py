@@ -48,5 +48,5 @@ with style.paper():
     ax.errorbar(elements_of, medians, yerr=spread, fmt="o", capsize=3, label=f"median and quartiles of {RAYS} rays")
     ax.plot(elements_of, [boundary.hyperplane_ratio(d) for d in elements_of], "--", label="1.48 √d")
     ax.set(xscale="log", yscale="log", xlabel="dimension d", ylabel="random ÷ nearest distance")
-    ax.legend(frameon=False)
+    ax.legend()
     plt.show()

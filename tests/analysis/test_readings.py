@@ -151,8 +151,11 @@ def test_the_figure_shows_every_cell(two: dict[str, Path], tmp_path: Path) -> No
         figure = sensitivity.draw(table, describe(load_config(RAW)))
         save(figure, tmp_path / "sensitivity.tsv")
     [ax] = figure.axes
-    assert len(ax.patches) == len(table)
-    assert len(ax.texts) == len(CLAIMS) + table["estimate"].notna().sum()
+    verdicts: np.ndarray = np.ma.masked_invalid(np.ma.asarray(ax.collections[0].get_array())).compressed()
+    assert np.bincount(verdicts.astype(int)).tolist() == [(table["verdict"] == name).sum() for name in VERDICTS]
+    hatched = ax.collections[1]
+    assert (hatched.get_hatch(), len(hatched.get_paths())) == ("////", (table["verdict"] == VERDICTS[-1]).sum())
+    assert sum(text.get_text() != "" for text in ax.texts) == len(CLAIMS) + table["estimate"].notna().sum()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(VERDICTS)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["base\n", "clip\non"]
     assert "base: norm l2, ε 0.1, clip off, noise uniform, threshold 0.99; each" in ax.get_xlabel()

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from epsball.analysis.run import Run
 from epsball.config import Config, load_config
-from epsball.reporting.figures import FIGURES, TRAINING_FIGURES, draw, figure, names
+from epsball.reporting.figures import FIGURES, TRAINING_FIGURES, draw, draw_all, figure, names, style
 from epsball.reporting.figures.fig5_functions import derivatives
 from epsball.runs.files import write_table, write_text
+from matplotlib.collections import Collection, PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 from support.written_run import MINIMAL_RUN, write_run
@@ -44,6 +45,10 @@ def texts(drawn: Figure) -> str:
     return " ".join([*found, *(text.get_text() for sub in drawn.subfigs for text in sub.texts)])
 
 
+def places(collection: Collection) -> np.ndarray:
+    return np.asarray(np.ma.getdata(collection.get_offsets()))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_in_three_formats(tmp_path: Path, name: str) -> None:
@@ -65,13 +70,15 @@ def test_markers_of_figure_1(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=0.00015)  # 10 floors: between the ranges at ε and 1
     drawn = figure("fig1_isotropy").draw(Run(MINIMAL_RUN, tmp_path))
     panel = drawn.axes[0]
-    counts = [np.shape(collection.get_offsets())[0] for collection in panel.collections]
-    sizes = [count for count in counts if count > 1]
-    assert sizes == [5] * 6  # at each radius the floors and one kind of marker
-    hollow = [collection for collection in panel.collections if not len(collection.get_facecolor())]
-    assert [
-        len(np.atleast_2d(collection.get_offsets())) for collection in hollow if np.size(collection.get_offsets())
-    ] == [5]
+    assert all(isinstance(collection, PathCollection) for collection in panel.collections)
+    points = [places(collection) for collection in panel.collections]
+    assert [len(offsets) for offsets in points] == [15, 5, 5, 5]  # the floors, and at each radius one kind of marker
+    assert [set(np.round(offsets[:, 0])) for offsets in points] == [{0, 1, 2}, {1}, {2}, {0}]
+    assert all(len(np.unique(offsets[:, 0])) == len(offsets) for offsets in points), "none hides another"
+    corners = [np.shape(collection.get_paths()[0].vertices)[0] for collection in panel.collections[1:]]
+    assert corners[0] > corners[1] > corners[2], "circle, square, triangle"
+    hollow = [np.size(collection.get_facecolor()) == 0 for collection in panel.collections]
+    assert hollow == [False, False, False, True]
     assert "all ranges at r = 0: 0" in texts(drawn)
     assert "mine, 5 samples, score > 0.99" in texts(drawn)
     assert panel.get_yscale() == "log"
@@ -82,8 +89,33 @@ def test_undefined_rho_is_said_and_not_drawn_as_0(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6, topology=lambda table: table.assign(rho=np.nan))
     drawn = figure("fig4_topology").draw(Run(MINIMAL_RUN, tmp_path))
     assert "|ρ| < 0.1: 0 of 0; undefined: 15" in texts(drawn)
-    offsets = np.concatenate([np.ma.getdata(c.get_offsets()) for c in drawn.axes[0].collections])
-    assert not (offsets[:, 1] == 0).any()
+    panel = drawn.axes[0]
+    assert not any(np.size(collection.get_offsets()) for collection in panel.collections)
+    assert [np.asarray(line.get_ydata()).tolist() for line in panel.get_lines()] == [[0, 0]], (
+        "the line of 0, and no median"
+    )
+
+
+def test_median_counts_what_is_infinite() -> None:
+    """Distances to a boundary that was not met are infinite: not drawn, but above every other in the median."""
+    ax = Figure().subplots()
+    style.columns(
+        ax, {"met": [1.0, 2.0, 4.0], "partly": [1.0, 3.0, np.inf], "hardly": [1.0, np.inf, np.inf]}, ["k"] * 3
+    )
+    assert [np.asarray(line.get_ydata()).tolist() for line in ax.get_lines()] == [[2, 2], [3, 3]]
+    [points] = ax.collections
+    offsets = places(points)
+    assert offsets[:, 1].tolist() == [1, 2, 4, 1, 3, 1]
+    assert offsets[:, 0] == pytest.approx([-0.32, 0, 0.32, 0.68, 1, 1.68])
+
+
+def test_bands_hold_the_middle_half() -> None:
+    table = pd.DataFrame({"place": [0] * 5 + [1] * 5, "value": [*range(5), *range(10, 15)], "of": "net"})
+    ax = Figure().subplots()
+    style.bands(ax, table, "place", "value", "of", {"net": style.BLUE})
+    [line], [band] = ax.get_lines(), ax.collections
+    assert np.asarray(line.get_xydata()).tolist() == [[0, 2], [1, 12]]
+    assert set(np.ravel(np.asarray(band.get_paths()[0].vertices)[:, 1])) == {1, 3, 11, 13}
 
 
 def test_an_isotropic_network_can_be_drawn(tmp_path: Path) -> None:
@@ -147,6 +179,15 @@ def test_figures_of_training(tmp_path: Path, name: str) -> None:
     assert np.asarray(Image.open(tmp_path / f"{name}.png").convert("L")).std() > 5
     assert name in names(config)
     assert name not in names(MINIMAL_RUN)
+
+
+def test_all_figures_of_a_run_are_drawn_in_one_process(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
+    write_illustration(tmp_path)
+    made = draw_all(MINIMAL_RUN, tmp_path, tmp_path / "drawn")
+    assert [path.name for path in made] == [f"{name}.pdf" for name in names(MINIMAL_RUN)]
+    assert {path.stem for path in (tmp_path / "drawn").iterdir()} == set(names(MINIMAL_RUN))
+    assert len(list((tmp_path / "drawn").iterdir())) == 3 * len(made)
 
 
 def test_what_figures_of_training_say(tmp_path: Path) -> None:

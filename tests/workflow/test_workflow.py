@@ -337,12 +337,12 @@ def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
     study.run(BASE)
     study.edit("workflow/report/fig4_topology.rst", "black bars", "the black bars")
     assert study.run(BASE) == {"report.html"}
-    study.edit("workflow/epsball/reporting/figures/fig4_topology.py", "#0072b2", "#0072b3")
+    study.edit("workflow/epsball/reporting/figures/fig4_topology.py", "style.BLUE", "style.GREEN")
     assert kinds(study.run(BASE)) == {"report.html", "figures"}
     study.edit("workflow/epsball/probes/topology.py", "np.full(shape, np.nan)", "np.full(shape, float('nan'))")
     made = study.run(BASE, "results/small/claims.tsv")
     assert not kinds(made) & {"networks", "survey", "activations", "perturbations", "samples"}
-    study.edit("workflow/epsball/perturbations/families/permuted.py", "base = independent", "base = 1 * independent")
+    study.edit("workflow/epsball/perturbations/families/permuted.py", "STREAMS[1])", "1 * STREAMS[1])")
     study.passes()
     made = study.run(BASE, "results/small/claims.tsv")
     # ε and radius 1 with 6 draws, and radius 0 with a batch of 4: of one family, 4 samples and two networks.

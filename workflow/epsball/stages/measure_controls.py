@@ -1,4 +1,4 @@
-"""The measure_controls stage: controls of a network through the probes that say something of them; nothing is stored."""
+"""The measure_controls stage: measure controls of a network on a shard; their passes are not stored."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def _measured(name: str, image: Tensor, seed: int, radius: float, spec: Ball) ->
     beyond = torch.empty(spec.draws, dtype=torch.int64)
 
     def vectors(draws: range) -> Tensor:
-        """Return effective perturbations; note their norms and what is outside on the way, as making them is the cost."""
+        """Return effective perturbations; note norms and what is outside on the way, as making them is the cost."""
         made = torch.empty(len(draws), image.numel(), dtype=torch.float64)
         for start in range(draws.start, draws.stop, _DRAWS):
             some = range(start, min(start + _DRAWS, draws.stop))

@@ -1,4 +1,4 @@
-"""Figures: tables in, picture out. One module each, registered here by file name."""
+"""Figures: each is drawn from the tables of a run by the module that has its name."""
 
 from __future__ import annotations
 
@@ -15,65 +15,46 @@ from epsball.runs.provenance import declared
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES = {
-    "fig1_isotropy": "epsball.reporting.figures.fig1_isotropy",
-    "fig1_isotropy_margin": "epsball.reporting.figures.fig1_isotropy_margin",
-    "fig2_illustration": "epsball.reporting.figures.fig2_illustration",
-    "fig3_symmetry": "epsball.reporting.figures.fig3_symmetry",
-    "fig3_symmetry_margin": "epsball.reporting.figures.fig3_symmetry_margin",
-    "fig4_topology": "epsball.reporting.figures.fig4_topology",
-    "fig5_functions": "epsball.reporting.figures.fig5_functions",
-    "fig6_lipschitz": "epsball.reporting.figures.fig6_lipschitz",
-    "beyond_geometry": "epsball.reporting.figures.beyond_geometry",
-    "beyond_controls": "epsball.reporting.figures.beyond_controls",
-    "beyond_symmetry": "epsball.reporting.figures.beyond_symmetry",
-    "beyond_frequency": "epsball.reporting.figures.beyond_frequency",
-    "beyond_expansion": "epsball.reporting.figures.beyond_expansion",
-    "beyond_depth": "epsball.reporting.figures.beyond_depth",
-    "beyond_lipschitz": "epsball.reporting.figures.beyond_lipschitz",
-    "beyond_boundary": "epsball.reporting.figures.beyond_boundary",
-    "beyond_adversarial": "epsball.reporting.figures.beyond_adversarial",
-}
+FIGURES = (
+    "fig1_isotropy", "fig1_isotropy_margin", "fig2_illustration", "fig3_symmetry", "fig3_symmetry_margin",
+    "fig4_topology", "fig5_functions", "fig6_lipschitz", "beyond_geometry", "beyond_controls", "beyond_symmetry",
+    "beyond_frequency", "beyond_expansion", "beyond_depth", "beyond_lipschitz", "beyond_boundary", "beyond_adversarial",
+)  # fmt: skip
+TRAINING_FIGURES = ("training_curves", "training_confusion")  # of networks that the run trains
 
-# Of networks that the run trains.
-TRAINING_FIGURES = {
-    "training_curves": "epsball.reporting.figures.training_curves",
-    "training_confusion": "epsball.reporting.figures.training_confusion",
-}
-
-OTHERS = ("illustration", "card", "survey", "controls")  # what figures read beside probes' tables
+OTHERS = ("illustration", "card", "survey", "controls")  # what figures read besides the tables of probes
 
 
 class FigureModule(Protocol):
-    """What a figure's module offers."""
+    """What the module of a figure offers."""
 
-    READS: tuple[str, ...]  # probes' names for their tables, or of OTHERS
+    READS: tuple[str, ...]  # names of the probes whose tables it reads, or of OTHERS
 
-    def draw(self, results: Run) -> Figure:
-        """The figure."""
+    def draw(self, run: Run) -> Figure:
+        """Draw the figure."""
         ...
 
 
 def names(config: Config) -> list[str]:
-    """The figures of a run."""
+    """Return the names of the figures that a run draws."""
     trains = any(network.training for network in config.networks.values())
     held = {*chosen_probes(config), *OTHERS} - (set() if config.controls else {"controls"})
     return [*(name for name in FIGURES if held.issuperset(reads(name))), *(TRAINING_FIGURES if trains else ())]
 
 
 def module_name(name: str) -> str:
-    """Where a registered figure is drawn."""
-    return {**FIGURES, **TRAINING_FIGURES}[name]
+    """Return the dotted name of the module that draws a figure."""
+    return f"{__name__}.{name}"
 
 
 def reads(name: str) -> tuple[str, ...]:
-    """What a registered figure is drawn from: probes' names for their tables, or of OTHERS."""
+    """Return what a figure is drawn from: names of probes, for their tables, or of OTHERS."""
     found: tuple[str, ...] = declared(module_name(name))["READS"]
     return found
 
 
 def figure(name: str) -> FigureModule:
-    """The module of a registered figure."""
+    """Import the module of a figure."""
     return cast(FigureModule, importlib.import_module(module_name(name)))
 
 
@@ -81,22 +62,39 @@ def draw(name: str, config: Config, folder: Path, path: Path) -> None:
     """Draw a figure as PDF, SVG and PNG.
 
     Args:
-        name: of the figure.
-        config: of the run.
-        folder: of the run.
-        path: of one of the files; the others stand beside it.
+        name: name of the figure.
+        config: configuration of the run.
+        folder: folder of the run.
+        path: path of one of the three files; the others are written beside it.
     """
-    from epsball.reporting.figures import style  # takes a second to import, in each job that asks for names alone
+    from epsball.reporting.figures import style  # seaborn takes seconds to import, and most jobs need only names
 
     with style.paper():
         save(figure(name).draw(Run(config, folder)), path)
 
 
+def draw_all(config: Config, run: Path, folder: Path) -> list[Path]:
+    """Draw every figure of a run in one process, which imports the plotting libraries once.
+
+    Args:
+        config: configuration of the run.
+        run: folder of the run.
+        folder: where to write the figures.
+
+    Returns:
+        The paths of the PDF files; SVG and PNG are beside them.
+    """
+    paths = [folder / f"{name}.pdf" for name in names(config)]
+    for path in paths:
+        draw(path.stem, config, run, path)
+    return paths
+
+
 def save(drawn: Figure, path: Path) -> None:
-    """Write a figure as PDF, SVG and PNG, each whole or not at all; within `style.paper()`, as it was drawn."""
+    """Write a figure as PDF, SVG and PNG, each file whole or not at all; call within `style.paper()`."""
     from epsball.reporting.figures import style
 
     for suffix in (".pdf", ".svg", ".png"):
         with files.atomic_write(path.with_suffix(suffix)) as beside:
             drawn.savefig(beside, format=suffix[1:], dpi=style.DPI, metadata=style.METADATA[suffix])
-        drawn.set_layout_engine("none")  # once is enough, and all three have the same
+        drawn.set_layout_engine("none")  # the layout is computed once, so that all three have the same

@@ -4,57 +4,41 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+import seaborn as sns
 from matplotlib.figure import Figure
 
-from epsball.analysis.adversarial_correlates import QUANTITIES, correlates
+from epsball.analysis.adversarial_correlates import correlates
 from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("boundary", "gradient", "topology_mixed_radius", "isotropy", "lipschitz")
 
-_LABELS = {
-    "range": "range of score",
-    "rho": "ρ, mixed norms",
-    "ratio": "local ratio",
-    "gradient": "‖∇ margin‖",
-    "margin": "clean margin",
+_QUANTITIES = {  # of `correlates`: what its axis is called, and whether it is logarithmic
+    "range": ("range of score", True),
+    "rho": ("ρ, mixed norms", False),
+    "ratio": ("local ratio", False),
+    "gradient": ("‖∇ margin‖", True),
+    "margin": ("clean margin", False),
 }
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "black")
 
 
-def draw(results: Run) -> Figure:
-    """A panel a quantity: a point a sample against its smallest adversarial distance; squares are networks' medians."""
-    config = results.config
-    figure = Figure(figsize=(style.WIDTH, 4.6))
-    grid = figure.subplots(2, 3, squeeze=False, sharey=True)
-    tables = {network: correlates(results, network) for network in config.networks}
-    for ax, quantity in zip(grid.flat, QUANTITIES, strict=False):
-        for place, (network, table) in enumerate(tables.items()):
-            _points(ax, table, quantity, _COLOURS[place % len(_COLOURS)], network)
-        ax.set(yscale="log", xlabel=_LABELS[quantity])
-        if quantity in {"range", "gradient"}:
-            ax.set_xscale("log")
-        ax.minorticks_off()
-    for row in grid:
-        row[0].set_ylabel("smallest adversarial\ndistance (L2)")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    last = grid[1, 2]
-    last.axis("off")
-    last.legend(handles, labels, loc="center", frameon=False)
+def draw(run: Run) -> Figure:
+    """Draw each quantity against the smallest adversarial distance, a point a sample; squares are networks' medians."""
+    networks = run.config.networks
+    table = pd.concat({name: correlates(run, name) for name in networks}, names=["network"])
+    table = table[np.isfinite(table["distance"])].reset_index("network")
+    medians = table.groupby("network").median()
+    colours = dict(zip(networks, sns.color_palette("colorblind", len(networks)).as_hex(), strict=True))
+    figure = Figure(figsize=(style.WIDTH, 4.8))
+    *axes, last = figure.subplots(2, 3, sharey=True).flat
+    for ax, (quantity, (label, log)) in zip(axes, _QUANTITIES.items(), strict=True):
+        columns = {"x": quantity, "y": "distance", "hue": "network", "palette": colours, "ax": ax}
+        sns.scatterplot(table, s=9, alpha=0.5, lw=0, legend=False, **columns)
+        sns.scatterplot(medians, s=34, marker="s", lw=0.8, zorder=3, legend=False, **columns)
+        ax.set(xlabel=label, ylabel="smallest adversarial\ndistance (L2)")
+        if log:
+            style.log_scale(ax, "x")
+    style.log_scale(ax)
+    last.remove()
+    style.legend(figure, colours, ls="")
     return figure
-
-
-def _points(ax: Axes, table: pd.DataFrame, quantity: str, colour: str, name: str) -> None:
-    met = table[np.isfinite(table["distance"])]
-    ax.scatter(met[quantity], met["distance"], s=9, color=colour, alpha=0.5, lw=0, label=name)
-    ax.scatter(
-        met[quantity].median(),
-        met["distance"].median(),
-        s=34,
-        color=colour,
-        marker="s",
-        edgecolor="white",
-        lw=0.8,
-        zorder=3,
-    )

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from matplotlib.axes import Axes
+import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
 from epsball.analysis.run import Run
-from epsball.controls import compared, name_of
+from epsball.controls import CONTROLS, compared, name_of
 from epsball.reporting.figures import style
 
 READS = ("isotropy", "topology", "lipschitz", "controls")
 
-_OWN = "black"
-_COLOURS = {  # Okabe & Ito
-    "linearised": "#d55e00",
-    "rbf": "#cc79a7",
-    "random-weights": "#0072b2",
-    "random-projection": "#009e73",
-    "identity": "#e69f00",
-}
+_OWN = "the network"
+_COLOURS = (style.RED, style.PINK, style.BLUE, style.GREEN, style.AMBER)  # of the first CONTROLS
 _COLUMNS = (
     ("isotropy", "range", "range of score"),
     ("topology", "rho", "Mantel's ρ"),
@@ -28,33 +20,23 @@ _COLUMNS = (
 )
 
 
-def draw(results: Run) -> Figure:
-    """A row a network, a column a quantity: the median over samples, and where half of them lie."""
-    config = results.config
-    figure, rows = style.rows(config, len(_COLUMNS))
+def draw(run: Run) -> Figure:
+    """Draw a row for each network, a column for each quantity: the median over samples, and where half of them lie."""
+    config = run.config
+    palette = dict(zip(CONTROLS, _COLOURS, strict=False))
+    colours = {name: palette.get(name, style.GREY) for name in config.controls}
+    figure, rows = style.panels(run, "isotropy", len(_COLUMNS), height=1.7)
     for network, row in rows.items():
         for ax, (probe, column, label) in zip(row, _COLUMNS, strict=True):
-            _panel(ax, results, network, probe, column)
+            names = {name: name_of(network, name) for name in compared(config, probe)} | {_OWN: network}
+            tables = {of: run.metrics(probe, name) for of, name in names.items()}
+            table = pd.concat(tables, names=["of"]).groupby(["of", "sample", "radius"])[column].median().reset_index()
+            shown = {name: colours.get(name, "black") for name in names}
+            style.bands(ax, style.radius_axis(ax, config, table), "place", column, "of", shown)
             ax.set_ylabel(label)
-        style.title(row[0], config, network, results.metrics("isotropy", network)["sample"].nunique())
-    names = {"the network": _OWN} | {name: _COLOURS.get(name, style.GREY) for name in config.controls}
-    handles = [Line2D([], [], color=colour, marker="o", ms=3, label=name) for name, colour in names.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False)
+            if probe == "topology":
+                ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
+    for ax in (row[0], row[2]):
+        style.log_scale(ax)
+    style.legend(figure, {_OWN: "black", **colours})
     return figure
-
-
-def _panel(ax: Axes, results: Run, network: str, probe: str, column: str) -> None:
-    places = style.radius_axis(ax, results.config)
-    shown = {name_of(network, name): _COLOURS.get(name, style.GREY) for name in compared(results.config, probe)}
-    for name, colour in [*shown.items(), (network, _OWN)]:
-        table = results.metrics(probe, name)
-        table = table[table["radius"] > 0]
-        samples = table.pivot_table(index="sample", columns="radius", values=column, aggfunc="median", dropna=False)
-        style.band(ax, [places[float(radius)] for radius in samples.columns], samples, colour)
-    if probe == "topology":
-        ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
-    else:
-        ax.set_yscale("log")
-        # Within a decade one label is none: a few between them, then.
-        ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-        ax.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(2, 1)))

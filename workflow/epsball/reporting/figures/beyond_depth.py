@@ -11,48 +11,41 @@ from epsball.reporting.figures import style
 
 READS = ("depth",)
 
-_MIXED, _ONE = "#0072b2", "#d55e00"
+_COLUMNS = (("rho", "Mantel's ρ", 0), ("relative", "relative ratio", 1))  # and where a line is drawn
 _LABELLED = 12  # layers, at most
 
 
-def draw(results: Run) -> Figure:
-    """A row a network: ρ at mixed norms and at the largest radius, and the relative ratio, over depth."""
-    config = results.config
-    figure, rows = style.rows(config, height=2.5)
+def draw(run: Run) -> Figure:
+    """Draw a row for each network: ρ and the relative ratio over depth, at mixed norms and at the largest radius."""
+    figure, rows = style.panels(run, "depth", 2, height=2.5, sharex=False)
     for network, row in rows.items():
-        table = results.metrics("depth", network)
+        table = run.metrics("depth", network)
         largest = table["radius"].max()
-        at = table[table["radius"] == largest]
-        cells = {
-            f"norms mixed up to {largest:g}": (at[at["family"] == "mixed_radius"], _MIXED),
-            f"r = {largest:g}": (at[at["family"] == "uniform"], _ONE),
-        }
-        for ax, column, label in zip(row, ("rho", "relative"), ("Mantel's ρ", "relative ratio"), strict=True):
-            for name, (cell, colour) in cells.items():
-                samples = cell.pivot_table(index="sample", columns="depth", values=column, dropna=False)
-                style.band(ax, list(samples.columns), samples, colour, name)
-            _layers(ax, at)
-            ax.set_ylabel(label)
-        row[0].axhline(0, color=style.GREY, lw=0.6, zorder=1)
+        names = {"mixed_radius": f"norms mixed up to {largest:g}", "uniform": f"r = {largest:g}"}
+        colours = dict(zip(names.values(), (style.BLUE, style.RED), strict=True))
+        at = table[table["radius"] == largest].assign(norms=table["family"].map(names))
+        for ax, (column, label, line) in zip(row, _COLUMNS, strict=True):
+            style.bands(ax, at, "depth", column, "norms", colours)
+            _label_layers(ax, at)
+            ax.axhline(line, color=style.GREY, lw=0.6, zorder=1)
+            ax.set(xlabel="", ylabel=label)
         row[0].set_ylim(top=1.05)
-        row[1].set_yscale("log")
-        row[1].axhline(1, color=style.GREY, lw=0.6, zorder=1)
-        row[1].legend(loc="best", frameon=False, fontsize="small")
-        style.title(row[0], config, network, table["sample"].nunique())
+    style.log_scale(row[1])
+    style.legend(figure, colours)
     return figure
 
 
-def _layers(ax: Axes, table: pd.DataFrame) -> None:
-    names = table.drop_duplicates("depth").set_index("depth")
-    step = -(-len(names) // _LABELLED)
-    shown = [place for place in names.index if place % step == 0 and place + step <= names.index[-1]]
-    shown.append(names.index[-1])
-    labels = [_label(str(names["layer"][place]), str(names["kind"][place])) for place in shown]
-    ax.set_xticks(shown, labels, rotation=55, ha="right", rotation_mode="anchor", fontsize=5)
+def _label_layers(ax: Axes, table: pd.DataFrame) -> None:
+    layers = table.drop_duplicates("depth").set_index("depth")
+    step = -(-len(layers) // _LABELLED)
+    last = layers.index[-1]
+    shown = [depth for depth in layers.index if depth % step == 0 and depth + step <= last] + [last]
+    labels = [_label(str(layers["layer"][depth]), str(layers["kind"][depth])) for depth in shown]
+    ax.set_xticks(shown, labels, rotation=55, ha="right", rotation_mode="anchor", fontsize=6)
     ax.grid(False, axis="x")
 
 
 def _label(layer: str, kind: str) -> str:
-    """The last parts of a layer's name; where they are numbers alone, its kind."""
+    """Return the last parts of a layer's name; where they are numbers alone, its kind."""
     parts = layer.split(".")
     return kind or layer if parts[-1].isdigit() and len(parts) == 1 else ".".join(parts[-2:])

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from epsball.analysis.claims import wide
 from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
 READS = ("expansion",)
 
-_ORDERS = {"first": ("#d55e00", "gradient"), "second": ("#0072b2", "gradient and Hessian")}
+_COLOURS = {"gradient": style.RED, "gradient and Hessian": style.BLUE}
 _LOWEST = -0.25  # shown: below 0 an expansion is worse than none
 
 
-def draw(results: Run) -> Figure:
-    """A row a network, score beside margin: explained variance over the radius."""
-    config = results.config
-    figure, rows = style.rows(config, sharey=True)
+def draw(run: Run) -> Figure:
+    """Draw a row for each network, score beside margin: explained variance over the radius."""
+    figure, rows = style.panels(run, "expansion", 2, height=1.9)
     for network, row in rows.items():
-        table = results.metrics("expansion", network)
+        table = run.metrics("expansion", network)
         for ax, quantity in zip(row, ("score", "margin"), strict=True):
-            places = style.radius_axis(ax, config)
-            for order, (colour, label) in _ORDERS.items():
-                samples = wide(table, f"{quantity}_{order}")
-                x = [places[float(radius)] for radius in samples.columns]
-                style.band(ax, x, samples.clip(lower=_LOWEST), colour, label)
-            _frame(ax)
-            ax.set_ylabel(f"explained: {quantity}")
-        style.title(row[0], config, network, table["sample"].nunique())
-    style.legend(figure, next(iter(rows.values()))[0])
+            orders = {f"{quantity}_first": "gradient", f"{quantity}_second": "gradient and Hessian"}
+            shares = table.rename(columns=orders).melt(["sample", "radius"], list(_COLOURS), "order", "share")
+            shares["share"] = shares["share"].clip(lower=_LOWEST)
+            style.bands(ax, style.radius_axis(ax, run.config, shares), "place", "share", "order", _COLOURS)
+            for level in (0, 1):
+                ax.axhline(level, color=style.GREY, lw=0.6, zorder=1)
+            ax.set(ylim=(_LOWEST - 0.02, 1.05), ylabel=f"explained: {quantity}")
+    style.legend(figure, _COLOURS)
     return figure
-
-
-def _frame(ax: Axes) -> None:
-    ax.set_ylim(_LOWEST - 0.02, 1.05)
-    ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
-    ax.axhline(1, color=style.GREY, lw=0.6, zorder=1)

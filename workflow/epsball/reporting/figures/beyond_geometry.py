@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from epsball.analysis.run import Run
@@ -11,34 +9,24 @@ from epsball.reporting.figures import style
 
 READS = ("topology", "topology_mixed_radius", "alpha", "alpha_mixed_radius")
 
-_OWN, _SHUFFLED = "#0072b2", "#d55e00"
 
-
-def draw(results: Run) -> Figure:
-    """A panel a network: a point a sample, at the largest radius and at norms mixed up to it."""
-    figure, axes = style.panels(results.config)
-    for network, ax in axes.items():
-        _panel(ax, results, network)
+def draw(run: Run) -> Figure:
+    """Draw a panel for each network: a point a sample, at the largest radius and at norms mixed up to it."""
+    figure, axes = style.panels(run, "topology")
+    largest = max(run.config.ball.radii)
+    for network, [ax] in axes.items():
+        tables = (run.metrics(name, network) for name in READS)
+        rho, rho_mixed, alpha, alpha_mixed = (table[table["radius"] == largest] for table in tables)
+        values = {
+            f"ρ\nr = {largest:g}": rho["rho"],
+            "ρ\nmixed": rho_mixed["rho"],
+            f"α\nr = {largest:g}": alpha["distance"],
+            f"shuffled\nr = {largest:g}": alpha["shuffled"],
+            "α\nmixed": alpha_mixed["distance"],
+            "shuffled\nmixed": alpha_mixed["shuffled"],
+        }
+        style.columns(ax, values, [style.RED if "shuffled" in label else style.BLUE for label in values])
+        ax.axvline(1.5, color=style.GREY, lw=0.6)
+        ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
+        ax.set(ylim=(min(-0.1, ax.get_ylim()[0]), 1.05), ylabel="ρ; ‖α − cI‖ / ‖α‖")
     return figure
-
-
-def _panel(ax: Axes, results: Run, network: str) -> None:
-    largest = max(results.config.ball.radii)
-    tables = {name: results.metrics(name, network) for name in READS}
-    tables = {name: table[table["radius"] == largest] for name, table in tables.items()}
-    style.title(ax, results.config, network, tables["topology"]["sample"].nunique())
-    columns: list[tuple[str, pd.Series, str]] = [
-        (f"ρ\nr = {largest:g}", tables["topology"]["rho"], _OWN),
-        ("ρ\nmixed", tables["topology_mixed_radius"]["rho"], _OWN),
-        (f"α\nr = {largest:g}", tables["alpha"]["distance"], _OWN),
-        (f"shuffled\nr = {largest:g}", tables["alpha"]["shuffled"], _SHUFFLED),
-        ("α\nmixed", tables["alpha_mixed_radius"]["distance"], _OWN),
-        ("shuffled\nmixed", tables["alpha_mixed_radius"]["shuffled"], _SHUFFLED),
-    ]
-    for place, (_, values, colour) in enumerate(columns):
-        style.column(ax, place, values, colour)
-    ax.axvline(1.5, color=style.GREY, lw=0.6)
-    ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
-    ax.set_xticks(range(len(columns)), [label for label, _, _ in columns], fontsize=6)
-    ax.grid(False, axis="x")
-    ax.set(xlim=(-0.6, len(columns) - 0.4), ylim=(min(-0.1, ax.get_ylim()[0]), 1.05), ylabel="ρ; ‖α − cI‖ / ‖α‖")

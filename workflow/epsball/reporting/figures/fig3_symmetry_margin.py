@@ -1,15 +1,9 @@
-"""Fig. 3: symmetry. Its margin twin, free of the saturation of scores."""
+"""Fig. 3, symmetry: its margin twin, free of the saturation of scores."""
 
-from __future__ import annotations
+from functools import partial
 
-from matplotlib.figure import Figure
-
-from epsball.analysis.run import Run
 from epsball.reporting.figures.ranges import MARGIN, draw_ranges
 
 READS = ("symmetry",)
 
-
-def draw(results: Run) -> Figure:
-    """See `epsball.reporting.figures.ranges.draw_ranges`."""
-    return draw_ranges(results, "symmetry", MARGIN)
+draw = partial(draw_ranges, probe="symmetry", quantity=MARGIN)

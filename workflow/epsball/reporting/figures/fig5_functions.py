@@ -17,33 +17,32 @@ from epsball.reporting.figures import style
 READS = ()
 
 _EDGE = 5.0
-_COLOURS = {"f": "#7b3294", "g": "#e69f00"}
 
 
 def derivatives(x: Array) -> dict[str, Array]:
-    """The slopes of both functions; the largest absolute value of each is 1."""
+    """Return the slopes of both functions; the largest absolute value of each is 1."""
     beyond = np.maximum(np.abs(x) - _EDGE, 0)
     return {"f": np.cos(x), "g": np.cos(x) * np.exp(-(beyond**2) / 4)}
 
 
-def draw(results: Run) -> Figure:
-    """Functions on the left, derivatives on the right."""
+def draw(run: Run) -> Figure:
+    """Draw the functions on the left, their derivatives on the right."""
     x = np.linspace(-15, 15, 3001)
-    slopes = derivatives(x)
     figure = Figure(figsize=(style.WIDTH, 2.4))
-    left, right = figure.subplots(1, 2)
-    labels = {"f": "f: as steep everywhere", "g": "g: flat beyond |x| = 5"}
-    for (name, slope), dashes in zip(slopes.items(), ("-", (0, (4, 2))), strict=True):
-        values = cumulative_trapezoid(slope, x, initial=0)
-        values -= values[len(x) // 2]
-        left.plot(x, values, color=_COLOURS[name], ls=dashes, label=labels[name])
-        right.plot(x, slope, color=_COLOURS[name], ls=dashes)
-    left.set_title("functions")
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    right.set_title("derivatives: both reach 1, the Lipschitz constant")
-    right.axhline(1, color=style.GREY, lw=0.7, ls=":")
-    right.axhline(-1, color=style.GREY, lw=0.7, ls=":")
-    for ax in (left, right):
-        ax.set_xlabel("x")
+    left, right = figure.subplots(1, 2, sharex=True)
+    slope = derivatives(x)
+    lines = (
+        ("f", "f: as steep everywhere", style.BLUE, "-"),
+        ("g", "g: flat beyond |x| = 5", style.AMBER, (0, (4, 2))),
+    )
+    for name, label, colour, dashes in lines:
+        values = cumulative_trapezoid(slope[name], x, initial=0)
+        left.plot(x, values - values[len(x) // 2], color=colour, ls=dashes, label=label)
+        right.plot(x, slope[name], color=colour, ls=dashes)
+    for level in (-1, 1):
+        right.axhline(level, color=style.GREY, lw=0.7, ls=":")
+    for ax, heading in ((left, "functions"), (right, "derivatives: both reach 1, the Lipschitz constant")):
+        ax.set(title=heading, xlabel="x")
         ax.axvspan(-_EDGE, _EDGE, color=style.FLOOR, lw=0, zorder=0)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure

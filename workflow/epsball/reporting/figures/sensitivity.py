@@ -4,87 +4,79 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+import seaborn as sns
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, Verdict
 from epsball.reporting.figures import style
 
-# Of Okabe & Ito, and as different in lightness as in hue: it is read in grey as well.
+# As different in lightness as in hue: it is read in grey as well.
 _COLOURS = {
-    Verdict.HOLDS: "#0072b2",
+    Verdict.HOLDS: style.BLUE,
     Verdict.DOES_NOT_HOLD: "#e69f00",
-    Verdict.UNDECIDED: "0.88",
-    Verdict.TOO_FEW_SAMPLES: "white",
-    Verdict.TOO_FEW_DRAWS: "white",
+    Verdict.UNDECIDED: "0.85",
+    Verdict.TOO_FEW_SAMPLES: "0.95",
+    Verdict.TOO_FEW_DRAWS: "0.95",
     Verdict.NOT_MEASURED: "white",
 }
-_HATCHES = {Verdict.TOO_FEW_DRAWS: "....", Verdict.NOT_MEASURED: "////"}
+_HATCH = "////"  # of what was not measured
 _STATEMENTS = {claim.name: claim.statement for claim in CLAIMS}
 _ROW = 0.185  # inches
 
 
 def draw(table: pd.DataFrame, base: str) -> Figure:
-    """A column a reading; under each claim a row a network, coloured by verdict, the estimate written in.
+    """Draw a column for each reading and, under each claim, a row for each network: verdict as colour, and estimate.
 
     Args:
-        table: see `epsball.analysis.readings.compare`.
+        table: verdicts of all readings, see `epsball.analysis.readings.compare`.
         base: how the base reads the paper, in words.
     """
-    places = {reading: place for place, reading in enumerate(table["reading"].unique())}
-    claims = table.groupby("claim", sort=False)
-    rows = sum(1 + claim["network"].nunique() for _, claim in claims)
-    figure = Figure(figsize=(style.WIDTH, _ROW * rows + 0.8))
+    table = table.assign(
+        colour=table["verdict"].map(list(_COLOURS).index),
+        number=table["estimate"].map(lambda value: "" if pd.isna(value) else _number(value)),
+    )
+    readings = list(table["reading"].unique())
+    blank = pd.DataFrame({"colour": np.nan, "number": ""}, index=readings)
+    headings: dict[int, str] = {}
+    labels: list[str] = []
+    rows: list[pd.DataFrame] = []
+    for name, claim in table.groupby("claim", sort=False):
+        headings[len(rows)] = f"{_STATEMENTS[str(name)]} ({claim['bound'].iloc[0]})"
+        labels.append("")
+        rows.append(blank)
+        for network, own in claim.groupby("network", sort=False):
+            labels.append(str(network) if network != ALL_NETWORKS else f"share of them ({own['bound'].iloc[0]})")
+            rows.append(own.set_index("reading").reindex(readings))
+    colours, numbers = (np.array([row[column] for row in rows]) for column in ("colour", "number"))
+
+    figure = Figure(figsize=(style.WIDTH, _ROW * len(rows) + 0.8))
     ax = figure.subplots()
-    networks: dict[int, str] = {}
-    row = 0
-    for name, claim in claims:
-        bound = claim["bound"].iloc[0]
-        ax.text(0, row + 0.78, f"{_STATEMENTS[str(name)]} ({bound})", fontsize="small", va="baseline")
-        for network, cells in claim.groupby("network", sort=False):
-            row += 1
-            own = cells["bound"].iloc[0]
-            networks[row] = str(network) if network != ALL_NETWORKS else f"share of them ({own})"
-            for reading, estimate, verdict in zip(cells["reading"], cells["estimate"], cells["verdict"], strict=True):
-                _cell(ax, places[reading], row, estimate, verdict)
-        row += 1
-    ax.set(xlim=(0, len(places)), ylim=(row + 0.1, 0))
-    ax.set_xticks(np.arange(len(places)) + 0.5, [_heading(reading) for reading in places])
-    ax.set_yticks([place + 0.5 for place in networks], list(networks.values()))
+    sns.heatmap(
+        colours.astype(float), annot=numbers, fmt="", annot_kws={"size": "small"}, linewidths=1.5, cbar=False, ax=ax,
+        cmap=ListedColormap(list(_COLOURS.values())), vmin=0, vmax=len(_COLOURS) - 1, yticklabels=labels,
+    )  # fmt: skip
+    unmeasured = np.ma.masked_not_equal(colours.astype(float), len(_COLOURS) - 1)
+    ax.pcolor(unmeasured, facecolor="none", edgecolor=style.GREY, lw=0, hatch=_HATCH)
+    for row, heading in headings.items():
+        ax.text(0, row + 0.78, heading, fontsize="small", va="baseline")
+    ax.set_xticks(np.arange(len(readings)) + 0.5, [_heading(name) for name in readings])
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    ax.tick_params("y", rotation=0)
     ax.set_xlabel(f"base: {base}; each other column: one change", color="0.35", fontsize="small")
     ax.grid(False)
-    ax.spines[:].set_visible(False)
-    shown = [verdict for verdict in _COLOURS if (table["verdict"] == verdict).any()]
     handles = [
-        Patch(facecolor=_COLOURS[name], edgecolor=style.GREY, lw=0.5, hatch=_HATCHES.get(name), label=name)
-        for name in shown
+        Patch(facecolor=colour, edgecolor=style.GREY, lw=0.5, hatch=_HATCH if colour == "white" else None, label=name)
+        for name, colour in _COLOURS.items()
+        if (table["verdict"] == name).any()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
-def _cell(ax: Axes, column: int, row: int, estimate: float, verdict: str) -> None:
-    colour = _COLOURS[Verdict(verdict)]
-    hatch = _HATCHES.get(Verdict(verdict))
-    ax.add_patch(
-        Rectangle((column + 0.03, row + 0.05), 0.94, 0.9, facecolor=colour, edgecolor=style.GREY, lw=0.4, hatch=hatch)
-    )
-    if not pd.isna(estimate):
-        ax.text(
-            column + 0.5,
-            row + 0.5,
-            _number(estimate),
-            color="white" if verdict == Verdict.HOLDS else "black",
-            fontsize="small",
-            ha="center",
-            va="center_baseline",
-        )
-
-
 def _heading(reading: str) -> str:
-    """The name of a reading in two lines: what is read, and how."""
+    """Write the name of a reading in two lines: what is read, and how."""
     key, _, value = reading.partition("-")
     return f"{'ε' if key == 'epsilon' else key}\n{value}"
 

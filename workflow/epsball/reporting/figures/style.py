@@ -1,23 +1,30 @@
-"""One style for all figures: legible at the width of a page of two columns, safe for colour-blind readers."""
+"""What all figures share: a style legible at the width of two columns and safe for colour-blind readers, and panels."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import seaborn as sns
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from matplotlib.ticker import LogLocator, NullLocator
 
+from epsball.analysis.run import Run
 from epsball.config import Config
 
 WIDTH = 7.0  # inches, both columns
 DPI = 200
 SEQUENTIAL = "viridis"
+PALETTE = sns.color_palette("colorblind").as_hex()
+BLUE, AMBER, GREEN, RED, PINK, SKY = (PALETTE[number] for number in (0, 1, 2, 3, 4, 9))
 GREY = "0.55"
 FLOOR = "0.88"
 
@@ -27,129 +34,144 @@ METADATA: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {
 
 @contextlib.contextmanager
 def paper() -> Iterator[None]:
-    """Settings of all figures, while the block lasts."""
-    settings: Any = {
-        "font.family": "sans-serif",
-        "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "Bitstream Vera Sans", "sans-serif"],
-        **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize", "legend.title_fontsize"), 8.16),
-        **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7.48),
-        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), "0.15"),
-        **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 1.0),
-        **dict.fromkeys(("patch.linewidth", "xtick.minor.width", "ytick.minor.width"), 0.8),
-        **dict.fromkeys(("xtick.major.size", "ytick.major.size", "lines.markersize"), 4.8),
-        **dict.fromkeys(("xtick.minor.size", "ytick.minor.size"), 3.2),
-        "lines.linewidth": 1.2,
-        "lines.solid_capstyle": "round",
-        "patch.edgecolor": "w",
-        "patch.force_edgecolor": True,
-        "axes.axisbelow": True,
-        "svg.hashsalt": "epsball",
-        "pdf.fonttype": 42,
+    """Apply the settings of all figures while the block lasts."""
+    settings = {
+        **sns.axes_style("ticks"),
+        **sns.plotting_context("paper", font_scale=0.85),
         "axes.grid": True,
+        "axes.prop_cycle": cycler(color=PALETTE),
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlelocation": "left",
+        "figure.constrained_layout.use": True,
         "grid.color": "0.93",
         "grid.linewidth": 0.5,
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "figure.constrained_layout.use": True,
+        "legend.frameon": False,
+        "pdf.fonttype": 42,
+        "svg.hashsalt": "epsball",
     }
     with mpl.rc_context(settings):
         yield
 
 
-def panels(config: Config, height: float = 2.3, sharey: bool = True) -> tuple[Figure, dict[str, Axes]]:
-    """A panel for each network, two or three in a row."""
-    count = len(config.networks)
-    columns = min(count, 2 if count in {1, 2, 4} else 3)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(WIDTH, height * rows + 0.35))
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
-    axes = dict(zip(config.networks, grid.flat, strict=False))
-    for unused in list(grid.flat)[count:]:
-        unused.remove()
-    for ax in axes.values():
-        ax.tick_params(labelleft=True)
+def panels(
+    run: Run, probe: str, columns: int = 1, height: float = 2.2, sharex: bool = True, sharey: bool = True
+) -> tuple[Figure, dict[str, list[Axes]]]:
+    """Open a figure with a titled panel for each network, two or three side by side, or with a row of panels for each.
+
+    Args:
+        run: files of the run.
+        probe: the probe whose samples the titles count.
+        columns: number of panels of a network.
+        height: height of a panel in inches.
+        sharex: whether panels have one x axis, labelled below the lowest ones.
+        sharey: whether networks have one y axis.
+
+    Returns:
+        The figure, and the panels of each network.
+    """
+    networks = list(run.config.networks)
+    across = columns if columns > 1 else min(len(networks), 2 if len(networks) in {1, 2, 4} else 3)
+    down = -(-len(networks) * columns // across)
+    figure = Figure(figsize=(WIDTH, height * down + 0.35))
+    alike: Literal["col"] | bool = "col" if columns > 1 and sharey else sharey
+    grid = figure.subplots(down, across, squeeze=False, sharex="col" if sharex else False, sharey=alike).ravel()
+    shown, unused = np.split(grid, [len(networks) * columns])
+    for number, ax in enumerate(shown):
+        lowest = not sharex or number + across >= len(shown)
+        ax.tick_params(labelbottom=lowest)
+        ax.xaxis.label.set_visible(lowest)
+        ax.yaxis.label.set_visible(alike is not True or number % across == 0)
+    for ax in unused:
+        ax.remove()
+    axes = dict(zip(networks, shown.reshape(-1, columns).tolist(), strict=True))
+    for network, (first, *_) in axes.items():
+        title(first, run, network, probe)
     return figure, axes
 
 
-def rows(
-    config: Config, columns: int = 2, height: float = 1.9, sharey: bool = False
-) -> tuple[Figure, dict[str, np.ndarray]]:
-    """A row of panels for each network."""
-    figure = Figure(figsize=(WIDTH, height * len(config.networks) + 0.5))
-    grid = figure.subplots(len(config.networks), columns, squeeze=False, sharey=sharey)
-    return figure, dict(zip(config.networks, grid, strict=True))
-
-
-def legend(figure: Figure, ax: Axes) -> None:
-    """What the colours of a panel are, below all of them."""
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-
-
-def title(ax: Axes, config: Config, network: str, samples: int) -> None:
-    """Name of the network, and what its samples are: also a threshold that is not the paper's."""
-    dataset = config.datasets[config.networks[network].dataset]
+def title(ax: Axes, run: Run, network: str, probe: str) -> None:
+    """Write the name of a network, its dataset, the number of samples in a probe's table and the score they exceed."""
+    dataset = run.config.datasets[run.config.networks[network].dataset]
+    samples = run.metrics(probe, network)["sample"].nunique()
     ax.set_title(network, fontweight="bold", pad=14)
     facts = f"{dataset.name}, {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
     write(ax, 0, 1.02, facts, color="0.35")
 
 
 def write(ax: Axes, x: float, y: float, text: str, **how: Any) -> Text:
-    """Small text at a place of the panel, 0 to 1, for which the layout does not make room: it would shrink panels."""
+    """Write small text at a place of the panel, 0 to 1, without making room for it: that would shrink the panels."""
     written: Text = ax.text(x, y, text, transform=ax.transAxes, fontsize="small", **how)
     written.set_in_layout(False)
     return written
 
 
-def shown(config: Config) -> list[float]:
-    """Radii that an axis labels: all of a few, or else ε, 1 and every fifth from there."""
+def legend(figure: Figure, colours: Mapping[str, str], ls: str = "-") -> None:
+    """Explain colours by name below all panels."""
+    handles = [Line2D([], [], color=colour, ls=ls, marker="o", ms=3, label=name) for name, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
+
+
+def labelled_radii(config: Config) -> list[float]:
+    """Return the radii that an axis labels: all of a few, or else ε, 1 and every fifth from there."""
     radii = [radius for radius in config.ball.radii if radius > 0]
     return [radius for place, radius in enumerate(radii) if len(radii) <= 8 or place <= 1 or place % 5 == 0]
 
 
-def radius_axis(ax: Axes, config: Config) -> dict[float, int]:
-    """Evenly spaced places for the radii beyond 0, labelled; returns the place of each."""
-    radii = [radius for radius in config.ball.radii if radius > 0]
-    labels = ["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in radii]
-    places = list(range(len(radii)))
-    labelled = [radii.index(radius) for radius in shown(config)]
-    ax.set_xticks(labelled, [labels[place] for place in labelled])
-    ax.set_xlim(-0.6, len(radii) - 0.4)
+def radius_axis(ax: Axes, config: Config, table: pd.DataFrame) -> pd.DataFrame:
+    """Label an axis by radius, evenly spaced; return a table's rows beyond radius 0 with their `place` on it."""
+    places = {radius: place for place, radius in enumerate(radius for radius in config.ball.radii if radius > 0)}
+    labels = {
+        places[radius]: "ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in labelled_radii(config)
+    }
+    ax.set_xticks(list(labels), list(labels.values()))
+    ax.set_xlim(-0.6, len(places) - 0.4)
     ax.grid(False, axis="x")
     unit = "L2" if config.ball.norm == "l2" else "L∞, 8-bit levels"
     ax.set_xlabel(f"radius r ({unit}; ε = {config.ball.epsilon:g})")
-    return dict(zip(radii, places, strict=True))
+    return table[table["radius"] > 0].assign(place=lambda beyond: beyond["radius"].map(places))
 
 
-def band(ax: Axes, x: Sequence[float], samples: pd.DataFrame, colour: str, label: str = "") -> None:
-    """The median over samples, and where the middle half of them lie.
-
-    Args:
-        ax: where.
-        x: place of each column.
-        samples: a row a sample.
-        colour: of line and band.
-        label: for the legend.
-    """
-    low, middle, high = (samples.quantile(share).to_numpy(float) for share in (0.25, 0.5, 0.75))
-    ax.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
-    ax.plot(x, middle, color=colour, marker="o", ms=2.5, lw=1.1, label=label)
+def log_scale(ax: Axes, which: Literal["x", "y"] = "y") -> None:
+    """Make an axis logarithmic, and label 1, 2 and 5 on one with few powers of ten; call when all is drawn."""
+    (ax.set_xscale if which == "x" else ax.set_yscale)("log", nonpositive="mask")
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    low, high = axis.get_view_interval()
+    if high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
-def column(ax: Axes, place: int, values: pd.Series | np.ndarray, colour: str) -> None:
-    """A point a sample at a place of an axis, and their median; none of those that are infinite."""
-    met = np.asarray(values, float)[~np.isinf(values)]
-    ax.scatter(place + spread(len(met)), met, s=10, color=colour, alpha=0.55, lw=0, zorder=2)
-    if len(met) > len(values) / 2:
-        ax.plot([place - 0.36, place + 0.36], [np.nanmedian(values)] * 2, color="black", lw=1.2, zorder=3)
+def bands(ax: Axes, table: pd.DataFrame, x: str, y: str, hue: str, colours: Mapping[str, str]) -> None:
+    """Draw the median over samples against x, and a band that holds the middle half of them, for each level of hue."""
+    sns.lineplot(
+        table, x=x, y=y, hue=hue, hue_order=list(colours), palette=dict(colours), estimator="median",
+        errorbar=("pi", 50), err_kws={"alpha": 0.18, "lw": 0}, marker="o", ms=2.5, mew=0, lw=1.1, legend=False, ax=ax,
+    )  # fmt: skip
 
 
-def slanted(ax: Axes, labels: Sequence[str]) -> None:
-    """Labels at the places 0, 1, … of an axis that are too long to stand side by side."""
-    ax.set_xticks(range(len(labels)), labels, fontsize=6, rotation=35, ha="right", rotation_mode="anchor")
+def strip(ax: Axes, table: pd.DataFrame, y: str, **how: Any) -> None:
+    """Draw a point for each row, side by side at each `place`, and medians, for which infinite values count too."""
+    sns.scatterplot(table, x=side_by_side(table), y=y, s=10, alpha=0.55, lw=0, legend=False, ax=ax, **how)
+    medians = table.groupby("place")[y].median()
+    for place, median in medians[np.isfinite(medians)].items():
+        ax.plot([place - 0.36, place + 0.36], [median] * 2, color="black", lw=1.2, zorder=3)
 
 
-def spread(count: int) -> np.ndarray:
-    """Sidewards offsets of samples at one radius, so that they do not hide each other."""
-    return np.linspace(-0.32, 0.32, count) if count > 1 else np.zeros(count)
+def columns(ax: Axes, values: Mapping[str, Any], colours: Sequence[str], slanted: bool = False) -> None:
+    """Draw a column of points for each label, one a sample, and their medians; slant labels that are too long."""
+    table = pd.concat([pd.DataFrame({"place": place, "value": list(of)}) for place, of in enumerate(values.values())])
+    strip(ax, table.reset_index(drop=True), "value", hue="place", palette=dict(enumerate(colours)))
+    rotation: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    ax.set_xticks(range(len(values)), list(values), fontsize=6, **rotation)
+    ax.grid(False, axis="x")
+    ax.set(xlim=(-0.6, len(values) - 0.4), xlabel="")
+
+
+def side_by_side(table: pd.DataFrame) -> pd.Series:
+    """Return the `place` of each row moved sidewards, so that the samples at one place do not hide each other."""
+    at = table.groupby("place")["place"]
+    last = at.transform("size") - 1
+    moved: pd.Series = table["place"] + 0.64 * (at.cumcount() - last / 2) / last.clip(lower=1)
+    return moved

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -14,33 +15,33 @@ READS = ("card", "survey")
 _LISTED = 4  # confusions in the line below a panel
 
 
-def draw(results: Run) -> Figure:
-    """A panel a network: images of the test split by class and prediction."""
-    cards = [card for name in results.config.networks if (card := results.card(name))["training"]]
-    columns = min(len(cards), 2)
-    rows = -(-len(cards) // columns)
-    figure = Figure(figsize=(style.WIDTH, 3.2 * rows))
-    axes = figure.subplots(rows, columns, squeeze=False).flat
-    for card, ax in zip(cards, axes, strict=False):
-        survey = results.survey(card["network"])
-        counts = np.zeros((card["classes"], card["classes"]))
-        np.add.at(counts, (survey["label"], survey["prediction"]), 1)
+def draw(run: Run) -> Figure:
+    """Draw a panel for each network: images of the test split by class and prediction."""
+    cards = [card for name in run.config.networks if (card := run.card(name))["training"]]
+    across = min(len(cards), 2)
+    down = -(-len(cards) // across)
+    figure = Figure(figsize=(style.WIDTH, 3.2 * down))
+    for number, card in enumerate(cards, start=1):
+        survey = run.survey(card["network"])
+        classes = range(card["classes"])
+        counts = pd.crosstab(survey["label"], survey["prediction"])
+        counts = counts.reindex(index=classes, columns=classes, fill_value=0)
+        step = max(1, len(classes) // 8)
+        ax = figure.add_subplot(down, across, number)
+        sns.heatmap(
+            counts, mask=counts == 0, norm=LogNorm(1, counts.to_numpy().max()), cmap=style.SEQUENTIAL, square=True,
+            xticklabels=step, yticklabels=step, cbar_kws={"label": "images", "shrink": 0.7}, ax=ax,
+        )  # fmt: skip
         right = (survey["label"] == survey["prediction"]).mean()
-        drawn = ax.pcolormesh(np.ma.masked_equal(counts, 0), norm=LogNorm(1, counts.max()), cmap=style.SEQUENTIAL)
-        ax.set_aspect("equal")
-        ax.invert_yaxis()
         ax.set_title(f"{card['network']}: {100 * right:.1f}% of {len(survey):,} right", fontweight="bold")
-        ax.set_ylabel("class")
-        ax.set_xlabel(f"prediction\n{_most(counts)}")
-        figure.colorbar(drawn, ax=ax, label="images", shrink=0.7)
-    for unused in list(axes):
-        unused.remove()
+        ax.tick_params("y", rotation=0)
+        ax.set(ylabel="class", xlabel=f"prediction\n{_commonest(survey)}")
     return figure
 
 
-def _most(counts: np.ndarray) -> str:
-    """The commonest confusions, in words."""
-    wrong = counts - np.diag(np.diag(counts))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:_LISTED]
-    pairs = [np.unravel_index(place, wrong.shape) for place in order if wrong.flat[place] > 0]
-    return ", ".join(f"{a} as {b}: {wrong[a, b]:.0f}" for a, b in pairs) or "no confusion"
+def _commonest(survey: pd.DataFrame) -> str:
+    """Say in words which confusions are the commonest."""
+    wrong = survey[survey["label"] != survey["prediction"]]
+    counts = wrong.groupby(["label", "prediction"]).size().rename("images").reset_index()
+    counts = counts.sort_values("images", ascending=False, kind="stable")[:_LISTED]
+    return ", ".join(f"{row.label} as {row.prediction}: {row.images}" for row in counts.itertuples()) or "no confusion"
