@@ -36,8 +36,8 @@ WHITE_BOX = [name for name in PROBES if probes.is_white_box(name)]
 FAMILIES_DRAWN = probes.families(CONFIG)
 FIGURES = figures.names(CONFIG)
 DATASETS, NETWORKS = list(CONFIG.datasets), list(CONFIG.networks)
-RUN = f"results/{CONFIG.run}"
-FOLDER = Path(RUN)
+FOLDER = CONFIG.folder
+RUN = str(FOLDER)
 FINGERPRINTS = fingerprints.Fingerprints(
     CONFIG, WORKFLOW / "scripts", {"figures": [figures.module_name(name) for name in FIGURES]}
 )

@@ -1,9 +1,12 @@
 """Build or train a network, and write its weights and card."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
     from epsball.data import open_pool
@@ -11,7 +14,7 @@ with job(snakemake) as config:
     from epsball.stages.build_network import build_network
 
     network = config.networks[snakemake.wildcards.network]
-    dataset, folder = config.datasets[network.dataset].source, Path("results", config.run, "datasets", network.dataset)
+    dataset, folder = config.datasets[network.dataset].source, config.folder / "datasets" / network.dataset
     compute = config.building(network)
     forward.configure(compute)
     build_network(

@@ -1,9 +1,12 @@
 """Download a dataset."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
     from epsball.data import download

@@ -1,9 +1,12 @@
 """Pass the perturbed images of a shard through a network, family by family."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
     from epsball.data import open_pool
@@ -19,7 +22,7 @@ with job(snakemake) as config:
     forward.configure(compute)
     kept = Path(snakemake.input.weights)
     passes = forward.Forward(weights.restore(network, kept), compute)
-    pool = open_pool(dataset, Path("results", config.run, "datasets", dataset.name))
+    pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
     rows = shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard))
     digests = {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
     for path in map(Path, snakemake.output.stores):

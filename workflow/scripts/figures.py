@@ -1,13 +1,14 @@
 """Draw the figures of a run."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
-    from epsball.reporting.figures import draw, names
+    from epsball.reporting.figures import draw_all
 
-    run = Path("results", config.run)
-    for name in names(config):
-        draw(name, config, run, run / "figures" / f"{name}.png")
+    run = config.folder
+    draw_all(config, run, run / "figures")

@@ -1,9 +1,12 @@
 """Choose and draw what Fig. 2 shows of a dataset."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
     from epsball.data import open_pool
@@ -20,7 +23,7 @@ with job(snakemake) as config:
         dict(zip((network.name for network in networks), map(Path, snakemake.input.weights), strict=True)),
         {network.name: [path for path in stores if path.parts[-3] == network.name] for network in networks},
         read_samples(snakemake.input.samples),
-        open_pool(dataset, Path("results", config.run, "datasets", dataset.name)),
+        open_pool(dataset, config.folder / "datasets" / dataset.name),
         config.ball,
         config.compute,
         config.illustration_grid,

@@ -1,15 +1,17 @@
 """Measure the probes that read stores on a shard."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
-    import pandas as pd
     from epsball.perturbations import families
     from epsball.probes import Context, family_of
-    from epsball.probes.normalisers import scales
+    from epsball.probes.normalisers import read_scales
     from epsball.runs import files
     from epsball.stages.measure import measure
     from epsball.stages.select import read_samples, shard_rows
@@ -19,7 +21,7 @@ with job(snakemake) as config:
         {path.parent.name: path for path in map(Path, stores)} for stores in (paths.activations, paths.perturbations)
     )
     rows = shard_rows(read_samples(paths.samples), int(snakemake.wildcards.shard))
-    context = Context(*scales(pd.read_parquet(paths.survey)), config.mantel_permutations)
+    context = Context(*read_scales(paths.survey), config.mantel_permutations)
     for path in map(Path, snakemake.output.tables):
         probe = path.parent.name
         family = family_of(probe)

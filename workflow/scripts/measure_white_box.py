@@ -1,17 +1,19 @@
 """Measure a white-box probe on a shard."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
     from dataclasses import replace
 
-    import pandas as pd
     from epsball.data import open_pool
     from epsball.networks import forward, weights
-    from epsball.probes.normalisers import scales
+    from epsball.probes.normalisers import read_scales
     from epsball.runs import files
     from epsball.stages.measure_white_box import measure_white_box
     from epsball.stages.select import read_samples, shard_rows
@@ -21,7 +23,7 @@ with job(snakemake) as config:
     dataset = config.datasets[network.dataset].source
     compute = replace(config.compute, compile=False)  # too few passes for it to pay
     forward.configure(compute)
-    scale_g, scale_h = scales(pd.read_parquet(paths.survey))
+    scale_g, scale_h = read_scales(paths.survey)
     restored = weights.restore(network, Path(paths.weights))
     table = measure_white_box(
         wildcards.probe,
@@ -29,7 +31,7 @@ with job(snakemake) as config:
         network.name,
         forward.Forward(restored, compute),
         shard_rows(read_samples(paths.samples), int(wildcards.shard)),
-        open_pool(dataset, Path("results", config.run, "datasets", dataset.name)),
+        open_pool(dataset, config.folder / "datasets" / dataset.name),
         config.ball,
         config.white_box,
         scale_g / scale_h,

@@ -1,9 +1,12 @@
 """Measure the perturbations of a shard, family by family."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
     from epsball.data import open_pool
@@ -16,7 +19,7 @@ with job(snakemake) as config:
     wildcards = snakemake.wildcards
     dataset = config.datasets[wildcards.dataset].source
     forward.configure(config.compute)
-    pool = open_pool(dataset, Path("results", config.run, "datasets", dataset.name))
+    pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
     rows = shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard))
     for path in map(Path, snakemake.output.stores):
         family = path.parent.name

@@ -1,13 +1,16 @@
 """Write the report."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
     from epsball.reporting.report import report
     from epsball.runs import files
 
-    page = report(config, Path("results", config.run), snakemake.params.captions)
+    page = report(config, config.folder, snakemake.params.captions)
     files.write_text(Path(snakemake.output.page), page)

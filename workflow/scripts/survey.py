@@ -1,9 +1,12 @@
 """Survey the pool of a dataset with a network."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
     from epsball.data import open_pool
@@ -14,5 +17,5 @@ with job(snakemake) as config:
     network = config.networks[snakemake.wildcards.network]
     forward.configure(config.compute)
     passes = forward.Forward(weights.restore(network, Path(snakemake.input.weights)), config.compute)
-    pool = open_pool(config.datasets[network.dataset], Path("results", config.run, "datasets", network.dataset))
+    pool = open_pool(config.datasets[network.dataset], config.folder / "datasets" / network.dataset)
     files.write_table(Path(snakemake.output.table), survey(passes, pool, config.compute.batch, network.name))

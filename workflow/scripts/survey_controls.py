@@ -1,9 +1,12 @@
 """Survey the pool of a dataset with the controls of a network that have features of their own."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epsball.runs.job import job
-from snakemake.script import snakemake
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 with job(snakemake) as config:
     from dataclasses import replace
@@ -17,7 +20,7 @@ with job(snakemake) as config:
     network = config.networks[snakemake.wildcards.network]
     compute = replace(config.compute, compile=False)  # too few passes for it to pay
     forward.configure(compute)
-    pool = open_pool(config.datasets[network.dataset], Path("results", config.run, "datasets", network.dataset))
+    pool = open_pool(config.datasets[network.dataset], config.folder / "datasets" / network.dataset)
     for control, output in zip(controls.with_own_features(config), snakemake.output.tables, strict=True):
         restored = weights.restore(network, Path(snakemake.input.weights))
         passes = forward.Forward(controls.of(control, restored, pool, config.seed), compute)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -48,6 +49,11 @@ class Config(RunSettings):
     compute: Compute
     datasets: Mapping[str, DatasetSpec]
     networks: Mapping[str, NetworkSpec]
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run, relative to the one that Snakemake works in."""
+        return Path("results", self.run)
 
     def networks_of(self, dataset: str) -> list[NetworkSpec]:
         """Return the networks of a dataset, in the configuration's order."""

@@ -18,3 +18,8 @@ def scales(table: pd.DataFrame) -> tuple[float, float]:
     spans = (table[f"{name}_max"].max() - table[f"{name}_min"].min() for name in ("feature", "input"))
     scale_g, scale_h = (1 / float(span) if span > 0 else np.nan for span in spans)
     return scale_g, scale_h
+
+
+def read_scales(survey: str) -> tuple[float, float]:
+    """Return the factors of `scales` from the Parquet file of a survey."""
+    return scales(pd.read_parquet(survey))
