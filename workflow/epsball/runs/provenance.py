@@ -7,7 +7,7 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,9 @@ def digest(*values: Any) -> str:
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
-def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
-    """Short digest of the code behind a stage, without comments and docstrings.
+@functools.cache
+def code_digest(script: Path, modules: tuple[str, ...] = ()) -> str:
+    """Return a short digest of the code behind a stage, without comments and docstrings.
 
     Args:
         script: where the stage starts; what it imports of this library counts, and what that imports.
@@ -78,8 +79,9 @@ def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
     return digest(*sorted((path.name, _essence(path)) for path in files if path not in _INERT))
 
 
+@functools.cache
 def declared(module: str) -> dict[str, Any]:
-    """What a module of this library defines at its top, without importing it: that can take seconds.
+    """Return what a module of this library defines at its top, without importing it: that can take seconds.
 
     Returns:
         The values of constants that are literals; None for all else.
@@ -90,11 +92,6 @@ def declared(module: str) -> dict[str, Any]:
     path = _file(module)
     if path is None:
         raise KeyError(module)
-    return _declared(path)
-
-
-@functools.cache
-def _declared(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in _tree(path).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):

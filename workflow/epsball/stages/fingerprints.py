@@ -7,7 +7,6 @@ says for each stage what counts. This module stays free of PyTorch: rules ask it
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -279,9 +278,4 @@ class Fingerprints:
         return self._known[key]
 
     def _code(self, stage: str, modules: Iterable[str]) -> str:
-        return _code_digest(self._scripts / f"{stage}.py", tuple(sorted(set(modules))))
-
-
-@functools.cache
-def _code_digest(script: Path, modules: tuple[str, ...]) -> str:
-    return provenance.code_digest(script, modules)
+        return provenance.code_digest(self._scripts / f"{stage}.py", tuple(sorted(set(modules))))
