@@ -1,4 +1,4 @@
-"""Intervals against SciPy and published values; fits; claims on tables with known answers."""
+"""Intervals against SciPy and published values; claims on tables with known answers."""
 
 from __future__ import annotations
 

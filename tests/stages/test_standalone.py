@@ -154,7 +154,7 @@ BROKEN[2, 0, 1, 1] = np.nan
         ({"images": IMAGES[[0, 1, 2, 1]]}, "images 1 and 3 are equal"),
         ({"labels": LABELS[:3]}, "labels are int64 (3,); expected 4 integers, one an image"),
         ({"labels": LABELS / 1}, "labels are float64 (4,); expected 4 integers"),
-        ({"labels": LABELS + 1}, "labels are from 1 to 3, but the model has 3 outputs"),
+        ({"labels": LABELS + 1}, "the model has 3 outputs, but there are labels from 1 to 3; labels count from 0"),
         ({"draws": 2}, "draws is 2; it must be at least 3"),
         ({"radii": [3, 1]}, "radii are [3.0, 1.0]; they must rise"),
         ({"white_box": {"drws": 3}}, "unknown key 'drws' in white_box; did you mean 'draws'?"),

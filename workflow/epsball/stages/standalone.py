@@ -20,7 +20,7 @@ from epsball.data import Pool, arrays, images
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import forward, process
-from epsball.networks.model import Network, probe_shape
+from epsball.networks.model import Network, probe_shape, require_labels
 from epsball.perturbations import families
 from epsball.probes import Context
 from epsball.probes.normalisers import scales
@@ -174,14 +174,9 @@ def _network(model: nn.Module, layer: str | None, pool: Pool) -> Network:
     first = forward.inputs(pool.read(0))
     try:
         classes, _ = probe_shape(network.cpu(), first)
+        require_labels(pool.labels, classes, "there are")
     except EpsballError as error:
         raise EpsballError(f"the model {error}") from None
-    low, high = int(pool.labels.min()), int(pool.labels.max())
-    if low < 0 or high >= classes:
-        raise EpsballError(
-            f"labels are from {low} to {high}, but the model has {classes} outputs; labels count from 0 in the order "
-            "of the outputs"
-        )
     return network
 
 
