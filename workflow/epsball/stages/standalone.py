@@ -110,7 +110,8 @@ def measure(
     }
     config = _settings({key: value for key, value in given.items() if value is not None})
     pictures = _pictures(images)
-    pool = Pool(arrays.names(len(pictures)), _labels(labels, len(pictures)), pictures.__getitem__)
+    count = len(pictures)
+    pool = Pool(arrays.names(count), arrays.integers(_array(labels), count, "labels"), pictures.__getitem__)
     network = _network(model, layer, pool)
     samples = _samples(pool, config.seed)
     with process.configured(config.compute.threads):
@@ -153,13 +154,6 @@ def _pictures(given: ArrayLike | Tensor) -> Pictures:
     floats = np.ascontiguousarray(np.moveaxis(array, 1, 3), np.float32)
     levels = np.rint(floats * 255).astype(np.uint8)
     return levels if np.array_equal(levels / np.float32(255), floats) else floats
-
-
-def _labels(given: ArrayLike | Tensor, count: int) -> NDArray[np.int64]:
-    array = _array(given)
-    if array.shape != (count,) or array.dtype.kind not in "iu":
-        raise EpsballError(f"labels are {array.dtype} {array.shape}; expected {count} integers, one an image")
-    return array.astype(np.int64)
 
 
 def _array(given: ArrayLike | Tensor) -> NDArray[Any]:
