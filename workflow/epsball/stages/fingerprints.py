@@ -13,7 +13,7 @@ from pathlib import Path
 
 from epsball import controls, probes
 from epsball.config import Ball, Compute, Config, DatasetSpec, NetworkSpec
-from epsball.controls import CONTROLS
+from epsball.controls import CONTROLS, with_own_features
 from epsball.data import KINDS
 from epsball.networks import sources
 from epsball.perturbations import families
@@ -75,14 +75,9 @@ class Job:
         """The run's probes that read stores."""
         return [name for name in probes.chosen_probes(self.config) if not probes.is_white_box(name)]
 
-    @property
-    def own_features(self) -> list[str]:
-        """The run's controls with features of their own."""
-        return controls.with_own_features(self.config)
-
     def network_code(self, *more: str) -> list[str]:
         """Return the registered modules behind the network, its images, and `more`."""
-        return [KINDS[self.data.kind], *sources.modules(self.spec), *more]
+        return [KINDS[self.data.kind], sources.source(self.spec), *more]
 
     def of_network(self, *stages: str) -> list[Above]:
         """Return these stages' jobs of the network."""
@@ -143,8 +138,8 @@ STAGES = {
         above=lambda job: job.of_network("build_network"),
     ),
     "survey_controls": Stage(
-        lambda job: (job.passed, job.data.limit, job.forward, job.own_features, job.config.seed),
-        modules=lambda job: job.network_code(*(CONTROLS[name] for name in job.own_features)),
+        lambda job: (job.passed, job.data.limit, job.forward, with_own_features(job.config), job.config.seed),
+        modules=lambda job: job.network_code(*(CONTROLS[name] for name in with_own_features(job.config))),
         above=lambda job: job.of_network("build_network"),
     ),
     "select": Stage(
@@ -175,7 +170,7 @@ STAGES = {
         lambda job: [_control(job, name) for name in job.config.controls],
         modules=lambda job: [module for name in job.config.controls for module in _control_code(job, name)],
         above=lambda job: [
-            *job.of_network("build_network", "survey", *(["survey_controls"] if job.own_features else [])),
+            *job.of_network("build_network", "survey", *(["survey_controls"] if with_own_features(job.config) else [])),
             *job.of_datasets("perturb"),
         ],
     ),
@@ -191,7 +186,7 @@ STAGES = {
         ),
         modules=lambda job: [
             *(KINDS[job.data.kind], FAMILIES["permuted"]),
-            *(module for spec in job.networks for module in sources.modules(spec)),
+            *map(sources.source, job.networks),
         ],
         above=lambda job: [*job.of_datasets("select"), *job.of_networks("extract")],
     ),
