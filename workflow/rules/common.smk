@@ -111,7 +111,7 @@ def rows_digest(wildcards):
     path = samples_path(wildcards)
     if not Path(path).is_file():
         return ""
-    rows = select.shard_rows(select.read_samples(path), int(wildcards.shard))
+    rows = select.read_shard(path, int(wildcards.shard))
     return provenance.digest(*rows.itertuples(index=False, name=None))
 
 

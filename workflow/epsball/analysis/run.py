@@ -133,7 +133,7 @@ class Run:
     def samples(self, dataset: str) -> pd.DataFrame:
         """Read the samples of a dataset: sample, image, label, seed, shard, digest, and score_<network> per network."""
         self._require("dataset", dataset, self.datasets)
-        return read_samples(str(self._existing("samples", f"{dataset}.csv")))
+        return read_samples(self._existing("samples", f"{dataset}.csv"))
 
     def survey(self, network: str) -> pd.DataFrame:
         """Read a network's predictions and scores over the whole pool; see `epsball.stages.survey.survey`."""

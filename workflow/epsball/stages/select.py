@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,11 @@ def shard_rows(samples: pd.DataFrame, shard: int) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
-def read_samples(path: str) -> pd.DataFrame:
+def read_samples(path: str | Path) -> pd.DataFrame:
     """Read a sample table that `select` made."""
     return pd.read_csv(path, dtype={"sample": "str", "image": "str", "seed": "uint64"})
+
+
+def read_shard(path: str | Path, shard: int) -> pd.DataFrame:
+    """Read the rows of one shard of a sample table; see `shard_rows`."""
+    return shard_rows(read_samples(path), shard)
