@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-from rich import progress
 
 _SECONDS_BETWEEN_LINES = 5.0
 _LINE = re.compile(r": (\d+) of (\d+) (\S+), (\d+)/s, ")
@@ -30,8 +29,7 @@ class Progress:
 
     def __init__(self, name: str, total: int, unit: str) -> None:
         self._name, self._unit = name, unit
-        self._tracker = progress.Progress(disable=True)
-        self._task = self._tracker.add_task(name, total=total)
+        self._done, self._total = 0, total
         self._said = self._start = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -45,17 +43,16 @@ class Progress:
 
     def advance(self, units: int) -> None:
         """Count finished units; say where it stands every few seconds."""
-        self._tracker.advance(self._task, units)
+        self._done += units
         if time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
-            task = self._tracker.tasks[0]
-            left = task.time_remaining
-            self._say("" if left is None else f"{left // 60:.0f}:{left % 60:02.0f} left")
+            passed = time.monotonic() - self._start
+            minutes, seconds = divmod(math.ceil(passed * (self._total - self._done) / max(self._done, 1)), 60)
+            self._say(f"{minutes}:{seconds:02} left")
 
     def _say(self, ending: str) -> None:
         self._said = time.monotonic()
-        task = self._tracker.tasks[0]
-        rate = task.completed / max(self._said - self._start, 1e-9)
-        _log.info("%s: %d of %d %s, %.0f/s, %s", self._name, task.completed, task.total, self._unit, rate, ending)
+        rate = self._done / max(self._said - self._start, 1e-9)
+        _log.info("%s: %d of %d %s, %.0f/s, %s", self._name, self._done, self._total, self._unit, rate, ending)
 
 
 @dataclass(frozen=True)
