@@ -6,10 +6,8 @@ from pathlib import Path
 
 from epsball import controls, probes
 from epsball.config import load_config
-from epsball.controls import CONTROLS
 from epsball.errors import EpsballError, user_message
 from epsball.networks import sources
-from epsball.perturbations.families import FAMILIES
 from epsball.reporting import figures
 from epsball.runs import provenance, provenance_records, run_folder
 from epsball.stages import fingerprints, select
@@ -31,8 +29,8 @@ with exit_with_message():
     CONFIG = load_config(config)
     PROBES = probes.chosen_probes(CONFIG)
     controls.chosen_controls(CONFIG)
-STORED = [name for name in PROBES if not probes.is_white_box(name)]
-WHITE_BOX = [name for name in PROBES if probes.is_white_box(name)]
+STORED = probes.stored_probes(CONFIG)
+WHITE_BOX = probes.white_box_probes(CONFIG)
 FAMILIES_DRAWN = probes.families(CONFIG)
 FIGURES = figures.names(CONFIG)
 DATASETS, NETWORKS = list(CONFIG.datasets), list(CONFIG.networks)

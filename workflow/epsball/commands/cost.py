@@ -85,7 +85,7 @@ def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cos
     balls = [families.ball(config.ball, name) for name in probes.families(config)]
     passes = pool + samples * sum(passes_per_sample(ball, compute) for ball in balls)
     exact = samples * sum(float64_passes_per_sample(ball, compute) for ball in balls)
-    for name in filter(probes.is_white_box, probes.chosen_probes(config)):
+    for name in probes.white_box_probes(config):
         passes += samples * probes.white_box_probe(name).passes(config.white_box, config.ball)
     for control in controls.chosen_controls(config):
         times, own = controls.passes(control), controls.has_own_features(control)

@@ -18,7 +18,7 @@ from epsball.data import KINDS
 from epsball.networks import sources
 from epsball.perturbations import families
 from epsball.perturbations.families import FAMILIES
-from epsball.probes import PROBES
+from epsball.probes import PROBES, stored_probes, white_box_probes
 from epsball.runs import provenance
 
 
@@ -70,11 +70,6 @@ class Job:
         """What is drawn of the ball, by family."""
         return {name: families.ball(self.config.ball, name) for name in probes.families(self.config)}
 
-    @property
-    def stored(self) -> list[str]:
-        """The run's probes that read stores."""
-        return [name for name in probes.chosen_probes(self.config) if not probes.is_white_box(name)]
-
     def network_code(self, *more: str) -> list[str]:
         """Return the registered modules behind the network, its images, and `more`."""
         return [KINDS[self.data.kind], sources.source(self.spec), *more]
@@ -100,9 +95,8 @@ class Job:
 
     def parts(self) -> list[Above]:
         """Return the jobs that make the parts of the network's tables."""
-        asked = [name for name in probes.chosen_probes(self.config) if probes.is_white_box(name)]
-        jobs = [*self.of_network("measure"), *(("measure_white_box", replace(self, probe=name)) for name in asked)]
-        return jobs + (self.of_network("measure_controls") if self.config.controls else [])
+        white_box = [("measure_white_box", replace(self, probe=name)) for name in white_box_probes(self.config)]
+        return [*self.of_network("measure"), *white_box] + (self.of_network("measure_controls") if self.config.controls else [])
 
 
 Above = tuple[str, Job]
@@ -157,8 +151,12 @@ STAGES = {
         above=lambda job: job.of_network("build_network"),
     ),
     "measure": Stage(
-        lambda job: (job.balls, job.config.mantel_permutations, {name: PROBES[name].family for name in job.stored}),
-        modules=lambda job: [PROBES[name].module for name in job.stored],
+        lambda job: (
+            job.balls,
+            job.config.mantel_permutations,
+            {name: PROBES[name].family for name in stored_probes(job.config)},
+        ),
+        modules=lambda job: [PROBES[name].module for name in stored_probes(job.config)],
         above=lambda job: [*job.of_network("survey", "extract"), *job.of_datasets("perturb")],
     ),
     "measure_white_box": Stage(
