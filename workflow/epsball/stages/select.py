@@ -102,6 +102,11 @@ def _reach(network: str, survey: pd.DataFrame, threshold: float) -> str:
     return f"{network}: {right} right, {above} above the threshold, best score {shown}"
 
 
+def sample_numbers(samples: pd.DataFrame) -> dict[str, int]:
+    """Return the row number of each sample of a sample table, by the sample's name."""
+    return {sample: number for number, sample in enumerate(samples["sample"])}
+
+
 def shards(samples: pd.DataFrame) -> list[int]:
     """Return the numbers of the shards of a sample table."""
     return [int(shard) for shard in samples["shard"].unique()]

@@ -28,7 +28,7 @@ from epsball.stages.extract import extract
 from epsball.stages.measure import measure as measure_shard
 from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
-from epsball.stages.select import identify
+from epsball.stages.select import identify, sample_numbers
 from epsball.stages.survey import survey
 
 _NAME = "model"
@@ -116,8 +116,7 @@ def measure(
     samples = _samples(pool, config.seed)
     with process.configured(config.compute.threads):
         table = _measured(probe, network, samples, pool, config)
-    place = {sample: number for number, sample in enumerate(samples["sample"])}
-    table.insert(0, "image", table["sample"].map(place))
+    table.insert(0, "image", table["sample"].map(sample_numbers(samples)))
     return table
 
 
