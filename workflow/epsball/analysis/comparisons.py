@@ -140,7 +140,7 @@ def _explains(quantity: str, across: bool) -> Comparison:
         statistic=lambda rows: rank_correlation(rows.reshape(-1, len(columns))),
         quantity=quantity,
         across=across,
-        applies=_is_first_of_several if across else lambda config, network: True,
+        applies=_is_first_of_several if across else Comparison.applies,
     )
 
 
