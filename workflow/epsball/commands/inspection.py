@@ -16,6 +16,7 @@ from epsball.config import Config, DatasetSpec, NetworkSpec
 from epsball.data import Pool, open_pool
 from epsball.networks import model, weights
 from epsball.networks.forward import Forward, configure, inputs
+from epsball.stages.select import eligible
 from epsball.stages.survey import survey
 
 
@@ -87,7 +88,6 @@ def _inspect(config: Config, spec: NetworkSpec, folder: Path, images: int) -> In
     logits, features = passes(image)  # which is filled up to a batch
     seconds = time.perf_counter() - start
     passes.float64(image)  # which a run will do
-    right = table["prediction"] == table["label"]
     return Inspection(
         network=spec,
         dataset=dataset,
@@ -100,8 +100,8 @@ def _inspect(config: Config, spec: NetworkSpec, folder: Path, images: int) -> In
         classes=logits.shape[1],
         features_are_logits=torch.equal(logits, features),
         rate=compute.batch / seconds / compute.threads,
-        accuracy=float(right.mean()),
-        sure=intervals.share(right & (table["score"] > dataset.threshold)),
+        accuracy=float((table["prediction"] == table["label"]).mean()),
+        sure=intervals.share(eligible(table, dataset.threshold)),
         mismatch=find_mismatch(network, compute, pool, table, logits.shape[1]) if trained else None,
     )
 

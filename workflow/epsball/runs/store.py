@@ -215,9 +215,10 @@ class PreviousStore:
         return self._held is not None and not _lack(self._held, samples, radii, draws)
 
     def draws(self, seed: int, radius: float) -> int:
-        """How many draws of one sample at one radius are there."""
-        there = self._held is not None and seed in self._seeds and radius in self._radii
-        return int(self._held.sizes["draw"]) if there and self._held is not None else 0
+        """Return how many draws of one sample at one radius the previous store holds."""
+        if self._held is None or seed not in self._seeds or radius not in self._radii:
+            return 0
+        return int(self._held.sizes["draw"])
 
     def cell(self, seed: int, radius: float) -> dict[str, NDArray[Any]]:
         """Arrays over the draws of one sample at one radius; none where it was not computed."""
