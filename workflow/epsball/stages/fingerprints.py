@@ -96,7 +96,8 @@ class Job:
     def parts(self) -> list[Above]:
         """Return the jobs that make the parts of the network's tables."""
         white_box = [("measure_white_box", replace(self, probe=name)) for name in white_box_probes(self.config)]
-        return [*self.of_network("measure"), *white_box] + (self.of_network("measure_controls") if self.config.controls else [])
+        of_controls = self.of_network("measure_controls") if self.config.controls else []
+        return [*self.of_network("measure"), *white_box, *of_controls]
 
 
 Above = tuple[str, Job]
