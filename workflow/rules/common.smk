@@ -113,11 +113,6 @@ def rows_digest(wildcards):
     return provenance.digest(*rows.itertuples(index=False, name=None))
 
 
-def kept_or_temp(path):
-    """An output that is dropped once its readers are done, unless the configuration keeps it."""
-    return path if CONFIG.keep_activations else temp(path)
-
-
 def own_tables(network, names):
     return [f"{RUN}/metrics/{network}/{probe}" for probe in names]
 
@@ -141,24 +136,6 @@ SURVEYS = [f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network 
 CARDS = [f"{RUN}/networks/{network}/card.json" for network in NETWORKS]
 TABLES = [f"{table}.parquet" for network in NETWORKS for table in network_tables(network)]
 PICTURES = [f"{RUN}/figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg", "png")]
-
-
-def caption(figure):
-    """The caption of a figure as plain text; its file escapes what is markup in reStructuredText."""
-    text = (WORKFLOW / "report" / f"{figure}.rst").read_text(encoding="utf-8")
-    return re.sub(r"\\([|*])", r"\1", text)
-
-
-def template_digest():
-    """Digest of the report's templates, which are no code."""
-    folder = WORKFLOW / "epsball" / "reporting" / "html" / "templates"
-    return provenance.digest(*(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())))
-
-
-def figure_category(name):
-    """Where `snakemake --report` lists a figure."""
-    categories = {"fig": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}
-    return next(title for start, title in categories.items() if name.startswith(start))
 
 
 def jobs_of_stages():
