@@ -171,13 +171,6 @@ class PaperClaim(Statement):
         return Verdict.UNDECIDED
 
 
-def lowest_drawn(ranges: pd.Series, floors: pd.Series) -> float:
-    """Return where a log axis shows the ranges below it: the smallest positive range or level of ten floors."""
-    values = np.concatenate([ranges, NOISE_FLOOR_FACTOR * floors])
-    positive = values[values > 0]
-    return float(positive.min()) if positive.size else float(np.finfo(np.float64).eps)
-
-
 def wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return a column of a table as samples by radii."""
     return table.pivot_table(index="sample", columns="radius", values=column, sort=False, dropna=False)
