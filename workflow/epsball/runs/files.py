@@ -32,8 +32,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    with atomic_write(path) as temporary_path:
-        temporary_path.write_text(text, encoding="utf-8")
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def write_table(path: Path, table: pd.DataFrame, made_by: str | None = None) -> None:
@@ -46,11 +46,11 @@ def write_table(path: Path, table: pd.DataFrame, made_by: str | None = None) -> 
     """
     if made_by is not None:
         table.attrs["made_by"] = made_by
-    with atomic_write(path) as temporary_path:
+    with atomic_write(path) as unfinished:
         if path.suffix == ".parquet":
-            table.to_parquet(temporary_path, index=False)
+            table.to_parquet(unfinished, index=False)
         else:
-            table.to_csv(temporary_path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+            table.to_csv(unfinished, index=False, sep="\t" if path.suffix == ".tsv" else ",")
 
 
 def previous(path: Path) -> Path:
