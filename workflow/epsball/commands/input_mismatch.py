@@ -53,7 +53,7 @@ _LABELS: dict[str, tuple[int, str]] = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class Interpretation:
     """Another way to read images or labels.
 
     Attributes:
@@ -89,7 +89,7 @@ class _Changed(nn.Module):
 
 def find_mismatch(
     network: nn.Module, compute: Compute, pool: Pool, table: pd.DataFrame, outputs: int
-) -> Reading | None:
+) -> Interpretation | None:
     """Find what a network seems to take for another thing than it is given.
 
     A reading is likely where more images are right in it than chance explains (exact McNemar test over the images,
@@ -107,28 +107,30 @@ def find_mismatch(
     Returns:
         The likely reading with most images right; None where none is likely.
     """
-    given = Reading("as given", "", table["prediction"].to_numpy(), table["label"].to_numpy())
+    given = Interpretation("as given", "", table["prediction"].to_numpy(), table["label"].to_numpy())
     if 0.5 ** (~given.right).sum() >= _LEVEL:
         return None  # too few are wrong for any reading to be likely
     likely = [one for one in _readings(network, compute, pool, given, outputs) if _is_likely(one, given)]
     return max(likely, key=lambda one: one.right.mean(), default=None)
 
 
-def _readings(network: nn.Module, compute: Compute, pool: Pool, given: Reading, outputs: int) -> Iterator[Reading]:
+def _readings(
+    network: nn.Module, compute: Compute, pool: Pool, given: Interpretation, outputs: int
+) -> Iterator[Interpretation]:
     for assumption, (shift, advice) in _LABELS.items():
         label = given.label + shift
         if label.min() >= 0 and label.max() < outputs:
-            yield Reading(assumption, advice, given.prediction, label)
+            yield Interpretation(assumption, advice, given.prediction, label)
     for assumption, (change, advice) in _INPUTS.items():
         try:
             table = survey(Forward(_Changed(network, change), compute), pool, compute.batch, assumption)
         except EpsballError:
             continue  # it refuses such images, so it does not expect them
-        yield Reading(assumption, advice, table["prediction"].to_numpy(), given.label)
+        yield Interpretation(assumption, advice, table["prediction"].to_numpy(), given.label)
     yield _reordered(given, outputs)
 
 
-def _is_likely(reading: Reading, given: Reading) -> bool:
+def _is_likely(reading: Interpretation, given: Interpretation) -> bool:
     right = reading.right
     gained, lost = int((right & ~given.right).sum()), int((given.right & ~right).sum())
     if not gained:
@@ -142,7 +144,7 @@ def _is_likely(reading: Reading, given: Reading) -> bool:
     return all(test.pvalue < _LEVEL for test in tests)
 
 
-def _reordered(given: Reading, outputs: int) -> Reading:
+def _reordered(given: Interpretation, outputs: int) -> Interpretation:
     """Read outputs in another order than labels: each half of the images in the order that the other half shows."""
     label, half = given.label.copy(), np.arange(len(given.label)) % 2
     for one in (0, 1):
@@ -154,10 +156,10 @@ def _reordered(given: Reading, outputs: int) -> Reading:
         f"{', '.join(map(str, moved))} are outputs {', '.join(str(order[name]) for name in moved)}; list or number "
         "the classes in the order of the outputs"
     )
-    return Reading("with the classes in another order", advice, given.prediction, label)
+    return Interpretation("with the classes in another order", advice, given.prediction, label)
 
 
-def _order(given: Reading, taken: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
+def _order(given: Interpretation, taken: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
     """Match each label to one output so that most of the images taken are right; where none tells, to the same."""
     counts = np.eye(outputs) / 2
     np.add.at(counts, (given.label[taken], given.prediction[taken]), 1)

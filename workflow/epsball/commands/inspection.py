@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from epsball.analysis import intervals
-from epsball.commands.input_mismatch import Reading, find_mismatch
+from epsball.commands.input_mismatch import Interpretation, find_mismatch
 from epsball.config import Config, DatasetSpec, NetworkSpec
 from epsball.data import Pool, open_pool
 from epsball.networks import model, weights
@@ -54,7 +54,7 @@ class Inspection:
     rate: float
     accuracy: float
     sure: intervals.Estimate
-    mismatch: Reading | None
+    mismatch: Interpretation | None
 
 
 def inspect(config: Config, folder: Path, images: int) -> list[Inspection]:

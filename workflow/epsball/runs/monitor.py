@@ -33,7 +33,7 @@ _CHATTER = {
 
 
 @dataclass(frozen=True)
-class Job:
+class RunningJob:
     """A job at work, or one that failed.
 
     Attributes:
@@ -71,9 +71,9 @@ class Monitor(logging.Handler):
         super().__init__()
         self._plan, self._path, self._terminal = plan, path, terminal
         self._totals, self._open = plan()
-        self._running: dict[int, Job] = {}
+        self._running: dict[int, RunningJob] = {}
         self._finished: dict[str, list[float]] = {}  # seconds of each job
-        self._failed: dict[int, Job] = {}
+        self._failed: dict[int, RunningJob] = {}
         self._interrupted, self._before = False, signal.getsignal(signal.SIGINT)
         self._news: list[str] = []  # stages that were completed since the last line
         self._said = ""
@@ -116,7 +116,7 @@ class Monitor(logging.Handler):
     def _begin(self, number: int, stage: str, wildcards: Mapping[str, str], logs: Sequence[str]) -> None:
         self._failed.pop(number, None)  # it is tried again
         log = Path(logs[0]) if logs else None
-        self._running[number] = Job(stage, dict(wildcards), log, time.monotonic())
+        self._running[number] = RunningJob(stage, dict(wildcards), log, time.monotonic())
 
     def _finish(self, number: int) -> None:
         job = self._running.pop(number, None)
@@ -128,7 +128,7 @@ class Monitor(logging.Handler):
             self._news.append(job.stage)
             self._say()
 
-    def end(self) -> list[Job]:
+    def end(self) -> list[RunningJob]:
         """Say the last line; jobs that failed, none where the run was stopped by Ctrl-C."""
         with self._turn:
             if not self._ended.is_set():
