@@ -54,13 +54,13 @@ _LABELS: dict[str, tuple[int, str]] = {
 
 @dataclass(frozen=True)
 class Interpretation:
-    """Another way to read images or labels.
+    """A way to interpret images or labels, and what the network gets right in it.
 
     Attributes:
-        assumption: what is read otherwise.
-        advice: what to do if that is how it should be read.
-        prediction: predictions in this reading, (image,).
-        label: labels in this reading, (image,).
+        assumption: what is interpreted differently.
+        advice: what to do if this interpretation is the right one.
+        prediction: predictions under this interpretation, (image,).
+        label: labels under this interpretation, (image,).
     """
 
     assumption: str
@@ -70,7 +70,7 @@ class Interpretation:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether the network is right, (image,)."""
+        """Whether the network is right about each image, (image,)."""
         right: NDArray[np.bool_] = self.prediction == self.label
         return right
 
@@ -90,12 +90,13 @@ class _Changed(nn.Module):
 def find_mismatch(
     network: nn.Module, compute: Compute, pool: Pool, table: pd.DataFrame, outputs: int
 ) -> Interpretation | None:
-    """Find what a network seems to take for another thing than it is given.
+    """Find out whether a network seems to expect other images or labels than it is given.
 
-    A reading is likely where more images are right in it than chance explains (exact McNemar test over the images,
-    p < 0.001), and more than of predictions that know nothing of the label (binomial test, p < 0.001): a network that
-    gives one class to everything can be right more often with other labels, too. Forty images show a quarter of them
-    lost; a network of ImageNet that sees BGR may lose a tenth only, which takes two hundred.
+    An interpretation is likely if more images are right under it than chance explains (exact McNemar test over the
+    images, p < 0.001), and more than predictions that know nothing of the label would get right (binomial test,
+    p < 0.001): a network that gives one class to everything can be right more often with other labels, too.
+    Forty images show it if a quarter of them is lost; an ImageNet network that sees BGR may lose only a tenth, which
+    takes two hundred images.
 
     Args:
         network: from images to logits and features.
@@ -105,16 +106,16 @@ def find_mismatch(
         outputs: number of logits.
 
     Returns:
-        The likely reading with most images right; None where none is likely.
+        The likely interpretation with the most images right; None if none is likely.
     """
     given = Interpretation("as given", "", table["prediction"].to_numpy(), table["label"].to_numpy())
     if 0.5 ** (~given.right).sum() >= _LEVEL:
-        return None  # too few are wrong for any reading to be likely
-    likely = [one for one in _readings(network, compute, pool, given, outputs) if _is_likely(one, given)]
+        return None  # too few are wrong for any other interpretation to be likely
+    likely = [one for one in _interpretations(network, compute, pool, given, outputs) if _is_likely(one, given)]
     return max(likely, key=lambda one: one.right.mean(), default=None)
 
 
-def _readings(
+def _interpretations(
     network: nn.Module, compute: Compute, pool: Pool, given: Interpretation, outputs: int
 ) -> Iterator[Interpretation]:
     for assumption, (shift, advice) in _LABELS.items():
@@ -130,13 +131,13 @@ def _readings(
     yield _reordered(given, outputs)
 
 
-def _is_likely(reading: Interpretation, given: Interpretation) -> bool:
-    right = reading.right
+def _is_likely(other: Interpretation, given: Interpretation) -> bool:
+    right = other.right
     gained, lost = int((right & ~given.right).sum()), int((given.right & ~right).sum())
     if not gained:
         return False
-    classes = np.union1d(reading.prediction, reading.label)
-    blind = sum(float((reading.prediction == name).mean() * (reading.label == name).mean()) for name in classes)
+    classes = np.union1d(other.prediction, other.label)
+    blind = sum(float((other.prediction == name).mean() * (other.label == name).mean()) for name in classes)
     tests = (
         stats.binomtest(gained, gained + lost, 0.5, alternative="greater"),
         stats.binomtest(int(right.sum()), len(right), blind, alternative="greater"),
@@ -160,7 +161,10 @@ def _reordered(given: Interpretation, outputs: int) -> Interpretation:
 
 
 def _order(given: Interpretation, taken: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
-    """Match each label to one output so that most of the images taken are right; where none tells, to the same."""
+    """Match each label to one output so that most of the images taken are right.
+
+    A label without evidence keeps its number.
+    """
     counts = np.eye(outputs) / 2
     np.add.at(counts, (given.label[taken], given.prediction[taken]), 1)
     order: NDArray[np.int64] = linear_sum_assignment(counts, maximize=True)[1]

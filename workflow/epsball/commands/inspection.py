@@ -38,7 +38,7 @@ class Inspection:
         rate: images a second on one core.
         accuracy: share of images that are right.
         sure: share of images that are right with a score above the dataset's threshold.
-        mismatch: what it seems to take for another thing than it is given.
+        mismatch: what it seems to expect instead of what it is given; None if nothing.
     """
 
     network: NetworkSpec
