@@ -1,4 +1,4 @@
-"""What is done, how fast, and what is left, a line now and then: readable in a terminal and in a log file."""
+"""Progress as lines in a log, readable by people and by the monitor of the run: what is done, how fast, time left."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Progress:
     """Progress of one long task.
 
     Args:
-        name: of the task.
-        total: units of work.
-        unit: their name, plural.
+        name: name of the task.
+        total: number of units of work.
+        unit: name of the units, plural.
     """
 
     def __init__(self, name: str, total: int, unit: str) -> None:
@@ -42,7 +42,7 @@ class Progress:
             self._say("done")
 
     def advance(self, units: int) -> None:
-        """Count finished units; say where it stands every few seconds."""
+        """Count finished units, and log a line every few seconds."""
         self._done += units
         if time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
             passed = time.monotonic() - self._start
@@ -57,7 +57,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a task stands: units done, of how many, their name, and how many a second."""
+    """Where a task stands: units done, units in total, their name, and units per second."""
 
     done: int
     total: int
@@ -66,7 +66,7 @@ class Standing:
 
 
 def read_standing(log: Path) -> Standing | None:
-    """Where the task of a log file stands, by the last line about it; None where there is none."""
+    """Return where the task of a log file stands, by the last line about it; None if there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
