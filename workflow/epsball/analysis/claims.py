@@ -59,7 +59,7 @@ def given(verdicts: pd.Series) -> list[Verdict]:
 
 
 def judge_difference(difference: Estimate | None, samples: int) -> Verdict:
-    """Judge a difference, which is 0 where there is nothing to be seen."""
+    """Judge a difference, which is 0 if there is no effect."""
     if difference is None:
         return Verdict.NOT_MEASURED
     if samples < MIN_SAMPLES:
@@ -155,7 +155,7 @@ class PaperClaim(Statement):
         return f"{self.direction} {self.bound:g}"
 
     def met_by(self, value: float) -> bool:
-        """Whether a value is on the claim's side of the bound."""
+        """Return whether a value is on the claim's side of the bound."""
         return value > self.bound if self.direction == ">" else value < self.bound
 
     def judge(self, estimate: Estimate | None, samples: int, draws: int) -> Verdict:

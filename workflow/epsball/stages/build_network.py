@@ -1,4 +1,4 @@
-"""The networks stage: weights as safetensors and a card that says what they are."""
+"""The build_network stage: weights as safetensors and a card that says what they are."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _ACCURACY_IMAGES = 1000
 def build_network(
     spec: NetworkSpec, pool: Pool, training: Pool | None, compute: Compute, seed: int, weights: Path, card: Path
 ) -> None:
-    """Build a network, train it where its specification says so, and write its weights and card.
+    """Build a network, train it if its specification says so, and write its weights and card.
 
     Args:
         spec: the network.
         pool: held-out images, for the accuracy and the forward rate.
         training: the training split, for a network that is trained.
-        compute: how forward passes run.
-        seed: of the training.
+        compute: settings of forward passes.
+        seed: seed of the training.
         weights: file to write, .safetensors.
         card: file to write, JSON.
     """
@@ -60,7 +60,7 @@ def build_network(
 
 
 def _measured(forward: Forward, pool: Pool, batch: int) -> dict[str, float]:
-    """Return the facts of the card that passes of held-out images give."""
+    """Return the entries of the card that are measured by passing held-out images."""
     right = seen = units = classes = 0
     seconds = 0.0
     some = pool.spread(_ACCURACY_IMAGES)

@@ -24,7 +24,7 @@ from epsball.runs import provenance
 
 @dataclass(frozen=True)
 class Job:
-    """What a stage's fingerprint depends on beside the code.
+    """What a stage's fingerprint depends on besides the code.
 
     Attributes:
         config: configuration of the run.
@@ -67,7 +67,7 @@ class Job:
 
     @property
     def balls(self) -> dict[str, Ball]:
-        """What is drawn of the ball, by family."""
+        """The ball of each family, by name."""
         return {name: families.ball(self.config.ball, name) for name in probes.families(self.config)}
 
     def network_code(self, *more: str) -> list[str]:
@@ -226,7 +226,7 @@ class Fingerprints:
     Args:
         config: configuration of the run.
         scripts: folder of the stages' scripts, each named after its stage.
-        modules: by stage, modules above this package that it loads by name.
+        modules: modules above this package that a stage loads by name, by stage.
     """
 
     def __init__(self, config: Config, scripts: Path, modules: Mapping[str, list[str]]) -> None:

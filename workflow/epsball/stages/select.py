@@ -1,4 +1,7 @@
-"""Selection: the samples that every network of a dataset is sure of, in an order that no run can bend."""
+"""Select the samples that every network of a dataset classifies confidently.
+
+Their order is fixed by a hash of seed and pixels.
+"""
 
 from __future__ import annotations
 
@@ -43,18 +46,18 @@ def select(
     before keeps its shard, so that what is stored of it is found again; new samples get new shards.
 
     Args:
-        surveys: by network, its survey of the same pool.
+        surveys: survey of the same pool by each network, by the network's name.
         spec: dataset, with its threshold and number of samples.
         seed: seed of the run.
         shard_size: number of samples in a new shard.
         before: sample table that this one replaces, if there is one.
 
     Returns:
-        A row a sample: sample (name), image, label, seed, shard, digest (of the pixels), and score_<network> for each
-        network. Fewer rows than asked for where the pool has no more.
+        One row for each sample: sample (name), image, label, seed, shard, digest (of the pixels), and score_<network>
+        for each network. Fewer rows than requested if the pool has no more.
 
     Raises:
-        EpsballError: there is none; says how far each network gets.
+        EpsballError: no image qualifies; the message says how far each network gets.
     """
     first = next(iter(surveys.values()))
     table = first[["image", "label", "digest", "track"]].copy()
