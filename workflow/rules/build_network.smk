@@ -3,7 +3,7 @@ def training_images(wildcards):
 
 
 def user_network_files(wildcards):
-    """Files of the user's that a network is made from."""
+    """List the user's files that a network is made from."""
     spec = CONFIG.networks[wildcards.network]
     weights = [spec.weights] if spec.weights and Path(spec.weights).is_file() else []
     return [*map(str, sources.own_files(spec)), *weights]

@@ -15,7 +15,7 @@ from epsball.stages import fingerprints, select
 
 @contextlib.contextmanager
 def exit_with_message():
-    """End with our sentences alone: Snakemake would add places in its files and ours to any other exception."""
+    """Exit with a plain message: to any other exception, Snakemake would add positions in its files and ours."""
     try:
         yield
     except (EpsballError, OSError) as error:
@@ -42,7 +42,7 @@ FINGERPRINTS = fingerprints.Fingerprints(
 
 
 def alternatives(names):
-    """A pattern of the names alone; of none, one that nothing matches."""
+    """Return a pattern that only the names match; without names, nothing matches it."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
@@ -55,7 +55,7 @@ wildcard_constraints:
 
 
 def fingerprint(stage):
-    """The parameter that decides whether a rule's files are current; docs/explanation/reruns.md says how to read it."""
+    """Return the parameter that decides whether a rule's files are current; see docs/explanation/reruns.md."""
     return lambda wildcards: FINGERPRINTS.of(
         stage, **{name: value for name, value in wildcards.items() if name != "shard"}
     )
@@ -66,7 +66,7 @@ def dataset_name(wildcards):
 
 
 def made_files(dataset, *splits):
-    """Files that the workflow renders or downloads for a dataset."""
+    """List the files that the workflow renders or downloads for a dataset."""
     spec = CONFIG.datasets[dataset]
     if spec.options.get("download"):
         return [f"{RUN}/datasets/{dataset}/downloaded.txt"]
@@ -74,12 +74,12 @@ def made_files(dataset, *splits):
 
 
 def pool_files(wildcards):
-    """Files behind the pool that a rule reads, where the workflow makes them."""
+    """List the files behind the pool that a rule reads, if the workflow makes them."""
     return made_files(dataset_name(wildcards), "test")
 
 
 def user_data_files(wildcards):
-    """Files of the user's that hold a dataset or its classes."""
+    """List the user's files that hold a dataset or its classes."""
     options = CONFIG.datasets[dataset_name(wildcards)].options
     return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
 
@@ -93,19 +93,19 @@ def survey_path(wildcards):
 
 
 def perturbation_stores(wildcards):
-    """A shard's stores of perturbations, one for each family."""
+    """List a shard's stores of perturbations, one for each family."""
     folder = f"{RUN}/perturbations/{dataset_name(wildcards)}"
     return [f"{folder}/{family}/{wildcards.shard}.zarr.zip" for family in FAMILIES_DRAWN]
 
 
 def shards_of(dataset):
-    """Shards of the selected samples; asking makes Snakemake select first."""
+    """List the shards of the selected samples; this makes Snakemake select first."""
     path = checkpoints.select.get(dataset=dataset).output.samples
     return select.shards(select.read_samples(path))
 
 
 def rows_digest(wildcards):
-    """Digest of a shard's samples: what other networks or a larger selection cannot change."""
+    """Return a digest of a shard's samples, which other networks or a larger selection cannot change."""
     path = samples_path(wildcards)
     if not Path(path).is_file():
         return ""
@@ -118,7 +118,7 @@ def own_tables(network, names):
 
 
 def control_tables(network):
-    """Tables of a network's controls, without their suffix."""
+    """List the tables of a network's controls, without their suffix."""
     return [
         f"{RUN}/metrics/{controls.name_of(network, control)}/{probe}"
         for control in CONFIG.controls
@@ -127,7 +127,7 @@ def control_tables(network):
 
 
 def network_tables(network):
-    """Tables of a network and of its controls, without their suffix."""
+    """List the tables of a network and of its controls, without their suffix."""
     return own_tables(network, PROBES) + control_tables(network)
 
 
@@ -139,7 +139,7 @@ PICTURES = [f"{RUN}/figures/{name}.{suffix}" for name in FIGURES for suffix in (
 
 
 def jobs_of_stages():
-    """Jobs of each stage, done and to come, in the order of the rules; and whether a selection may add some."""
+    """Count the jobs of each stage, done and to come, in the order of the rules; say if a selection may add some."""
     dag = workflow.dag
     counts = Counter(job.rule.name for job in [*dag.needrun_jobs(), *dag.finished_jobs] if job.output)
     stages = {rule.name: counts[rule.name] for rule in workflow.rules if counts[rule.name]}
@@ -148,7 +148,7 @@ def jobs_of_stages():
 
 @functools.cache
 def monitor():
-    """The monitor of this run; the first call starts it."""
+    """Return the monitor of this run; the first call starts it."""
     silent = monitoring.in_ci() or is_quiet_about(workflow.output_settings.quiet, "progress")
     return monitoring.Monitor(jobs_of_stages, FOLDER / "logs" / "progress.log", None if silent else sys.stderr)
 

@@ -1,5 +1,5 @@
 def control_surveys(wildcards):
-    """The surveys of controls with features of their own, which g of Eq. 9 is from."""
+    """List the surveys of controls with features of their own, on which g of Eq. 9 is based."""
     folder = f"{RUN}/survey/{dataset_name(wildcards)}"
     own = controls.with_own_features(CONFIG)
     return [f"{folder}/{controls.name_of(wildcards.network, control)}.parquet" for control in own]

@@ -1,4 +1,4 @@
-"""Common mistakes that an accuracy gives away: channels reversed, another range, labels off by one or reordered."""
+"""Common mistakes that the accuracy reveals: channels reversed, another range, labels off by one or reordered."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from epsball.errors import EpsballError
 from epsball.networks.forward import Forward
 from epsball.stages.survey import survey
 
-_LEVEL = 0.001  # of both tests
-_SHOWN = 10  # classes in another order, at most
+_LEVEL = 0.001  # significance level of both tests
+_SHOWN = 10  # most classes in another order that are listed
 
 _INPUTS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "with channels reversed": (
@@ -99,10 +99,10 @@ def find_mismatch(
     takes two hundred images.
 
     Args:
-        network: from images to logits and features.
-        compute: how to pass images.
+        network: network from images to logits and features.
+        compute: settings of forward passes.
         pool: labelled images.
-        table: their survey.
+        table: survey of the images.
         outputs: number of logits.
 
     Returns:

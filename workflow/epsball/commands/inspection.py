@@ -1,4 +1,4 @@
-"""A look at networks and datasets before a run: wrong channels, normalisation or labels show in a minute."""
+"""Inspect networks and datasets before a run: wrong channels, normalisation or labels show in a minute."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from epsball.stages.survey import survey
 
 @dataclass(frozen=True)
 class Inspection:
-    """What some images of its dataset show of a network.
+    """What some images of its dataset show about a network.
 
     Attributes:
         network: the network.
         dataset: its dataset.
-        pool: images in the dataset's pool.
-        images: images that were asked for.
-        usable: images of these that can be used.
+        pool: number of images in the dataset's pool.
+        images: number of images requested.
+        usable: number of these images that can be used.
         trained: whether it has its weights; a network that a run will train does not, and its accuracy says nothing.
         parameters: number of parameters.
         units: width of the features.
         classes: number of logits.
         features_are_logits: whether its layer is the last one.
-        rate: images a second on one core.
+        rate: images per second on one core.
         accuracy: share of images that are right.
         sure: share of images that are right with a score above the dataset's threshold.
         mismatch: what it seems to expect instead of what it is given; None if nothing.

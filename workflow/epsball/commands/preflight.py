@@ -26,14 +26,14 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
 
     Args:
         config: configuration of the run.
-        folder: where the run keeps what it made for its datasets, a folder each.
+        folder: folder in which the run keeps what it made for its datasets, with a subfolder for each.
 
     Returns:
-        A row a network: network, dataset, images, unusable (of them, skipped), parameters, classes, units, height,
-        width.
+        One row for each network: network, dataset, images, unusable (images that will be skipped), parameters, classes,
+        units, height, width.
 
     Raises:
-        EpsballError: naming every mistake that was found, one a line.
+        EpsballError: there are mistakes; the message has one line for each.
     """
     mistakes: list[str] = []
     pools: dict[str, Pool] = {}

@@ -51,7 +51,7 @@ def _tables(table: pd.DataFrame) -> Iterator[str]:
 
 
 def failures(jobs: Sequence[RunningJob]) -> str:
-    """Which jobs failed, why, and how to go on; a run that was stopped has none."""
+    """Describe which jobs failed, why, and how to go on; a stopped run has no failed jobs."""
     lines = [f"{_named(job)}: {_reason(job)}" for job in jobs]
     lines.append("The run has failed." if jobs else "The run was stopped.")
     lines[-1] += " What is finished is kept, and the same command goes on from it."
@@ -64,7 +64,7 @@ def _named(job: RunningJob) -> str:
 
 
 def _reason(job: RunningJob) -> str:
-    """The sentence of its log that matters, and where the rest is."""
+    """Return the sentence of a job's log that matters, and where to find the rest."""
     try:
         lines = job.log.read_text(encoding="utf-8", errors="replace").split("\n") if job.log else []
     except OSError:
