@@ -47,7 +47,7 @@ class Verdict(StrEnum):
     symbol: str
 
     def __new__(cls, words: str, symbol: str = "") -> Self:
-        """Make a string of the words, with a symbol beside it."""
+        """Make a string of the words that has a symbol too."""
         verdict = str.__new__(cls, words)
         verdict._value_, verdict.symbol = words, symbol
         return verdict
@@ -137,7 +137,7 @@ class PaperClaim(Statement):
         bound: what the whole interval has to be above, or below.
         direction: which of the two.
         most_networks: share of the networks that it has to hold for, where the paper says it of "most" of them.
-        radius: the radius beside ε that it is about.
+        radius: radius other than ε that the claim is about.
         min_draws: number of draws below which chance decides.
     """
 

@@ -21,7 +21,7 @@ class Comparison(Statement):
     """A number that differs from 0 if there is an effect.
 
     Attributes:
-        across: whether its values are of all networks of a dataset together, whichever of them is asked for.
+        across: whether its values are of all networks of a dataset together, whichever network is given.
         applies: whether it can be made for a network.
     """
 

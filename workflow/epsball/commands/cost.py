@@ -69,7 +69,7 @@ class Cost:
 
 
 def networks(config: Config, rates: Mapping[str, float]) -> dict[str, Cost]:
-    """Return the cost of each network, if every sample that is asked for is found.
+    """Return the cost of each network, if all requested samples are found.
 
     Args:
         config: configuration of the run.
@@ -116,7 +116,7 @@ def seconds(config: Config, rates: Mapping[str, float]) -> float:
 
 
 def disk(config: Config) -> dict[str, float]:
-    """Return the bytes that each stage leaves, if every sample that is asked for is found."""
+    """Return the bytes that each stage leaves, if all requested samples are found."""
     pairs = (config.ball.draws - 1) / 2
     # Cells, a sample at a radius beyond 0, of a sample: in all families, and in those that keep features.
     cells = {name: len(families.ball(config.ball, name).radii) - 1 for name in probes.families(config)}

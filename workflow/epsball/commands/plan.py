@@ -28,7 +28,7 @@ _RATES = "rates.json"  # in a run's folder
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_path(parser, "config", "the configuration, such as config/paper.yaml")
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="of the run (default: all)")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="cores of the run (default: all)")
 
 
 def run(given: argparse.Namespace) -> None:

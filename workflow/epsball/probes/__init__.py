@@ -61,7 +61,7 @@ PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every 
 
 @dataclass(frozen=True)
 class Context:
-    """What a probe may need beside the stores.
+    """What a probe may need besides the stores.
 
     Attributes:
         scale_g: factor of g of Eq. 9, for features.

@@ -77,7 +77,7 @@ def acquire_lock(folder: Path, slurm: str | None = None) -> None:
     """Lock a run's folder for as long as this process lives.
 
     The lock is the operating system's: it ends with its holder, however that ends. On NFS the server keeps it, for all
-    hosts. A note beside it names the holder. If the note is still there, its holder was killed: wait for its jobs,
+    hosts. A note next to it names the holder. If the note is still there, its holder was killed: wait for its jobs,
     which notice within seconds or, in SLURM, are cancelled, and remove what they were writing.
 
     Args:

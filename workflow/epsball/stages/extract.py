@@ -233,7 +233,7 @@ class _Sample:
         return {**arrays, "float64_d_out": d_out.numpy()}
 
     def _sized(self, radius: float, cell: Cell) -> Cell:
-        """Return the arrays with as many draws as are asked for; at radius 0 one batch of them, repeated."""
+        """Return the arrays with the requested number of draws; at radius 0 one batch of them, repeated."""
         sizes = {key: self._compute.float64_draws if key.startswith("float64") else self._spec.draws for key in cell}
         if radius == 0:
             once = min(self._compute.batch, self._spec.draws)
