@@ -113,6 +113,11 @@ def rows_digest(wildcards):
     return provenance.digest(*rows.itertuples(index=False, name=None))
 
 
+def kept_or_temp(path):
+    """Mark an output as temporary, to be dropped once its readers are done, unless the configuration keeps it."""
+    return path if CONFIG.keep_activations else temp(path)
+
+
 def own_tables(network, names):
     return [f"{RUN}/metrics/{network}/{probe}" for probe in names]
 
@@ -136,6 +141,24 @@ SURVEYS = [f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network 
 CARDS = [f"{RUN}/networks/{network}/card.json" for network in NETWORKS]
 TABLES = [f"{table}.parquet" for network in NETWORKS for table in network_tables(network)]
 PICTURES = [f"{RUN}/figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg", "png")]
+
+
+def caption(figure):
+    """Return the caption of a figure as plain text; its file escapes what is markup in reStructuredText."""
+    text = (WORKFLOW / "report" / f"{figure}.rst").read_text(encoding="utf-8")
+    return re.sub(r"\\([|*])", r"\1", text)
+
+
+def template_digest():
+    """Return a digest of the report's templates, which are no code."""
+    folder = WORKFLOW / "epsball" / "reporting" / "html" / "templates"
+    return provenance.digest(*(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())))
+
+
+def figure_category(name):
+    """Return the category under which `snakemake --report` lists a figure."""
+    categories = {"fig": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}
+    return next(title for start, title in categories.items() if name.startswith(start))
 
 
 def jobs_of_stages():

@@ -1,8 +1,3 @@
-def kept_or_temp(path):
-    """Mark an output as temporary, to be dropped once its readers are done, unless the configuration keeps it."""
-    return path if CONFIG.keep_activations else temp(path)
-
-
 rule extract:
     input:
         samples=lambda wildcards: ancient(samples_path(wildcards)),

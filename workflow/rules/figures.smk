@@ -1,9 +1,3 @@
-def figure_category(name):
-    """Return the category under which `snakemake --report` lists a figure."""
-    categories = {"fig": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}
-    return next(title for start, title in categories.items() if name.startswith(start))
-
-
 rule figures:
     input:
         TABLES,

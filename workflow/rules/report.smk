@@ -1,15 +1,3 @@
-def caption(figure):
-    """Return the caption of a figure as plain text; its file escapes what is markup in reStructuredText."""
-    text = (WORKFLOW / "report" / f"{figure}.rst").read_text(encoding="utf-8")
-    return re.sub(r"\\([|*])", r"\1", text)
-
-
-def template_digest():
-    """Return a digest of the report's templates, which are no code."""
-    folder = WORKFLOW / "epsball" / "reporting" / "html" / "templates"
-    return provenance.digest(*(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())))
-
-
 rule report:
     input:
         TABLES,
