@@ -6,10 +6,8 @@ from pathlib import Path
 
 from epsball import controls, probes
 from epsball.config import load_config
-from epsball.controls import CONTROLS
 from epsball.errors import EpsballError, user_message
 from epsball.networks import sources
-from epsball.perturbations.families import FAMILIES
 from epsball.reporting import figures
 from epsball.runs import provenance, provenance_records, run_folder
 from epsball.stages import fingerprints, select
@@ -86,12 +84,35 @@ def user_data_files(wildcards):
     return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
 
 
+def training_images(wildcards):
+    return made_files(dataset_name(wildcards), "train") if CONFIG.networks[wildcards.network].training else []
+
+
+def user_network_files(wildcards):
+    """Files of the user's that a network is made from."""
+    spec = CONFIG.networks[wildcards.network]
+    weights = [spec.weights] if spec.weights and Path(spec.weights).is_file() else []
+    return [*map(str, sources.own_files(spec)), *weights]
+
+
+def published_weights(wildcards):
+    fetched = sources.fetches(CONFIG.networks[wildcards.network])
+    return [f"{RUN}/networks/{wildcards.network}/published.txt"] if fetched else []
+
+
 def samples_path(wildcards):
     return f"{RUN}/samples/{dataset_name(wildcards)}.csv"
 
 
 def survey_path(wildcards):
     return f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}.parquet"
+
+
+def control_surveys(wildcards):
+    """The surveys of controls with features of their own, which g of Eq. 9 is from."""
+    folder = f"{RUN}/survey/{dataset_name(wildcards)}"
+    own = controls.with_own_features(CONFIG)
+    return [f"{folder}/{controls.name_of(wildcards.network, control)}.parquet" for control in own]
 
 
 def perturbation_stores(wildcards):
