@@ -18,6 +18,7 @@ import xarray as xr
 import yaml
 import zarr.storage
 from epsball.analysis.claims import RHO_DRAWS
+from epsball.commands import cost
 from epsball.config import load_config
 from epsball.controls import CONTROLS
 from epsball.data import images
@@ -135,6 +136,8 @@ def test_activations_are_dropped_once_measured(study: Study) -> None:
     dropped = {**BASE, "run": "dropped", "keep_activations": False, "networks": {"one": BASE["networks"]["one"]}}
     study.run(dropped)
     root = study.folder / "results" / "dropped"
+    logs = [path for path in (root / "logs").rglob("*.log") if path.name != "progress.log"]
+    assert len(logs) == cost.jobs(load_config(dropped)), "the plan counts the jobs"
     assert not list((root / "activations").rglob("*.zip"))
     assert (root / "report.html").is_file()
     for probe in PAPERS:

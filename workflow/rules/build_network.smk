@@ -1,19 +1,3 @@
-def training_images(wildcards):
-    return made_files(dataset_name(wildcards), "train") if CONFIG.networks[wildcards.network].training else []
-
-
-def user_network_files(wildcards):
-    """List the user's files that a network is made from."""
-    spec = CONFIG.networks[wildcards.network]
-    weights = [spec.weights] if spec.weights and Path(spec.weights).is_file() else []
-    return [*map(str, sources.own_files(spec)), *weights]
-
-
-def published_weights(wildcards):
-    fetched = sources.fetches(CONFIG.networks[wildcards.network])
-    return [f"{RUN}/networks/{wildcards.network}/published.txt"] if fetched else []
-
-
 rule build_network:
     input:
         images=pool_files,

@@ -84,12 +84,35 @@ def user_data_files(wildcards):
     return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
 
 
+def training_images(wildcards):
+    return made_files(dataset_name(wildcards), "train") if CONFIG.networks[wildcards.network].training else []
+
+
+def user_network_files(wildcards):
+    """List the user's files that a network is made from."""
+    spec = CONFIG.networks[wildcards.network]
+    weights = [spec.weights] if spec.weights and Path(spec.weights).is_file() else []
+    return [*map(str, sources.own_files(spec)), *weights]
+
+
+def published_weights(wildcards):
+    fetched = sources.fetches(CONFIG.networks[wildcards.network])
+    return [f"{RUN}/networks/{wildcards.network}/published.txt"] if fetched else []
+
+
 def samples_path(wildcards):
     return f"{RUN}/samples/{dataset_name(wildcards)}.csv"
 
 
 def survey_path(wildcards):
     return f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}.parquet"
+
+
+def control_surveys(wildcards):
+    """List the surveys of controls with features of their own, on which g of Eq. 9 is based."""
+    folder = f"{RUN}/survey/{dataset_name(wildcards)}"
+    own = controls.with_own_features(CONFIG)
+    return [f"{folder}/{controls.name_of(wildcards.network, control)}.parquet" for control in own]
 
 
 def perturbation_stores(wildcards):

@@ -1,10 +1,3 @@
-def control_surveys(wildcards):
-    """List the surveys of controls with features of their own, on which g of Eq. 9 is based."""
-    folder = f"{RUN}/survey/{dataset_name(wildcards)}"
-    own = controls.with_own_features(CONFIG)
-    return [f"{folder}/{controls.name_of(wildcards.network, control)}.parquet" for control in own]
-
-
 rule measure_controls:
     input:
         samples=lambda wildcards: ancient(samples_path(wildcards)),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from epsball.analysis.run import read_claims
-from epsball.config import Config, load_config
+from epsball.config import Config, Noise, Norm, load_config
 from epsball.errors import EpsballError
 from epsball.networks.sources import loads_state
 
@@ -18,10 +18,10 @@ BASE = "base"
 
 # What the paper leaves open, and how it may be read.
 _OPEN: dict[str, tuple[Any, ...]] = {
-    "norm": ("l2", "linf"),
+    "norm": get_args(Norm),
     "epsilon": (0.01, 0.1, 0.5),
     "clip": (False, True),
-    "noise": ("uniform", "gaussian", "sphere"),
+    "noise": get_args(Noise),
     "threshold": (0.9, 0.99, 0.999),
 }
 

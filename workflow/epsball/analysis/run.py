@@ -112,7 +112,7 @@ class Run:
 
         Returns:
             Column network, then the probe's own columns: see ``measure`` in the probe's module in `epsball.probes`.
-            Most have sample and radius (L2 norm on the [0, 1] scale, or 1/255).
+            Most have sample and radius (in the norm of the run).
         """
         if probe in probes.PROBES and probe not in self.probes:
             raise EpsballError(

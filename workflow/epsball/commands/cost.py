@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from epsball import controls, probes
 from epsball.config import Config, NetworkSpec
 from epsball.data import pool_size, training_size
+from epsball.networks import sources
 from epsball.perturbations import families
-from epsball.reporting.figures import names
 from epsball.stages.extract import float64_passes_per_sample, passes_per_sample
 
 
@@ -138,14 +138,19 @@ def disk(config: Config) -> dict[str, float]:
 def jobs(config: Config) -> int:
     """Return the number of jobs of a run, from nothing."""
     shards = {name: -(-spec.samples // config.shard_size) for name, spec in config.datasets.items()}
-    drawn, measured = len(probes.families(config)), len(probes.chosen_probes(config))
-    surveyed = sum(controls.has_own_features(name) for name in config.controls)
+    asked = sum(map(probes.is_white_box, probes.chosen_probes(config)))
+    surveyed, controlled = bool(controls.with_own_features(config)), bool(config.controls)
+    # build_network, survey, gather; and for each shard extract and measure.
     of_networks = sum(
-        2 + 1 + surveyed + shards[spec.dataset] * (drawn + measured + len(config.controls))
+        3 + surveyed + sources.fetches(spec) + shards[spec.dataset] * (2 + asked + controlled)
         for spec in config.networks.values()
     )
-    of_datasets = sum(2 + shards[name] * drawn + 2 * (spec.kind == "signs") for name, spec in config.datasets.items())
-    return of_networks + of_datasets + len(names(config)) + 3
+    # select and illustrate; and for each shard perturb.
+    of_datasets = sum(
+        2 + shards[name] + 2 * (spec.kind == "signs") + bool(spec.options.get("download"))
+        for name, spec in config.datasets.items()
+    )
+    return of_networks + of_datasets + len(("figures", "claims", "report"))
 
 
 def _nominal(spec: NetworkSpec) -> _Nominal:

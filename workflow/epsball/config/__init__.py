@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from epsball.config.keys import NORMS as NORMS
 from epsball.config.keys import Ball as Ball
 from epsball.config.keys import Compute as Compute
 from epsball.config.keys import ConfigFile, DatasetKeys, RunSettings

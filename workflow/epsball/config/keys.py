@@ -18,6 +18,11 @@ T = TypeVar("T")
 
 Norm = Literal["l2", "linf"]
 Noise = Literal["uniform", "sphere", "gaussian"]
+# How each norm is written: on an axis, and in full.
+NORMS: dict[Norm, tuple[str, str]] = {
+    "l2": ("L2", "L2 norm, [0, 1] scale"),
+    "linf": ("L∞, 8-bit levels", "L∞ norm, 8-bit levels"),
+}
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 # Strict: "20" is no number and 1 is no boolean. An integer can stand for a float.

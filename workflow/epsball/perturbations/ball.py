@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 import torch
 from torch import Tensor
@@ -103,8 +104,10 @@ def scale(integers: Tensor, radius: float | Tensor, norm: Norm, kind: Noise = "u
     elif norm == "l2":
         high, low = squares(integers).to(device).double().unbind(dim=1)
         lengths = (high * 2.0**24 + low).sqrt()
-    else:
+    elif norm == "linf":
         lengths = integers.abs().amax(dim=1).to(device).double() * 255
+    else:
+        assert_never(norm)
     radii = radius.to(device) if isinstance(radius, Tensor) else radius
     factors = (radii / lengths).float().to(integers.device)
     return integers.float().mul_(factors[:, None])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 import pandas as pd
@@ -147,7 +147,12 @@ def _image(inputs: WhiteBoxInput, ray: Tensor | None, radius: float) -> Tensor:
     if ray is None:
         return inputs.pixels
     # The L2 length of what is of norm 1 in the run's norm.
-    unit = 1.0 if inputs.ball.norm == "l2" else 1 / (255 * float(ray.abs().max()))
+    if inputs.ball.norm == "l2":
+        unit = 1.0
+    elif inputs.ball.norm == "linf":
+        unit = 1 / (255 * float(ray.abs().max()))
+    else:
+        assert_never(inputs.ball.norm)
     return boundary.at(inputs.pixels, ray, radius * unit, inputs.ball.clip)
 
 

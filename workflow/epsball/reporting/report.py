@@ -14,7 +14,7 @@ import yaml
 
 from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES, given, unanswered
 from epsball.analysis.run import Run
-from epsball.config import Config
+from epsball.config import NORMS, Config
 from epsball.data import open_pool
 from epsball.networks import licences
 from epsball.reporting.chapters import CHAPTERS
@@ -53,6 +53,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     return render(
         "report.html.j2",
         config=config,
+        norm=NORMS[config.ball.norm][1],
         parts=_parts(config, claims),
         verdicts=given(claims["verdict"]),
         probe_chapters=[(chapter, chapter.says(run)) for chapter in probe_chapters.CHAPTERS],

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from epsball.config import Ball
+from epsball.config import NORMS, Ball
 from epsball.data import Pool, images
 from epsball.errors import EpsballError
 from epsball.networks.forward import inputs
@@ -57,7 +57,7 @@ def coordinates(row: Any, spec: Ball) -> dict[str, Any]:
         "radius": (
             "radius",
             np.array(spec.radii),
-            {"units": "L2 norm, [0, 1] scale" if spec.norm == "l2" else "1/255"},
+            {"units": NORMS[spec.norm][1]},
         ),
     }
 

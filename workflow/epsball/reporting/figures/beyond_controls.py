@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -26,6 +27,7 @@ def draw(run: Run) -> Figure:
     palette = dict(zip(CONTROLS, _COLOURS, strict=False))
     colours = {name: palette.get(name, style.GREY) for name in config.controls}
     figure, rows = style.panels(run, "isotropy", len(_COLUMNS), height=1.7)
+    lowest = np.inf  # lower end of the networks' bands
     for network, row in rows.items():
         for ax, (probe, column, label) in zip(row, _COLUMNS, strict=True):
             names = {name: name_of(network, name) for name in compared(config, probe)} | {_OWN: network}
@@ -36,7 +38,12 @@ def draw(run: Run) -> Figure:
             ax.set_ylabel(label)
             if probe == "topology":
                 ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
+            elif probe == "isotropy":
+                own = table[(table["of"] == _OWN) & (table[column] > 0)]
+                lowest = min(lowest, own.groupby("radius")[column].quantile(0.25).min())
     for ax in (row[0], row[2]):
         style.log_scale(ax)
+    if np.isfinite(lowest):
+        row[0].set_ylim(bottom=lowest / 3)  # a control may vanish: its line leaves the panels, which share the axis
     style.legend(figure, {_OWN: "black", **colours})
     return figure

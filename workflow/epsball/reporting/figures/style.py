@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 
 from epsball.analysis.run import Run
-from epsball.config import Config
+from epsball.config import NORMS, Config
 
 WIDTH = 7.0  # inches, both columns
 DPI = 200
@@ -127,8 +127,7 @@ def radius_axis(ax: Axes, config: Config, table: pd.DataFrame) -> pd.DataFrame:
     ax.set_xticks(list(labels), list(labels.values()))
     ax.set_xlim(-0.6, len(places) - 0.4)
     ax.grid(False, axis="x")
-    unit = "L2" if config.ball.norm == "l2" else "L∞, 8-bit levels"
-    ax.set_xlabel(f"radius r ({unit}; ε = {config.ball.epsilon:g})")
+    ax.set_xlabel(f"radius r ({NORMS[config.ball.norm][0]}; ε = {config.ball.epsilon:g})")
     return table[table["radius"] > 0].assign(place=lambda beyond: beyond["radius"].map(places))
 
 

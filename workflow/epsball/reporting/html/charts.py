@@ -11,7 +11,7 @@ import pandas as pd
 
 from epsball.analysis.claims import NOISE_FLOOR_FACTOR, RHO_BAND
 from epsball.analysis.run import Run
-from epsball.config import Config
+from epsball.config import NORMS, Config
 from epsball.reporting.html.template import significant
 from epsball.reporting.log_axis import lowest_drawn
 
@@ -52,7 +52,7 @@ def chart(name: str, run: Run) -> dict[str, Any]:
         "xaxis": {
             "tickvals": list(range(len(radii))),
             "ticktext": ["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in radii],
-            "title": {"text": f"radius r ({'L2' if config.ball.norm == 'l2' else 'L∞, 8-bit levels'})", "standoff": 6},
+            "title": {"text": f"radius r ({NORMS[config.ball.norm][0]})", "standoff": 6},
             "range": [-0.6, len(radii) - 0.4],
             "showgrid": False,
             "showline": True,
