@@ -197,8 +197,8 @@ def test_controls_are_reached_by_their_name(folder: Path, tmp_path: Path) -> Non
             lambda run: run.activations("one", "mixed_radius"),
             "'mixed_radius' is no family of run 'small'; known: permuted, uniform.",
         ),
-        (lambda run: run.claims, "claims.tsv' is not there; the command that started the run goes on"),
-        (lambda run: run.card("one"), "card.json' is not there; the command that started the run goes on"),
+        (lambda run: run.claims, "claims.tsv' does not exist; if the run is unfinished, start it again"),
+        (lambda run: run.card("one"), "card.json' does not exist; if the run is unfinished, start it again"),
     ],
 )
 def test_mistakes_are_one_sentence(run: Run, ask: Any, sentence: str) -> None:

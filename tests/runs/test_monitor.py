@@ -159,7 +159,7 @@ def test_a_failed_job_that_is_tried_again_has_not_failed(run: Run) -> None:
 def test_other_ends_of_a_job(tmp_path: Path, text: str, sentence: str) -> None:
     log = tmp_path / "a.log"
     log.write_text(text)
-    said = end_of_run.failures([monitor.Job("extract", {}, log, 0.0)])
+    said = end_of_run.failures([monitor.RunningJob("extract", {}, log, 0.0)])
     assert sentence in said
     assert str(log) in said
     assert end_of_run.failures([]).startswith("The run was stopped. ")

@@ -15,7 +15,7 @@ from epsball.stages import fingerprints, select
 
 @contextlib.contextmanager
 def exit_with_message():
-    """End with our sentences alone: Snakemake would add places in its files and ours to any other exception."""
+    """Exit with a plain message: to any other exception, Snakemake would add positions in its files and ours."""
     try:
         yield
     except (EpsballError, OSError) as error:
@@ -29,8 +29,8 @@ with exit_with_message():
     CONFIG = load_config(config)
     PROBES = probes.chosen_probes(CONFIG)
     controls.chosen_controls(CONFIG)
-STORED = [name for name in PROBES if not probes.is_white_box(name)]
-WHITE_BOX = [name for name in PROBES if probes.is_white_box(name)]
+STORED = probes.stored_probes(CONFIG)
+WHITE_BOX = probes.white_box_probes(CONFIG)
 FAMILIES_DRAWN = probes.families(CONFIG)
 FIGURES = figures.names(CONFIG)
 DATASETS, NETWORKS = list(CONFIG.datasets), list(CONFIG.networks)
@@ -42,7 +42,7 @@ FINGERPRINTS = fingerprints.Fingerprints(
 
 
 def alternatives(names):
-    """A pattern of the names alone; of none, one that nothing matches."""
+    """Return a pattern that only the names match; without names, nothing matches it."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
@@ -55,7 +55,7 @@ wildcard_constraints:
 
 
 def fingerprint(stage):
-    """The parameter that decides whether a rule's files are current; docs/explanation/reruns.md says how to read it."""
+    """Return the parameter that decides whether a rule's files are current; see docs/explanation/reruns.md."""
     return lambda wildcards: FINGERPRINTS.of(
         stage, **{name: value for name, value in wildcards.items() if name != "shard"}
     )
@@ -66,7 +66,7 @@ def dataset_name(wildcards):
 
 
 def made_files(dataset, *splits):
-    """Files that the workflow renders or downloads for a dataset."""
+    """List the files that the workflow renders or downloads for a dataset."""
     spec = CONFIG.datasets[dataset]
     if spec.options.get("download"):
         return [f"{RUN}/datasets/{dataset}/downloaded.txt"]
@@ -74,12 +74,12 @@ def made_files(dataset, *splits):
 
 
 def pool_files(wildcards):
-    """Files behind the pool that a rule reads, where the workflow makes them."""
+    """List the files behind the pool that a rule reads, if the workflow makes them."""
     return made_files(dataset_name(wildcards), "test")
 
 
 def user_data_files(wildcards):
-    """Files of the user's that hold a dataset or its classes."""
+    """List the user's files that hold a dataset or its classes."""
     options = CONFIG.datasets[dataset_name(wildcards)].options
     return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
 
@@ -116,29 +116,24 @@ def control_surveys(wildcards):
 
 
 def perturbation_stores(wildcards):
-    """A shard's stores of perturbations, one for each family."""
+    """List a shard's stores of perturbations, one for each family."""
     folder = f"{RUN}/perturbations/{dataset_name(wildcards)}"
     return [f"{folder}/{family}/{wildcards.shard}.zarr.zip" for family in FAMILIES_DRAWN]
 
 
 def shards_of(dataset):
-    """Shards of the selected samples; asking makes Snakemake select first."""
+    """List the shards of the selected samples; this makes Snakemake select first."""
     path = checkpoints.select.get(dataset=dataset).output.samples
     return select.shards(select.read_samples(path))
 
 
 def rows_digest(wildcards):
-    """Digest of a shard's samples: what other networks or a larger selection cannot change."""
+    """Return a digest of a shard's samples, which other networks or a larger selection cannot change."""
     path = samples_path(wildcards)
     if not Path(path).is_file():
         return ""
-    rows = select.shard_rows(select.read_samples(path), int(wildcards.shard))
+    rows = select.read_shard(path, int(wildcards.shard))
     return provenance.digest(*rows.itertuples(index=False, name=None))
-
-
-def kept_or_temp(path):
-    """An output that is dropped once its readers are done, unless the configuration keeps it."""
-    return path if CONFIG.keep_activations else temp(path)
 
 
 def own_tables(network, names):
@@ -146,7 +141,7 @@ def own_tables(network, names):
 
 
 def control_tables(network):
-    """Tables of a network's controls, without their suffix."""
+    """List the tables of a network's controls, without their suffix."""
     return [
         f"{RUN}/metrics/{controls.name_of(network, control)}/{probe}"
         for control in CONFIG.controls
@@ -155,7 +150,7 @@ def control_tables(network):
 
 
 def network_tables(network):
-    """Tables of a network and of its controls, without their suffix."""
+    """List the tables of a network and of its controls, without their suffix."""
     return own_tables(network, PROBES) + control_tables(network)
 
 
@@ -166,26 +161,31 @@ TABLES = [f"{table}.parquet" for network in NETWORKS for table in network_tables
 PICTURES = [f"{RUN}/figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg", "png")]
 
 
+def kept_or_temp(path):
+    """Mark an output as temporary, to be dropped once its readers are done, unless the configuration keeps it."""
+    return path if CONFIG.keep_activations else temp(path)
+
+
+def figure_category(name):
+    """Return the category under which `snakemake --report` lists a figure."""
+    categories = {"fig": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}
+    return next(title for start, title in categories.items() if name.startswith(start))
+
+
 def caption(figure):
-    """The caption of a figure as plain text; its file escapes what is markup in reStructuredText."""
+    """Return the caption of a figure as plain text; its file escapes what is markup in reStructuredText."""
     text = (WORKFLOW / "report" / f"{figure}.rst").read_text(encoding="utf-8")
     return re.sub(r"\\([|*])", r"\1", text)
 
 
 def template_digest():
-    """Digest of the report's templates, which are no code."""
+    """Return a digest of the report's templates, which are no code."""
     folder = WORKFLOW / "epsball" / "reporting" / "html" / "templates"
     return provenance.digest(*(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())))
 
 
-def figure_category(name):
-    """Where `snakemake --report` lists a figure."""
-    categories = {"fig": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}
-    return next(title for start, title in categories.items() if name.startswith(start))
-
-
 def jobs_of_stages():
-    """Jobs of each stage, done and to come, in the order of the rules; and whether a selection may add some."""
+    """Count the jobs of each stage, done and to come, in the order of the rules; say if a selection may add some."""
     dag = workflow.dag
     counts = Counter(job.rule.name for job in [*dag.needrun_jobs(), *dag.finished_jobs] if job.output)
     stages = {rule.name: counts[rule.name] for rule in workflow.rules if counts[rule.name]}
@@ -194,7 +194,7 @@ def jobs_of_stages():
 
 @functools.cache
 def monitor():
-    """The monitor of this run; the first call starts it."""
+    """Return the monitor of this run; the first call starts it."""
     silent = monitoring.in_ci() or is_quiet_about(workflow.output_settings.quiet, "progress")
     return monitoring.Monitor(jobs_of_stages, FOLDER / "logs" / "progress.log", None if silent else sys.stderr)
 

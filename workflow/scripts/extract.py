@@ -14,7 +14,7 @@ with job(snakemake) as config:
     from epsball.perturbations import families
     from epsball.runs import files, provenance
     from epsball.stages.extract import extract
-    from epsball.stages.select import read_samples, shard_rows
+    from epsball.stages.select import read_shard
 
     wildcards = snakemake.wildcards
     network = config.networks[wildcards.network]
@@ -23,7 +23,7 @@ with job(snakemake) as config:
     kept = Path(snakemake.input.weights)
     passes = forward.Forward(weights.restore(network, kept), compute)
     pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
-    rows = shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard))
+    rows = read_shard(snakemake.input.samples, int(wildcards.shard))
     digests = {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
     for path in map(Path, snakemake.output.stores):
         family = path.parent.name

@@ -14,13 +14,13 @@ with job(snakemake) as config:
     from epsball.probes.normalisers import read_scales
     from epsball.runs import files
     from epsball.stages.measure import measure
-    from epsball.stages.select import read_samples, shard_rows
+    from epsball.stages.select import read_shard
 
     paths = snakemake.input
     activations, perturbations = (
         {path.parent.name: path for path in map(Path, stores)} for stores in (paths.activations, paths.perturbations)
     )
-    rows = shard_rows(read_samples(paths.samples), int(snakemake.wildcards.shard))
+    rows = read_shard(paths.samples, int(snakemake.wildcards.shard))
     context = Context(*read_scales(paths.survey), config.mantel_permutations)
     for path in map(Path, snakemake.output.tables):
         probe = path.parent.name

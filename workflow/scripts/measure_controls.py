@@ -18,12 +18,12 @@ with job(snakemake) as config:
     from epsball.probes.normalisers import read_scales
     from epsball.runs import files
     from epsball.stages.measure_controls import measure_control
-    from epsball.stages.select import read_samples, shard_rows
+    from epsball.stages.select import read_shard
 
     paths, network = snakemake.input, config.networks[snakemake.wildcards.network]
     compute = replace(config.compute, compile=False)  # another network around each sample would be compiled each time
     forward.configure(compute)
-    samples = shard_rows(read_samples(paths.samples), int(snakemake.wildcards.shard))
+    samples = read_shard(paths.samples, int(snakemake.wildcards.shard))
     pool = open_pool(config.datasets[network.dataset].source, config.folder / "datasets" / network.dataset)
     surveys = {Path(path).stem: path for path in (paths.survey, *paths.control_surveys)}
     for control in config.controls:

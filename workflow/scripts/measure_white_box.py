@@ -16,7 +16,7 @@ with job(snakemake) as config:
     from epsball.probes.normalisers import read_scales
     from epsball.runs import files
     from epsball.stages.measure_white_box import measure_white_box
-    from epsball.stages.select import read_samples, shard_rows
+    from epsball.stages.select import read_shard
 
     paths, wildcards = snakemake.input, snakemake.wildcards
     network = config.networks[wildcards.network]
@@ -30,7 +30,7 @@ with job(snakemake) as config:
         restored,
         network.name,
         forward.Forward(restored, compute),
-        shard_rows(read_samples(paths.samples), int(wildcards.shard)),
+        read_shard(paths.samples, int(wildcards.shard)),
         open_pool(dataset, config.folder / "datasets" / dataset.name),
         config.ball,
         config.white_box,

@@ -14,13 +14,13 @@ with job(snakemake) as config:
     from epsball.perturbations import families
     from epsball.runs import files, provenance
     from epsball.stages.perturb import perturb
-    from epsball.stages.select import read_samples, shard_rows
+    from epsball.stages.select import read_shard
 
     wildcards = snakemake.wildcards
     dataset = config.datasets[wildcards.dataset].source
     forward.configure(config.compute)
     pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
-    rows = shard_rows(read_samples(snakemake.input.samples), int(wildcards.shard))
+    rows = read_shard(snakemake.input.samples, int(wildcards.shard))
     for path in map(Path, snakemake.output.stores):
         family = path.parent.name
         ball = families.ball(config.ball, family)

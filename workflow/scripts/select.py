@@ -18,6 +18,6 @@ with job(snakemake) as config:
     surveys = {name: pd.read_parquet(path) for name, path in zip(names, snakemake.input.surveys, strict=True)}
     path = Path(snakemake.output.samples)
     previous = files.previous(path)
-    before = read_samples(str(previous)) if previous.is_file() else None
+    before = read_samples(previous) if previous.is_file() else None
     files.write_table(path, select(surveys, dataset, config.seed, config.shard_size, before))
     files.retain(path)

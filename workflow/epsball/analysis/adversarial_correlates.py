@@ -19,7 +19,7 @@ QUANTITIES = {
 
 
 def boundary(run: Run, network: str) -> pd.DataFrame:
-    """Return distances to the decision boundary, infinite where none was met.
+    """Return distances to the decision boundary, infinite if none was met.
 
     Returns:
         A row per sample: random, the median over random directions; worst, the smallest of the attacks;

@@ -47,7 +47,7 @@ class Verdict(StrEnum):
     symbol: str
 
     def __new__(cls, words: str, symbol: str = "") -> Self:
-        """Make a string of the words, with a symbol beside it."""
+        """Make a string of the words that has a symbol too."""
         verdict = str.__new__(cls, words)
         verdict._value_, verdict.symbol = words, symbol
         return verdict
@@ -59,7 +59,7 @@ def given(verdicts: pd.Series) -> list[Verdict]:
 
 
 def judge_difference(difference: Estimate | None, samples: int) -> Verdict:
-    """Judge a difference, which is 0 where there is nothing to be seen."""
+    """Judge a difference, which is 0 if there is no effect."""
     if difference is None:
         return Verdict.NOT_MEASURED
     if samples < MIN_SAMPLES:
@@ -137,7 +137,7 @@ class PaperClaim(Statement):
         bound: what the whole interval has to be above, or below.
         direction: which of the two.
         most_networks: share of the networks that it has to hold for, where the paper says it of "most" of them.
-        radius: the radius beside ε that it is about.
+        radius: radius other than ε that the claim is about.
         min_draws: number of draws below which chance decides.
     """
 
@@ -155,7 +155,7 @@ class PaperClaim(Statement):
         return f"{self.direction} {self.bound:g}"
 
     def met_by(self, value: float) -> bool:
-        """Whether a value is on the claim's side of the bound."""
+        """Return whether a value is on the claim's side of the bound."""
         return value > self.bound if self.direction == ">" else value < self.bound
 
     def judge(self, estimate: Estimate | None, samples: int, draws: int) -> Verdict:
@@ -169,13 +169,6 @@ class PaperClaim(Statement):
         if estimate.low > self.bound or estimate.high < self.bound:
             return Verdict.HOLDS if self.met_by(estimate.low) else Verdict.DOES_NOT_HOLD
         return Verdict.UNDECIDED
-
-
-def lowest_drawn(ranges: pd.Series, floors: pd.Series) -> float:
-    """Return where a log axis shows the ranges below it: the smallest positive range or level of ten floors."""
-    values = np.concatenate([ranges, NOISE_FLOOR_FACTOR * floors])
-    positive = values[values > 0]
-    return float(positive.min()) if positive.size else float(np.finfo(np.float64).eps)
 
 
 def wide(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Beyond the paper: differences and correlations that are 0 where there is nothing to be seen."""
+"""Beyond the paper: differences and correlations that are 0 if there is no effect."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from epsball.config import Config
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Statement):
-    """A number that differs from 0 where there is something to be seen.
+    """A number that differs from 0 if there is an effect.
 
     Attributes:
-        across: whether its values are of all networks of a dataset together, whichever of them is asked for.
+        across: whether its values are of all networks of a dataset together, whichever network is given.
         applies: whether it can be made for a network.
     """
 
@@ -32,7 +32,7 @@ class Comparison(Statement):
 
     @property
     def criterion(self) -> str:
-        """What holds where there is nothing to be seen."""
+        """What holds if there is no effect."""
         return "= 0"
 
     def judge(self, estimate: Estimate | None, samples: int, draws: int) -> Verdict:
@@ -140,7 +140,7 @@ def _explains(quantity: str, across: bool) -> Comparison:
         statistic=lambda rows: rank_correlation(rows.reshape(-1, len(columns))),
         quantity=quantity,
         across=across,
-        applies=_is_first_of_several if across else lambda config, network: True,
+        applies=_is_first_of_several if across else Comparison.applies,
     )
 
 
@@ -177,7 +177,7 @@ def _training(quantity: str, words: str) -> Comparison:
 
 
 def find_plain_twin(config: Config, network: str) -> str | None:
-    """Find the network that one trained adversarially equals in everything else; None for any other network."""
+    """Find the plainly trained network with the same architecture as an adversarially trained one; None if none."""
     spec = config.networks[network]
     if spec.training is None or not spec.training.adversarial_radius:
         return None

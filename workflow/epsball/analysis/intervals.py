@@ -1,4 +1,4 @@
-"""Intervals over samples, and fits."""
+"""Intervals over samples."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from epsball.networks.scores import Array
 
 LEVEL = 0.95
 
@@ -50,9 +48,3 @@ def bootstrap(size: int, statistic: Callable[[np.ndarray], float], resamples: in
     # Not interpolated: between two infinite values there is no number.
     low, high = np.quantile(values, (tail, 1 - tail), method="inverted_cdf")
     return Estimate(float(statistic(np.arange(size))), float(low), float(high))
-
-
-def polynomial(x: Array, y: Array, degree: int) -> Array:
-    """Fit a polynomial by least squares: coefficients, the highest power first, as `numpy.polyval` takes them."""
-    coefficients: Array = np.polyfit(x, y, degree)
-    return coefficients

@@ -30,20 +30,20 @@ def open_run(folder: str | Path) -> Run:
     """Open the folder of a run. Only the configuration that the run has kept is read at once.
 
     Args:
-        folder: such as ``results/default``.
+        folder: folder of the run, such as ``results/default``.
 
     Raises:
-        EpsballError: it is no folder of a run.
+        EpsballError: it is not the folder of a run.
     """
     folder = Path(folder)
     return Run(load_config(provenance_records.last_configuration(folder)), folder)
 
 
 def read_claims(path: Path) -> pd.DataFrame:
-    """Read a claims table; see `epsball.analysis.verdicts.judge`. Empty cells that would hold words become "".
+    """Read a claims table; see `epsball.analysis.verdicts.judge`. Empty cells of text columns become empty strings.
 
     Raises:
-        EpsballError: it is no claims table, or that of another version.
+        EpsballError: it is not a claims table, or another version's.
     """
     words = {"quantity": "str", "dataset": "str", "control": "str"}  # empty throughout in some runs
     table = pd.read_csv(path, sep="\t", dtype=words)
@@ -133,7 +133,7 @@ class Run:
     def samples(self, dataset: str) -> pd.DataFrame:
         """Read the samples of a dataset: sample, image, label, seed, shard, digest, and score_<network> per network."""
         self._require("dataset", dataset, self.datasets)
-        return read_samples(str(self._existing("samples", f"{dataset}.csv")))
+        return read_samples(self._existing("samples", f"{dataset}.csv"))
 
     def survey(self, network: str) -> pd.DataFrame:
         """Read a network's predictions and scores over the whole pool; see `epsball.stages.survey.survey`."""
@@ -210,8 +210,8 @@ class Run:
         path = self.folder.joinpath(*parts)
         if not path.is_file():
             raise EpsballError(
-                f"'{path}' is not there; the command that started the run goes on where it is not finished; of a "
-                f"finished one `snakemake {path}`, with the same options, makes this file again"
+                f"'{path}' does not exist; if the run is unfinished, start it again with the same command; if it is "
+                f"finished, `snakemake {path}`, with the same options, makes this file again"
             )
         return path
 

@@ -33,7 +33,7 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
 
     Returns:
         A row for each statement and network: claim (its name), kind ("paper", or "comparison" for those beyond it,
-        which are 0 where there is nothing to be seen), quantity (which of several a comparison is about), statement,
+        which are 0 if there is no effect), quantity (which of several a comparison is about), statement,
         network, dataset, threshold, control, estimate, ci_low, ci_high, bound, samples, difference, difference_low,
         difference_high, verdict.
 

@@ -3,13 +3,13 @@
   epsball check mine.yaml
   epsball check mine.yaml --layers mine
 
-prints a table, a row a network: parameters, features, images a second on one
-core, accuracy, and the share of images that are right above the threshold. An
-accuracy far below the published one means a wrong channel order, normalisation
-or class list; what it seems to be is said below the table, and how long a run
-takes. Such a hint is no error: the exit code is 1 only for what cannot run.
-With --layers: a network's layers, for its key `layer`. Paths in the
-configuration are from the folder that you are in. The rates are kept in
+prints a table with one row for each network: parameters, features, images a
+second on one core, accuracy, and the share of images that are right above the
+threshold. An accuracy far below the published one means a wrong channel order,
+normalisation or class list. Below it: the likely cause of a low accuracy, and
+how long a run takes. Such a hint is no error: the exit code is 1 only for what
+cannot run. With --layers: a network's layers, for its key `layer`. Paths in
+the configuration are from the folder that you are in. The rates are kept in
 results/<run>/rates.json, for `epsball plan` and the run.
 """
 
@@ -77,10 +77,10 @@ def _row(found: Inspection) -> dict[str, object]:
 
 
 def _hint(found: Inspection) -> str:
-    """What may be wrong, and what to do: a sentence; empty where nothing seems to be."""
+    """Return a sentence that says what may be wrong and what to do; empty if nothing seems wrong."""
     if found.mismatch is not None:
-        reading = found.mismatch
-        return f"{found.accuracy:.0%} right, but {reading.right.mean():.0%} {reading.assumption}: {reading.advice}."
+        other = found.mismatch
+        return f"{found.accuracy:.0%} right, but {other.right.mean():.0%} {other.assumption}: {other.advice}."
     if found.features_are_logits:
         return (
             f"the output of layer '{found.network.layer}' is the logits; what enters the classification layer is the "

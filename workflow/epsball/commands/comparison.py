@@ -1,4 +1,4 @@
-"""Comparison of two runs: their verdicts side by side, and what their configurations differ in."""
+"""Comparison of two runs: their verdicts side by side, and the differences of their configurations."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from epsball.reporting.html.template import render
 from epsball.reporting.summary_text import format_number
 from epsball.runs import provenance_records
 
-_KEY = ["claim", "network", "dataset", "control"]  # what two rows have in common
+_KEY = ["claim", "network", "dataset", "control"]  # columns by which rows of two runs are matched
 _NUMBERS = {"estimate": "difference", "ci_low": "difference_low", "ci_high": "difference_high"}
 _MISSING = "not in this run"
 _NOTHING = "Nothing to compare: no network of one run has the name and dataset of one of the other."
 _ALIKE = 1e-9  # relative difference of numbers that are the same
-_DECADES = 100  # from the least to the most of a claim's numbers, where they are placed by their logarithms
+_DECADES = 100  # ratio of a claim's largest to smallest number from which they are placed by their logarithms
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
 
     Args:
         run_a: folder of a run.
-        run_b: folder of another.
+        run_b: folder of another run.
 
     Raises:
-        EpsballError: a folder is no run.
+        EpsballError: a folder is not the folder of a run.
     """
     folders = {"a": run_a, "b": run_b}
     sides = [_claims(folder).set_index(_KEY).add_suffix(f"_{side}") for side, folder in folders.items()]
@@ -92,20 +92,16 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
 
 
 def _claims(folder: Path) -> pd.DataFrame:
-    path = folder / "claims.tsv"
     try:
-        table = read_claims(path)
+        table = read_claims(folder / "claims.tsv")
     except FileNotFoundError:
         provenance_records.last_configuration(folder)  # says so of what is no folder of a run at all
         raise EpsballError(
             f"'{folder}' has no claims.tsv: its run is not finished; run it again to its end, then compare"
         ) from None
-    kept = [*_KEY, "statement", *_NUMBERS, "samples", "verdict"]
-    if missing := sorted({*kept, *_NUMBERS.values()} - set(table)):
-        raise EpsballError(f"'{path}' has no column {missing[0]}; expected the claims of a run, made by this version")
     for column, difference in _NUMBERS.items():
         table[column] = table[column].where(table["control"] == "", table[difference])
-    return table[kept]
+    return table[[*_KEY, "statement", *_NUMBERS, "samples", "verdict"]]
 
 
 def _configuration(folder: Path) -> dict[Hashable, Any]:
@@ -127,7 +123,7 @@ def _remarks(run_a: Path, run_b: Path) -> Iterator[str]:
 
 
 def summary(compared: Comparison) -> Iterator[str]:
-    """Say in lines what two runs differ in."""
+    """Describe the differences between two runs, line by line."""
     met = compared.met
     if met.empty:
         yield _NOTHING
@@ -164,7 +160,7 @@ def page(compared: Comparison) -> str:
 
 
 def _placed(rows: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """Rows of a statement, with `places` by run: low end, estimate and high end, in % of the range of all of them."""
+    """Return rows of a statement with `places` by run: low end, estimate and high end, in % of the range of all."""
     sides = {side: [f"{column}_{side}" for column in ("ci_low", "estimate", "ci_high")] for side in "ab"}
     values = rows[sides["a"] + sides["b"]].astype(float)
     low, high = values.min().min(), values.max().max()

@@ -69,7 +69,7 @@ class Cost:
 
 
 def networks(config: Config, rates: Mapping[str, float]) -> dict[str, Cost]:
-    """Return the cost of each network, if every sample that is asked for is found.
+    """Return the cost of each network, if all requested samples are found.
 
     Args:
         config: configuration of the run.
@@ -85,7 +85,7 @@ def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cos
     balls = [families.ball(config.ball, name) for name in probes.families(config)]
     passes = pool + samples * sum(passes_per_sample(ball, compute) for ball in balls)
     exact = samples * sum(float64_passes_per_sample(ball, compute) for ball in balls)
-    for name in filter(probes.is_white_box, probes.chosen_probes(config)):
+    for name in probes.white_box_probes(config):
         passes += samples * probes.white_box_probe(name).passes(config.white_box, config.ball)
     for control in controls.chosen_controls(config):
         times, own = controls.passes(control), controls.has_own_features(control)
@@ -116,7 +116,7 @@ def seconds(config: Config, rates: Mapping[str, float]) -> float:
 
 
 def disk(config: Config) -> dict[str, float]:
-    """Return the bytes that each stage leaves, if every sample that is asked for is found."""
+    """Return the bytes that each stage leaves, if all requested samples are found."""
     pairs = (config.ball.draws - 1) / 2
     # Cells, a sample at a radius beyond 0, of a sample: in all families, and in those that keep features.
     cells = {name: len(families.ball(config.ball, name).radii) - 1 for name in probes.families(config)}

@@ -1,4 +1,4 @@
-"""Common mistakes that an accuracy gives away: channels reversed, another range, labels off by one or reordered."""
+"""Common mistakes that the accuracy reveals: channels reversed, another range, labels off by one or reordered."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from epsball.errors import EpsballError
 from epsball.networks.forward import Forward
 from epsball.stages.survey import survey
 
-_LEVEL = 0.001  # of both tests
-_SHOWN = 10  # classes in another order, at most
+_LEVEL = 0.001  # significance level of both tests
+_SHOWN = 10  # most classes in another order that are listed
 
 _INPUTS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "with channels reversed": (
@@ -53,14 +53,14 @@ _LABELS: dict[str, tuple[int, str]] = {
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Another way to read images or labels.
+class Interpretation:
+    """A way to interpret images or labels, and what the network gets right in it.
 
     Attributes:
-        assumption: what is read otherwise.
-        advice: what to do if that is how it should be read.
-        prediction: predictions in this reading, (image,).
-        label: labels in this reading, (image,).
+        assumption: what is interpreted differently.
+        advice: what to do if this interpretation is the right one.
+        prediction: predictions under this interpretation, (image,).
+        label: labels under this interpretation, (image,).
     """
 
     assumption: str
@@ -70,7 +70,7 @@ class Reading:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether the network is right, (image,)."""
+        """Whether the network is right about each image, (image,)."""
         right: NDArray[np.bool_] = self.prediction == self.label
         return right
 
@@ -89,52 +89,55 @@ class _Changed(nn.Module):
 
 def find_mismatch(
     network: nn.Module, compute: Compute, pool: Pool, table: pd.DataFrame, outputs: int
-) -> Reading | None:
-    """Find what a network seems to take for another thing than it is given.
+) -> Interpretation | None:
+    """Find out whether a network seems to expect other images or labels than it is given.
 
-    A reading is likely where more images are right in it than chance explains (exact McNemar test over the images,
-    p < 0.001), and more than of predictions that know nothing of the label (binomial test, p < 0.001): a network that
-    gives one class to everything can be right more often with other labels, too. Forty images show a quarter of them
-    lost; a network of ImageNet that sees BGR may lose a tenth only, which takes two hundred.
+    An interpretation is likely if more images are right under it than chance explains (exact McNemar test over the
+    images, p < 0.001), and more than predictions that know nothing of the label would get right (binomial test,
+    p < 0.001): a network that gives one class to everything can be right more often with other labels, too.
+    Forty images show it if a quarter of them is lost; an ImageNet network that sees BGR may lose only a tenth, which
+    takes two hundred images.
 
     Args:
-        network: from images to logits and features.
-        compute: how to pass images.
+        network: network from images to logits and features.
+        compute: settings of forward passes.
         pool: labelled images.
-        table: their survey.
+        table: survey of the images.
         outputs: number of logits.
 
     Returns:
-        The likely reading with most images right; None where none is likely.
+        The likely interpretation with the most images right; None if none is likely.
     """
-    given = Reading("as given", "", table["prediction"].to_numpy(), table["label"].to_numpy())
+    given = Interpretation("as given", "", table["prediction"].to_numpy(), table["label"].to_numpy())
     if 0.5 ** (~given.right).sum() >= _LEVEL:
-        return None  # too few are wrong for any reading to be likely
-    likely = [one for one in _readings(network, compute, pool, given, outputs) if _is_likely(one, given)]
+        return None  # too few are wrong for any other interpretation to be likely
+    likely = [one for one in _interpretations(network, compute, pool, given, outputs) if _is_likely(one, given)]
     return max(likely, key=lambda one: one.right.mean(), default=None)
 
 
-def _readings(network: nn.Module, compute: Compute, pool: Pool, given: Reading, outputs: int) -> Iterator[Reading]:
+def _interpretations(
+    network: nn.Module, compute: Compute, pool: Pool, given: Interpretation, outputs: int
+) -> Iterator[Interpretation]:
     for assumption, (shift, advice) in _LABELS.items():
         label = given.label + shift
         if label.min() >= 0 and label.max() < outputs:
-            yield Reading(assumption, advice, given.prediction, label)
+            yield Interpretation(assumption, advice, given.prediction, label)
     for assumption, (change, advice) in _INPUTS.items():
         try:
             table = survey(Forward(_Changed(network, change), compute), pool, compute.batch, assumption)
         except EpsballError:
             continue  # it refuses such images, so it does not expect them
-        yield Reading(assumption, advice, table["prediction"].to_numpy(), given.label)
+        yield Interpretation(assumption, advice, table["prediction"].to_numpy(), given.label)
     yield _reordered(given, outputs)
 
 
-def _is_likely(reading: Reading, given: Reading) -> bool:
-    right = reading.right
+def _is_likely(other: Interpretation, given: Interpretation) -> bool:
+    right = other.right
     gained, lost = int((right & ~given.right).sum()), int((given.right & ~right).sum())
     if not gained:
         return False
-    classes = np.union1d(reading.prediction, reading.label)
-    blind = sum(float((reading.prediction == name).mean() * (reading.label == name).mean()) for name in classes)
+    classes = np.union1d(other.prediction, other.label)
+    blind = sum(float((other.prediction == name).mean() * (other.label == name).mean()) for name in classes)
     tests = (
         stats.binomtest(gained, gained + lost, 0.5, alternative="greater"),
         stats.binomtest(int(right.sum()), len(right), blind, alternative="greater"),
@@ -142,7 +145,7 @@ def _is_likely(reading: Reading, given: Reading) -> bool:
     return all(test.pvalue < _LEVEL for test in tests)
 
 
-def _reordered(given: Reading, outputs: int) -> Reading:
+def _reordered(given: Interpretation, outputs: int) -> Interpretation:
     """Read outputs in another order than labels: each half of the images in the order that the other half shows."""
     label, half = given.label.copy(), np.arange(len(given.label)) % 2
     for one in (0, 1):
@@ -154,11 +157,14 @@ def _reordered(given: Reading, outputs: int) -> Reading:
         f"{', '.join(map(str, moved))} are outputs {', '.join(str(order[name]) for name in moved)}; list or number "
         "the classes in the order of the outputs"
     )
-    return Reading("with the classes in another order", advice, given.prediction, label)
+    return Interpretation("with the classes in another order", advice, given.prediction, label)
 
 
-def _order(given: Reading, taken: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
-    """Match each label to one output so that most of the images taken are right; where none tells, to the same."""
+def _order(given: Interpretation, taken: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
+    """Match each label to one output so that most of the images taken are right.
+
+    A label without evidence keeps its number.
+    """
     counts = np.eye(outputs) / 2
     np.add.at(counts, (given.label[taken], given.prediction[taken]), 1)
     order: NDArray[np.int64] = linear_sum_assignment(counts, maximize=True)[1]

@@ -1,4 +1,4 @@
-"""A look at networks and datasets before a run: wrong channels, normalisation or labels show in a minute."""
+"""Inspect networks and datasets before a run: wrong channels, normalisation or labels show in a minute."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ import torch
 from torch import Tensor, nn
 
 from epsball.analysis import intervals
-from epsball.commands.input_mismatch import Reading, find_mismatch
+from epsball.commands.input_mismatch import Interpretation, find_mismatch
 from epsball.config import Config, DatasetSpec, NetworkSpec
 from epsball.data import Pool, open_pool
 from epsball.networks import model, weights
 from epsball.networks.forward import Forward, configure, inputs
+from epsball.stages.select import eligible
 from epsball.stages.survey import survey
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What some images of its dataset show of a network.
+    """What some images of its dataset show about a network.
 
     Attributes:
         network: the network.
         dataset: its dataset.
-        pool: images in the dataset's pool.
-        images: images that were asked for.
-        usable: images of these that can be used.
+        pool: number of images in the dataset's pool.
+        images: number of images requested.
+        usable: number of these images that can be used.
         trained: whether it has its weights; a network that a run will train does not, and its accuracy says nothing.
         parameters: number of parameters.
         units: width of the features.
         classes: number of logits.
         features_are_logits: whether its layer is the last one.
-        rate: images a second on one core.
+        rate: images per second on one core.
         accuracy: share of images that are right.
         sure: share of images that are right with a score above the dataset's threshold.
-        mismatch: what it seems to take for another thing than it is given.
+        mismatch: what it seems to expect instead of what it is given; None if nothing.
     """
 
     network: NetworkSpec
@@ -53,7 +54,7 @@ class Inspection:
     rate: float
     accuracy: float
     sure: intervals.Estimate
-    mismatch: Reading | None
+    mismatch: Interpretation | None
 
 
 def inspect(config: Config, folder: Path, images: int) -> list[Inspection]:
@@ -87,7 +88,6 @@ def _inspect(config: Config, spec: NetworkSpec, folder: Path, images: int) -> In
     logits, features = passes(image)  # which is filled up to a batch
     seconds = time.perf_counter() - start
     passes.float64(image)  # which a run will do
-    right = table["prediction"] == table["label"]
     return Inspection(
         network=spec,
         dataset=dataset,
@@ -100,8 +100,8 @@ def _inspect(config: Config, spec: NetworkSpec, folder: Path, images: int) -> In
         classes=logits.shape[1],
         features_are_logits=torch.equal(logits, features),
         rate=compute.batch / seconds / compute.threads,
-        accuracy=float(right.mean()),
-        sure=intervals.share(right & (table["score"] > dataset.threshold)),
+        accuracy=float((table["prediction"] == table["label"]).mean()),
+        sure=intervals.share(eligible(table, dataset.threshold)),
         mismatch=find_mismatch(network, compute, pool, table, logits.shape[1]) if trained else None,
     )
 

@@ -1,6 +1,6 @@
 """Say what a run will cost.
 
-The configuration tells: no network is loaded, and nothing computed.
+It needs only the configuration: no network is loaded and nothing is computed.
 
   epsball plan config/paper.yaml --cores 8
 
@@ -28,7 +28,7 @@ _RATES = "rates.json"  # in a run's folder
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_path(parser, "config", "the configuration, such as config/paper.yaml")
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="of the run (default: all)")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="cores of the run (default: all)")
 
 
 def run(given: argparse.Namespace) -> None:
@@ -38,7 +38,7 @@ def run(given: argparse.Namespace) -> None:
 
 
 def keep_rates(rates: Mapping[str, float], folder: Path) -> None:
-    """Keep images a second on one core, by network, for the plans of a run that has no cards yet."""
+    """Save the images per second on one core, by network, for the plans of a run that has no cards yet."""
     from epsball.runs import files
 
     with contextlib.suppress(OSError):
@@ -68,8 +68,8 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
 
     Args:
         config: configuration of the run.
-        cores: cores that it has.
-        rates: measured images a second on one core, by network; nominal rates are taken for others.
+        cores: number of cores that the run has.
+        rates: measured images per second on one core, by network; others get nominal rates.
     """
     import pandas as pd
 
@@ -110,7 +110,7 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
 
 
 def duration(config: Config, cores: int, rates: Mapping[str, float]) -> str:
-    """Say how long a run takes from nothing; arguments as for `describe`."""
+    """Say how long a run takes from an empty folder; arguments as for `describe`."""
     from epsball.commands import cost
 
     return f"{_in_words(cost.seconds(config, rates) / cores)} on {cores} {'core' if cores == 1 else 'cores'}"

@@ -26,14 +26,14 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
 
     Args:
         config: configuration of the run.
-        folder: where the run keeps what it made for its datasets, a folder each.
+        folder: folder in which the run keeps what it made for its datasets, with a subfolder for each.
 
     Returns:
-        A row a network: network, dataset, images, unusable (of them, skipped), parameters, classes, units, height,
-        width.
+        One row for each network: network, dataset, images, unusable (images that will be skipped), parameters, classes,
+        units, height, width.
 
     Raises:
-        EpsballError: naming every mistake that was found, one a line.
+        EpsballError: there are mistakes; the message has one line for each.
     """
     mistakes: list[str] = []
     pools: dict[str, Pool] = {}
@@ -77,19 +77,14 @@ def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, 
     picture = next(pool.batches(1))[1][0]
     try:
         classes, units = model.probe_shape(network, inputs(picture))
+        if pool.classes is not None and pool.classes != classes:
+            raise EpsballError(
+                f"has {classes} outputs, but the class list of dataset '{spec.dataset}' has {pool.classes} entries; "
+                "list one class an output"
+            )
+        model.require_labels(pool.labels, classes, f"dataset '{spec.dataset}' has")
     except EpsballError as error:
         raise EpsballError(f"networks.{spec.name}: {error}") from None
-    if pool.classes is not None and pool.classes != classes:
-        raise EpsballError(
-            f"networks.{spec.name}: has {classes} outputs, but the class list of dataset '{spec.dataset}' has "
-            f"{pool.classes} entries; list one class an output"
-        )
-    lowest, highest = int(pool.labels.min()), int(pool.labels.max())
-    if highest >= classes or lowest < 0:
-        raise EpsballError(
-            f"networks.{spec.name}: has {classes} outputs, but dataset '{spec.dataset}' has labels from {lowest} to "
-            f"{highest}; labels count from 0 in the order of the outputs"
-        )
     for name in config.extra_probes:
         if name in PROBES:
             require(name, network, spec.name, config.white_box)

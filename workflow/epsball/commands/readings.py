@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_path(parser, "config", "the configuration to start from, such as config/sensitivity.yaml")
     add_path(parser, "folder", "where to write them, <reading>.yaml", shtab.DIRECTORY)
-    parser.add_argument("--cores", default="all", help="of the commands that are printed (default: all)")
+    parser.add_argument("--cores", default="all", help="cores in the commands that are printed (default: all)")
 
 
 def run(given: argparse.Namespace) -> None:

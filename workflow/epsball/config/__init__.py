@@ -61,7 +61,7 @@ class Config(RunSettings):
         return [network for network in self.networks.values() if network.dataset == dataset]
 
     def building(self, network: NetworkSpec) -> Compute:
-        """How a network is built: training has threads of its own, so that every run trains the same network."""
+        """Return the settings for building a network: training has its own threads, so it gives the same network."""
         threads = network.training.threads if network.training else self.compute.threads
         return Compute(threads=threads, device=self.compute.device)
 
@@ -86,7 +86,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         The valid configuration.
 
     Raises:
-        EpsballError: naming every mistake that was found, one a line.
+        EpsballError: there are mistakes; the message has one line for each.
     """
     mistakes = list(contradictions(raw))
     try:

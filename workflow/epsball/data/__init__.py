@@ -79,7 +79,10 @@ class Pool:
         )
 
     def spread(self, limit: int | None) -> Pool:
-        """Return a pool of at most `limit` images, evenly spaced: the first ones would be of its first classes."""
+        """Return a pool of at most `limit` images, evenly spaced.
+
+        Images are often sorted by class: the first images alone would come from the first classes only.
+        """
         if limit is None or limit >= len(self):
             return self
         return self.take([place * len(self) // limit for place in range(limit)])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from epsball.config import DatasetSpec
 from epsball.data import Pool
@@ -33,13 +35,9 @@ def load(path: Path) -> Pool:
         raise EpsballError(
             f"{path}: images are {pictures.dtype} {pictures.shape}, expected uint8 (n, height, width, 3), RGB"
         )
-    if labels.shape != (len(pictures),) or labels.dtype.kind not in "iu":
-        raise EpsballError(
-            f"{path}: labels are {labels.dtype} {labels.shape}, expected {len(pictures)} integers, one an image"
-        )
     return Pool(
         names=names(len(pictures)),
-        labels=labels.astype(np.int64),
+        labels=integers(labels, len(pictures), f"{path}: labels"),
         read=lambda number: pictures[number],
     )
 
@@ -58,6 +56,22 @@ def count(root: Path) -> int | None:
             return len(arrays["labels"])
     except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile):
         return None
+
+
+def integers(labels: NDArray[Any], count: int, owner: str) -> NDArray[np.int64]:
+    """Return labels as 64-bit integers.
+
+    Args:
+        labels: array of any type and shape.
+        count: number of images.
+        owner: subject of the error message.
+
+    Raises:
+        EpsballError: they are not one integer for each image.
+    """
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise EpsballError(f"{owner} are {labels.dtype} {labels.shape}, expected {count} integers, one for each image")
+    return labels.astype(np.int64)
 
 
 def names(count: int) -> list[str]:

@@ -6,7 +6,9 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
@@ -138,3 +140,22 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
     if logits.shape[1] > 1 and (logits >= 0).all() and abs(logits.sum() - 1) < _TOLERANCE:
         raise EpsballError("its outputs look like probabilities, expected logits; leave out its last softmax")
     return logits.shape[1], features.shape[1]
+
+
+def require_labels(labels: NDArray[np.int64], classes: int, owner: str) -> None:
+    """Check that every label is one of a network's classes.
+
+    Args:
+        labels: labels of the images.
+        classes: number of logits of the network.
+        owner: subject and verb of the clause about the labels, such as "dataset 'signs' has".
+
+    Raises:
+        EpsballError: a label is no class of the network; a sentence that lacks its subject, the network.
+    """
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= classes:
+        raise EpsballError(
+            f"has {classes} outputs, but {owner} labels from {lowest} to {highest}; labels count from 0 in the order "
+            "of the outputs"
+        )

@@ -31,11 +31,6 @@ def source(spec: NetworkSpec) -> str:
     return SOURCES.get(spec.factory.split(":", 1)[0], _USER)
 
 
-def modules(spec: NetworkSpec) -> list[str]:
-    """Return the modules of this library that build a network, for the digest of its code."""
-    return [source(spec)]
-
-
 def model_name(spec: NetworkSpec, known: Collection[str]) -> str:
     """Return the name behind the colon of `factory`.
 

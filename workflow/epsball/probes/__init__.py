@@ -61,7 +61,7 @@ PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every 
 
 @dataclass(frozen=True)
 class Context:
-    """What a probe may need beside the stores.
+    """What a probe may need besides the stores.
 
     Attributes:
         scale_g: factor of g of Eq. 9, for features.
@@ -143,9 +143,19 @@ def chosen_probes(config: Config) -> list[str]:
     return [*PAPERS, *(name for name in config.extra_probes if name not in PAPERS)]
 
 
+def stored_probes(config: Config) -> list[str]:
+    """Return the names of a run's probes that read stores."""
+    return [name for name in chosen_probes(config) if not is_white_box(name)]
+
+
+def white_box_probes(config: Config) -> list[str]:
+    """Return the names of a run's white-box probes."""
+    return [name for name in chosen_probes(config) if is_white_box(name)]
+
+
 def families(config: Config) -> list[str]:
     """Return the families that a run's probes read from stores."""
-    return sorted({family_of(name) for name in chosen_probes(config) if not is_white_box(name)})
+    return sorted({family_of(name) for name in stored_probes(config)})
 
 
 def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) -> pd.DataFrame:

@@ -77,6 +77,6 @@ def _margin(clean: Tensor, first: Tensor, second: Tensor, label: int) -> tuple[T
 
 
 def _explained(change: np.ndarray, expansion: np.ndarray) -> float:
-    """Return the explained share of the variance over draws; not a number where there is none."""
+    """Return the explained share of the variance over draws; not a number if there is no variance."""
     variance = change.var()
     return float(1 - (change - expansion).var() / variance) if variance > 0 else np.nan

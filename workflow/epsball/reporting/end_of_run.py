@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from epsball.analysis.claims import Verdict, given
-from epsball.runs.monitor import Job
+from epsball.runs.monitor import RunningJob
 
 _WIDTH = 100  # columns of a terminal
 
@@ -50,21 +50,21 @@ def _tables(table: pd.DataFrame) -> Iterator[str]:
         yield "\n".join(line.rstrip() for line in lines)
 
 
-def failures(jobs: Sequence[Job]) -> str:
-    """Which jobs failed, why, and how to go on; a run that was stopped has none."""
+def failures(jobs: Sequence[RunningJob]) -> str:
+    """Describe which jobs failed, why, and how to go on; a stopped run has no failed jobs."""
     lines = [f"{_named(job)}: {_reason(job)}" for job in jobs]
     lines.append("The run has failed." if jobs else "The run was stopped.")
     lines[-1] += " What is finished is kept, and the same command goes on from it."
     return "\n".join(lines)
 
 
-def _named(job: Job) -> str:
+def _named(job: RunningJob) -> str:
     wildcards = ", ".join(f"{name} {value}" for name, value in job.wildcards.items())
     return f"{job.stage} ({wildcards})" if wildcards else job.stage
 
 
-def _reason(job: Job) -> str:
-    """The sentence of its log that matters, and where the rest is."""
+def _reason(job: RunningJob) -> str:
+    """Return the sentence of a job's log that matters, and where to find the rest."""
     try:
         lines = job.log.read_text(encoding="utf-8", errors="replace").split("\n") if job.log else []
     except OSError:

@@ -74,7 +74,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
 
 
 def _size_of_rest(run: Run) -> int:
-    """Estimate the bytes of the page beside charts, figures and draws: library, text, thumbnails and scores."""
+    """Estimate the bytes of the page without charts, figures and draws: library, text, thumbnails and scores."""
     config = run.config
     of_samples = (
         len(run.samples(name)) * (5_000 + 30 * len(config.networks_of(name)) * len(config.ball.radii))

@@ -49,7 +49,7 @@ def _format(cell: Cell) -> str:
 
 
 def format_number(value: float | None) -> str:
-    """Format three significant digits; a dash where there is no number."""
+    """Format three significant digits; a dash if there is no number."""
     if value is None or math.isnan(value):
         return NOTHING
     return f"{value:.3g}" if math.isfinite(value) else "∞" if value > 0 else "−∞"

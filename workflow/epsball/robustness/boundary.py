@@ -25,9 +25,9 @@ class Crossing:
     """The nearest misclassified point that was found in a direction.
 
     Attributes:
-        distance: ‖x' - x‖₂ of the float32 image x' that the network saw, in float64; infinite where none was found.
-        prediction: the class of x'; -1 where none was found.
-        image: x', float32 (3, height, width); None where none was found.
+        distance: ‖x' - x‖₂ of the float32 image x' that the network saw, in float64; infinite if none was found.
+        prediction: the class of x'; -1 if none was found.
+        image: x', float32 (3, height, width); None if none was found.
     """
 
     distance: float

@@ -30,7 +30,7 @@ class Step(NamedTuple):
     """One operation on the way to the features.
 
     Attributes:
-        layer: the module that does it, by `named_modules()`; "" where there is none.
+        layer: the module that does it, by `named_modules()`; "" if there is none.
         operation: its name in PyTorch.
         norm: by what it multiplies the largest bound that enters it; nan where that is 0.
         bound: bound of what leaves it.
@@ -47,7 +47,7 @@ class Bound:
     """A bound of a network's Lipschitz constant, from images to features, in Euclidean norms.
 
     Attributes:
-        value: units of the features per unit of the [0, 1] scale; nan where there is no bound.
+        value: units of the features per unit of the [0, 1] scale; nan if there is no bound.
         unavailable: why there is none, in one sentence; else "".
         by_layer: the operations in their order, as far as they are known.
     """

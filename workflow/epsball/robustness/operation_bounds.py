@@ -176,7 +176,7 @@ def _pooled(made: Call) -> Iterator[Tensor]:
 
 
 def _max_pool(made: Call) -> float:
-    """√(the largest number of windows that an element is in).
+    """Return √(the largest number of windows that an element is in).
 
     Of two windows' maxima, none differ by more than their elements do the most: the squares of the differences of all
     maxima add up to at most those of the elements, each as often as it is in a window. A single bright element is the
@@ -186,7 +186,7 @@ def _max_pool(made: Call) -> float:
 
 
 def _average_pool(made: Call) -> float:
-    """The product of the two axes' norms: a window's mean is one over rows and one over columns."""
+    """Return the product of the two axes' norms: a window's mean is one over rows and one over columns."""
     divisor = made.arguments.get("divisor_override")
     if divisor is not None:  # add up along each axis, and divide once
         made = replace(made, arguments={**made.arguments, "divisor_override": 1})
@@ -195,7 +195,7 @@ def _average_pool(made: Call) -> float:
 
 
 def _normalised_responses(made: Call) -> float:
-    """Local response normalisation, a / s^β with s_i = k + (α/n) Σ a_j² over the window W_i of n channels around i.
+    """Bound local response normalisation, a / s^β with s_i = k + (α/n) Σ a_j² over the n channels W_i around i.
 
     PyTorch's α is divided by n already. The derivative is diag(s^-β) - B, B_ij = 2β (α/n) a_i s_i^(-β-1) a_j for j in
     W_i. The first is k^-β at most. A row of B has the length 2β (α/n) |a_i| √(Σ_W a²) s_i^(-β-1), no more than
@@ -211,7 +211,7 @@ def _normalised_responses(made: Call) -> float:
 
 
 def _copies(made: Call) -> float:
-    """√(how often an element occurs at most), of an operation that moves elements, leaves some out, repeats others."""
+    """Return √(the most copies of an element), for an operation that moves elements, drops some, repeats others."""
     entering = made.entering.shape
     numbers = torch.arange(entering.numel()).double().view(entering)
     rest = {name: value for name, value in made.arguments.items() if value is not made.entering}
@@ -221,7 +221,7 @@ def _copies(made: Call) -> float:
 
 
 def _repetition(made: Call) -> float:
-    """√(outputs over inputs): of a mean, or of an element by element operation with a larger constant tensor."""
+    """Return √(outputs over inputs), for a mean, or an elementwise operation with a larger constant tensor."""
     return math.sqrt(made.shape.numel() / made.entering.shape.numel())
 
 

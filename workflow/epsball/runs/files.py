@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside, renamed into place."""
+"""Files that appear whole or not at all: written under another name, then renamed into place."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pandas as pd
 
 
 def temporary_path(path: Path) -> Path:
-    """The name under which this process writes `path` until it is whole."""
+    """Return the name under which this process writes `path` until it is whole."""
     return path.with_name(f".{path.name}.{os.getpid()}.unfinished")
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; renamed to `path` when the block ends well, removed when not."""
+    """Yield a name beside `path` to write to, which is renamed to `path` if the block succeeds and removed if not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = temporary_path(path)
     try:
@@ -32,8 +32,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    with atomic_write(path) as temporary_path:
-        temporary_path.write_text(text, encoding="utf-8")
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def write_table(path: Path, table: pd.DataFrame, made_by: str | None = None) -> None:
@@ -46,20 +46,20 @@ def write_table(path: Path, table: pd.DataFrame, made_by: str | None = None) -> 
     """
     if made_by is not None:
         table.attrs["made_by"] = made_by
-    with atomic_write(path) as temporary_path:
+    with atomic_write(path) as unfinished:
         if path.suffix == ".parquet":
-            table.to_parquet(temporary_path, index=False)
+            table.to_parquet(unfinished, index=False)
         else:
-            table.to_csv(temporary_path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+            table.to_csv(unfinished, index=False, sep="\t" if path.suffix == ".tsv" else ",")
 
 
 def previous(path: Path) -> Path:
-    """The second name of a finished file: Snakemake removes the first before it makes the file anew."""
+    """Return the second name of a finished file: Snakemake removes the first before it makes the file again."""
     return path.with_name(f".{path.name}.earlier")
 
 
 def retain(path: Path) -> None:
-    """Give a finished file its second name; where the file system has no links, there is none."""
+    """Give a finished file its second name, if the file system has hard links."""
     second = previous(path)
     if second.exists() and second.samefile(path):
         return
@@ -76,26 +76,26 @@ def restore(path: Path) -> None:
 
 
 def restore_table(path: Path, made_by: str) -> bool:
-    """Give a Parquet table its first name again if the same made it.
+    """Give a Parquet table its first name again if `made_by` is what made it.
 
     Args:
         path: first name of the table.
         made_by: fingerprint that `write_table` was given.
 
     Returns:
-        Whether the table is there again.
+        Whether the table has its first name again.
     """
     try:
         if pd.read_parquet(previous(path)).attrs.get("made_by") != made_by:
             return False
-    except (OSError, ValueError):  # not there, or not whole: it is made anew
+    except (OSError, ValueError):  # missing or not whole: the caller makes it again
         return False
     restore(path)
     return True
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what processes that were killed left below a folder; only where none is at work in it."""
+    """Remove what killed processes left below a folder; to be called only while none is at work in it."""
     for path in list(folder.rglob(".*.unfinished")):
         if path.is_dir():
             shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""The frame of a job: its log, its errors, its exit code, the record of what it made."""
+"""The frame of a job: its log, its errors, its exit code, and the record of what it made."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from epsball.errors import user_message
 if TYPE_CHECKING:
     from epsball.config import Config
 
-SECONDS_TO_NOTICE = 1.0  # that Snakemake is gone
-GC_THRESHOLD = 10_000, 10, 10  # objects, not 700: or a fifth of what importing PyTorch takes is looking for cycles
+SECONDS_TO_NOTICE = 1.0  # between looks whether Snakemake is still there
+GC_THRESHOLD = 10_000, 10, 10  # objects; at Python's 700, a fifth of PyTorch's import time is spent looking for cycles
 
 
 @contextlib.contextmanager
 def job(snakemake: Any) -> Iterator[Config]:
-    """Log to a file, our warnings to the terminal too; end with a sentence, no traceback, where the input is at fault.
+    """Log to a file, and warnings to the terminal too; report a user's mistake in one sentence, without a traceback.
 
-    A job whose Snakemake is killed ends too: the next one would run beside it. A script imports the library inside,
-    so that a Ctrl-C while it does, or an error there, is told like any other.
+    A job ends when its Snakemake is killed, so that it cannot run beside the next one. A script imports the library
+    inside the block, so that an error or Ctrl-C during the import is reported the same way.
 
     Args:
         snakemake: the object of that name in a script.
@@ -42,15 +42,15 @@ def job(snakemake: Any) -> Iterator[Config]:
     path.parent.mkdir(parents=True, exist_ok=True)
     form = logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S")
     terminal = logging.StreamHandler(sys.stderr)
-    terminal.setLevel(logging.WARNING)  # how far it is, Snakemake's process says for all jobs
+    terminal.setLevel(logging.WARNING)  # the progress of all jobs is reported by Snakemake's process
     log = logging.getLogger("epsball")
     handlers = (logging.FileHandler(path, mode="w", encoding="utf-8"), terminal)
     for handler in handlers:
         handler.setFormatter(form)
         log.addHandler(handler)
     log.setLevel(logging.INFO)
-    logging.raiseExceptions = False  # a log that cannot be written is no error of its own
-    log.propagate = False  # a library may give the root logger a handler, and all would be said twice
+    logging.raiseExceptions = False  # a log that cannot be written does not fail the job
+    log.propagate = False  # a library may give the root logger a handler, which would print everything twice
     libraries = logging.getLogger("py.warnings")
     libraries.addHandler(handlers[0])
     libraries.propagate = False
@@ -59,7 +59,7 @@ def job(snakemake: Any) -> Iterator[Config]:
         from epsball.config import load_config
 
         yield load_config(snakemake.config)
-        from epsball.runs import provenance_records  # pandas takes its time: as above
+        from epsball.runs import provenance_records  # imported here for the same reason: pandas takes long
 
         fingerprint = snakemake.params.get("fingerprint")
         provenance_records.record(snakemake.output, snakemake.input, snakemake.rule, fingerprint, snakemake.config)
@@ -78,9 +78,9 @@ def job(snakemake: Any) -> Iterator[Config]:
         log.propagate = libraries.propagate = True
         for handler in handlers:
             log.removeHandler(handler)
-            with contextlib.suppress(OSError):  # its last lines may not fit a full disk
+            with contextlib.suppress(OSError):  # its last lines may not fit on a full disk
                 handler.close()
-        gc.freeze()  # at its end Python would look through all objects of PyTorch for cycles, for a second
+        gc.freeze()  # else Python spends a second at exit looking for cycles among PyTorch's objects
 
 
 def _end_with(parent: int) -> None:

@@ -1,4 +1,4 @@
-"""A run while it goes: per stage what is done, how fast, and what is left, on the terminal and in a log file."""
+"""A run while it is going: what each stage has done, how fast, and the time left, on the terminal and in a log."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ import numpy as np
 from epsball.runs import progress
 
 _SECONDS_BETWEEN_LINES = 15.0
-_ENOUGH_JOBS = 3  # done, before what is left is estimated
+_ENOUGH_JOBS = 3  # finished jobs before the time left is estimated
 
-# What Snakemake says of each job, which these lines sum up.
-_SUMMED_UP = {"job_started", "job_finished", "progress"}
+# Snakemake's records about single jobs, which the progress lines summarise.
+_SUMMARISED = {"job_started", "job_finished", "progress"}
 _CHATTER = {
     "Select jobs to execute...",
     "Updating checkpoint dependencies.",
@@ -33,14 +33,14 @@ _CHATTER = {
 
 
 @dataclass(frozen=True)
-class Job:
+class RunningJob:
     """A job at work, or one that failed.
 
     Attributes:
-        stage: its rule.
-        wildcards: that tell it from others of its stage.
-        log: its own log file, where it has one.
-        start: seconds on the monotonic clock.
+        stage: name of its rule.
+        wildcards: wildcards that tell it from other jobs of its stage.
+        log: its own log file, if it has one.
+        start: time of its start, in seconds on the monotonic clock.
     """
 
     stage: str
@@ -49,7 +49,7 @@ class Job:
     start: float
 
     def standing(self) -> progress.Standing | None:
-        """Where it stands by its own log; what an earlier job of that name wrote does not count."""
+        """Return where the job stands by its own log; what an earlier job of that name wrote does not count."""
         age = time.monotonic() - self.start
         with contextlib.suppress(OSError):
             if self.log is not None and time.time() - self.log.stat().st_mtime <= age:
@@ -58,24 +58,24 @@ class Job:
 
 
 class Monitor(logging.Handler):
-    """Listens to Snakemake's own log records, says a line now and then, and keeps what failed.
+    """Handler that follows Snakemake's log records, prints a line now and then, and remembers the failed jobs.
 
     Args:
-        plan: jobs of each stage in the order of the stages, done and to come, and whether there may be more of them.
-            Asked in the thread of the scheduler.
-        path: of the log file; lines are added to it.
-        terminal: where lines go beside; None for nowhere.
+        plan: function that returns the number of jobs of each stage, finished and to come, in the order of the stages,
+            and whether there may be more. It is called in the scheduler's thread.
+        path: log file, to which lines are appended.
+        terminal: stream that gets the lines too; None for no terminal.
     """
 
     def __init__(self, plan: Callable[[], tuple[Mapping[str, int], bool]], path: Path, terminal: TextIO | None) -> None:
         super().__init__()
         self._plan, self._path, self._terminal = plan, path, terminal
         self._totals, self._open = plan()
-        self._running: dict[int, Job] = {}
+        self._running: dict[int, RunningJob] = {}
         self._finished: dict[str, list[float]] = {}  # seconds of each job
-        self._failed: dict[int, Job] = {}
+        self._failed: dict[int, RunningJob] = {}
         self._interrupted, self._before = False, signal.getsignal(signal.SIGINT)
-        self._news: list[str] = []  # stages that were completed since the last line
+        self._news: list[str] = []  # stages completed since the last line
         self._said = ""
         self._start = time.monotonic()
         self._ended = threading.Event()
@@ -84,13 +84,13 @@ class Monitor(logging.Handler):
         threading.Thread(target=self._tick, daemon=True).start()
 
     def listen(self, logger: logging.Logger) -> None:
-        """Take the records of a logger, and take from the terminal those that the lines sum up."""
+        """Listen to a logger, and hide from the terminal the records that the progress lines summarise."""
         for handler in logger.handlers:
             terminal = isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler)
             if terminal and logger.level > logging.DEBUG:
-                handler.addFilter(_is_not_summed_up)
+                handler.addFilter(_is_not_summarised)
         logger.addHandler(self)
-        # After Ctrl-C jobs that had no time to tidy up look as if they had failed.
+        # After Ctrl-C, jobs that had no time to tidy up look as if they had failed.
         if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGINT)):
             self._before = signal.signal(signal.SIGINT, self._interrupt)
 
@@ -100,7 +100,7 @@ class Monitor(logging.Handler):
             self._before(number, frame)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a record of Snakemake's."""
+        """Take account of one of Snakemake's records."""
         known = record.__dict__
         with self._turn:
             match known.get("event"):
@@ -114,9 +114,9 @@ class Monitor(logging.Handler):
                     self._failed[known["jobid"]] = self._running.pop(known["jobid"])
 
     def _begin(self, number: int, stage: str, wildcards: Mapping[str, str], logs: Sequence[str]) -> None:
-        self._failed.pop(number, None)  # it is tried again
+        self._failed.pop(number, None)  # Snakemake tries it again
         log = Path(logs[0]) if logs else None
-        self._running[number] = Job(stage, dict(wildcards), log, time.monotonic())
+        self._running[number] = RunningJob(stage, dict(wildcards), log, time.monotonic())
 
     def _finish(self, number: int) -> None:
         job = self._running.pop(number, None)
@@ -128,8 +128,8 @@ class Monitor(logging.Handler):
             self._news.append(job.stage)
             self._say()
 
-    def end(self) -> list[Job]:
-        """Say the last line; jobs that failed, none where the run was stopped by Ctrl-C."""
+    def end(self) -> list[RunningJob]:
+        """Print the last line and return the failed jobs (none after Ctrl-C)."""
         with self._turn:
             if not self._ended.is_set():
                 self._ended.set()
@@ -139,11 +139,11 @@ class Monitor(logging.Handler):
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Seconds since the start."""
         return time.monotonic() - self._start
 
     def close(self) -> None:
-        """Stop saying anything."""
+        """Stop printing lines."""
         self._ended.set()
         super().close()
 
@@ -182,11 +182,12 @@ class Monitor(logging.Handler):
         return len(self._finished.get(stage, ()))
 
     def _left(self, standings: Mapping[int, progress.Standing | None]) -> float | None:
-        """Seconds left: jobs of each stage at its pace so far, as many side by side as there were on average.
+        """Estimate the seconds left; None while there is no basis for it.
 
-        A stage that has finished none yet is taken to have the lower quartile of the other stages' paces: passes come
-        first and take longest, and most jobs after them take little more than their start. A job at work tells by its
-        log.
+        Assume that the jobs of each stage take as long as its finished ones did on average, and that as many run side
+        by side as so far. For a stage with no finished job, assume the lower quartile of the other stages' paces:
+        passes come first and take longest, and most later jobs take little more than their start. For a running job,
+        use its own log.
         """
         durations = [seconds for stage in self._finished.values() for seconds in stage]
         waiting = sum(self._totals.values()) - len(durations)
@@ -210,7 +211,7 @@ class Monitor(logging.Handler):
 
 
 def _inside(standings: list[progress.Standing]) -> str:
-    """Where the jobs of a stage stand together, by unit."""
+    """Describe where the jobs of a stage stand together, by unit."""
     units: dict[str, list[progress.Standing]] = {}
     for standing in standings:
         units.setdefault(standing.unit, []).append(standing)
@@ -221,17 +222,17 @@ def _inside(standings: list[progress.Standing]) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _is_not_summed_up(record: logging.LogRecord) -> bool:
-    return getattr(record, "event", None) not in _SUMMED_UP and record.msg not in _CHATTER
+def _is_not_summarised(record: logging.LogRecord) -> bool:
+    return getattr(record, "event", None) not in _SUMMARISED and record.msg not in _CHATTER
 
 
 def in_ci() -> bool:
-    """Whether this is a job of continuous integration, where nobody looks on: CI is set, and true."""
+    """Return whether this is a job of continuous integration, which nobody watches: CI is set to a true value."""
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
 def clock(seconds: float) -> str:
-    """A duration as 0:05, 12:40 or 3:07:00."""
+    """Format a duration as 0:05, 12:40 or 3:07:00."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,16 +1,15 @@
-"""What is done, how fast, and what is left, a line now and then: readable in a terminal and in a log file."""
+"""Progress as lines in a log, readable by people and by the monitor of the run: what is done, how fast, time left."""
 
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-from rich import progress
 
 _SECONDS_BETWEEN_LINES = 5.0
 _LINE = re.compile(r": (\d+) of (\d+) (\S+), (\d+)/s, ")
@@ -23,15 +22,14 @@ class Progress:
     """Progress of one long task.
 
     Args:
-        name: of the task.
-        total: units of work.
-        unit: their name, plural.
+        name: name of the task.
+        total: number of units of work.
+        unit: name of the units, plural.
     """
 
     def __init__(self, name: str, total: int, unit: str) -> None:
         self._name, self._unit = name, unit
-        self._tracker = progress.Progress(disable=True)
-        self._task = self._tracker.add_task(name, total=total)
+        self._done, self._total = 0, total
         self._said = self._start = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -44,23 +42,22 @@ class Progress:
             self._say("done")
 
     def advance(self, units: int) -> None:
-        """Count finished units; say where it stands every few seconds."""
-        self._tracker.advance(self._task, units)
+        """Count finished units, and log a line every few seconds."""
+        self._done += units
         if time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
-            task = self._tracker.tasks[0]
-            left = task.time_remaining
-            self._say("" if left is None else f"{left // 60:.0f}:{left % 60:02.0f} left")
+            passed = time.monotonic() - self._start
+            minutes, seconds = divmod(math.ceil(passed * (self._total - self._done) / max(self._done, 1)), 60)
+            self._say(f"{minutes}:{seconds:02} left")
 
     def _say(self, ending: str) -> None:
         self._said = time.monotonic()
-        task = self._tracker.tasks[0]
-        rate = task.completed / max(self._said - self._start, 1e-9)
-        _log.info("%s: %d of %d %s, %.0f/s, %s", self._name, task.completed, task.total, self._unit, rate, ending)
+        rate = self._done / max(self._said - self._start, 1e-9)
+        _log.info("%s: %d of %d %s, %.0f/s, %s", self._name, self._done, self._total, self._unit, rate, ending)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a task stands: units done, of how many, their name, and how many a second."""
+    """Where a task stands: units done, units in total, their name, and units per second."""
 
     done: int
     total: int
@@ -69,7 +66,7 @@ class Standing:
 
 
 def read_standing(log: Path) -> Standing | None:
-    """Where the task of a log file stands, by the last line about it; None where there is none."""
+    """Return where the task of a log file stands, by the last line about it; None if there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - _TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""What made a file: digests of code and configuration, versions, device."""
+"""What made a file: digests of code and configuration, and versions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 _LIBRARY = Path(__file__).parent.parent
 
-# Modules that cannot change a result: their edits redo nothing. What the configuration says reaches a stage as values,
-# which count by themselves.
+# Modules that cannot change a result, so that editing them redoes nothing. Values of the configuration count by
+# themselves.
 _INERT = frozenset(
     _LIBRARY / name
     for name in (
@@ -31,19 +31,19 @@ _INERT = frozenset(
     )
 )
 
-# What is registered counts where it is used: a new entry redoes nothing.
+# Registries: an entry counts only in the stages that use it, so that a new entry redoes nothing.
 _REGISTRIES = frozenset(
     {"FAMILIES", "PROBES", "CONTROLS", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES", "TRAINING_FIGURES"}
 )
 
-# Versions that decide numbers: of stores, and of everything.
+# Packages whose versions decide the numbers in stores, and in all files.
 _DECIDING_STORES = frozenset({"torch", "torchvision", "timm", "numpy"})
 DECIDING = _DECIDING_STORES | {"scikit-bio", "scipy"}
 _PACKAGES = ("epsball", *sorted(DECIDING), "numba", "xarray", "zarr", "pandas", "Pillow")
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a number."""
+    """Return the versions of Python and of the packages that can change a number."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -54,16 +54,17 @@ def versions() -> dict[str, str]:
 
 
 def digest(*values: Any) -> str:
-    """Short digest of values by their repr: dataclasses, strings, numbers and containers of them."""
+    """Return a short digest of values by their repr: dataclasses, strings, numbers and containers of them."""
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
-def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
-    """Short digest of the code behind a stage, without comments and docstrings.
+@functools.cache
+def code_digest(script: Path, modules: tuple[str, ...] = ()) -> str:
+    """Return a short digest of the code behind a stage, without comments and docstrings.
 
     Args:
-        script: where the stage starts; what it imports of this library counts, and what that imports.
-        modules: dotted names of further modules, such as the entries of a registry that the stage will load.
+        script: script of the stage; modules of this library that it imports count too, directly or not.
+        modules: dotted names of further modules, such as entries of a registry that the stage loads.
     """
     files = {script}
     for name in modules:
@@ -78,8 +79,9 @@ def code_digest(script: Path, modules: Iterable[str] = ()) -> str:
     return digest(*sorted((path.name, _essence(path)) for path in files if path not in _INERT))
 
 
+@functools.cache
 def declared(module: str) -> dict[str, Any]:
-    """What a module of this library defines at its top, without importing it: that can take seconds.
+    """Return what a module of this library defines at its top, without importing it: that can take seconds.
 
     Returns:
         The values of constants that are literals; None for all else.
@@ -90,11 +92,6 @@ def declared(module: str) -> dict[str, Any]:
     path = _file(module)
     if path is None:
         raise KeyError(module)
-    return _declared(path)
-
-
-@functools.cache
-def _declared(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in _tree(path).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -110,7 +107,7 @@ def _declared(path: Path) -> dict[str, Any]:
 
 
 def _file(name: str) -> Path | None:
-    """File of a module of this library; None for any other."""
+    """Return the file of a module of this library; None for any other module."""
     first, *rest = name.split(".")
     if first != "epsball":
         return None
@@ -128,7 +125,7 @@ def _tree(path: Path) -> ast.Module:
 
 @functools.cache
 def _imports(path: Path) -> frozenset[Path]:
-    """Files of this library that a file imports."""
+    """Return the files of this library that a file imports."""
     return frozenset(found for name in _imported_names(_tree(path)) if (found := _file(name)) is not None)
 
 
@@ -140,12 +137,12 @@ def _imported_names(tree: ast.AST) -> Iterator[str]:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
-            yield from _imported_names(node)  # what is imported for types alone does not run
+            yield from _imported_names(node)  # imports for type checking alone do not run
 
 
 @functools.cache
 def _essence(path: Path) -> str:
-    """Digest of a file's syntax tree without docstrings and registries."""
+    """Return a digest of a file's syntax tree without docstrings and registries."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     tree.body = [node for node in tree.body if not _registers(node)]
     for node in ast.walk(tree):
@@ -161,11 +158,15 @@ def _registers(node: ast.stmt) -> bool:
 
 
 def decides(attribute: str) -> bool:
-    """Whether an attribute of a store decides its numbers: of the versions, those that compute them."""
+    """Return whether an attribute of a store decides its numbers; of versions, only those of some packages do."""
     return not attribute.startswith("version_") or attribute.removeprefix("version_") in _DECIDING_STORES
 
 
 def attributes(**parts: Any) -> dict[str, str]:
-    """What a store says of its making: a digest of each part of the configuration, and versions."""
+    """Return the attributes that record how a store was made.
+
+    Args:
+        **parts: parts of the configuration, by name; the attributes have their digests, and versions.
+    """
     digests = {f"{name}_configuration": digest(part) for name, part in parts.items()}
     return {**digests, **{f"version_{name}": version for name, version in versions().items()}}

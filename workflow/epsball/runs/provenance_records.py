@@ -1,4 +1,4 @@
-"""What made a file of a run: a record beside the results for each, and the chain of them back to weights and data."""
+"""Records of what made each file of a run, and the chain of them back to weights and data."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from epsball.errors import EpsballError, did_you_mean
 from epsball.runs import files, provenance
 
 _FOLDER = "provenance"  # in the folder of a run
-_LISTED = 6  # inputs that are listed one by one
+_LISTED = 6  # most inputs that are listed one by one
 
 
 def keep_configuration(run: Path, configuration: Mapping[str, Any]) -> None:
-    """Keep a configuration, as it was given, under its digest: records name it by that."""
+    """Save a configuration as given, named by its digest, which the records refer to."""
     path = _configuration_path(run, provenance.digest(configuration))
     if path.is_file():
-        path.touch()  # the newest is the one that was run last
+        path.touch()  # the newest file is the configuration of the last run
     else:
         plain = json.loads(json.dumps(configuration))  # Snakemake reads JSON into dictionaries of its own
         files.write_text(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
 
 def last_configuration(run: Path) -> dict[str, Any]:
-    """The configuration that a run was last run with, as it was given.
+    """Return the configuration that a run was last started with, as it was given.
 
     Raises:
-        EpsballError: the folder is that of no run.
+        EpsballError: the folder is not the folder of a run.
     """
     kept = _configuration_path(run, "*")
     newest = max(kept.parent.glob(kept.name), key=lambda path: path.stat().st_mtime_ns, default=None)
@@ -48,14 +48,14 @@ def record(
 ) -> None:
     """Write the record of each file that a job has made.
 
-    A file that came out as it was keeps what is recorded of its making, and has the time of the last one beside it.
+    If a file is unchanged, its record is kept and only the new time is added, as `again`.
 
     Args:
-        outputs: the files, below ``results/<run>``.
-        inputs: what they were made from.
-        rule: that made them.
+        outputs: files that were made, below ``results/<run>``.
+        inputs: files that they were made from.
+        rule: name of the rule that made them.
         fingerprint: fingerprint of the rule, see `epsball.stages.fingerprints`.
-        configuration: of the run, as it was given.
+        configuration: configuration of the run, as it was given.
     """
     for output in map(Path, outputs):
         run, digest = _run(output), file_digest(output)
@@ -78,29 +78,29 @@ def record(
 
 
 def configuration(path: Path) -> dict[str, Any]:
-    """The configuration that a file of a run was made by, as it was given.
+    """Return the configuration that a file of a run was made with, as it was given.
 
     Raises:
-        EpsballError: it is no file of a run, or nothing is recorded of it.
+        EpsballError: the path is not a file of a run, or the file has no record.
     """
     run = _run(path)
     return _given(_configuration_path(run, _record_of(run, path)["configuration"]))
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def explain(path: Path) -> Iterator[str]:
-    """Say in a few lines what made a file of a run, back to configuration, code, weights and data.
+    """Yield a few lines about what made a file of a run, back to configuration, code, weights and data.
 
     Args:
-        path: of the file.
+        path: the file.
 
     Raises:
-        EpsballError: it is no file of a run, or nothing is recorded of it.
+        EpsballError: the path is not a file of a run, or the file has no record.
     """
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
@@ -135,9 +135,9 @@ def explain(path: Path) -> Iterator[str]:
 
 
 def other_versions(run: Path) -> Iterator[str]:
-    """Yield a sentence for each package whose version is another one than a file of the run was made with.
+    """Yield a sentence for each package whose version is not the one that a file of the run was made with.
 
-    Snakemake does not notice that: nothing is made again for it, and new files would stand beside old ones.
+    Snakemake does not notice that: it makes nothing again, and new files would stand beside old ones.
     """
     now = provenance.versions()
     files_of: dict[tuple[str, str], int] = {}
@@ -153,7 +153,7 @@ def other_versions(run: Path) -> Iterator[str]:
 
 
 def _chain(run: Path, facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Records of all that a file was made from, directly or not."""
+    """Return the records of all files that a file was made from, directly or not."""
     found: dict[str, dict[str, Any]] = {}
     waiting = list(facts["inputs"])
     while waiting:
@@ -166,7 +166,7 @@ def _chain(run: Path, facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _state(run: Path, name: str, digest: str) -> str:
-    """What became of an input since."""
+    """Return what has become of an input since; empty if it is unchanged."""
     path = run / name
     if not path.is_file():
         return ", which is not there any more"
@@ -174,7 +174,7 @@ def _state(run: Path, name: str, digest: str) -> str:
 
 
 def _run(path: Path) -> Path:
-    """The folder of the run that a file is in: the one above it that is named after `results`."""
+    """Return the folder of the run that a file is in: the one directly below `results`, or one with records."""
     for folder in path.parents:
         if folder.parent.name == "results" or (folder / _FOLDER).is_dir():
             return folder

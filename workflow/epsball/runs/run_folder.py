@@ -1,4 +1,4 @@
-"""The folder of a run: it can be written, one live run has it, and what a killed one left half-written goes."""
+"""The folder of a run: check that it is writable, lock it for one run, and remove what a killed run left unfinished."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from epsball.runs.job import SECONDS_TO_NOTICE
 
 _LOCK, _HOLDER = ".lock", ".holder"
 
-# What Snakemake knows of each file's making, and where a run keeps its part of it.
+# Snakemake's metadata about how each file was made, and where a run saves its part of it.
 _KNOWN = Path(".snakemake") / "metadata"
 _KEPT = Path("provenance") / "snakemake"
 
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 def require_writable(folder: Path) -> None:
-    """Find out before any computing whether a folder can be written.
+    """Check, before anything is computed, that a folder can be written.
 
     Raises:
         EpsballError: it cannot.
@@ -45,7 +45,7 @@ def require_writable(folder: Path) -> None:
 
 
 def restore_metadata(folder: Path) -> None:
-    """Let Snakemake know how the files of a run were made, where it never knew or has forgotten.
+    """Give Snakemake back the metadata saved with a run, where it is missing or older.
 
     So a folder that came from elsewhere is not computed again, and a change of its configuration is noticed.
     """
@@ -54,10 +54,10 @@ def restore_metadata(folder: Path) -> None:
 
 
 def save_metadata(folder: Path) -> None:
-    """Keep what Snakemake knows of the files of a run with them."""
+    """Save Snakemake's metadata about a run's files in the run's folder."""
     for known in _files(_KNOWN):
         parts = known.relative_to(_KNOWN).parts
-        # A long name is cut into folders, each after an @.
+        # Snakemake splits a long name into folders whose names begin with @.
         name = base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode()
         if Path(name).is_relative_to(folder):
             _copy_newer(known, folder / _KEPT / known.relative_to(_KNOWN))
@@ -74,18 +74,18 @@ def _files(folder: Path) -> list[Path]:
 
 
 def acquire_lock(folder: Path, slurm: str | None = None) -> None:
-    """Take a run's folder for as long as this process lives.
+    """Lock a run's folder for as long as this process lives.
 
-    The lock is the operating system's: it is gone with its holder, however that ended. On NFS the server keeps it, for
-    all hosts. A note beside it names the holder; a note that was not removed says that its holder was killed: its jobs,
-    which notice within seconds or, in SLURM, are cancelled, are waited for, and what they were writing is removed.
+    The lock is the operating system's: it ends with its holder, however that ends. On NFS the server keeps it, for all
+    hosts. A note next to it names the holder. If the note is still there, its holder was killed: wait for its jobs,
+    which notice within seconds or, in SLURM, are cancelled, and remove what they were writing.
 
     Args:
         folder: folder of the run.
-        slurm: name that this run's jobs have in SLURM, if they go there.
+        slurm: name that this run's jobs have in SLURM, if they run there.
 
     Raises:
-        EpsballError: another live run has it.
+        EpsballError: another live run holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock, note = FileLock(folder / _LOCK), folder / _HOLDER
@@ -113,7 +113,7 @@ def acquire_lock(folder: Path, slurm: str | None = None) -> None:
 
 
 def _cancel(note: str) -> None:
-    """Cancel the jobs in SLURM of a run that was killed, and wait for their end: nobody would hear of their results."""
+    """Cancel the jobs that a killed run left in SLURM, whose results nobody would collect, and wait for their end."""
     name = note.partition(_SLURM)[2]
     if not name or shutil.which("squeue") is None:
         return

@@ -1,6 +1,6 @@
-"""The stores of all shards as one dataset, read where it is looked at.
+"""The stores of all shards as one lazy dataset.
 
-xarray itself would join them in memory, unless dask is there.
+Without dask, xarray itself would join them in memory.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from xarray.core import indexing
 
 
 def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Datasets of different samples as one, along `sample`.
+    """Join datasets of different samples along `sample`.
 
     Args:
-        parts: with the same variables, radii and draws; those of their data variables that are lazy stay so.
+        parts: datasets with the same variables, radii and draws; lazy data variables stay lazy.
 
     Returns:
-        Their samples one after the other, with the attributes that all have alike.
+        The samples of all parts, one after the other, with the attributes on which the parts agree.
     """
     bare = [part.drop_vars(list(part.data_vars)) for part in parts]
     whole: xr.Dataset = xr.concat(bare, "sample", coords="minimal", combine_attrs="drop_conflicts")
@@ -33,7 +33,7 @@ def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
 
 
 class _Joined(BackendArray):
-    """Arrays one after the other along their first axis."""
+    """Several arrays, one after the other along their first axis."""
 
     def __init__(self, parts: Sequence[xr.Variable]) -> None:
         self._parts = parts

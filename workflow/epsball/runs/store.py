@@ -1,4 +1,4 @@
-"""Stores: one-file Zarr 3 archives, checksummed by their zip."""
+"""Stores: Zarr 3 archives in one zip file, which has their checksums."""
 
 from __future__ import annotations
 
@@ -31,16 +31,15 @@ _CODEC = zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
 
 
 class StoreWriter:
-    """Writes a store sample by sample: a folder beside, zipped once without compression, renamed.
+    """Write a store sample by sample into a temporary folder, then zip it uncompressed and rename it into place.
 
-    Use as a context manager; what is left behind when the block fails is removed.
+    Use as a context manager; if the block fails, the temporary folder is removed.
 
     Args:
-        path: of the finished .zarr.zip.
-        radii: how many a sample has.
-        behind: how many writes may wait for a thread that does them, in the order that is asked for; what goes wrong
-            there is raised by a later call, or at the end of the block. With 0 all is done at once, and without a
-            thread, which takes memory of its own.
+        path: path of the finished .zarr.zip.
+        radii: number of radii of a sample.
+        behind: number of writes that may queue for a background thread, which does them in order; its errors are raised
+            by a later call or at the end of the block. 0: write at once, without a thread, which takes memory.
     """
 
     def __init__(self, path: Path, radii: int, behind: int = 0) -> None:
@@ -49,7 +48,7 @@ class StoreWriter:
         self._behind = behind
         self._folder = files.temporary_path(path.with_suffix(".folder"))
         self._samples = 0
-        self._large: dict[str, zarr.Array[Any]] = {}  # kept open: to open one takes longer than to write a radius
+        self._large: dict[str, zarr.Array[Any]] = {}  # kept open: opening one takes longer than writing a radius
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._waiting: deque[Future[None]] = deque()
 
@@ -58,17 +57,17 @@ class StoreWriter:
         return self
 
     def put(self, name: str, radius: int, values: xr.DataArray) -> None:
-        """Write a variable too large to be held for all radii: at one radius, of the sample that is appended next.
+        """Write a variable that is too large to be held for all radii, at one radius of the sample appended next.
 
         Args:
-            name: of the variable, with dimensions sample, radius and those of the values.
-            radius: its place.
-            values: of that sample and radius; not to be changed.
+            name: name of the variable, whose dimensions are sample, radius and those of the values.
+            radius: index of the radius.
+            values: values at that sample and radius; not to be changed afterwards.
         """
         self._later(self._put, name, radius, values)
 
     def append(self, sample: xr.Dataset) -> None:
-        """Add a sample along the dimension `sample`; attributes must be the same for all. Not to be changed after."""
+        """Append a sample along the dimension `sample`; not to be changed afterwards. All need the same attributes."""
         self._later(self._append, sample)
 
     def _later(self, write: Callable[..., None], *arguments: Any) -> None:
@@ -79,7 +78,7 @@ class StoreWriter:
         self._wait(self._behind)
 
     def _wait(self, most: int) -> None:
-        """Wait until no more writes than these are waiting."""
+        """Wait until at most this number of writes are in the queue."""
         while len(self._waiting) > most:
             self._waiting.popleft().result()
 
@@ -102,7 +101,7 @@ class StoreWriter:
 
     def _append(self, sample: xr.Dataset) -> None:
         if self._samples:
-            # Appending writes the attributes of the group again: they must be there each time.
+            # Appending writes the attributes of the group again, so each sample needs them.
             rest = sample.drop_vars([name for name in sample.variables if "sample" not in sample[name].dims])
             rest.to_zarr(self._folder, append_dim="sample", consolidated=False)
         else:
@@ -114,7 +113,7 @@ class StoreWriter:
             if error is None:
                 self._wait(0)
                 with warnings.catch_warnings():
-                    # "Not part of the specification yet": readers that do not know it pass over it.
+                    # Consolidated metadata is not part of the specification yet; readers that do not know it ignore it.
                     warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
                     zarr.consolidate_metadata(str(self._folder), zarr_format=3)
                 with files.atomic_write(self._path) as beside, zipfile.ZipFile(beside, "w") as archive:
@@ -127,7 +126,7 @@ class StoreWriter:
 
 
 def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """One chunk a sample; Blosc zstd with bit shuffle."""
+    """Return the encoding of each variable: one chunk for each sample, Blosc zstd with bit shuffle."""
     return {
         str(name): {"compressors": [_CODEC], "chunks": (1, *variable.shape[1:])}
         for name, variable in dataset.data_vars.items()
@@ -138,11 +137,11 @@ def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
     """Open a .zarr.zip store of a run, lazily.
 
     Args:
-        path: of the store.
-        verify: whether to read all of it first and compare the checksums, at the speed of the disk.
+        path: path of the store.
+        verify: whether to read the whole file first and compare the checksums, at the speed of the disk.
 
     Returns:
-        Its variables with named dimensions, coordinates and attributes.
+        The variables with named dimensions, coordinates and attributes.
 
     Raises:
         EpsballError: there is no such store, or it is not whole.
@@ -160,17 +159,17 @@ def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
 
 
 def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: int, verify: bool = True) -> xr.Dataset:
-    """Open what is asked for of a store, lazily; it may hold more samples, radii and draws.
+    """Open part of a store, lazily; the store may hold more samples, radii and draws.
 
     Args:
-        path: of the store.
-        samples: rows of a sample table, in the order in which they are wanted.
-        radii: which, in the order in which they are wanted.
-        draws: how many, from the first.
+        path: path of the store.
+        samples: rows of a sample table, in the order of the result.
+        radii: radii, in the order of the result.
+        draws: number of draws, from the first one.
         verify: see `open_store`.
 
     Raises:
-        EpsballError: it lacks some of it, or is not whole.
+        EpsballError: the store lacks a requested item, or is not whole.
     """
     held = open_store(path, verify=verify)
     if lack := _lack(held, samples, radii, draws):
@@ -181,15 +180,15 @@ def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: 
 
 
 class PreviousStore:
-    """What a job may take over from the store that stood where its own will stand.
+    """What a job may reuse from the previous store at the same path.
 
     Args:
-        path: of the store that is to be; the earlier one is under its second name, see `epsball.runs.files.retain`.
-        attributes: of the one that is to be. Where those that decide its numbers are not those of the store there, or
-            it is not whole, nothing is taken over, and the log says so.
+        path: path of the new store; the previous one has its second name, see `epsball.runs.files.retain`.
+        attributes: attributes of the new store. If those that decide its numbers differ from the previous store's, or
+            the previous store is not whole, nothing is reused, and the log says so.
 
     Attributes:
-        attributes: of the store there; none where nothing is taken over.
+        attributes: attributes of the previous store; empty if nothing is reused.
     """
 
     def __init__(self, path: Path, attributes: Mapping[str, str]) -> None:
@@ -211,16 +210,17 @@ class PreviousStore:
         self._radii = {radius: place for place, radius in enumerate(held["radius"].values.tolist())}
 
     def covers(self, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> bool:
-        """Whether all that is asked for is there."""
+        """Return whether the previous store holds all requested items."""
         return self._held is not None and not _lack(self._held, samples, radii, draws)
 
     def draws(self, seed: int, radius: float) -> int:
-        """How many draws of one sample at one radius are there."""
-        there = self._held is not None and seed in self._seeds and radius in self._radii
-        return int(self._held.sizes["draw"]) if there and self._held is not None else 0
+        """Return how many draws of one sample at one radius the previous store holds."""
+        if self._held is None or seed not in self._seeds or radius not in self._radii:
+            return 0
+        return int(self._held.sizes["draw"])
 
     def cell(self, seed: int, radius: float) -> dict[str, NDArray[Any]]:
-        """Arrays over the draws of one sample at one radius; none where it was not computed."""
+        """Return the arrays over the draws of one sample at one radius; empty if the previous store lacks them."""
         if self._held is None or not self.draws(seed, radius):
             return {}
         cell = self._held.isel(sample=self._seeds[seed], radius=self._radii[radius])
@@ -229,7 +229,7 @@ class PreviousStore:
 
 
 def _lack(held: xr.Dataset, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> str | None:
-    """The first thing that is asked for and not there, in words."""
+    """Describe the first requested item that the store lacks; None if it has all."""
     for name, wanted in (("seed", samples["seed"]), ("radius", radii)):
         there = set(held[name].values.tolist())
         for value in wanted:

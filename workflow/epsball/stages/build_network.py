@@ -1,4 +1,4 @@
-"""The networks stage: weights as safetensors and a card that says what they are."""
+"""The build_network stage: weights as safetensors and a card that says what they are."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _ACCURACY_IMAGES = 1000
 def build_network(
     spec: NetworkSpec, pool: Pool, training: Pool | None, compute: Compute, seed: int, weights: Path, card: Path
 ) -> None:
-    """Build a network, train it where its specification says so, and write its weights and card.
+    """Build a network, train it if its specification says so, and write its weights and card.
 
     Args:
         spec: the network.
         pool: held-out images, for the accuracy and the forward rate.
         training: the training split, for a network that is trained.
-        compute: how forward passes run.
-        seed: of the training.
+        compute: settings of forward passes.
+        seed: seed of the training.
         weights: file to write, .safetensors.
         card: file to write, JSON.
     """
@@ -42,18 +42,13 @@ def build_network(
         history = train(module, training, spec.training, seed, spec.name, checkpoint)
     network = model.Network(module, spec.layer)
     parameters = model.parameters(module)
-    accuracy, images, rate, units, classes = _measure(Forward(network, compute), pool, compute.batch)
     facts: dict[str, Any] = {
         "network": spec.name,
         "dataset": spec.dataset,
         "factory": spec.factory,
         "layer": spec.layer or "input of the last Linear module",
         "parameters": parameters,
-        "classes": classes,
-        "units": units,
-        "accuracy": accuracy,
-        "accuracy_images": images,
-        "images_per_second": rate,
+        **_measured(Forward(network, compute), pool, compute.batch),
         "digest": save(module, weights),
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
@@ -64,7 +59,8 @@ def build_network(
     checkpoint.unlink(missing_ok=True)
 
 
-def _measure(forward: Forward, pool: Pool, batch: int) -> tuple[float, int, float, int, int]:
+def _measured(forward: Forward, pool: Pool, batch: int) -> dict[str, float]:
+    """Return the entries of the card that are measured by passing held-out images."""
     right = seen = units = classes = 0
     seconds = 0.0
     some = pool.spread(_ACCURACY_IMAGES)
@@ -77,4 +73,10 @@ def _measure(forward: Forward, pool: Pool, batch: int) -> tuple[float, int, floa
         seen += len(numbers)
         classes, units = logits.shape[1], features.shape[1]
     passes = -(-seen // batch) * batch
-    return right / seen, seen, passes / seconds, units, classes
+    return {
+        "classes": classes,
+        "units": units,
+        "accuracy": right / seen,
+        "accuracy_images": seen,
+        "images_per_second": passes / seconds,
+    }

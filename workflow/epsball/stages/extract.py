@@ -46,8 +46,8 @@ def extract(
 ) -> None:
     """Pass the perturbed images of a family through a network and store what comes out.
 
-    What a previous store of the same attributes holds is taken over: only further samples, radii and draws are
-    computed, and a store that holds everything is kept as it is.
+    What a previous store with the same attributes holds is reused: only further samples, radii and draws are computed,
+    and a store that holds everything is kept as it is.
 
     The store has, for each sample, radius and draw: `logit`, `runner_up_logit`, `logsumexp` and `prediction` (see
     `epsball.networks.scores.Summary`), and `features` if the family keeps them; the same of the clean image as
@@ -123,7 +123,7 @@ def _prefetch_depth(forward: Forward) -> int:
 
 
 def _prefetch(started: Iterable[Callable[[], Cell]], depth: int) -> Iterator[Cell]:
-    """Wait for each of what is started, with `depth` more of them started."""
+    """Yield results in order, keeping `depth` further radii in flight."""
     waiting: deque[Callable[[], Cell]] = deque()
     for wait in started:
         waiting.append(wait)
@@ -189,7 +189,7 @@ class _Sample:
 
         Args:
             keeps: whether features are among them.
-            known: from a radius to arrays over its first draws, from a store; empty if there are none.
+            known: function that returns a radius's arrays over its first draws, from a store; empty if there are none.
         """
         started = (self._start(radius, keeps, known(radius)) for radius in self._spec.radii)
         return _prefetch(started, _prefetch_depth(self._forward))
@@ -233,7 +233,7 @@ class _Sample:
         return {**arrays, "float64_d_out": d_out.numpy()}
 
     def _sized(self, radius: float, cell: Cell) -> Cell:
-        """Return the arrays with as many draws as are asked for; at radius 0 one batch of them, repeated."""
+        """Return the arrays with the requested number of draws; at radius 0 one batch of them, repeated."""
         sizes = {key: self._compute.float64_draws if key.startswith("float64") else self._spec.draws for key in cell}
         if radius == 0:
             once = min(self._compute.batch, self._spec.draws)

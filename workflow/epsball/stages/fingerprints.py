@@ -7,25 +7,24 @@ says for each stage what counts. This module stays free of PyTorch: rules ask it
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from epsball import controls, probes
 from epsball.config import Ball, Compute, Config, DatasetSpec, NetworkSpec
-from epsball.controls import CONTROLS
+from epsball.controls import CONTROLS, with_own_features
 from epsball.data import KINDS
 from epsball.networks import sources
 from epsball.perturbations import families
 from epsball.perturbations.families import FAMILIES
-from epsball.probes import PROBES
+from epsball.probes import PROBES, stored_probes, white_box_probes
 from epsball.runs import provenance
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a stage's fingerprint depends on beside the code.
+    """What a stage's fingerprint depends on besides the code.
 
     Attributes:
         config: configuration of the run.
@@ -68,22 +67,12 @@ class Job:
 
     @property
     def balls(self) -> dict[str, Ball]:
-        """What is drawn of the ball, by family."""
+        """The ball of each family, by name."""
         return {name: families.ball(self.config.ball, name) for name in probes.families(self.config)}
-
-    @property
-    def stored(self) -> list[str]:
-        """The run's probes that read stores."""
-        return [name for name in probes.chosen_probes(self.config) if not probes.is_white_box(name)]
-
-    @property
-    def own_features(self) -> list[str]:
-        """The run's controls with features of their own."""
-        return controls.with_own_features(self.config)
 
     def network_code(self, *more: str) -> list[str]:
         """Return the registered modules behind the network, its images, and `more`."""
-        return [KINDS[self.data.kind], *sources.modules(self.spec), *more]
+        return [KINDS[self.data.kind], sources.source(self.spec), *more]
 
     def of_network(self, *stages: str) -> list[Above]:
         """Return these stages' jobs of the network."""
@@ -106,9 +95,9 @@ class Job:
 
     def parts(self) -> list[Above]:
         """Return the jobs that make the parts of the network's tables."""
-        asked = [name for name in probes.chosen_probes(self.config) if probes.is_white_box(name)]
-        jobs = [*self.of_network("measure"), *(("measure_white_box", replace(self, probe=name)) for name in asked)]
-        return jobs + (self.of_network("measure_controls") if self.config.controls else [])
+        white_box = [("measure_white_box", replace(self, probe=name)) for name in white_box_probes(self.config)]
+        of_controls = self.of_network("measure_controls") if self.config.controls else []
+        return [*self.of_network("measure"), *white_box, *of_controls]
 
 
 Above = tuple[str, Job]
@@ -144,8 +133,8 @@ STAGES = {
         above=lambda job: job.of_network("build_network"),
     ),
     "survey_controls": Stage(
-        lambda job: (job.passed, job.data.limit, job.forward, job.own_features, job.config.seed),
-        modules=lambda job: job.network_code(*(CONTROLS[name] for name in job.own_features)),
+        lambda job: (job.passed, job.data.limit, job.forward, with_own_features(job.config), job.config.seed),
+        modules=lambda job: job.network_code(*(CONTROLS[name] for name in with_own_features(job.config))),
         above=lambda job: job.of_network("build_network"),
     ),
     "select": Stage(
@@ -163,8 +152,12 @@ STAGES = {
         above=lambda job: job.of_network("build_network"),
     ),
     "measure": Stage(
-        lambda job: (job.balls, job.config.mantel_permutations, {name: PROBES[name].family for name in job.stored}),
-        modules=lambda job: [PROBES[name].module for name in job.stored],
+        lambda job: (
+            job.balls,
+            job.config.mantel_permutations,
+            {name: PROBES[name].family for name in stored_probes(job.config)},
+        ),
+        modules=lambda job: [PROBES[name].module for name in stored_probes(job.config)],
         above=lambda job: [*job.of_network("survey", "extract"), *job.of_datasets("perturb")],
     ),
     "measure_white_box": Stage(
@@ -176,7 +169,7 @@ STAGES = {
         lambda job: [_control(job, name) for name in job.config.controls],
         modules=lambda job: [module for name in job.config.controls for module in _control_code(job, name)],
         above=lambda job: [
-            *job.of_network("build_network", "survey", *(["survey_controls"] if job.own_features else [])),
+            *job.of_network("build_network", "survey", *(["survey_controls"] if with_own_features(job.config) else [])),
             *job.of_datasets("perturb"),
         ],
     ),
@@ -192,7 +185,7 @@ STAGES = {
         ),
         modules=lambda job: [
             *(KINDS[job.data.kind], FAMILIES["permuted"]),
-            *(module for spec in job.networks for module in sources.modules(spec)),
+            *map(sources.source, job.networks),
         ],
         above=lambda job: [*job.of_datasets("select"), *job.of_networks("extract")],
     ),
@@ -233,7 +226,7 @@ class Fingerprints:
     Args:
         config: configuration of the run.
         scripts: folder of the stages' scripts, each named after its stage.
-        modules: by stage, modules above this package that it loads by name.
+        modules: modules above this package that a stage loads by name, by stage.
     """
 
     def __init__(self, config: Config, scripts: Path, modules: Mapping[str, list[str]]) -> None:
@@ -279,9 +272,4 @@ class Fingerprints:
         return self._known[key]
 
     def _code(self, stage: str, modules: Iterable[str]) -> str:
-        return _code_digest(self._scripts / f"{stage}.py", tuple(sorted(set(modules))))
-
-
-@functools.cache
-def _code_digest(script: Path, modules: tuple[str, ...]) -> str:
-    return provenance.code_digest(script, modules)
+        return provenance.code_digest(self._scripts / f"{stage}.py", tuple(sorted(set(modules))))

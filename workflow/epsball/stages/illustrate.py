@@ -23,7 +23,7 @@ from epsball.stages.perturb import sample_images
 from epsball.stages.select import shard_rows, shards
 
 _FAMILY = "permuted"
-_EXTENT = 1.3  # of the plane, in radii
+_EXTENT = 1.3  # extent of the plane, in radii
 
 
 class Pair(NamedTuple):
@@ -31,10 +31,10 @@ class Pair(NamedTuple):
 
     Attributes:
         flips: whether the network is right on the first and wrong on the second.
-        radius: of the ball.
-        difference: of their scores, the first less the second.
-        network: its name.
-        sample: its name.
+        radius: radius of the ball.
+        difference: difference of their scores, the first less the second.
+        network: name of the network.
+        sample: name of the sample.
         first: draw with the higher score.
         second: draw with the lower score.
     """
@@ -61,21 +61,22 @@ def illustrate(
 ) -> None:
     """Choose a pair of permuted perturbations and write what Fig. 2 shows of it.
 
-    The pair with one right and one wrong at the smallest radius, of those the one furthest apart in score; where there
-    is none, the pair furthest apart in score. Writes an .npz: images (3, height, width, 3) of the clean image and the
-    two perturbed; scores and predictions (3,) of these; points (2, 2), the perturbations in the plane; axis (grid,),
-    score and right (grid, grid) over the plane, second coordinate first; flips, radius, label, network and sample.
+    Choose a pair of which one is right and one wrong at the smallest radius, and among those the pair furthest apart in
+    score; if there is none, the pair furthest apart in score. Write an .npz: images (3, height, width, 3), the clean
+    image and the two perturbed ones; scores and predictions (3,) of these; points (2, 2), the perturbations in the
+    plane; axis (grid,), score and right (grid, grid) over the plane, second coordinate first; flips, radius, label,
+    network and sample.
 
     Args:
-        networks: of the dataset.
-        weights: file of each network.
-        stores: of each network, its permuted activations, a store a shard.
-        samples: of the dataset.
-        pool: where the images are.
-        spec: of the perturbations.
-        compute: how forward passes run.
-        grid: points a side of the plane.
-        path: of the .npz.
+        networks: networks of the dataset.
+        weights: file of each network's weights, by the network's name.
+        stores: stores of each network's permuted activations, one for each shard, by the network's name.
+        samples: sample table of the dataset.
+        pool: pool that holds the images.
+        spec: radii, draws, norm, noise and clipping.
+        compute: settings of forward passes.
+        grid: number of points on each side of the plane.
+        path: file to write, .npz.
     """
     pair = choose([candidate for name in stores for candidate in _candidates(name, stores[name], samples, spec)])
     row, image = next(sample_images(samples[samples["sample"] == pair.sample], pool))
@@ -125,7 +126,7 @@ def illustrate(
 
 
 def choose(candidates: Sequence[Pair]) -> Pair:
-    """The candidate to show: see `illustrate`."""
+    """Choose the candidate to show; see `illustrate`."""
     flipping = [pair for pair in candidates if pair.flips]
     if flipping:
         smallest = min(pair.radius for pair in flipping)
@@ -134,7 +135,11 @@ def choose(candidates: Sequence[Pair]) -> Pair:
 
 
 def _candidates(network: str, paths: Sequence[Path], samples: pd.DataFrame, spec: Ball) -> list[Pair]:
-    """For each sample and radius of a network, its draws of the highest and the lowest score."""
+    """Return a pair for each sample and radius beyond 0.
+
+    It is the right draw of highest and the wrong draw of lowest score; if all are right or all wrong, those of highest
+    and lowest score.
+    """
     found = []
     for path, shard in zip(paths, shards(samples), strict=True):
         rows = shard_rows(samples, shard)
@@ -154,6 +159,6 @@ def _candidates(network: str, paths: Sequence[Path], samples: pd.DataFrame, spec
 
 
 def _scores(forward: Forward, images: Tensor, label: int) -> tuple[scores.Array, np.ndarray]:
-    """Scores and predictions of one batch."""
+    """Return scores and predictions of one batch."""
     summary = scores.summarise(forward(images)[0].numpy(), np.full(len(images), label))
     return scores.score(summary.logit, summary.logsumexp), summary.prediction

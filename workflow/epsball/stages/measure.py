@@ -14,7 +14,7 @@ from epsball.runs.store import open_part
 def measure(
     name: str, samples: pd.DataFrame, activations: Path, perturbations: Path, spec: Ball, context: Context
 ) -> pd.DataFrame:
-    """Measure a probe on the samples, radii and draws that are asked for; a store may hold more.
+    """Measure a probe on the requested samples, radii and draws; a store may hold more.
 
     Args:
         name: name of the probe.
@@ -25,7 +25,7 @@ def measure(
         context: see `epsball.probes.Context`.
 
     Raises:
-        EpsballError: a store is missing, not whole, or lacks some of it.
+        EpsballError: a store is missing, not whole, or lacks a requested item.
     """
     held = open_part(activations, samples, spec.radii, spec.draws)
     drawn = open_part(perturbations, samples, spec.radii, spec.draws)

@@ -37,14 +37,14 @@ def measure_control(
         probes: names of the probes.
         samples: sample table of the shard.
         pool: pool that holds the images.
-        perturbations: by family, the shard's store.
+        perturbations: the shard's store of each family, by the family's name.
         spec: radii, draws, norm, noise and clipping.
         compute: batch size, and number of draws in float64.
         context: see `epsball.probes.Context`.
         label: name of the control in the progress.
 
     Returns:
-        By probe, the table that `epsball.stages.measure.measure` makes for a network.
+        The table of each probe, by its name, as `epsball.stages.measure.measure` makes it for a network.
     """
     balls = {name: families.ball(spec, name) for name in dict.fromkeys(map(family_of, probes))}
     drawn = {name: open_part(perturbations[name], samples, ball.radii, spec.draws) for name, ball in balls.items()}
@@ -62,6 +62,6 @@ def measure_control(
 
 
 def _radii(drawn: xr.Dataset, sample: int) -> Iterator[xr.Dataset]:
-    """A sample's perturbations, a radius at a time."""
+    """Yield a sample's perturbations, one radius at a time."""
     for radius in range(drawn.sizes["radius"]):
         yield drawn.isel(sample=[sample], radius=[radius])

@@ -29,14 +29,14 @@ def measure_white_box(
     """Measure a white-box probe on each sample of a shard.
 
     Args:
-        name: of the probe.
-        network: on the device of `forward`.
-        network_name: in the configuration.
-        forward: the network in batches.
-        samples: rows of the shard.
-        pool: where the images are.
-        ball: radii, draws, norm, noise, clipping.
-        settings: of white-box probes.
+        name: name of the probe.
+        network: the network, on the device of `forward`.
+        network_name: name of the network in the configuration.
+        forward: the network, for passes in batches.
+        samples: sample table of the shard.
+        pool: pool that holds the images.
+        ball: radii, draws, norm, noise and clipping.
+        settings: settings of white-box probes.
         scale: see `epsball.probes.white_box_input.WhiteBoxInput`.
     """
     parts = []

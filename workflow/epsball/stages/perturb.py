@@ -25,7 +25,7 @@ from epsball.runs.progress import Progress
 
 _log = logging.getLogger(__name__)
 
-_DRAWS = 10  # at a time: the noise on its way takes several times the memory of what comes out
+_DRAWS = 10  # drawn at a time: intermediate noise takes several times the memory of the result
 
 _UNITS = {"norm": "L2 norm, [0, 1] scale", "rms": "[0, 1] scale", "fraction_outside": "share of values"}
 
@@ -34,7 +34,7 @@ def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tens
     """Yield each row of a sample table with its image, float32 (height, width, 3) in [0, 1].
 
     Raises:
-        EpsballError: an image is not the one any more that was surveyed.
+        EpsballError: an image has changed since it was surveyed.
     """
     numbers = {name: number for number, name in enumerate(pool.names)}
     for row in samples.itertuples():
@@ -65,13 +65,13 @@ def coordinates(row: Any, spec: Ball) -> dict[str, Any]:
 def perturb(
     name: str, samples: pd.DataFrame, pool: Pool, spec: Ball, path: Path, attributes: Mapping[str, str]
 ) -> None:
-    """Measure the perturbations of a family on the samples of a shard and store what they are.
+    """Measure the perturbations of a family on the samples of a shard and store their norms and distances.
 
-    What an earlier store of the same attributes holds, a sample at a radius with as many draws, is taken over.
+    What a previous store with the same attributes holds, a sample at a radius with as many draws, is reused.
 
     Writes a store of, for each sample, radius and draw: `norm`, the L2 norm of the effective perturbation ``(x + v) -
     x``; `rms`, its root mean square; `fraction_outside`, the share of values of the image outside of [0, 1]; and for a
-    family whose features are kept `distance`, between the perturbed images, a pair of draws each, in the order of
+    family whose features are kept `distance`, between the perturbed images of each pair of draws, in the order of
     `epsball.perturbations.ball.distances`. All in float64.
 
     Args:
@@ -80,7 +80,7 @@ def perturb(
         pool: pool that holds the images.
         spec: radii, draws, norm, noise and clipping.
         path: path of the store.
-        attributes: what makes it; with the same ones the numbers are the same.
+        attributes: what makes the store; equal attributes give equal numbers.
     """
     earlier = store.PreviousStore(path, attributes)
     if earlier.covers(samples, spec.radii, spec.draws):

@@ -1,10 +1,14 @@
-"""Selection: the samples that every network of a dataset is sure of, in an order that no run can bend."""
+"""Select the samples that every network of a dataset classifies confidently.
+
+Their order is fixed by a hash of seed and pixels.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -42,18 +46,18 @@ def select(
     before keeps its shard, so that what is stored of it is found again; new samples get new shards.
 
     Args:
-        surveys: by network, its survey of the same pool.
+        surveys: survey of the same pool by each network, by the network's name.
         spec: dataset, with its threshold and number of samples.
         seed: seed of the run.
         shard_size: number of samples in a new shard.
         before: sample table that this one replaces, if there is one.
 
     Returns:
-        A row a sample: sample (name), image, label, seed, shard, digest (of the pixels), and score_<network> for each
-        network. Fewer rows than asked for where the pool has no more.
+        One row for each sample: sample (name), image, label, seed, shard, digest (of the pixels), and score_<network>
+        for each network. Fewer rows than requested if the pool has no more.
 
     Raises:
-        EpsballError: there is none; says how far each network gets.
+        EpsballError: no image qualifies; the message says how far each network gets.
     """
     first = next(iter(surveys.values()))
     table = first[["image", "label", "digest", "track"]].copy()
@@ -101,6 +105,11 @@ def _reach(network: str, survey: pd.DataFrame, threshold: float) -> str:
     return f"{network}: {right} right, {above} above the threshold, best score {shown}"
 
 
+def sample_numbers(samples: pd.DataFrame) -> dict[str, int]:
+    """Return the row number of each sample of a sample table, by the sample's name."""
+    return {sample: number for number, sample in enumerate(samples["sample"])}
+
+
 def shards(samples: pd.DataFrame) -> list[int]:
     """Return the numbers of the shards of a sample table."""
     return [int(shard) for shard in samples["shard"].unique()]
@@ -112,6 +121,11 @@ def shard_rows(samples: pd.DataFrame, shard: int) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
-def read_samples(path: str) -> pd.DataFrame:
+def read_samples(path: str | Path) -> pd.DataFrame:
     """Read a sample table that `select` made."""
     return pd.read_csv(path, dtype={"sample": "str", "image": "str", "seed": "uint64"})
+
+
+def read_shard(path: str | Path, shard: int) -> pd.DataFrame:
+    """Read the rows of one shard of a sample table; see `shard_rows`."""
+    return shard_rows(read_samples(path), shard)

@@ -1,4 +1,4 @@
-"""A probe on a model and an array, without Snakemake: the workflow's own stages, a sample at a time."""
+"""A probe on a model and an array, without Snakemake: the workflow's own stages, one sample at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from epsball.data import Pool, arrays, images
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import forward, process
-from epsball.networks.model import Network, probe_shape
+from epsball.networks.model import Network, probe_shape, require_labels
 from epsball.perturbations import families
 from epsball.probes import Context
 from epsball.probes.normalisers import scales
@@ -28,7 +28,7 @@ from epsball.stages.extract import extract
 from epsball.stages.measure import measure as measure_shard
 from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
-from epsball.stages.select import identify
+from epsball.stages.select import identify, sample_numbers
 from epsball.stages.survey import survey
 
 _NAME = "model"
@@ -55,41 +55,43 @@ def measure(
     mantel_permutations: int | None = None,
     white_box: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """Measure a probe on images. Numbers are those that the workflow gives for the same images, model and settings.
+    """Measure a probe on images. The numbers equal the workflow's for the same images, model and settings.
 
     Settings that are left out have the configuration's defaults, which are the paper's: radii 1 to 20 with 100 draws
-    each, about 2,000 passes an image. Fewer `radii` and `draws` are quicker.
+    each, about 2,000 passes per image. Fewer `radii` and `draws` are quicker.
 
     Args:
-        model: from RGB batches, float32 (n, 3, height, width) in [0, 1], to logits (n, classes), its own normalisation
-            inside. A copy of it is used, in eval mode.
-        images: uint8 (n, height, width, 3), or floats (n, 3, height, width) in [0, 1]. A sample is to be an image that
-            the model classifies well: nothing is selected. They are also the pool that g and h of Eq. 9 are from.
-        labels: integers (n,), the right outputs of the model.
-        probe: any of `epsball.probes.PROBES`.
-        layer: name, by `named_modules()`, of the module whose output is the features; what enters the last Linear
-            module by default.
-        radii: beyond epsilon, rising; radius 0, a check, and epsilon are added.
+        model: model from RGB batches, float32 (n, 3, height, width) in [0, 1], to logits (n, classes), which includes
+            its own normalisation. A copy of it is used, in eval mode.
+        images: uint8 (n, height, width, 3), or floats (n, 3, height, width) in [0, 1]. Each should be an image that the
+            model classifies well, as none are left out. They are also the pool for g and h of Eq. 9.
+        labels: integers (n,), the correct outputs of the model.
+        probe: name of a probe in `epsball.probes.PROBES`.
+        layer: name in `named_modules()` of the module whose output is the features; by default the features are the
+            input of the last Linear module.
+        radii: radii beyond epsilon, rising; radius 0, a check, and epsilon are added.
         epsilon: the small radius.
-        draws: perturbations for each image and radius.
-        norm: what the radius measures: l2 on the [0, 1] scale, or linf in 8-bit levels.
-        noise: what elements are drawn from: uniform, sphere or gaussian.
+        draws: number of perturbations for each image and radius.
+        norm: norm that the radius measures: l2 on the [0, 1] scale, or linf in 8-bit levels.
+        noise: distribution of the elements: uniform, sphere or gaussian.
         clip: whether perturbed images are clipped to [0, 1].
-        seed: of the study; an image's own seed is a hash of it and the pixels.
-        batch: images in a pass, which is filled up where there are fewer draws; another number can change float
+        seed: seed of the study; an image's own seed is a hash of it and the pixels.
+        batch: number of images in a pass, which is filled up if there are fewer draws; another number can change float
             rounding.
-        float64_draws: draws for each image and radius that are computed again in float64, for the noise floor.
-        threads: of the CPU; as many as PyTorch has by default. Another number can change float rounding.
+        float64_draws: number of draws for each image and radius that are computed again in float64, for the noise
+            floor.
+        threads: number of CPU threads; PyTorch's own by default. Another number can change float rounding.
         device: auto, cpu, cuda or mps.
-        mantel_permutations: of the Mantel test.
-        white_box: how far white-box probes go, the configuration's keys of that name; in `layers` the model is "model".
+        mantel_permutations: number of permutations of the Mantel test.
+        white_box: settings of white-box probes, the configuration's keys of that name; in `layers` the model is called
+            "model".
 
     Returns:
-        Column image, the place in `images`; then the probe's own: see ``measure`` in the module of `epsball.probes`
-        that has its name.
+        Column image, the index in `images`; then the probe's own columns: see ``measure`` in the module of
+        `epsball.probes` that has its name.
 
     Raises:
-        EpsballError: what is given does not fit, in a sentence.
+        EpsballError: an argument does not fit; the message is one sentence.
     """
     if probe not in probes.PROBES:
         raise EpsballError(f"'{probe}' is no probe; {did_you_mean(probe, probes.PROBES)}")
@@ -110,18 +112,18 @@ def measure(
     }
     config = _settings({key: value for key, value in given.items() if value is not None})
     pictures = _pictures(images)
-    pool = Pool(arrays.names(len(pictures)), _labels(labels, len(pictures)), pictures.__getitem__)
+    count = len(pictures)
+    pool = Pool(arrays.names(count), arrays.integers(_array(labels), count, "labels"), pictures.__getitem__)
     network = _network(model, layer, pool)
     samples = _samples(pool, config.seed)
     with process.configured(config.compute.threads):
         table = _measured(probe, network, samples, pool, config)
-    place = {sample: number for number, sample in enumerate(samples["sample"])}
-    table.insert(0, "image", table["sample"].map(place))
+    table.insert(0, "image", table["sample"].map(sample_numbers(samples)))
     return table
 
 
 def _settings(given: Mapping[str, Any]) -> Config:
-    """Settings as a configuration has them; its dataset and network stand for what is given."""
+    """Return a configuration with the given settings; its dataset and network stand for the arguments."""
     standing = {"datasets": {"images": {"kind": "arrays", "root": ""}}}
     standing["networks"] = {_NAME: {"dataset": "images", "factory": "given:model"}}
     try:
@@ -131,7 +133,7 @@ def _settings(given: Mapping[str, Any]) -> Config:
 
 
 def _pictures(given: ArrayLike | Tensor) -> Pictures:
-    """Images as a pool has them: uint8 where all of them are 8-bit levels, so that they have the seeds of those."""
+    """Return images as a pool has them: uint8 if all values are 8-bit levels, so that their seeds are the same."""
     array = _array(given)
     if array.ndim == 4 and not len(array):
         raise EpsballError("images are empty; give at least one")
@@ -155,38 +157,26 @@ def _pictures(given: ArrayLike | Tensor) -> Pictures:
     return levels if np.array_equal(levels / np.float32(255), floats) else floats
 
 
-def _labels(given: ArrayLike | Tensor, count: int) -> NDArray[np.int64]:
-    array = _array(given)
-    if array.shape != (count,) or array.dtype.kind not in "iu":
-        raise EpsballError(f"labels are {array.dtype} {array.shape}; expected {count} integers, one an image")
-    return array.astype(np.int64)
-
-
 def _array(given: ArrayLike | Tensor) -> NDArray[Any]:
     return given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
 
 
 def _network(model: nn.Module, layer: str | None, pool: Pool) -> Network:
-    """The model with its features, where the images and labels fit it."""
+    """Return the model with its features, after a check that the images and labels fit it."""
     if not isinstance(model, nn.Module):
         raise EpsballError(f"model is of type {type(model).__name__}; expected a torch.nn.Module")
     network = Network(copy.deepcopy(model).float().eval().requires_grad_(False), layer)
     first = forward.inputs(pool.read(0))
     try:
         classes, _ = probe_shape(network.cpu(), first)
+        require_labels(pool.labels, classes, "there are")
     except EpsballError as error:
         raise EpsballError(f"the model {error}") from None
-    low, high = int(pool.labels.min()), int(pool.labels.max())
-    if low < 0 or high >= classes:
-        raise EpsballError(
-            f"labels are from {low} to {high}, but the model has {classes} outputs; labels count from 0 in the order "
-            "of the outputs"
-        )
     return network
 
 
 def _samples(pool: Pool, seed: int) -> pd.DataFrame:
-    """The sample table of all images, in one shard, in their order."""
+    """Return the sample table of all images, in their order."""
     digests = pd.Series([images.digest(pool.read(number)) for number in range(len(pool))])
     if (again := digests.duplicated()).any():
         later = int(again.to_numpy().argmax())
@@ -212,7 +202,10 @@ def _measured(probe: str, network: Network, samples: pd.DataFrame, pool: Pool, c
 def _stages(
     probe: str, passes: forward.Forward, row: pd.DataFrame, pool: Pool, ball: Ball, compute: Compute, context: Context
 ) -> pd.DataFrame:
-    """Perturb, extract and measure one sample; its stores, which the features of many could make large, go again."""
+    """Perturb, extract and measure one sample.
+
+    Its temporary stores are deleted, because those of many samples could be large.
+    """
     family = probes.family_of(probe)
     with tempfile.TemporaryDirectory(prefix="epsball-") as folder:
         drawn, passed = Path(folder, "perturbations.zarr.zip"), Path(folder, "activations.zarr.zip")

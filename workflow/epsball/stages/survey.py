@@ -20,11 +20,8 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
         name: name of the network in the progress.
 
     Returns:
-        A row an image that can be used: image, label, prediction, score (softmax of the label's class), digest (of the
+        One row for each usable image: image, label, prediction, score (softmax of the label's class), digest (of the
         pixels), track, and the minimum and maximum of its input and of its features behind g and h of Eq. 9.
-
-    Raises:
-        EpsballError: a label is no output of the network.
     """
     rows = []
     with Progress(f"survey {name}", len(pool), "images") as progress:

@@ -19,18 +19,18 @@ from epsball.networks.forward import inputs
 from epsball.runs import files, provenance
 from epsball.runs.progress import Progress
 
-_POINTS = 10  # of the learning curve, an epoch
+_POINTS = 10  # points of the learning curve in an epoch
 
 
 def hold_out(pool: Pool, share: float) -> tuple[Pool, Pool]:
-    """Split a pool by track, where tracks are known, or else by image, in an order given by a hash.
+    """Split a pool by track, if tracks are known, or else by image, in an order given by a hash.
 
     Args:
         pool: the training split.
-        share: of the tracks to hold out.
+        share: share of the tracks to hold out.
 
     Returns:
-        Images to train on and held-out ones; frames of one track are all on one side.
+        The images to train on, and the held-out ones; frames of one track are all on one side.
     """
     units = list(pool.tracks or pool.names)
     argsorted = sorted(set(units), key=lambda unit: hashlib.sha256(unit.encode()).digest())
@@ -44,22 +44,22 @@ def hold_out(pool: Pool, share: float) -> tuple[Pool, Pool]:
 def train(
     module: nn.Module, pool: Pool, spec: TrainingSpec, seed: int, name: str, checkpoint: Path | None = None
 ) -> list[dict[str, float]]:
-    """Train in place by cross-entropy: AdamW, its learning rate on one cycle, images in a seeded order.
+    """Train a network in place by cross-entropy: AdamW, a one-cycle learning rate, images in a seeded order.
 
-    Adversarial training is on the worst images alone, that a few steps find in a ball around each.
+    Adversarial training uses only the worst-case images, which a few steps find in a ball around each image.
 
     Args:
-        module: from RGB batches in [0, 1] to logits; trained in float32 on the CPU, left in eval mode.
+        module: network from RGB batches in [0, 1] to logits; trained in float32 on the CPU, left in eval mode.
         pool: the training split.
-        spec: how.
-        seed: of initialisation, order, augmentation and the search for worst images.
-        name: for the progress.
-        checkpoint: file that keeps the state after each epoch; a run that was stopped goes on from it, and ends
-            with the weights of one that was not.
+        spec: settings of the training.
+        seed: seed of initialisation, order, augmentation and the search for worst-case images.
+        name: name of the network in the progress.
+        checkpoint: file that keeps the state after each epoch; an interrupted training continues from it, and ends with
+            the same weights as an uninterrupted one.
 
     Returns:
-        The learning curve, a row a point: epoch (fraction of it done included) and loss (mean since the last point),
-        and at the end of each epoch validation_loss and validation_accuracy, where images are held out.
+        The learning curve, one row per point: epoch (with the fraction done) and loss (mean since the previous point),
+        and at the end of each epoch validation_loss and validation_accuracy, if images are held out.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(spec.threads)
@@ -99,7 +99,7 @@ def train(
 
 
 def _steps(pool: Pool, spec: TrainingSpec, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of an epoch. Order and augmentation come from seed and epoch alone."""
+    """Yield the batches of an epoch, whose order and augmentation depend on seed and epoch alone."""
     generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
     order = torch.randperm(len(pool), generator=generator).tolist()
     for start in range(0, len(pool) - spec.batch + 1, spec.batch):
@@ -108,7 +108,7 @@ def _steps(pool: Pool, spec: TrainingSpec, seed: int, epoch: int) -> Iterator[tu
 
 
 def _adversary(module: nn.Module, spec: TrainingSpec, seed: int, epoch: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """What images of an epoch are trained on: themselves, or the worst in a ball around each."""
+    """Return a function from images to those trained on: the same, or the worst-case image in a ball around each."""
     if not spec.adversarial_radius:
         return lambda images, labels: images
     generator = torch.Generator().manual_seed((seed * 1_000_033 + epoch) % 2**63)
@@ -136,7 +136,7 @@ def _validate(module: nn.Module, pool: Pool, batch: int) -> dict[str, float]:
 
 
 def _resume(checkpoint: Path | None, what: str, parts: dict[str, Any]) -> list[dict[str, float]]:
-    """Load a state that the same training kept; the learning curve so far."""
+    """Load the state that the same training has kept, and return the learning curve so far."""
     if checkpoint is None or not checkpoint.is_file():
         return []
     kept = torch.load(checkpoint, weights_only=True)

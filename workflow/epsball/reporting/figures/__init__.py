@@ -65,7 +65,7 @@ def draw(name: str, config: Config, folder: Path, path: Path) -> None:
         name: name of the figure.
         config: configuration of the run.
         folder: folder of the run.
-        path: path of one of the three files; the others are written beside it.
+        path: path of one of the three files; the others are written next to it.
     """
     from epsball.reporting.figures import style  # seaborn takes seconds to import, and most jobs need only names
 
@@ -82,7 +82,7 @@ def draw_all(config: Config, run: Path, folder: Path) -> list[Path]:
         folder: where to write the figures.
 
     Returns:
-        The paths of the PDF files; SVG and PNG are beside them.
+        The paths of the PDF files; SVG and PNG are next to them.
     """
     paths = [folder / f"{name}.pdf" for name in names(config)]
     for path in paths:

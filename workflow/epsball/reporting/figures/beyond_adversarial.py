@@ -23,7 +23,7 @@ _QUANTITIES = {  # of `correlates`: what its axis is called, and whether it is l
 
 
 def draw(run: Run) -> Figure:
-    """Draw each quantity against the smallest adversarial distance, a point a sample; squares are networks' medians."""
+    """Draw each quantity against the smallest adversarial distance: points are samples, squares networks' medians."""
     networks = run.config.networks
     table = pd.concat({name: correlates(run, name) for name in networks}, names=["network"])
     table = table[np.isfinite(table["distance"])].reset_index("network")

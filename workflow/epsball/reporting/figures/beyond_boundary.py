@@ -15,7 +15,7 @@ _ATTACKS = (style.RED, style.AMBER, style.PINK, style.GREEN)
 
 
 def draw(run: Run) -> Figure:
-    """Draw a row for each network: the score over the radius, and distances to the boundary, a point a sample."""
+    """Draw a row for each network: the score over the radius, and distances to the boundary, one point per sample."""
     config = run.config
     figure, rows = style.panels(run, "boundary", 2, height=2.1)
     for network, (scores, distances) in rows.items():

@@ -11,7 +11,7 @@ READS = ("topology", "topology_mixed_radius", "alpha", "alpha_mixed_radius")
 
 
 def draw(run: Run) -> Figure:
-    """Draw a panel for each network: a point a sample, at the largest radius and at norms mixed up to it."""
+    """Draw a panel for each network: one point per sample, at the largest radius and at norms mixed up to it."""
     figure, axes = style.panels(run, "topology")
     largest = max(run.config.ball.radii)
     for network, [ax] in axes.items():

@@ -19,7 +19,7 @@ _MARGIN = {"margin_gradient": "‖∇m‖", "clever_largest": "largest ‖∇m�
 
 
 def draw(run: Run) -> Figure:
-    """Draw a panel for each network, a point a sample: of the features, and right of the line of the margin."""
+    """Draw a panel for each network, one point per sample: features left of the line, the margin right of it."""
     figure, axes = style.panels(run, "lipschitz_bounds", height=2.6)
     for network, [ax] in axes.items():
         table = run.metrics("lipschitz_bounds", network).rename(columns=_FEATURES | _MARGIN)

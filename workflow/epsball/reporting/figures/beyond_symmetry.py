@@ -24,7 +24,7 @@ _COLUMNS = {
 
 
 def draw(run: Run) -> Figure:
-    """Draw a panel for each network, a point a sample: ranges under permutation over those of fresh draws."""
+    """Draw a panel for each network, one point per sample: ranges under permutation over those of fresh draws."""
     figure, axes = style.panels(run, "isotropy", height=2.5)
     radii = [radius for radius in run.config.ball.radii if radius >= 1]
     for network, [ax] in axes.items():

@@ -10,9 +10,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from epsball.analysis.claims import NOISE_FLOOR_FACTOR, lowest_drawn
+from epsball.analysis.claims import NOISE_FLOOR_FACTOR
 from epsball.analysis.run import Run
 from epsball.reporting.figures import style
+from epsball.reporting.log_axis import lowest_drawn
 
 
 class Quantity(NamedTuple):

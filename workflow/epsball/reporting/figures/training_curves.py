@@ -12,7 +12,7 @@ READS = ("card", "survey")
 
 
 def draw(run: Run) -> Figure:
-    """Draw a row a network: loss, and accuracy on the held-out part of the training split and on the test split."""
+    """Draw a row for each network: loss, and accuracy on the held-out part of the training split and the test split."""
     cards = [card for name in run.config.networks if (card := run.card(name))["training"]]
     figure = Figure(figsize=(style.WIDTH, 2.0 * len(cards) + 0.3))
     for card, (left, right) in zip(cards, figure.subplots(len(cards), 2, squeeze=False), strict=True):

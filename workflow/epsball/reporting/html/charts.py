@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from epsball.analysis.claims import NOISE_FLOOR_FACTOR, RHO_BAND, lowest_drawn
+from epsball.analysis.claims import NOISE_FLOOR_FACTOR, RHO_BAND
 from epsball.analysis.run import Run
 from epsball.config import NORMS, Config
 from epsball.reporting.html.template import significant
+from epsball.reporting.log_axis import lowest_drawn
 
 BLUE, ORANGE, GREY = "#3b8fd4", "#e0701a", "#8a929b"  # legible on light and on dark pages
 

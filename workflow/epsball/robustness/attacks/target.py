@@ -35,7 +35,7 @@ class Target:
             return self.logits(images)
 
     def boxed(self, point: Tensor) -> Tensor:
-        """Move a point into [0, 1] where that is asked for."""
+        """Move a point into [0, 1] if `box` is set."""
         return point.clamp(0, 1) if self.box else point
 
     def gradient(self, point: Tensor, value: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
