@@ -14,7 +14,7 @@ from support.toys import ROOT
 
 RAW: dict[str, Any] = yaml.safe_load((ROOT / "config" / "beyond.yaml").read_text())
 
-PASSES = {"extract", "illustrate", "measure_controls", "measure_white_box", "survey", "survey_controls"}
+PASSES = {"extract", "illustrate", "measure_controls", "measure_white_box", "survey", "survey_control"}
 TABLES = {"measure", "gather", "select", "figures", "claims", "report"}
 
 
@@ -28,6 +28,7 @@ def fingerprints(raw: dict[str, Any]) -> dict[str, str]:
         "perturb": {"dataset": "signs"},
         "illustrate": {"dataset": "signs"},
         "measure_white_box": {"network": "ciresan2012", "probe": "gradient"},
+        "survey_control": {"network": "ciresan2012", "control": "identity"},
         **{name: {} for name in ("figures", "claims", "report")},
     }
     return {name: found.of(name, **wildcards.get(name, {"network": "ciresan2012"})) for name in STAGES}
@@ -53,7 +54,7 @@ def changed(edit: Callable[[dict[str, Any]], object]) -> set[str]:
         ),
         (
             lambda raw: raw.update(radii=[1, 3]),
-            (TABLES | PASSES | {"perturb"}) - {"select", "survey", "survey_controls"},
+            (TABLES | PASSES | {"perturb"}) - {"select", "survey", "survey_control"},
         ),
         (lambda raw: raw.update(batch=10), TABLES | PASSES),
         (
@@ -66,7 +67,7 @@ def changed(edit: Callable[[dict[str, Any]], object]) -> set[str]:
         ),
         (
             lambda raw: raw.update(controls=["rbf"]),
-            {"survey_controls", "measure_controls", "gather", "figures", "claims", "report"},
+            {"measure_controls", "gather", "figures", "claims", "report"},
         ),
     ],
     ids=["bootstrap", "shards", "mantel", "samples", "radii", "batch", "float64", "training", "controls"],

@@ -97,7 +97,7 @@ def test_snakemake_has_a_report_with_every_figure(study: Study) -> None:
         r"|\u03c1| &lt; 0.1",
         "the whole report",
         "verdicts",
-        "one, two. Images that all",
+        "one, two. The run perturbs images",
     ):
         assert words in page, words
     (study.folder / "out.html").unlink()

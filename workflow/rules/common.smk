@@ -50,6 +50,7 @@ wildcard_constraints:
     dataset=alternatives(DATASETS),
     network=alternatives(NETWORKS),
     probe=alternatives(WHITE_BOX),
+    control=alternatives(controls.with_own_features(CONFIG)),
     split="train|test",
     shard=r"\d+",
 

@@ -139,7 +139,7 @@ def jobs(config: Config) -> int:
     """Return the number of jobs of a run, from nothing."""
     shards = {name: -(-spec.samples // config.shard_size) for name, spec in config.datasets.items()}
     asked = sum(map(probes.is_white_box, probes.chosen_probes(config)))
-    surveyed, controlled = bool(controls.with_own_features(config)), bool(config.controls)
+    surveyed, controlled = len(controls.with_own_features(config)), bool(config.controls)
     # build_network, survey, gather; and for each shard extract and measure.
     of_networks = sum(
         3 + surveyed + sources.fetches(spec) + shards[spec.dataset] * (2 + asked + controlled)

@@ -31,6 +31,7 @@ class Job:
         dataset: name of the dataset, where the stage works on one.
         network: name of the network, where the stage works on one.
         probe: name of the probe, where the stage measures one.
+        control: name of the control, where the stage works on one.
         split: "train" or "test", where the stage makes one.
     """
 
@@ -38,6 +39,7 @@ class Job:
     dataset: str = ""
     network: str = ""
     probe: str = ""
+    control: str = ""
     split: str = ""
 
     @property
@@ -132,9 +134,9 @@ STAGES = {
         modules=Job.network_code,
         above=lambda job: job.of_network("build_network"),
     ),
-    "survey_controls": Stage(
-        lambda job: (job.passed, job.data.limit, job.forward, with_own_features(job.config), job.config.seed),
-        modules=lambda job: job.network_code(*(CONTROLS[name] for name in with_own_features(job.config))),
+    "survey_control": Stage(
+        lambda job: (job.passed, job.data.limit, job.forward, job.control, job.config.seed),
+        modules=lambda job: job.network_code(CONTROLS[job.control]),
         above=lambda job: job.of_network("build_network"),
     ),
     "select": Stage(
@@ -169,7 +171,8 @@ STAGES = {
         lambda job: [_control(job, name) for name in job.config.controls],
         modules=lambda job: [module for name in job.config.controls for module in _control_code(job, name)],
         above=lambda job: [
-            *job.of_network("build_network", "survey", *(["survey_controls"] if with_own_features(job.config) else [])),
+            *job.of_network("build_network", "survey"),
+            *(("survey_control", replace(job, control=name)) for name in with_own_features(job.config)),
             *job.of_datasets("perturb"),
         ],
     ),
@@ -238,7 +241,7 @@ class Fingerprints:
 
         Args:
             stage: name of the stage.
-            wildcards: dataset, network, probe and split of its job, where its rule has them.
+            wildcards: dataset, network, probe, control and split of its job, where its rule has them.
         """
         return self._of(stage, Job(self._config, **wildcards))
 
@@ -262,7 +265,7 @@ class Fingerprints:
         return provenance.digest(_control(job, control), code, above)
 
     def _of(self, stage: str, job: Job) -> str:
-        key = (stage, job.dataset, job.network, job.probe, job.split)
+        key = (stage, job.dataset, job.network, job.probe, job.control, job.split)
         if key not in self._known:
             entry = STAGES[stage]
             configuration = provenance.digest(entry.configuration(job))

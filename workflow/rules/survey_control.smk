@@ -1,0 +1,19 @@
+rule survey_control:
+    input:
+        weights=f"{RUN}/networks/{{network}}/weights.safetensors",
+        images=pool_files,
+        data=user_data_files,
+    output:
+        table=f"{RUN}/survey/{{dataset}}/{{network}}~{{control}}.parquet",
+    log:
+        f"{RUN}/logs/survey_control/{{dataset}}.{{network}}~{{control}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/survey_control.{{dataset}}.{{network}}~{{control}}.tsv"
+    priority: 45
+    conda:
+        "../../envs/environment.yaml"
+    threads: CONFIG.compute.threads
+    params:
+        fingerprint=fingerprint("survey_control"),
+    script:
+        "../scripts/survey_control.py"
