@@ -12,22 +12,19 @@ from epsball.analysis import adversarial_correlates, comparisons
 from epsball.analysis.comparisons import Comparison
 from epsball.analysis.run import Run
 from epsball.analysis.verdicts import judge
-from epsball.config import Config, TrainingSpec
-from epsball.probes import PAPERS, PROBES
+from epsball.config import TrainingSpec
 from epsball.reporting import figures
 from epsball.reporting.chapters import CHAPTERS
 from epsball.reporting.summary_text import format_range
 from epsball.runs.files import write_table
 from scipy import stats
-from support.written_run import MINIMAL_RUN, write_run
-
-FURTHER: Config = replace(MINIMAL_RUN, extra_probes=tuple(name for name in PROBES if name not in PAPERS))
+from support.written_run import MINIMAL_RUN, WITH_EXTRA_PROBES, write_run
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
-    return Run(FURTHER, tmp_path)
+    return Run(WITH_EXTRA_PROBES, tmp_path)
 
 
 def test_rank_correlation_is_spearmans() -> None:
@@ -74,7 +71,7 @@ def test_boundaries_of_a_sample(run: Run) -> None:
     found = adversarial_correlates.boundary(run, "net")
     assert (found["random"] / found["worst"]).to_numpy() == pytest.approx(40)
     assert (found["hyperplane_ratio"] == 20).all()
-    rows = judge(FURTHER, run.folder).set_index("claim")
+    rows = judge(WITH_EXTRA_PROBES, run.folder).set_index("claim")
     row = rows.loc["boundary against a flat one"]
     assert [row["estimate"], row["ci_low"], row["ci_high"]] == pytest.approx([1, 1, 1])
 
@@ -86,13 +83,13 @@ def test_beyond_the_reach_of_a_search_nothing_is_known(run: Run) -> None:
     table.loc[table["kind"] == "random", ["distance", "search_limit"]] = [np.inf, 8.0]
     table["search_limit"] = 8.0  # a flat boundary would be met at 10 to 30
     write_table(path, table)
-    row = judge(FURTHER, run.folder).set_index("claim").loc["boundary against a flat one"]
+    row = judge(WITH_EXTRA_PROBES, run.folder).set_index("claim").loc["boundary against a flat one"]
     assert [row["estimate"], row["verdict"]] == [0, "no difference shown"]
 
 
 def test_every_comparison_is_judged_where_its_probes_are_measured(run: Run) -> None:
-    judged = judge(FURTHER, run.folder)
-    alone = {claim.name for claim in comparisons.COMPARISONS if claim.applies(FURTHER, "net")}
+    judged = judge(WITH_EXTRA_PROBES, run.folder)
+    alone = {claim.name for claim in comparisons.COMPARISONS if claim.applies(WITH_EXTRA_PROBES, "net")}
     assert alone <= set(judged["claim"])
     assert not {claim.name for claim in comparisons.COMPARISONS if claim.across} & set(judged["claim"])
     assert judged.loc[judged["claim"] == "global bound against Jacobian", "verdict"].tolist() == [
@@ -104,9 +101,9 @@ def test_every_comparison_is_judged_where_its_probes_are_measured(run: Run) -> N
 
 def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(run: Run) -> None:
     plain = TrainingSpec()
-    spec = replace(FURTHER.networks["net"], training=plain)
+    spec = replace(WITH_EXTRA_PROBES.networks["net"], training=plain)
     robust = replace(spec, name="robust", training=replace(plain, adversarial_radius=0.5))
-    config = replace(FURTHER, networks={"net": spec, "robust": robust})
+    config = replace(WITH_EXTRA_PROBES, networks={"net": spec, "robust": robust})
     for path in sorted((run.folder / "metrics" / "net").glob("*.parquet")):
         table = pd.read_parquet(path)
         for column in {"distance"} & set(table) if path.stem == "boundary" else {"gradient_margin"} & set(table):
@@ -129,13 +126,16 @@ def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(ru
 
 @pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.probes) > 2])
 def test_a_comparison_of_several_probes_needs_them_all(run: Run, claim: Comparison) -> None:
-    assert set(claim.probes) <= set(FURTHER.extra_probes)
-    fewer = replace(FURTHER, extra_probes=tuple(name for name in FURTHER.extra_probes if name != claim.probes[1]))
+    assert set(claim.probes) <= set(WITH_EXTRA_PROBES.extra_probes)
+    fewer = replace(
+        WITH_EXTRA_PROBES,
+        extra_probes=tuple(name for name in WITH_EXTRA_PROBES.extra_probes if name != claim.probes[1]),
+    )
     assert claim.name not in set(judge(fewer, run.folder)["claim"])
 
 
 def test_chapters_say_what_the_tables_hold(run: Run) -> None:
-    claims = judge(FURTHER, run.folder)
+    claims = judge(WITH_EXTRA_PROBES, run.folder)
     said = {chapter.figure: chapter.says(run, claims) for chapter in CHAPTERS}
     assert set(said) == {name for name in figures.FIGURES if name.startswith("beyond")}
     shown = {figure: dict(found.table()[1]) for figure, found in said.items() if len(found.table()[0]) == 2}
@@ -191,7 +191,7 @@ def test_a_chapter_has_what_adversarial_training_changes(run: Run) -> None:
 
 
 def test_a_chapter_counts_controls(run: Run) -> None:
-    config = replace(FURTHER, controls=("identity",))
+    config = replace(WITH_EXTRA_PROBES, controls=("identity",))
     for path in sorted((run.folder / "metrics" / "net").glob("*.parquet")):
         table = pd.read_parquet(path)
         write_table(run.folder / "metrics" / "net~identity" / path.name, table)

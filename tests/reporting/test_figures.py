@@ -16,7 +16,7 @@ from epsball.runs.files import write_table, write_text
 from matplotlib.collections import Collection, PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
-from support.written_run import MINIMAL_RUN, write_run
+from support.written_run import MINIMAL_RUN, WITH_EXTRA_PROBES, write_run
 
 
 def write_illustration(folder: Path, flips: bool = True) -> None:
@@ -54,14 +54,14 @@ def places(collection: Collection) -> np.ndarray:
 def test_every_figure_in_three_formats(tmp_path: Path, name: str) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
     write_illustration(tmp_path)
-    draw(name, MINIMAL_RUN, tmp_path, tmp_path / "figures" / f"{name}.pdf")
+    draw(name, WITH_EXTRA_PROBES, tmp_path, tmp_path / "figures" / f"{name}.pdf")
     assert (tmp_path / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     assert "<svg" in (tmp_path / "figures" / f"{name}.svg").read_text()
     picture = np.asarray(Image.open(tmp_path / "figures" / f"{name}.png").convert("L"))
     assert picture.shape[1] == 1400
     assert picture.std() > 5
     again = (tmp_path / "figures" / f"{name}.svg").read_bytes()
-    draw(name, MINIMAL_RUN, tmp_path, tmp_path / "figures" / f"{name}.pdf")
+    draw(name, WITH_EXTRA_PROBES, tmp_path, tmp_path / "figures" / f"{name}.pdf")
     assert (tmp_path / "figures" / f"{name}.svg").read_bytes() == again
 
 

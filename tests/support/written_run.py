@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from epsball.config import load_config
+from epsball.probes import PAPERS, PROBES
 from epsball.runs.files import write_table
 
 MINIMAL: dict[str, Any] = {
@@ -19,6 +20,7 @@ MINIMAL: dict[str, Any] = {
     "networks": {"net": {"dataset": "mine", "factory": "a.b:c"}},
 }
 MINIMAL_RUN = load_config(MINIMAL)
+WITH_EXTRA_PROBES = load_config({**MINIMAL, "extra_probes": [name for name in PROBES if name not in PAPERS]})
 
 
 def write_run(

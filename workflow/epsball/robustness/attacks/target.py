@@ -60,7 +60,7 @@ class Target:
         return logits[self.label] - logits[runner_up(logits, self.label)]
 
     def hyperplane_distance(self) -> float:
-        """Return |margin| / ‖∇ margin‖, the distance of a flat boundary: a unit for steps. 0 without a slope."""
+        """Return ``|margin| / ‖∇ margin‖``, the distance of a flat boundary: a unit for steps. 0 without a slope."""
         gradient, logits = self.gradient(self.image, self.margin)
         slope = float(torch.linalg.vector_norm(gradient))
         return min(abs(float(self.margin(logits))) / slope, self.search_limit) if slope > 0 else 0.0
