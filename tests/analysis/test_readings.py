@@ -43,7 +43,7 @@ def parts(config: Config) -> dict[str, object]:
 def test_each_reading_is_valid_and_differs_in_one_thing() -> None:
     base, made = load_config(RAW), readings(RAW)
     assert list(made) == [
-        *("base", "norm-linf", "epsilon-0.01", "epsilon-0.5", "clip-on", "noise-gaussian", "noise-sphere"),
+        *("base", "norm-linf", "epsilon-0.01", "epsilon-0.5", "clip-on", "noise-sphere", "noise-gaussian"),
         *("threshold-0.9", "threshold-0.999"),
     ]
     assert made["base"] == {**RAW, "run": "sensitivity-base"}
