@@ -119,5 +119,7 @@ def test_files_of_other_versions_are_told(tmp_path: Path, monkeypatch: pytest.Mo
     provenance_records.record([str(made)], [], "claims", "first", {"run": "small"})
     assert not list(provenance_records.other_versions(made.parent))
     monkeypatch.undo()
+    for number, broken in enumerate(("", "{", "[]", "{}")):
+        (tmp_path / made.parent / "provenance" / f"broken{number}.json").write_text(broken)
     [said] = provenance_records.other_versions(tmp_path / made.parent)
     assert f"1 files of '{tmp_path / made.parent}' were made with torch 1.0, and this is {now['torch']}" in said

@@ -10,15 +10,9 @@ from epsball.config import load_config
 from epsball.runs.files import write_table
 from epsball.runs.provenance_records import keep_configuration, record
 
-from support.written_run import write_run
+from support.written_run import MINIMAL, write_run
 
-RAW: dict[str, Any] = {
-    "radii": [1, 10],
-    "draws": 10,
-    "bootstrap": 200,
-    "datasets": {"mine": {"kind": "arrays", "root": "unused.npz"}},
-    "networks": {"net": {"dataset": "mine", "factory": "a.b:c"}},
-}
+RAW: dict[str, Any] = {**MINIMAL, "draws": 10}
 
 
 def finished(folder: Path, raw: dict[str, Any], growth: float) -> Path:

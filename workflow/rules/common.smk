@@ -214,4 +214,5 @@ if workflow.is_main_process:
         run_folder.require_writable(FOLDER)
         run_folder.restore_metadata(FOLDER)
     print(plan.describe(CONFIG, workflow.cores or 1, plan.measured(CONFIG, FOLDER)), file=sys.stderr)
-    print(*provenance_records.other_versions(FOLDER), sep="\n", file=sys.stderr)
+    for remark in provenance_records.other_versions(FOLDER):
+        print(remark, file=sys.stderr)

@@ -142,7 +142,11 @@ def other_versions(run: Path) -> Iterator[str]:
     now = provenance.versions()
     files_of: dict[tuple[str, str], int] = {}
     for path in (run / _FOLDER).rglob("*.json"):
-        for name, version in _read(path).get("versions", {}).items():
+        try:
+            versions = _read(path)["versions"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # a record is only a memory: one that cannot be read stops no run
+        for name, version in versions.items():
             if name in provenance.DECIDING and version != now.get(name):
                 files_of[name, version] = files_of.get((name, version), 0) + 1
     for (name, version), count in sorted(files_of.items()):
