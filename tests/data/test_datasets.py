@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from epsball.config import DatasetSpec
-from epsball.data import download, imagenette, images, missing, open_pool, pool_size, rendered, signs
+from epsball.data import download, imagenette, images, missing, open_pool, pool_size, signs
 from epsball.errors import EpsballError
 from PIL import Image
 from support.toys import pictures
@@ -181,7 +181,7 @@ def test_photographs_have_labels_and_one_size(tmp_path: Path, dataset_spec: Make
 def test_signs_are_the_same_rendered_or_read(tmp_path: Path, dataset_spec: Make) -> None:
     spec = dataset_spec("signs", train=50, test=45, seed=3)
     fresh = open_pool(spec, tmp_path)
-    rendered.render(spec, "test", tmp_path / "test.npz")
+    signs.render(spec, "test", tmp_path / "test.npz")
     read = open_pool(spec, tmp_path)
     assert list(fresh.names) == list(read.names)
     assert fresh.labels.tolist() == read.labels.tolist()

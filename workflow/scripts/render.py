@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake) as config:
-    from epsball.data.rendered import render
+    from epsball.data.signs import render
 
     wildcards = snakemake.wildcards
     render(config.datasets[wildcards.dataset], wildcards.split, Path(snakemake.output.images))

@@ -22,7 +22,7 @@ from epsball.errors import EpsballError
 
 KINDS = {
     "photographs": "epsball.data.photographs",
-    "signs": "epsball.data.rendered",
+    "signs": "epsball.data.signs",
     "gtsrb": "epsball.data.gtsrb",
     "imagenette": "epsball.data.imagenette",
     "imagefolder": "epsball.data.imagefolder",

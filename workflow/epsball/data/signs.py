@@ -2,17 +2,25 @@
 
 Pose, light, blur, clutter and resolution vary as in the real benchmark (Stallkamp, Schlipsing, Salmen & Igel, "Man vs.
 computer", Neural Networks 32, 2012). The signs are schematic. They replace the benchmark where nothing may be
-downloaded; results on them say nothing about the real one.
+downloaded; results on them say nothing about the real one. A run renders them once, then reads them as arrays.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from epsball.config import DatasetSpec
+from epsball.data import Pool, arrays
+from epsball.runs import files
+from epsball.runs.progress import Progress
+
+TERMS = "made by this workflow: none"
 
 SIZE = 48
 CLASSES = 43
@@ -22,210 +30,122 @@ _SPLITS = ("train", "test")
 _TEMPLATE = 128
 _WORK = 2 * SIZE  # drawn at twice the size, then reduced: smooth edges
 
-_RED, _BLUE, _WHITE, _BLACK, _YELLOW, _GREY = "#c1121f", "#1d4e9e", "#f4f4f4", "#111111", "#f2b705", "#7a7a7a"
+_COLOURS = {
+    "red": "#c1121f",
+    "blue": "#1d4e9e",
+    "white": "#f4f4f4",
+    "black": "#111111",
+    "yellow": "#f2b705",
+    "green": "#2a9d3f",
+    "grey": "#7a7a7a",
+}
 
-_LIMITS = {0: "20", 1: "30", 2: "50", 3: "60", 4: "70", 5: "80", 7: "100", 8: "120"}
-_ARROWS: dict[int, list[tuple[float, ...]]] = {  # of mandatory directions
-    33: [(0.4, 0.76, 0.4, 0.5, 0.64, 0.5)],
-    34: [(0.6, 0.76, 0.6, 0.5, 0.36, 0.5)],
-    35: [(0.5, 0.8, 0.5, 0.34)],
-    36: [(0.38, 0.8, 0.38, 0.34), (0.38, 0.6, 0.64, 0.6)],
-    37: [(0.62, 0.8, 0.62, 0.34), (0.62, 0.6, 0.36, 0.6)],
-    38: [(0.32, 0.32, 0.62, 0.62)],
-    39: [(0.68, 0.32, 0.38, 0.62)],
+# Shapes that `_draw` knows, with numbers in hundredths of the side.
+_BOARDS = {
+    "prohibition": "disc red 50 50 49; disc white 50 50 37",
+    "mandatory": "disc white 50 50 49; disc blue 50 50 46",
+    "danger": "polygon red 50 -6 98.5 78 1.5 78; polygon white 50 16 84 71 16 71",
+    "end": "disc white 50 50 49; line black 2.5 10 88 70 12; line black 2.5 17 88 77 12; line black 2.5 24 88 84 12; "
+    "line black 2.5 31 88 91 12",
+}
+_SIGNS = {
+    **{label: f"prohibition; text black 42 {speed}" for label, speed in enumerate((20, 30, 50, 60, 70, 80))},
+    6: "disc white 50 50 49; text grey 42 80; line black 2.5 15 88 75 12; line black 2.5 22 88 82 12; "
+    "line black 2.5 29 88 89 12",
+    7: "prohibition; text black 32 100",
+    8: "prohibition; text black 32 120",
+    9: "prohibition; car red 36 50; car black 66 50",
+    10: "prohibition; lorry red 34 50; car black 69 50",
+    # Right of way at the next crossing, priority road, yield.
+    11: "danger; line black 10 50 68 50 34; line black 5 36 54 64 54",
+    12: "polygon white 50 1 99 50 50 99 1 50; polygon yellow 50 13 87 50 50 87 13 50",
+    13: "polygon red 50 106 1.5 22 98.5 22; polygon white 50 82 18 30 82 30",
+    14: "polygon red 69.9 1.96 98.04 30.1 98.04 69.9 69.9 98.04 30.1 98.04 1.96 69.9 1.96 30.1 30.1 1.96; "
+    "text white 30 STOP",
+    15: "prohibition",
+    16: "prohibition; lorry black 50 52",
+    17: "disc red 50 50 49; line white 17 16 50 84 50",
+    # General caution, curves to the left and right, double curve, bumpy road, slippery road, road narrows.
+    18: "danger; line black 8 50 32 50 54; disc black 50 63 4.5",
+    19: "danger; line black 8 58 67 58 52 42 42",
+    20: "danger; line black 8 42 67 42 52 58 42",
+    21: "danger; line black 6 42 68 42 58 58 50 58 40 46 34",
+    22: "danger; line black 6 24 65 76 65; disc black 40 60 9; disc black 60 60 9",
+    23: "danger; car black 50 44; line black 3 36 68 46 62 38 56; line black 3 56 68 66 62 58 56",
+    24: "danger; line black 5 42 68 42 36; line black 5 66 68 66 58 57 50 57 36",
+    # Road work, traffic signals, pedestrians, children, bicycles, ice and snow, wild animals.
+    25: "danger; disc black 48 36 5; line black 5 46 40 40 54 34 67; line black 4 46 46 66 60; "
+    "polygon black 58 68 68 56 78 68",
+    26: "danger; disc red 50 36 6; disc yellow 50 50 6; disc green 50 64 6",
+    27: "danger; disc black 50 34 5; line black 6 50 38 50 54; line black 5 40 68 50 54 60 68",
+    28: "danger; disc black 40 42 5; line black 6 40 46 40 58; line black 4 33 69 40 58 47 69; disc black 60 42 5; "
+    "line black 6 60 46 60 58; line black 4 53 69 60 58 67 69",
+    29: "danger; disc black 37 60 10; disc white 37 60 6.5; disc black 63 60 10; disc white 63 60 6.5; "
+    "line black 3.5 37 60 46 46 60 46 63 60",
+    30: "danger; line black 4.5 50 38 50 70; line black 4.5 36.14 46 63.86 62; line black 4.5 36.14 62 63.86 46",
+    31: "danger; polygon black 30 56 56 46 68 34 72 40 62 56 40 62; line black 4 38 58 32 69; line black 4 58 56 62 69",
+    32: "end",
+    33: "mandatory; arrow 40 76 40 50 64 50",
+    34: "mandatory; arrow 60 76 60 50 36 50",
+    35: "mandatory; arrow 50 80 50 34",
+    36: "mandatory; arrow 38 80 38 34; arrow 38 60 64 60",
+    37: "mandatory; arrow 62 80 62 34; arrow 62 60 36 60",
+    38: "mandatory; arrow 32 32 62 62",
+    39: "mandatory; arrow 68 32 38 62",
+    40: "mandatory; arc white 10 26 26 74 74; polygon white 50 16 50 42 74 29",  # roundabout
+    41: "end; car grey 36 50; car grey 66 50",
+    42: "end; lorry grey 34 50; car grey 69 50",
 }
 
 
-def _points(*coordinates: float) -> list[tuple[float, float]]:
-    """Convert coordinates on the unit square to points in template pixels."""
-    scaled = [c * _TEMPLATE for c in coordinates]
-    return list(zip(scaled[::2], scaled[1::2], strict=True))
+def _pixels(numbers: list[str]) -> list[float]:
+    return [float(number) * _TEMPLATE / 100 for number in numbers]
 
 
-def _regular(corners: int, radius: float, turn: float = 0.0) -> list[tuple[float, float]]:
-    angles = [2 * math.pi * i / corners + turn for i in range(corners)]
-    return [((0.5 + radius * math.sin(a)) * _TEMPLATE, (0.5 - radius * math.cos(a)) * _TEMPLATE) for a in angles]
-
-
-class _Sign:
-    """A template to draw on."""
-
-    def __init__(self) -> None:
-        self.image = Image.new("RGBA", (_TEMPLATE, _TEMPLATE), (0, 0, 0, 0))
-        self.pen = ImageDraw.Draw(self.image)
-
-    def disc(self, radius: float, fill: str, x: float = 0.5, y: float = 0.5) -> None:
-        self.pen.ellipse(_points(x - radius, y - radius, x + radius, y + radius), fill=fill)
-
-    def polygon(self, *coordinates: float, fill: str = _BLACK) -> None:
-        self.pen.polygon(_points(*coordinates), fill=fill)
-
-    def line(self, *coordinates: float, width: float = 0.08, fill: str = _BLACK) -> None:
-        self.pen.line(_points(*coordinates), fill=fill, width=round(width * _TEMPLATE), joint="curve")
-
-    def text(self, text: str, size: float, fill: str = _BLACK, y: float = 0.5) -> None:
-        font = ImageFont.load_default(size * _TEMPLATE)
-        middle = (0.5 * _TEMPLATE, y * _TEMPLATE)
-        self.pen.text(middle, text, fill=fill, font=font, anchor="mm", stroke_width=2, stroke_fill=fill)
-
-    def prohibition(self) -> None:
-        self.disc(0.49, _RED)
-        self.disc(0.37, _WHITE)
-
-    def mandatory(self) -> None:
-        self.disc(0.49, _WHITE)
-        self.disc(0.46, _BLUE)
-
-    def end(self) -> None:
-        self.disc(0.49, _WHITE)
-        for shift in (-0.1, -0.03, 0.04, 0.11):
-            self.line(0.2 + shift, 0.88, 0.8 + shift, 0.12, width=0.025)
-
-    def danger(self) -> None:
-        self.pen.polygon(_regular(3, 0.56), fill=_RED)
-        self.polygon(0.5, 0.16, 0.84, 0.71, 0.16, 0.71, fill=_WHITE)
-
-    def car(self, x: float, y: float, fill: str) -> None:
-        self.polygon(x - 0.12, y, x - 0.06, y - 0.09, x + 0.06, y - 0.09, x + 0.12, y, fill=fill)
-        self.polygon(x - 0.14, y, x + 0.14, y, x + 0.14, y + 0.09, x - 0.14, y + 0.09, fill=fill)
-
-    def lorry(self, x: float, y: float, fill: str) -> None:
-        self.polygon(x - 0.18, y - 0.14, x + 0.06, y - 0.14, x + 0.06, y + 0.09, x - 0.18, y + 0.09, fill=fill)
-        self.polygon(x + 0.08, y - 0.06, x + 0.18, y - 0.06, x + 0.18, y + 0.09, x + 0.08, y + 0.09, fill=fill)
-
-    def arrow(self, *coordinates: float) -> None:
-        """Draw a line through the points, with a head at the last one."""
-        self.line(*coordinates, width=0.11, fill=_WHITE)
-        x0, y0, x1, y1 = coordinates[-4:]
-        length = math.hypot(x1 - x0, y1 - y0)
-        ux, uy = (x1 - x0) / length, (y1 - y0) / length
-        tip = (x1 + 0.14 * ux, y1 + 0.14 * uy)
-        self.polygon(x1 - 0.13 * uy, y1 + 0.13 * ux, x1 + 0.13 * uy, y1 - 0.13 * ux, *tip, fill=_WHITE)
-
-
-def _dangers(sign: _Sign, index: int) -> None:
-    sign.danger()
-    match index:
-        case 18:  # general caution
-            sign.line(0.5, 0.32, 0.5, 0.54)
-            sign.disc(0.045, _BLACK, y=0.63)
-        case 19:  # curve to the left
-            sign.line(0.58, 0.67, 0.58, 0.52, 0.42, 0.42)
-        case 20:  # curve to the right
-            sign.line(0.42, 0.67, 0.42, 0.52, 0.58, 0.42)
-        case 21:  # double curve
-            sign.line(0.42, 0.68, 0.42, 0.58, 0.58, 0.5, 0.58, 0.4, 0.46, 0.34, width=0.06)
-        case 22:  # bumpy road
-            sign.line(0.24, 0.65, 0.76, 0.65, width=0.06)
-            sign.disc(0.09, _BLACK, 0.4, 0.6)
-            sign.disc(0.09, _BLACK, 0.6, 0.6)
-        case 23:  # slippery road
-            sign.car(0.5, 0.44, _BLACK)
-            sign.line(0.36, 0.68, 0.46, 0.62, 0.38, 0.56, width=0.03)
-            sign.line(0.56, 0.68, 0.66, 0.62, 0.58, 0.56, width=0.03)
-        case 24:  # road narrows
-            sign.line(0.42, 0.68, 0.42, 0.36, width=0.05)
-            sign.line(0.66, 0.68, 0.66, 0.58, 0.57, 0.5, 0.57, 0.36, width=0.05)
-        case 25:  # road work
-            sign.disc(0.05, _BLACK, 0.48, 0.36)
-            sign.line(0.46, 0.4, 0.4, 0.54, 0.34, 0.67, width=0.05)
-            sign.line(0.46, 0.46, 0.66, 0.6, width=0.04)
-            sign.polygon(0.58, 0.68, 0.68, 0.56, 0.78, 0.68)
-        case 26:  # traffic signals
-            for y, colour in ((0.36, _RED), (0.5, _YELLOW), (0.64, "#2a9d3f")):
-                sign.disc(0.06, colour, y=y)
-        case 27:  # pedestrians
-            sign.disc(0.05, _BLACK, y=0.34)
-            sign.line(0.5, 0.38, 0.5, 0.54, width=0.06)
-            sign.line(0.4, 0.68, 0.5, 0.54, 0.6, 0.68, width=0.05)
-        case 28:  # children
-            for x in (0.4, 0.6):
-                sign.disc(0.05, _BLACK, x, 0.42)
-                sign.line(x, 0.46, x, 0.58, width=0.06)
-                sign.line(x - 0.07, 0.69, x, 0.58, x + 0.07, 0.69, width=0.04)
-        case 29:  # bicycles
-            for x in (0.37, 0.63):
-                sign.disc(0.1, _BLACK, x, 0.6)
-                sign.disc(0.065, _WHITE, x, 0.6)
-            sign.line(0.37, 0.6, 0.46, 0.46, 0.6, 0.46, 0.63, 0.6, width=0.035)
-        case 30:  # ice and snow
-            for turn in (0.0, math.pi / 3, 2 * math.pi / 3):
-                dx, dy = 0.16 * math.sin(turn), 0.16 * math.cos(turn)
-                sign.line(0.5 - dx, 0.54 - dy, 0.5 + dx, 0.54 + dy, width=0.045)
-        case _:  # wild animals
-            sign.polygon(0.3, 0.56, 0.56, 0.46, 0.68, 0.34, 0.72, 0.4, 0.62, 0.56, 0.4, 0.62)
-            sign.line(0.38, 0.58, 0.32, 0.69, width=0.04)
-            sign.line(0.58, 0.56, 0.62, 0.69, width=0.04)
-
-
-def _others(sign: _Sign, index: int) -> None:
-    match index:
-        case 6:  # end of the limit of 80
-            sign.disc(0.49, _WHITE)
-            sign.text("80", 0.42, _GREY)
-            for shift in (-0.05, 0.02, 0.09):
-                sign.line(0.2 + shift, 0.88, 0.8 + shift, 0.12, width=0.025)
-        case 9:
-            sign.prohibition()
-            sign.car(0.36, 0.5, _RED)
-            sign.car(0.66, 0.5, _BLACK)
-        case 10:
-            sign.prohibition()
-            sign.lorry(0.34, 0.5, _RED)
-            sign.car(0.69, 0.5, _BLACK)
-        case 11:  # right of way
-            sign.danger()
-            sign.line(0.5, 0.68, 0.5, 0.34, width=0.1)
-            sign.line(0.36, 0.54, 0.64, 0.54, width=0.05)
-        case 12:  # priority road
-            sign.polygon(0.5, 0.01, 0.99, 0.5, 0.5, 0.99, 0.01, 0.5, fill=_WHITE)
-            sign.polygon(0.5, 0.13, 0.87, 0.5, 0.5, 0.87, 0.13, 0.5, fill=_YELLOW)
-        case 13:  # yield
-            sign.pen.polygon(_regular(3, 0.56, math.pi), fill=_RED)
-            sign.polygon(0.5, 0.82, 0.18, 0.3, 0.82, 0.3, fill=_WHITE)
-        case 14:
-            sign.pen.polygon(_regular(8, 0.52, math.pi / 8), fill=_RED)
-            sign.text("STOP", 0.3, _WHITE)
-        case 15:
-            sign.prohibition()
-        case 16:
-            sign.prohibition()
-            sign.lorry(0.5, 0.52, _BLACK)
-        case 17:
-            sign.disc(0.49, _RED)
-            sign.line(0.16, 0.5, 0.84, 0.5, width=0.17, fill=_WHITE)
-        case 32:
-            sign.end()
-        case 40:  # roundabout
-            sign.mandatory()
-            sign.pen.arc(_points(0.26, 0.26, 0.74, 0.74), 0, 290, fill=_WHITE, width=round(0.1 * _TEMPLATE))
-            sign.polygon(0.5, 0.16, 0.5, 0.42, 0.74, 0.29, fill=_WHITE)
-        case 41:
-            sign.end()
-            sign.car(0.36, 0.5, _GREY)
-            sign.car(0.66, 0.5, _GREY)
-        case _:
-            sign.end()
-            sign.lorry(0.34, 0.5, _GREY)
-            sign.car(0.69, 0.5, _GREY)
+def _draw(pen: ImageDraw.ImageDraw, shape: str) -> None:
+    match shape.split():
+        case [board]:
+            for part in _BOARDS[board].split("; "):
+                _draw(pen, part)
+        case ["text", colour, size, text]:
+            font, fill = ImageFont.load_default(_pixels([size])[0]), _COLOURS[colour]
+            pen.text((64, 64), text, fill=fill, font=font, anchor="mm", stroke_width=2, stroke_fill=fill)
+        case ["disc", colour, *numbers]:
+            x, y, radius = _pixels(numbers)
+            pen.circle((x, y), radius, fill=_COLOURS[colour])
+        case ["polygon", colour, *numbers]:
+            pen.polygon(_pixels(numbers), fill=_COLOURS[colour])
+        case ["line", colour, *numbers]:
+            width, *points = _pixels(numbers)
+            pen.line(points, fill=_COLOURS[colour], width=round(width), joint="curve")
+        case ["arc", colour, *numbers]:
+            width, *box = _pixels(numbers)
+            pen.arc(box, 0, 290, fill=_COLOURS[colour], width=round(width))
+        case ["arrow", *points]:
+            _draw(pen, f"line white 11 {' '.join(points)}")
+            x0, y0, x1, y1 = map(float, points[-4:])
+            length = math.hypot(x1 - x0, y1 - y0)
+            ux, uy = (x1 - x0) / length, (y1 - y0) / length
+            sides = f"{x1 - 13 * uy} {y1 + 13 * ux} {x1 + 13 * uy} {y1 - 13 * ux}"
+            _draw(pen, f"polygon white {sides} {x1 + 14 * ux} {y1 + 14 * uy}")
+        case ["car", colour, *place]:
+            x, y = map(int, place)
+            _draw(pen, f"polygon {colour} {x - 12} {y} {x - 6} {y - 9} {x + 6} {y - 9} {x + 12} {y}")
+            _draw(pen, f"polygon {colour} {x - 14} {y} {x + 14} {y} {x + 14} {y + 9} {x - 14} {y + 9}")
+        case ["lorry", colour, *place]:
+            x, y = map(int, place)
+            _draw(pen, f"polygon {colour} {x - 18} {y - 14} {x + 6} {y - 14} {x + 6} {y + 9} {x - 18} {y + 9}")
+            _draw(pen, f"polygon {colour} {x + 8} {y - 6} {x + 18} {y - 6} {x + 18} {y + 9} {x + 8} {y + 9}")
 
 
 @functools.cache
 def template(label: int) -> Image.Image:
     """Draw the clean sign of a class, RGBA, 128 × 128, in the benchmark's order of classes."""
-    sign = _Sign()
-    if text := _LIMITS.get(label):
-        sign.prohibition()
-        sign.text(text, 0.42 if len(text) == 2 else 0.32)
-    elif 18 <= label <= 31:
-        _dangers(sign, label)
-    elif label in _ARROWS:
-        sign.mandatory()
-        for coordinates in _ARROWS[label]:
-            sign.arrow(*coordinates)
-    else:
-        _others(sign, label)
-    return sign.image
+    image = Image.new("RGBA", (_TEMPLATE, _TEMPLATE), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(image)
+    for shape in _SIGNS[label].split("; "):
+        _draw(pen, shape)
+    return image
 
 
 def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
@@ -301,3 +221,28 @@ def image(split: str, seed: int, number: int) -> NDArray[np.uint8]:
     pixels = _light(np.asarray(picture, dtype=np.float64), rng)
     pixels += rng.normal(0, rng.uniform(0, 6), pixels.shape)
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+def _labels(count: int) -> NDArray[np.int64]:
+    return np.arange(count, dtype=np.int64) % CLASSES
+
+
+def render(spec: DatasetSpec, split: str, path: Path) -> None:
+    """Render a split, "train" or "test", into an .npz of images and labels."""
+    count = spec.options[split]
+    pictures = np.empty((count, SIZE, SIZE, 3), dtype=np.uint8)
+    with Progress(f"render {spec.name} {split}", count, "images") as progress:
+        for number in range(count):
+            pictures[number] = image(split, spec.options["seed"], number)
+            progress.advance(1)
+    with files.atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, images=pictures, labels=_labels(count))
+
+
+def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
+    """See `epsball.data.open_pool`. Images without a file are rendered as they are read."""
+    path = folder / f"{split}.npz"
+    if path.is_file():
+        return arrays.load(path)
+    count = spec.options[split]
+    return Pool(arrays.names(count), _labels(count), lambda number: image(split, spec.options["seed"], number))
