@@ -12,7 +12,7 @@ import pytest
 from epsball.config import DatasetSpec
 from epsball.data import Pool, arrays
 from epsball.data.images import digest
-from epsball.networks import forward
+from epsball.networks import process
 from support.example import write_data, write_example
 from support.toys import ROOT, Stages, pictures
 
@@ -20,7 +20,7 @@ from support.toys import ROOT, Stages, pictures
 @pytest.fixture(autouse=True)
 def shared_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """No process of pytest takes a GPU for itself alone: it lives until the last test."""
-    monkeypatch.setattr(forward, "own_gpu", lambda: 0)
+    monkeypatch.setattr(process, "own_gpu", lambda: 0)
 
 
 @pytest.fixture

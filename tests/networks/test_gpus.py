@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from epsball.networks import gpus
+from epsball.networks import process
 
 JOB = """
 import sys
 from pathlib import Path
-from epsball.networks import gpus
-print(gpus.take(sys.argv[2:], Path(sys.argv[1])), flush=True)
+from epsball.networks import process
+print(process.take(sys.argv[2:], Path(sys.argv[1])), flush=True)
 sys.stdin.readline()
 """
 
 TWICE = """
-from epsball.networks import gpus
+from epsball.networks import process
 
 places = iter([0])  # a second one would wait for the first for ever
-gpus.present, gpus.take = lambda: ["GPU-a"], lambda names: next(places)
-print(gpus.own_gpu(), gpus.own_gpu())
+process.present, process.take = lambda: ["GPU-a"], lambda names: next(places)
+print(process.own_gpu(), process.own_gpu())
 """
 
 
@@ -65,5 +65,5 @@ def test_a_process_takes_one_gpu_however_many_networks_it_passes() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_gpus_of_this_machine_have_names_of_their_own() -> None:
-    names = gpus.present()
+    names = process.present()
     assert len(set(names)) == torch.cuda.device_count()

@@ -12,8 +12,8 @@ import torch
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import efficientnet_lite, sign
+from epsball.networks.layers import normalise
 from epsball.networks.model import Network
-from epsball.networks.normalisation import normalise
 from epsball.robustness import operator_norm
 from epsball.robustness.global_bound import Bound, global_bound
 from torch import Tensor, nn

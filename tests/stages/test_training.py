@@ -11,7 +11,7 @@ import pytest
 import torch
 from epsball.config import NetworkSpec, TrainingSpec
 from epsball.data import Pool, arrays
-from epsball.networks import weights
+from epsball.networks import model, weights
 from epsball.networks.augmentation import augment
 from epsball.networks.forward import Forward, configure
 from epsball.networks.model import Network
@@ -54,7 +54,7 @@ def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> N
     card_path = tmp_path / "card.json"
     build_network.build_network(spec, easy, easy, COMPUTE, 3, tmp_path / "w.safetensors", card_path)
     card = json.loads(card_path.read_text())
-    network = weights.restore(spec, tmp_path / "w.safetensors")
+    network = model.restore(spec, tmp_path / "w.safetensors")
     expected = conv_net()
     train(expected, easy, SPEC, 3, "again")
     for one, two in zip(network.module.parameters(), expected.parameters(), strict=True):

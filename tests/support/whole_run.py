@@ -10,7 +10,7 @@ from epsball.analysis.verdicts import judge
 from epsball.config import Config, load_config
 from epsball.data import open_pool
 from epsball.networks import forward
-from epsball.networks.weights import restore
+from epsball.networks.model import restore
 from epsball.probes import Context, chosen_probes, families, family_of
 from epsball.probes.normalisers import scales
 from epsball.reporting import figures

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 with job(snakemake) as config:
     from epsball.data import open_pool
-    from epsball.networks import forward, sources, weights
+    from epsball.networks import forward, model, sources, weights
     from epsball.perturbations import families
     from epsball.runs import files, provenance
     from epsball.stages.extract import extract
@@ -21,7 +21,7 @@ with job(snakemake) as config:
     dataset, compute = config.datasets[network.dataset].source, config.compute
     forward.configure(compute)
     kept = Path(snakemake.input.weights)
-    passes = forward.Forward(weights.restore(network, kept), compute)
+    passes = forward.Forward(model.restore(network, kept), compute)
     pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
     rows = read_shard(snakemake.input.samples, int(wildcards.shard))
     digests = {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}

@@ -13,7 +13,7 @@ with job(snakemake) as config:
 
     from epsball import controls
     from epsball.data import open_pool
-    from epsball.networks import forward, weights
+    from epsball.networks import forward, model
     from epsball.probes import Context
     from epsball.probes.normalisers import read_scales
     from epsball.runs import files
@@ -32,7 +32,7 @@ with job(snakemake) as config:
         made_by = f"{snakemake.params.made_by[control]}, samples {snakemake.params.rows}"
         if all(files.restore_table(path, made_by) for path in outputs.values()):
             continue
-        made = controls.of(control, weights.restore(network, Path(paths.weights)), pool, config.seed)
+        made = controls.of(control, model.restore(network, Path(paths.weights)), pool, config.seed)
         tables = measure_control(
             forward.Forward(made, compute),
             list(outputs),

@@ -12,7 +12,7 @@ with job(snakemake) as config:
     from dataclasses import replace
 
     from epsball.data import open_pool
-    from epsball.networks import forward, weights
+    from epsball.networks import forward, model
     from epsball.probes.normalisers import read_scales
     from epsball.runs import files
     from epsball.stages.measure_white_box import measure_white_box
@@ -24,7 +24,7 @@ with job(snakemake) as config:
     compute = replace(config.compute, compile=False)  # too few passes for it to pay
     forward.configure(compute)
     scale_g, scale_h = read_scales(paths.survey)
-    restored = weights.restore(network, Path(paths.weights))
+    restored = model.restore(network, Path(paths.weights))
     table = measure_white_box(
         wildcards.probe,
         restored,

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 with job(snakemake) as config:
     from epsball.data import open_pool
-    from epsball.networks import forward, weights
+    from epsball.networks import forward, model
     from epsball.runs import files
     from epsball.stages.survey import survey
 
     network = config.networks[snakemake.wildcards.network]
     forward.configure(config.compute)
-    passes = forward.Forward(weights.restore(network, Path(snakemake.input.weights)), config.compute)
+    passes = forward.Forward(model.restore(network, Path(snakemake.input.weights)), config.compute)
     pool = open_pool(config.datasets[network.dataset], config.folder / "datasets" / network.dataset)
     files.write_table(Path(snakemake.output.table), survey(passes, pool, config.compute.batch, network.name))

@@ -13,7 +13,7 @@ with job(snakemake) as config:
 
     from epsball import controls
     from epsball.data import open_pool
-    from epsball.networks import forward, weights
+    from epsball.networks import forward, model
     from epsball.runs import files
     from epsball.stages.survey import survey
 
@@ -21,7 +21,7 @@ with job(snakemake) as config:
     compute = replace(config.compute, compile=False)  # too few passes for it to pay
     forward.configure(compute)
     pool = open_pool(config.datasets[network.dataset], config.folder / "datasets" / network.dataset)
-    restored = weights.restore(network, Path(snakemake.input.weights))
+    restored = model.restore(network, Path(snakemake.input.weights))
     passes = forward.Forward(controls.of(control, restored, pool, config.seed), compute)
     table = survey(passes, pool, compute.batch, controls.name_of(network.name, control))
     files.write_table(Path(snakemake.output.table), table)

@@ -14,7 +14,7 @@ from epsball.analysis import intervals
 from epsball.commands.input_mismatch import Interpretation, find_mismatch
 from epsball.config import Config, DatasetSpec, NetworkSpec
 from epsball.data import Pool, open_pool
-from epsball.networks import model, weights
+from epsball.networks import model
 from epsball.networks.forward import Forward, configure, inputs
 from epsball.stages.select import eligible
 from epsball.stages.survey import survey
@@ -80,7 +80,7 @@ def _inspect(config: Config, spec: NetworkSpec, folder: Path, images: int) -> In
     kept = folder / "networks" / spec.name / "weights.safetensors"
     restored = spec.training is not None and kept.is_file()
     trained = spec.training is None or restored
-    network = weights.restore(spec, kept) if restored else model.open_network(spec)
+    network = model.restore(spec, kept) if restored else model.open_network(spec)
     passes = Forward(network, compute)
     table = survey(passes, pool, compute.batch, spec.name)
     image = _first_image(pool)

@@ -101,7 +101,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         ball=replace(_part(Ball, file), radii=(0.0, file.epsilon, *map(float, file.radii))),
         compute=replace(compute, float64_draws=min(file.float64_draws, file.draws)),
         datasets={name: _dataset(name, entry, file) for name, entry in file.datasets.items()},
-        networks={name: _network(entry) for name, entry in file.networks.items()},
+        networks={name: _network(name, entry) for name, entry in file.networks.items()},
     )
 
 
@@ -121,8 +121,8 @@ def _dataset(name: str, entry: DatasetKeys, file: ConfigFile) -> DatasetSpec:
     )
 
 
-def _network(entry: NetworkSpec) -> NetworkSpec:
+def _network(name: str, entry: NetworkSpec) -> NetworkSpec:
     training = entry.training
     if training is None and entry.factory.startswith("sign:") and entry.weights is None:
         training = TrainingSpec()  # there are no weights of these to be had: they are trained
-    return replace(entry, args=dict(sorted(entry.args.items())), training=training)
+    return replace(entry, name=name, args=dict(sorted(entry.args.items())), training=training)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Strict
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -55,17 +55,6 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Names = Annotated[tuple[Text, ...], AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})]
-
-_NAME = "<name>"  # no key that anyone would write
-
-
-def _name_entries(entries: Any) -> Any:
-    """Tell each entry the name that it stands under."""
-    if not isinstance(entries, Mapping):
-        return entries
-    return {
-        name: {**entry, _NAME: str(name)} if isinstance(entry, Mapping) else entry for name, entry in entries.items()
-    }
 
 
 def _key(description: str, **bounds: Any) -> Any:
@@ -147,7 +136,8 @@ class TrainingSpec(_Keys):
 class NetworkSpec(_Keys):
     """A network under study."""
 
-    name: SkipJsonSchema[Annotated[str, Field(validation_alias=_NAME)]]
+    # No key that anyone would write: it is the name that the network stands under.
+    name: SkipJsonSchema[Annotated[str, Field(default="", validation_alias="<name>")]]
     dataset: Annotated[Text, _key("Name of the dataset that the network classifies.")]
     factory: Annotated[
         Text,
@@ -280,8 +270,4 @@ class ConfigFile(Compute, Ball, RunSettings):
         dict[FileName, Annotated[AnyDataset, Field(discriminator="kind")]],
         _key("Sources of images, by name.", min_length=1),
     ]
-    networks: Annotated[
-        dict[FileName, NetworkSpec],
-        BeforeValidator(_name_entries),
-        _key("Networks under study, by name.", min_length=1),
-    ]
+    networks: Annotated[dict[FileName, NetworkSpec], _key("Networks under study, by name.", min_length=1)]

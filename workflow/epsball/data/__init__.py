@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import itertools
 import logging
@@ -19,6 +18,7 @@ from epsball.config import DatasetSpec
 from epsball.data import images
 from epsball.data.images import Pictures, UnusableImageError
 from epsball.errors import EpsballError
+from epsball.runs.provenance import declared
 
 KINDS = {
     "photographs": "epsball.data.photographs",
@@ -96,7 +96,7 @@ class Pool:
         complaints = []
         for file in self.files:
             try:
-                images.verify(file)
+                images.open_image(file, load=False)
             except UnusableImageError as error:
                 complaints.append(str(error))
         self._require_usable(complaints)
@@ -161,21 +161,20 @@ def download(spec: DatasetSpec) -> None:
 
 def pool_size(spec: DatasetSpec) -> int:
     """Return the number of images in a pool: those on disk, or what the configuration or the kind expects."""
-    found = _counted(spec.kind, spec.options["root"]) if "root" in spec.options and missing(spec) is None else None
-    size = found or int(spec.options.get("test", getattr(_kind(spec), "POOL", 1000)))
+    kind = _kind(spec)
+    found = kind.count(Path(spec.options["root"])) if hasattr(kind, "count") and missing(spec) is None else None
+    size = found or int(spec.options.get("test", getattr(kind, "POOL", 1000)))
     return size if spec.limit is None else min(size, spec.limit)
-
-
-@functools.cache
-def _counted(kind: str, root: str) -> int | None:
-    """Count images on disk, for kinds that can; cached, as plans ask once for each network and trees may be large."""
-    count = getattr(importlib.import_module(KINDS[kind]), "count", None)
-    return None if count is None else count(Path(root))
 
 
 def training_size(spec: DatasetSpec) -> int:
     """Return the number of training images that the configuration or the kind expects; 0 if there are none."""
     return int(spec.options.get("train", getattr(_kind(spec), "TRAINING", 0)))
+
+
+def terms(spec: DatasetSpec) -> str:
+    """Return the terms of a dataset's images: facts about where they come from, not advice."""
+    return str(declared(KINDS[spec.kind])["TERMS"])
 
 
 def _kind(spec: DatasetSpec) -> Any:

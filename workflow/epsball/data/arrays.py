@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from epsball.errors import EpsballError
 
 TERMS = "those of your images"
 
+_UNREADABLE = (ValueError, OSError, zipfile.BadZipFile)
+
 
 def load(path: Path) -> Pool:
     """Load an .npz of `images`, uint8 (n, height, width, 3), and `labels`, integers (n,).
@@ -25,7 +28,7 @@ def load(path: Path) -> Pool:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise EpsballError(f"{path}: not readable as an .npz of plain arrays ({error})") from None
     for name in ("images", "labels"):
         if name not in found:
@@ -49,12 +52,13 @@ def missing(spec: DatasetSpec) -> str | None:
     return f"root is '{root}', no such file; expected an .npz of images and labels"
 
 
+@functools.cache
 def count(root: Path) -> int | None:
-    """Count images on disk; None for a file that cannot be read."""
+    """Count images on disk for plans, which ask often; None for a file that cannot be read."""
     try:
         with np.load(root, allow_pickle=False) as arrays:
             return len(arrays["labels"])
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile):
+    except (*_UNREADABLE, KeyError, TypeError):
         return None
 
 

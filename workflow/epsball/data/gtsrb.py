@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
 
 from epsball.config import DatasetSpec
 from epsball.data import Pool, images
@@ -43,17 +45,21 @@ def download(spec: DatasetSpec) -> None:
 
 def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     """See `epsball.data.open_pool`; frames are resized to `size` × `size` pixels, which the networks expect."""
-    base, side = Path(spec.options["root"]) / "gtsrb", spec.options["size"]
+    base, size = Path(spec.options["root"]) / "gtsrb", (spec.options["size"],) * 2
+
+    def read(file: Path) -> NDArray[np.uint8]:
+        return np.asarray(images.open_image(file).resize(size, Image.Resampling.BICUBIC))
+
     if split == "train":
         outputs = {f"{label:05d}": label for label in range(CLASSES)}
-        pool = Pool.of_tree(base / "GTSRB" / "Training", outputs, lambda file: images.read_square(file, side))
+        pool = Pool.of_tree(base / "GTSRB" / "Training", outputs, read)
         return replace(pool, classes=CLASSES, tracks=[name.rpartition("_")[0] for name in pool.names])
     table = pd.read_csv(base / "GT-final_test.csv", sep=";")
     files = [base / "GTSRB" / "Final_Test" / "Images" / name for name in table["Filename"]]
     return Pool(
         names=list(table["Filename"]),
         labels=table["ClassId"].to_numpy(np.int64),
-        read=lambda number: images.read_square(files[number], side),
+        read=lambda number: read(files[number]),
         classes=CLASSES,
         files=files,
     )

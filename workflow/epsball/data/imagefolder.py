@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +26,9 @@ def missing(spec: DatasetSpec) -> str | None:
     return None
 
 
+@functools.cache
 def count(root: Path) -> int:
-    """Count images on disk."""
+    """Count images on disk for plans, which ask often: trees may be large."""
     return len(Pool.of_tree(root, dict.fromkeys(_folders(root), 0), images.read))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from epsball.errors import EpsballError
 
@@ -42,7 +42,7 @@ def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDAr
         UnusableImageError: the file is no image, or neither RGB nor grey.
         EpsballError: it is smaller than the square.
     """
-    image = _open(path, load=True)
+    image = open_image(path)
     if resize is not None:
         ratio = resize / min(image.size)
         width, height = (max(resize, round(side * ratio)) for side in image.size)
@@ -58,30 +58,17 @@ def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDAr
     return np.asarray(image)
 
 
-def read_square(path: Path, side: int) -> NDArray[np.uint8]:
-    """Read an image and resize it to `side` × `side` pixels (bicubic), whatever its shape: uint8 (side, side, 3).
+def open_image(path: Path, load: bool = True) -> Image.Image:
+    """Read an image file, RGB or grey, as an image in RGB; or only its header, to find out whether it can be read.
 
     Raises:
         UnusableImageError: the file is no image, or neither RGB nor grey.
     """
-    return np.asarray(_open(path, load=True).resize((side, side), Image.Resampling.BICUBIC))
-
-
-def verify(path: Path) -> None:
-    """Read an image's header.
-
-    Raises:
-        UnusableImageError: the file is no image, or neither RGB nor grey.
-    """
-    _open(path, load=False)
-
-
-def _open(path: Path, load: bool) -> Image.Image:
     try:
         with Image.open(path) as image:
             if load:
                 image.load()
-    except (UnidentifiedImageError, OSError) as error:
+    except OSError as error:  # Pillow's own is one
         raise UnusableImageError(f"{path}: not readable as an image ({error}); replace or remove it") from None
     if image.mode not in _MODES:
         raise UnusableImageError(f"{path}: mode is {image.mode}, expected RGB or L (grey); convert or remove it")

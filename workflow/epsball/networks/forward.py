@@ -16,7 +16,6 @@ from epsball.config import Compute
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError
 from epsball.networks import process
-from epsball.networks.gpus import own_gpu
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +81,7 @@ class Forward:
     def __init__(self, network: nn.Module, compute: Compute, exclusive: bool = True) -> None:
         self.device = device(compute.device)
         if self.device == "cuda" and exclusive:
-            torch.cuda.set_device(own_gpu())
+            torch.cuda.set_device(process.own_gpu())
         self.size = compute.batch  # images in a pass; smaller once that many did not fit into memory
         # In full float32, cuDNN is up to a fifth faster in the plain layout (H100).
         self.layout = torch.contiguous_format if self.device == "cuda" else torch.channels_last

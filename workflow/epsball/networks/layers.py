@@ -1,9 +1,10 @@
-"""Layers of a network: which there are, and their outputs in a pass."""
+"""Layers of a network: which there are, their outputs in a pass, and normalisation in front of the first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,3 +75,18 @@ def sizes(network: nn.Module, module: nn.Module, names: Sequence[str], image: Te
     with recorded(module, names) as held:
         network(image[None])
         return {name: output[0].numel() for name, output in held.items()}
+
+
+def normalise(module: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
+    """Make a module take RGB in [0, 1]: first subtract `mean` and divide by `std`, channel by channel.
+
+    A hook does so, because a module around it would rename its layers.
+    """
+    module.register_buffer("_mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+    module.register_buffer("_std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+    module.register_forward_pre_hook(_apply)
+    return module
+
+
+def _apply(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return ((inputs[0] - module._mean) / module._std, *inputs[1:])

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import layers, sources, state
+from epsball.networks import layers, sources
+from epsball.networks.weights import load, load_file, read
 
 _TOLERANCE = 1e-5  # on the sum of probabilities computed in float32
 
@@ -49,7 +50,7 @@ def build(spec: NetworkSpec, pretrained: bool = True) -> nn.Module:
     given = spec.weights if sources.loads_state(spec) else None
     module: nn.Module = source.build(spec, pretrained and given is None)
     if pretrained and given is not None:
-        state.load_file(module, Path(given), getattr(source, "UNUSED_WEIGHTS", ()))
+        load_file(module, Path(given), getattr(source, "UNUSED_WEIGHTS", ()))
     return module.eval().requires_grad_(False)
 
 
@@ -110,10 +111,15 @@ def open_network(spec: NetworkSpec, weights: dict[str, Tensor] | None = None, pr
     try:
         module = build(spec, pretrained and weights is None)
         if weights is not None:
-            state.load(module, weights)
+            load(module, weights)
         return Network(module, spec.layer)
     except EpsballError as error:
         raise EpsballError(f"networks.{spec.name}: {error}") from None
+
+
+def restore(spec: NetworkSpec, path: Path) -> Network:
+    """Build a configured network with the weights that a run saved."""
+    return open_network(spec, read(path))
 
 
 def parameters(module: nn.Module) -> int:

@@ -52,21 +52,10 @@ def aghdam2015(classes: int = 43) -> nn.Module:
 
 
 def _build(first: nn.Module, activation: type[nn.Module], groups: int, classes: int) -> nn.Module:
+    convolutions = nn.Conv2d(3, 100, 7), nn.Conv2d(100, 150, 4, groups=groups), nn.Conv2d(150, 250, 4, groups=groups)
+    blocks = [part for convolution in convolutions for part in (convolution, activation(), nn.MaxPool2d(2))]
     return nn.Sequential(
-        first,
-        nn.Conv2d(3, 100, 7),
-        activation(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(100, 150, 4, groups=groups),
-        activation(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(150, 250, 4, groups=groups),
-        activation(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(250 * 3 * 3, 300),
-        activation(),
-        nn.Linear(300, classes),
+        first, *blocks, nn.Flatten(), nn.Linear(250 * 3 * 3, 300), activation(), nn.Linear(300, classes)
     )
 
 

@@ -5,15 +5,15 @@ Free of PyTorch, because Snakemake asks at the start of every job.
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import importlib
-from collections.abc import Collection
+import importlib.util
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, did_you_mean
-from epsball.networks import user_code
 from epsball.runs.provenance import declared
 
 SOURCES = {
@@ -61,18 +61,81 @@ def loads_state(spec: NetworkSpec) -> bool:
 
 
 def files_digest(spec: NetworkSpec) -> str:
-    """Return a digest of the user's files that build a network; empty for networks of other sources."""
+    """Return a digest of `own_files`; empty if there are none."""
     paths, digest = own_files(spec), hashlib.sha256()
     for path in paths:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest() if paths else ""
 
 
-def own_files(spec: NetworkSpec) -> list[Path]:
-    """Return the user's files that build a network; none for networks of other sources."""
-    return user_code.files(spec) if source(spec) == _USER else []
-
-
 def fetches(spec: NetworkSpec) -> bool:
     """Return whether a network's weights are published and may have to be downloaded."""
     return spec.weights is None and "fetch" in declared(source(spec))
+
+
+def terms(spec: NetworkSpec) -> str:
+    """Return the terms of a network's weights: facts about where they come from, not advice."""
+    if spec.weights is not None:
+        return "those of your file"
+    if spec.training is not None:
+        return "those of the images that this run trained it on"
+    return str(declared(source(spec))["TERMS"])
+
+
+def own_files(spec: NetworkSpec) -> list[Path]:
+    """Return the user's files that build a network, the factory's and what it imports from beside it, that first.
+
+    They are found in syntax trees, without running code. There are none for networks of other sources, nor if the
+    factory's file does not exist, an error that building the network reports.
+    """
+    if source(spec) != _USER:
+        return []
+    place = spec.factory.rsplit(":", 1)[0]
+    first = _factory_file(place)
+    if first is None or not first.is_file():
+        return []
+    if {"site-packages", "dist-packages"}.intersection(first.parts):
+        return [first]  # a package has a version, and may be large
+    ups = 0 if place.endswith(".py") else place.count(".") + (first.name == "__init__.py")
+    found = [first]
+    for path in found:  # grows
+        for other in _imported(path, first.parents[ups]):
+            if other not in found:
+                found.append(other)
+    return found
+
+
+def _factory_file(place: str) -> Path | None:
+    if place.endswith(".py"):
+        return Path(place)
+    try:
+        found = importlib.util.find_spec(place)
+    except ModuleNotFoundError:
+        return None
+    return None if found is None or found.origin is None else Path(found.origin)
+
+
+def _imported(path: Path, root: Path) -> Iterator[Path]:
+    """Yield the files below a folder that a file there imports, with the packages around them."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names, start = [alias.name for alias in node.names], root
+        elif isinstance(node, ast.ImportFrom):
+            start = path.parents[node.level - 1] if node.level else root
+            names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield from _modules(start, name.split("."))
+
+
+def _modules(folder: Path, parts: list[str]) -> Iterator[Path]:
+    for number, part in enumerate(parts):
+        package = folder.joinpath(*parts[:number])
+        for candidate in (package / f"{part}.py", package / part / "__init__.py"):
+            if candidate.is_file():
+                yield candidate

@@ -10,7 +10,7 @@ from torch import nn
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import sources
-from epsball.networks.normalisation import normalise
+from epsball.networks.layers import normalise
 
 TERMS = "those of its model card; the code is Apache 2.0"
 LOADS_STATE = True

@@ -12,8 +12,9 @@ from torch import nn
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import sources, state
-from epsball.networks.normalisation import normalise
+from epsball.networks import sources
+from epsball.networks.layers import normalise
+from epsball.networks.weights import load_file
 
 TERMS = "those of the data that it was trained on, for these weights ImageNet's; the code is BSD 3-Clause"
 LOADS_STATE = True
@@ -73,5 +74,5 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     except TypeError as error:
         raise EpsballError(f"factory '{spec.factory}' does not take args {arguments}: {error}") from None
     if pretrained:
-        state.load_file(module, fetch(spec), UNUSED_WEIGHTS)
+        load_file(module, fetch(spec), UNUSED_WEIGHTS)
     return normalise(module, transforms.mean, transforms.std)

@@ -1,16 +1,85 @@
-"""Save and restore the weights of a run's networks, as safetensors with a digest."""
+"""State dicts: read from files without running code, loaded whole, and saved with a digest."""
 
 from __future__ import annotations
 
 import hashlib
+import pickle
+import zipfile
 from pathlib import Path
 
+import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
-from epsball.config import NetworkSpec
-from epsball.networks import model
+from epsball.errors import EpsballError, did_you_mean
 from epsball.runs import files
+
+
+def load_file(module: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> None:
+    """Load a module's state dict from a file.
+
+    Args:
+        module: module to load into.
+        path: file of weights.
+        unused: prefixes of names that the file may hold and the module does not have.
+
+    Raises:
+        EpsballError: the file cannot be read or does not fit.
+    """
+    kept = {name: value for name, value in read(path).items() if not name.startswith(unused)}
+    try:
+        load(module, kept)
+    except EpsballError as error:
+        raise EpsballError(f"{path}: {error}") from None
+
+
+def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Load a state dict, whole.
+
+    Raises:
+        EpsballError: naming the first array that is missing, unknown or of another shape.
+    """
+    state = module.state_dict()
+    for name, tensor in state.items():
+        if name not in weights:
+            raise EpsballError(f"weights have no '{name}'; {did_you_mean(name, weights)}")
+        if weights[name].shape != tensor.shape:
+            raise EpsballError(
+                f"weights '{name}' have shape {tuple(weights[name].shape)}, expected {tuple(tensor.shape)}"
+            )
+    for name in weights:
+        if name not in state:
+            raise EpsballError(f"weights hold '{name}', which the network does not have; {did_you_mean(name, state)}")
+    module.load_state_dict(weights)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Read the state dict in a .safetensors file or one of `torch.save`.
+
+    Raises:
+        EpsballError: the file is missing, cut short, or holds something else.
+    """
+    if not path.is_file():
+        raise EpsballError(f"weights '{path}' do not exist; expected a file")
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        RuntimeError,
+        OSError,
+        EOFError,
+        ValueError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        safetensors.SafetensorError,
+    ) as error:
+        message = " ".join(str(error).split())[:120]
+        raise EpsballError(f"weights '{path}' cannot be read as a state dict ({message}); get the file again") from None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise EpsballError(f"weights '{path}' hold no state dict of tensors; save module.state_dict()")
+    return state
 
 
 def save(module: nn.Module, path: Path) -> str:
@@ -18,22 +87,13 @@ def save(module: nn.Module, path: Path) -> str:
     state = {name: tensor.cpu().contiguous() for name, tensor in module.state_dict().items()}
     with files.atomic_write(path) as temporary:
         safetensors.torch.save_file(state, temporary)
-    return _digest(state)
-
-
-def restore(spec: NetworkSpec, path: Path) -> model.Network:
-    """Build a configured network with the weights that `save` wrote."""
-    return model.open_network(spec, safetensors.torch.load_file(path))
+    return digest(path)
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of the names, shapes and values in a file of weights, in hexadecimal."""
-    return _digest(safetensors.torch.load_file(path))
-
-
-def _digest(state: dict[str, Tensor]) -> str:
+    """Return the SHA-256 of the names, shapes and values in a .safetensors file, in hexadecimal."""
     total = hashlib.sha256()
-    for name, tensor in sorted(state.items()):
+    for name, tensor in sorted(read(path).items()):
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         total.update(tensor.numpy().tobytes())
     return total.hexdigest()

@@ -15,8 +15,7 @@ import yaml
 from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES, given, unanswered
 from epsball.analysis.run import Run
 from epsball.config import NORMS, Config
-from epsball.data import open_pool
-from epsball.networks import licences
+from epsball.data import open_pool, terms
 from epsball.reporting.chapters import CHAPTERS
 from epsball.reporting.figures import names
 from epsball.reporting.html import draws, pictures, probe_chapters
@@ -121,7 +120,7 @@ def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
     surveyed = set(run.survey(networks[0])["image"])
     return {
         "spec": spec,
-        "terms": licences.of_images(spec),
+        "terms": terms(spec),
         "pool": len(pool),
         "networks": networks,
         "skipped": [image for image in pool.names if image not in surveyed],

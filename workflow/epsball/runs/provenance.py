@@ -22,7 +22,6 @@ _INERT = frozenset(
         "config/keys.py",
         "config/mistakes.py",
         "errors.py",
-        "networks/gpus.py",
         "runs/files.py",
         "runs/job.py",
         "runs/progress.py",

@@ -11,7 +11,7 @@ import numpy as np
 
 from epsball.config import Compute, NetworkSpec
 from epsball.data import Pool
-from epsball.networks import licences, model
+from epsball.networks import model, sources
 from epsball.networks.forward import Forward, inputs
 from epsball.networks.weights import save
 from epsball.runs import files, provenance
@@ -52,7 +52,7 @@ def build_network(
         "digest": save(module, weights),
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
-        "terms": licences.of_weights(spec),
+        "terms": sources.terms(spec),
         "versions": provenance.versions(),
     }
     files.write_text(card, json.dumps(facts, indent=2) + "\n")

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from epsball.config import Ball, Compute, NetworkSpec
 from epsball.data import Pool
-from epsball.networks import scores
-from epsball.networks import weights as kept
+from epsball.networks import model, scores
 from epsball.networks.forward import Forward
 from epsball.perturbations.ball import perturbed_images
 from epsball.runs import files, store
@@ -86,7 +85,7 @@ def illustrate(
     ]
     clean = image.permute(2, 0, 1)[None]
     network = next(network for network in networks if network.name == pair.network)
-    forward = Forward(kept.restore(network, weights[pair.network]), compute)
+    forward = Forward(model.restore(network, weights[pair.network]), compute)
     label = int(row.label)
 
     first, second = ((images - clean).double().flatten() for images in draws)

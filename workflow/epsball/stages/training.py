@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from epsball.config import TrainingSpec
 from epsball.data import Pool
-from epsball.networks import adversarial_training
-from epsball.networks.augmentation import augment
+from epsball.networks.augmentation import augment, worst
 from epsball.networks.forward import inputs
 from epsball.runs import files, provenance
 from epsball.runs.progress import Progress
@@ -113,7 +112,7 @@ def _adversary(module: nn.Module, spec: TrainingSpec, seed: int, epoch: int) -> 
         return lambda images, labels: images
     generator = torch.Generator().manual_seed((seed * 1_000_033 + epoch) % 2**63)
     radius, steps = spec.adversarial_radius, spec.adversarial_steps
-    return lambda images, labels: adversarial_training.worst(module, images, labels, radius, steps, generator)
+    return lambda images, labels: worst(module, images, labels, radius, steps, generator)
 
 
 def _batch(pool: Pool, numbers: list[int]) -> tuple[Tensor, Tensor]:
