@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,8 +21,6 @@ from epsball.config.keys import TrainingSpec as TrainingSpec
 from epsball.config.keys import WhiteBox as WhiteBox
 from epsball.config.mistakes import contradictions, violations
 from epsball.errors import EpsballError
-
-Part = TypeVar("Part", Ball, Compute)
 
 
 @dataclass(frozen=True)
@@ -95,18 +93,18 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         mistakes = [*violations(error, schema()), *mistakes]
     if mistakes:
         raise EpsballError("\n".join(f"configuration: {mistake}" for mistake in mistakes))
-    compute = _part(Compute, file)
+    radii = (0.0, file.epsilon, *map(float, file.radii))
     return Config(
-        **{key.name: getattr(file, key.name) for key in fields(RunSettings)},
-        ball=replace(_part(Ball, file), radii=(0.0, file.epsilon, *map(float, file.radii))),
-        compute=replace(compute, float64_draws=min(file.float64_draws, file.draws)),
+        **_values(RunSettings, file),
+        ball=Ball(**_values(Ball, file) | {"radii": radii}),
+        compute=Compute(**_values(Compute, file) | {"float64_draws": min(file.float64_draws, file.draws)}),
         datasets={name: _dataset(name, entry, file) for name, entry in file.datasets.items()},
         networks={name: _network(name, entry) for name, entry in file.networks.items()},
     )
 
 
-def _part(kind: type[Part], file: ConfigFile) -> Part:
-    return kind(**{key.name: getattr(file, key.name) for key in fields(kind)})
+def _values(kind: type[Ball | Compute | RunSettings], file: ConfigFile) -> dict[str, Any]:
+    return {key.name: getattr(file, key.name) for key in fields(kind)}
 
 
 def _dataset(name: str, entry: DatasetKeys, file: ConfigFile) -> DatasetSpec:

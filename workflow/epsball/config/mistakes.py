@@ -43,12 +43,7 @@ _SENTENCES = {
 
 
 def violations(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[str]:
-    """Say in sentences what pydantic finds wrong.
-
-    Args:
-        error: all that it has found.
-        schema: JSON schema of a configuration file.
-    """
+    """Say in sentences what pydantic finds wrong; the JSON schema of a configuration file tells the keys there are."""
     for one in error.errors(include_url=False):
         if one["type"] != "too_short" or not one["input"]:  # a list is too short, too, without entries that are wrong
             yield _describe(one, schema)

@@ -88,11 +88,7 @@ class Pool:
         return self.take([place * len(self) // limit for place in range(limit)])
 
     def verify(self) -> list[str]:
-        """Read the header of every file, and return a sentence about each that cannot be used.
-
-        Raises:
-            EpsballError: no file can be used.
-        """
+        """Read the header of every file; return a sentence about each that cannot be used, if there are others."""
         complaints = []
         for file in self.files:
             try:
@@ -144,11 +140,7 @@ def missing(spec: DatasetSpec) -> str | None:
 
 
 def download(spec: DatasetSpec) -> None:
-    """Download a dataset's missing files through torchvision, which verifies archives before it unpacks them.
-
-    Raises:
-        EpsballError: the download fails.
-    """
+    """Download a dataset's missing files through torchvision, which verifies archives before it unpacks them."""
     if (problem := missing(spec)) is None:
         return
     # Whoever unpacks an archive, its files stay in its folder.

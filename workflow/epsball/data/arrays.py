@@ -20,11 +20,7 @@ _UNREADABLE = (ValueError, OSError, zipfile.BadZipFile)
 
 
 def load(path: Path) -> Pool:
-    """Load an .npz of `images`, uint8 (n, height, width, 3), and `labels`, integers (n,).
-
-    Raises:
-        EpsballError: the file is missing or no .npz, or its arrays are others.
-    """
+    """Load an .npz of `images`, uint8 (n, height, width, 3), and `labels`, integers (n,)."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
@@ -63,16 +59,7 @@ def count(root: Path) -> int | None:
 
 
 def integers(labels: NDArray[Any], count: int, owner: str) -> NDArray[np.int64]:
-    """Return labels as 64-bit integers.
-
-    Args:
-        labels: array of any type and shape.
-        count: number of images.
-        owner: subject of the error message.
-
-    Raises:
-        EpsballError: they are not one integer for each image.
-    """
+    """Return labels, which must be one integer for each image; `owner` is the subject of the error message."""
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise EpsballError(f"{owner} are {labels.dtype} {labels.shape}, expected {count} integers, one for each image")
     return labels.astype(np.int64)

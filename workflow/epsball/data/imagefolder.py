@@ -59,9 +59,9 @@ def _listed_classes(path: Path, present: list[str], root: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise EpsballError(f"{path}: is not text in UTF-8 ({error.reason}); save it so") from None
     classes = [line.strip() for line in lines if line.strip()]
-    if len(set(classes)) != len(classes):
-        repeated = next(name for name in classes if classes.count(name) > 1)
-        raise EpsballError(f"{path}: class '{repeated}' is listed more than once")
+    for name in classes:
+        if classes.count(name) > 1:
+            raise EpsballError(f"{path}: class '{name}' is listed more than once")
     for name in present:
         if name not in classes:
             raise EpsballError(f"{path}: does not list '{name}', a folder of {root}; {did_you_mean(name, classes)}")

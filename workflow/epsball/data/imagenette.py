@@ -34,9 +34,8 @@ def _base(spec: DatasetSpec) -> Path:
 
 def missing(spec: DatasetSpec) -> str | None:
     """See `epsball.data.missing`."""
-    if _base(spec).is_dir():
-        return None
-    return f"'{_base(spec)}' does not exist; expected Imagenette under its root as torchvision lays it out"
+    problem = f"'{_base(spec)}' does not exist; expected Imagenette under its root as torchvision lays it out"
+    return None if _base(spec).is_dir() else problem
 
 
 def download(spec: DatasetSpec) -> None:

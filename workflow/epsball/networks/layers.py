@@ -33,11 +33,7 @@ def _children(module: nn.Module, prefix: str) -> Iterator[str]:
 
 
 def chosen(module: nn.Module, names: Sequence[str]) -> list[str]:
-    """Return the requested layers, or all blocks if none is requested.
-
-    Raises:
-        EpsballError: there is no such layer.
-    """
+    """Return the requested layers, which must exist, or all blocks if none is requested."""
     known = [name for name, _ in module.named_modules() if name]
     for name in names:
         if name not in known:

@@ -20,14 +20,7 @@ _TOLERANCE = 1e-5  # on the sum of probabilities computed in float32
 
 
 def fetch(spec: NetworkSpec) -> Path | None:
-    """Download a network's published weights if they are missing, and verify them.
-
-    Returns:
-        The file, where its source keeps one.
-
-    Raises:
-        EpsballError: the download fails, or the digest is wrong.
-    """
+    """Download a network's published weights if they are missing; verify and return the file, if its source has one."""
     try:
         path: Path | None = importlib.import_module(sources.source(spec)).fetch(spec)
         return path
@@ -38,13 +31,8 @@ def fetch(spec: NetworkSpec) -> Path | None:
 def build(spec: NetworkSpec, pretrained: bool = True) -> nn.Module:
     """Build a configured network in eval mode.
 
-    Args:
-        spec: specification of the network.
-        pretrained: whether to load weights: the file in the specification, or those of its source. A user's factory
-            does not know this option.
-
-    Raises:
-        EpsballError: the factory does not exist or fails, or weights do not fit.
+    If `pretrained`, it gets weights: the file in the specification, or those of its source. A user's factory does not
+    know this option.
     """
     source = importlib.import_module(sources.source(spec))
     given = spec.weights if sources.loads_state(spec) else None
@@ -103,11 +91,7 @@ def _describe(found: object) -> str:
 
 
 def open_network(spec: NetworkSpec, weights: dict[str, Tensor] | None = None, pretrained: bool = True) -> Network:
-    """Build a configured network, with its source's weights or with a given state dict.
-
-    Raises:
-        EpsballError: the network cannot be built, or weights do not fit.
-    """
+    """Build a configured network, with its source's weights or with a given state dict."""
     try:
         module = build(spec, pretrained and weights is None)
         if weights is not None:

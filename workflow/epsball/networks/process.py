@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
-_SETTINGS = (
-    (torch.backends.cudnn, "benchmark", False),
-    (torch.backends.cudnn, "allow_tf32", False),
-    (torch.backends.cuda.matmul, "allow_tf32", False),
+_TURNED_OFF = (
+    (torch.backends.cudnn, "benchmark"),
+    (torch.backends.cudnn, "allow_tf32"),
+    (torch.backends.cuda.matmul, "allow_tf32"),
     # Writes every new activation once and changes nothing.
-    (torch.utils.deterministic, "fill_uninitialized_memory", False),
+    (torch.utils.deterministic, "fill_uninitialized_memory"),
 )
 
 _SECONDS_BETWEEN_TRIES = 0.5
@@ -40,8 +40,8 @@ def set_up(threads: int) -> None:
     torch.set_deterministic_debug_mode("error")
     # PyTorch requires it for deterministic matrix products on CUDA.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    for module, name, value in _SETTINGS:
-        setattr(module, name, value)
+    for module, name in _TURNED_OFF:
+        setattr(module, name, False)
     # By default, every pass maps, faults in and unmaps each large activation.
     _set_allocator(0, 2**31 - 1)
 
@@ -49,7 +49,7 @@ def set_up(threads: int) -> None:
 @contextlib.contextmanager
 def configured(threads: int) -> Iterator[None]:
     """Set up a process as `set_up` does while the block lasts, for one that has other work too."""
-    before = [(module, name, getattr(module, name)) for module, name, _ in _SETTINGS]
+    before = [(module, name, getattr(module, name)) for module, name in _TURNED_OFF]
     threads_before, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     set_up(threads)
     try:
@@ -81,16 +81,9 @@ def present() -> list[str]:
 
 
 def take(gpus: Sequence[str], folder: Path | None = None) -> int:
-    """Lock a GPU for the life of this process; wait until one is free.
+    """Wait for one of the GPUs with these UUIDs, lock it for the life of this process, and return its index.
 
-    Processes of other users do not see these locks and may use the same GPU.
-
-    Args:
-        gpus: UUIDs of the GPUs, all different.
-        folder: folder of the lock files; by default one for each user and machine.
-
-    Returns:
-        The index of the locked GPU in `gpus`.
+    Processes of other users do not see these locks, files in a folder for each user, and may use the same GPU.
     """
     folder = folder or Path(tempfile.gettempdir()) / f"epsball-gpus-{os.getuid()}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,12 +91,10 @@ def take(gpus: Sequence[str], folder: Path | None = None) -> int:
     while True:
         for number, gpu in enumerate(gpus):
             lock = FileLock(folder / gpu, thread_local=False)
-            try:
+            with contextlib.suppress(Timeout):
                 lock.acquire(blocking=False)
-            except Timeout:
-                continue
-            _held.append(lock)
-            return number
+                _held.append(lock)
+                return number
         if not waiting:
             _log.info("waiting for one of %d GPUs", len(gpus))
         waiting = True

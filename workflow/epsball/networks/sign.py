@@ -16,15 +16,14 @@ TERMS = "those of your data: trained by this workflow, or your own file"
 LOADS_STATE = True
 
 
-class Centre(nn.Module):
+class _Centre(nn.Module):
     """Maps [0, 1] to [-1, 1]: tanh units train slowly on inputs of one sign."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (n, channels, height, width)."""
         return 2 * x - 1
 
 
-class ChannelAffine(nn.Module):
+class _ChannelAffine(nn.Module):
     """One learned scale and shift for each input channel, which start at 2 x - 1."""
 
     def __init__(self, channels: int) -> None:
@@ -33,13 +32,12 @@ class ChannelAffine(nn.Module):
         self.shift = nn.Parameter(torch.full((channels, 1, 1), -1.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (n, channels, height, width)."""
         return x * self.scale + self.shift
 
 
 def ciresan2012(classes: int = 43) -> nn.Module:
     """Build 48 × 48 × 3 – 100C7 – MP2 – 150C4 – MP2 – 250C4 – MP2 – FC300 – FC43 with tanh: 1,543,443 parameters."""
-    return _build(Centre(), nn.Tanh, 1, classes)
+    return _build(_Centre(), nn.Tanh, 1, classes)
 
 
 def aghdam2015(classes: int = 43) -> nn.Module:
@@ -48,7 +46,7 @@ def aghdam2015(classes: int = 43) -> nn.Module:
     The layout is derived. Published are leaky ReLU, 27% fewer parameters than Ciresan's network and 22% fewer than the
     runner-up's 1,437,791; this layout meets both.
     """
-    return _build(ChannelAffine(3), nn.LeakyReLU, 2, classes)
+    return _build(_ChannelAffine(3), nn.LeakyReLU, 2, classes)
 
 
 def _build(first: nn.Module, activation: type[nn.Module], groups: int, classes: int) -> nn.Module:

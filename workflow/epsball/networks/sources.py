@@ -32,11 +32,7 @@ def source(spec: NetworkSpec) -> str:
 
 
 def model_name(spec: NetworkSpec, known: Collection[str]) -> str:
-    """Return the name behind the colon of `factory`.
-
-    Raises:
-        EpsballError: it is not one of the known ones.
-    """
+    """Return the name behind the colon of `factory`, which must be a known one."""
     name = spec.factory.split(":", 1)[1]
     if name not in known:
         raise EpsballError(f"factory '{spec.factory}' does not exist; {did_you_mean(name, known)}")
@@ -44,11 +40,7 @@ def model_name(spec: NetworkSpec, known: Collection[str]) -> str:
 
 
 def import_package(name: str) -> Any:
-    """Import a package that may be missing, when it is needed: that can take seconds.
-
-    Raises:
-        EpsballError: it is not installed.
-    """
+    """Import a package that may be missing, when it is needed: that can take seconds."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -62,10 +54,8 @@ def loads_state(spec: NetworkSpec) -> bool:
 
 def files_digest(spec: NetworkSpec) -> str:
     """Return a digest of `own_files`; empty if there are none."""
-    paths, digest = own_files(spec), hashlib.sha256()
-    for path in paths:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest() if paths else ""
+    digests = [hashlib.sha256(path.read_bytes()).digest() for path in own_files(spec)]
+    return hashlib.sha256(b"".join(digests)).hexdigest() if digests else ""
 
 
 def fetches(spec: NetworkSpec) -> bool:

@@ -23,9 +23,8 @@ UNUSED_WEIGHTS = ("aux1.", "aux2.", "AuxLogits.")  # of the auxiliary classifier
 # The first published weights, trained with a plain softmax loss; later ones were trained with label smoothing.
 _VERSION = "IMAGENET1K_V1"
 
-# Torchvision itself builds these two so for their weights.
+# Torchvision itself builds GoogLeNet and Inception v3 so for their weights.
 _WITHOUT_HEADS = {"aux_logits": False, "transform_input": True, "init_weights": False}
-_ARGUMENTS: dict[str, dict[str, Any]] = {"googlenet": _WITHOUT_HEADS, "inception_v3": _WITHOUT_HEADS}
 
 
 def _weights(spec: NetworkSpec) -> Any:
@@ -67,10 +66,11 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.model.build`. Argument `version`: name of the weights, such as IMAGENET1K_V2."""
     transforms = _weights(spec).transforms()
     name = spec.factory.split(":", 1)[1]
+    built_in = _WITHOUT_HEADS if name in ("googlenet", "inception_v3") else {}
     arguments = {key: value for key, value in spec.args.items() if key != "version"}
     models = sources.import_package("torchvision.models")
     try:
-        module = models.get_model(name, weights=None, **_ARGUMENTS.get(name, {}), **arguments)
+        module = models.get_model(name, weights=None, **built_in, **arguments)
     except TypeError as error:
         raise EpsballError(f"factory '{spec.factory}' does not take args {arguments}: {error}") from None
     if pretrained:

@@ -15,18 +15,11 @@ from torch import Tensor, nn
 from epsball.errors import EpsballError, did_you_mean
 from epsball.runs import files
 
+_BROKEN_PICKLE = (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
+
 
 def load_file(module: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> None:
-    """Load a module's state dict from a file.
-
-    Args:
-        module: module to load into.
-        path: file of weights.
-        unused: prefixes of names that the file may hold and the module does not have.
-
-    Raises:
-        EpsballError: the file cannot be read or does not fit.
-    """
+    """Load a module's state dict, whole, from a file, which may also hold names that start with one of `unused`."""
     kept = {name: value for name, value in read(path).items() if not name.startswith(unused)}
     try:
         load(module, kept)
@@ -35,11 +28,7 @@ def load_file(module: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> No
 
 
 def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Load a state dict, whole.
-
-    Raises:
-        EpsballError: naming the first array that is missing, unknown or of another shape.
-    """
+    """Load a state dict, whole: an array that is missing, unknown or of another shape is an error that names it."""
     state = module.state_dict()
     for name, tensor in state.items():
         if name not in weights:
@@ -55,26 +44,14 @@ def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Read the state dict in a .safetensors file or one of `torch.save`.
-
-    Raises:
-        EpsballError: the file is missing, cut short, or holds something else.
-    """
+    """Read the state dict in a .safetensors file or one of `torch.save`, and no other."""
     if not path.is_file():
         raise EpsballError(f"weights '{path}' do not exist; expected a file")
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        RuntimeError,
-        OSError,
-        EOFError,
-        ValueError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        safetensors.SafetensorError,
-    ) as error:
+    except (*_BROKEN_PICKLE, safetensors.SafetensorError) as error:
         message = " ".join(str(error).split())[:120]
         raise EpsballError(f"weights '{path}' cannot be read as a state dict ({message}); get the file again") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
