@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -53,9 +53,8 @@ def _describe(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
     steps, kind, context = error["loc"], error["type"], error.get("ctx", {})
     template = _SENTENCES.get(f"{kind} {steps[-1]}" if steps else kind) or _SENTENCES.get(kind, "{place}: {message}")
     # Below a dataset, pydantic's places name its kind.
-    names = [
-        str(step) for number, step in enumerate(steps) if (steps[0], number) != ("datasets", 2) and step != "[key]"
-    ]
+    place = steps[:2] + steps[3:] if steps[:1] == ("datasets",) else steps
+    names = [str(step) for step in place if step != "[key]"]
     key = names[-1] if names else ""
     known = KINDS if kind == "union_tag_invalid" else _known(schema, steps[:-1]) if "{hint}" in template else ()
     return template.format(
@@ -70,7 +69,7 @@ def _describe(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
     )
 
 
-def _known(schema: Mapping[str, Any], steps: Sequence[int | str]) -> Iterable[str]:
+def _known(schema: Mapping[str, Any], steps: Sequence[int | str]) -> list[str]:
     """Return the keys that there are at a place."""
     part = schema
     for step in steps:
@@ -82,8 +81,7 @@ def _known(schema: Mapping[str, Any], steps: Sequence[int | str]) -> Iterable[st
             part = next(iter(part["patternProperties"].values()))
         if "$ref" in part:
             part = schema["$defs"][part["$ref"].rsplit("/", 1)[1]]
-    keys: Iterable[str] = part["properties"]
-    return keys
+    return list(part["properties"])
 
 
 def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -56,11 +56,9 @@ class Pool:
     def of_tree(cls, root: Path, outputs: Mapping[str, int], read: Callable[[Path], Pictures]) -> Pool:
         """Make a pool of a folder for each class; `outputs` maps folders to classes, in the order of the pool."""
         files = [file for name in outputs for file in sorted((root / name).glob("*")) if images.is_image(file)]
+        labels = np.array([outputs[file.parent.name] for file in files], dtype=np.int64)
         return cls(
-            names=[str(file.relative_to(root)) for file in files],
-            labels=np.array([outputs[file.parent.name] for file in files], dtype=np.int64),
-            read=lambda number: read(files[number]),
-            files=files,
+            [str(file.relative_to(root)) for file in files], labels, lambda number: read(files[number]), files=files
         )
 
     def __len__(self) -> int:

@@ -34,11 +34,7 @@ def load(path: Path) -> Pool:
         raise EpsballError(
             f"{path}: images are {pictures.dtype} {pictures.shape}, expected uint8 (n, height, width, 3), RGB"
         )
-    return Pool(
-        names=names(len(pictures)),
-        labels=integers(labels, len(pictures), f"{path}: labels"),
-        read=lambda number: pictures[number],
-    )
+    return Pool(names(len(pictures)), integers(labels, len(pictures), f"{path}: labels"), pictures.__getitem__)
 
 
 def missing(spec: DatasetSpec) -> str | None:

@@ -56,10 +56,5 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
         return replace(pool, classes=CLASSES, tracks=[name.rpartition("_")[0] for name in pool.names])
     table = pd.read_csv(base / "GT-final_test.csv", sep=";")
     files = [base / "GTSRB" / "Final_Test" / "Images" / name for name in table["Filename"]]
-    return Pool(
-        names=list(table["Filename"]),
-        labels=table["ClassId"].to_numpy(np.int64),
-        read=lambda number: read(files[number]),
-        classes=CLASSES,
-        files=files,
-    )
+    labels = table["ClassId"].to_numpy(np.int64)
+    return Pool(list(table["Filename"]), labels, lambda number: read(files[number]), classes=CLASSES, files=files)

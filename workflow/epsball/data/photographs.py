@@ -22,9 +22,6 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     if found is None or found.origin is None:
         raise EpsballError("dataset kind 'photographs' needs the package foolbox; install it with pip install foolbox")
     files = sorted((Path(found.origin).parent / "data").glob("imagenet_*.jpg"))
-    return Pool(
-        names=[file.stem for file in files],
-        labels=np.array([int(file.stem.rsplit("_", 1)[1]) for file in files], dtype=np.int64),
-        read=lambda number: images.read(files[number], spec.options["resize"], spec.options["crop"]),
-        files=files,
-    )
+    names, resize, crop = [file.stem for file in files], spec.options["resize"], spec.options["crop"]
+    labels = np.array([int(name.rsplit("_", 1)[1]) for name in names], dtype=np.int64)
+    return Pool(names, labels, lambda number: images.read(files[number], resize, crop), files=files)

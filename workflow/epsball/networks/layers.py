@@ -74,10 +74,7 @@ def sizes(network: nn.Module, module: nn.Module, names: Sequence[str], image: Te
 
 
 def normalise(module: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
-    """Make a module take RGB in [0, 1]: first subtract `mean` and divide by `std`, channel by channel.
-
-    A hook does so, because a module around it would rename its layers.
-    """
+    """Make a module subtract `mean` and divide by `std`, channel by channel, first; its layers keep their names."""
     module.register_buffer("_mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
     module.register_buffer("_std", torch.tensor(std).view(-1, 1, 1), persistent=False)
     module.register_forward_pre_hook(_apply)
