@@ -96,19 +96,15 @@ def _permutations(kind: str, words: str, permuted: str, redrawn: str = "isotropy
     return _comparison(name=name, statement=statement, probes=(permuted, redrawn), values=values)
 
 
-def _mixed_against_one_radius(run: Run, network: str) -> Values:
-    mixed, one = (at_radius(run, probe, network)["rho"] for probe in ("topology_mixed_radius", "topology"))
-    return (mixed - one).dropna()
-
-
-def _alpha(name: str, statement: str, probe: str) -> Claim:
-    """Compare the distance of α from a multiple of the identity with that of shuffled points."""
+def _difference(name: str, statement: str, *columns: tuple[str, str]) -> Claim:
+    """Compare two columns, each of a probe's table, at the largest radius: the first less the second."""
 
     def values(run: Run, network: str) -> Values:
-        table = at_radius(run, probe, network)
-        return (table["shuffled"] - table["distance"]).dropna()
+        one, other = (at_radius(run, probe, network)[column] for probe, column in columns)
+        return (one - other).dropna()
 
-    return _comparison(name=name, statement=statement, probes=(probe,), values=values)
+    probes = tuple(dict.fromkeys(probe for probe, _ in columns))
+    return _comparison(name=name, statement=statement, probes=probes, values=values)
 
 
 def reliability(rows: np.ndarray) -> float:
@@ -237,20 +233,26 @@ COMPARISONS = (
         "as good as another draw",
         "symmetry",
     ),
-    _comparison(
-        name="topology, mixed against one radius",
-        statement="not in the paper: median of Mantel's ρ at norms mixed up to the largest radius, less ρ at that "
-        "radius; what one radius hides",
-        probes=("topology_mixed_radius", "topology"),
-        values=_mixed_against_one_radius,
+    _difference(
+        "topology, mixed against one radius",
+        "not in the paper: median of Mantel's ρ at norms mixed up to the largest radius, less ρ at that radius; what "
+        "one radius hides",
+        ("topology_mixed_radius", "rho"),
+        ("topology", "rho"),
     ),
-    _alpha(
+    _difference(
         "Eq. 7 at one radius",
         "Eq. 7, not scored in the paper: median of the distance of α from cI with the output's points shuffled, less "
         "that of α, at the largest radius; 0 where α says nothing of the network",
-        "alpha",
+        ("alpha", "shuffled"),
+        ("alpha", "distance"),
     ),
-    _alpha("Eq. 7 at mixed radii", "the same at norms mixed up to the largest radius", "alpha_mixed_radius"),
+    _difference(
+        "Eq. 7 at mixed radii",
+        "the same at norms mixed up to the largest radius",
+        ("alpha_mixed_radius", "shuffled"),
+        ("alpha_mixed_radius", "distance"),
+    ),
     _comparison(
         name="split-draw reliability",
         statement="not in the paper: correlation over samples of Mantel's ρ at mixed norms from the first and from the "

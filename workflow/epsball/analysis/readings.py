@@ -45,7 +45,7 @@ def readings(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         EpsballError: the base is no valid configuration.
     """
     base = load_config(raw)
-    found = {BASE: copy.deepcopy(dict(raw)) | {"run": run_of(base.run, BASE)}}
+    found = {BASE: copy.deepcopy(dict(raw)) | {"run": f"{base.run}-{BASE}"}}
     for key, value in ((key, value) for key, values in _OPEN.items() for value in values):
         changed = copy.deepcopy(dict(raw)) | {key: value}
         if key == "threshold":
@@ -57,14 +57,9 @@ def readings(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         except EpsballError:
             continue
         name = f"{key}-{_word(value)}"
-        found[name] = changed | {"run": run_of(base.run, name), "networks": _networks(changed, base)}
+        found[name] = changed | {"run": f"{base.run}-{name}", "networks": _networks(changed, base)}
         load_config(found[name])
     return found
-
-
-def run_of(base: str, reading: str) -> str:
-    """Return the name of the run of a reading, from that of the base without its own reading."""
-    return f"{base}-{reading}"
 
 
 def describe(config: Config) -> str:
@@ -89,7 +84,7 @@ def _networks(changed: Mapping[str, Any], base: Config) -> dict[str, Any]:
         entries[name] = dict(entry)
         if spec.training is not None and loads_state(spec):
             entries[name].pop("training", None)
-            entries[name]["weights"] = f"results/{run_of(base.run, BASE)}/networks/{name}/weights.safetensors"
+            entries[name]["weights"] = f"results/{base.run}-{BASE}/networks/{name}/weights.safetensors"
     return entries
 
 

@@ -3,81 +3,89 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from epsball.analysis import intervals
-from epsball.commands.input_mismatch import Interpretation, find_mismatch
-from epsball.config import Config, DatasetSpec, NetworkSpec
+from epsball.commands import preflight
+from epsball.config import Compute, Config, NetworkSpec
 from epsball.data import Pool, open_pool
+from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import model, weights
 from epsball.networks.forward import Forward, configure, inputs
 from epsball.stages.select import eligible
 from epsball.stages.survey import survey
 
+_LEVEL = 0.001  # significance level of both tests
+_SHOWN = 10  # most classes in another order that are listed
 
-@dataclass(frozen=True)
-class Inspection:
-    """What some images of its dataset show about a network.
+_INPUTS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "with channels reversed": (
+        lambda images: images.flip(1),
+        "its factory seems to expect BGR, while epsball passes RGB; reverse them, x.flip(1), as its first step",
+    ),
+    "with values from 0 to 255": (
+        lambda images: 255 * images,
+        "its factory seems to expect values from 0 to 255, while epsball passes [0, 1]; multiply by 255 as its first "
+        "step",
+    ),
+    "with channels reversed and values from 0 to 255": (
+        lambda images: 255 * images.flip(1),
+        "its factory seems to expect BGR from 0 to 255, while epsball passes RGB in [0, 1]; 255 * x.flip(1) as its "
+        "first step gives it that",
+    ),
+}
 
-    Attributes:
-        network: the network.
-        dataset: its dataset.
-        pool: number of images in the dataset's pool.
-        images: number of images requested.
-        usable: number of these images that can be used.
-        trained: whether it has its weights; a network that a run will train does not, and its accuracy says nothing.
-        parameters: number of parameters.
-        units: width of the features.
-        classes: number of logits.
-        features_are_logits: whether its layer is the last one.
-        rate: images per second on one core.
-        accuracy: share of images that are right.
-        sure: share of images that are right with a score above the dataset's threshold.
-        mismatch: what it seems to expect instead of what it is given; None if nothing.
-    """
-
-    network: NetworkSpec
-    dataset: DatasetSpec
-    pool: int
-    images: int
-    usable: int
-    trained: bool
-    parameters: int
-    units: int
-    classes: int
-    features_are_logits: bool
-    rate: float
-    accuracy: float
-    sure: intervals.Estimate
-    mismatch: Interpretation | None
+_LABELS: dict[str, tuple[int, str]] = {
+    "with 1 taken from each label": (
+        -1,
+        "the labels seem to count from 1, or the class list to have a line too many at its start; labels count from 0 "
+        "in the order of the network's outputs",
+    ),
+    "with 1 added to each label": (
+        1,
+        "the network's outputs seem to start with a class that the labels leave out, such as a background; labels "
+        "count from 0 in the order of the network's outputs",
+    ),
+}
 
 
-def inspect(config: Config, folder: Path, images: int) -> list[Inspection]:
-    """Pass some images of its dataset through each network, with its weights.
+def inspect(config: Config, images: int) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Pass some images of its dataset through each network, with its weights; one that the run has trained is used.
 
     Args:
         config: configuration of the run.
-        folder: folder of the run; a network that it has trained is used.
         images: number of images from each pool, evenly spaced.
+
+    Returns:
+        The table that `epsball check` prints, and what may be wrong with a network, with what to do, by its name.
 
     Raises:
         EpsballError: a dataset or a network does not work.
     """
+    if images < 1:
+        raise EpsballError(f"--images is {images}; it must be at least 1")
+    preflight.check(config, config.folder / "datasets")
     configure(config.compute)
-    return [_inspect(config, spec, folder, images) for spec in config.networks.values()]
+    found = {name: _inspect(config, spec, images) for name, spec in config.networks.items()}
+    hints = {name: hint for name, (_, hint) in found.items() if hint}
+    return pd.DataFrame([row for row, _ in found.values()]), hints
 
 
-def _inspect(config: Config, spec: NetworkSpec, folder: Path, images: int) -> Inspection:
+def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, object], str]:
     dataset, compute = config.datasets[spec.dataset], config.compute
-    whole = open_pool(dataset, folder / "datasets" / dataset.name)
+    whole = _pool(config, spec)
     pool = whole.spread(images)
     # What a run has kept of a network that it does not train may be of another configuration than this.
-    kept = folder / "networks" / spec.name / "weights.safetensors"
+    kept = config.folder / "networks" / spec.name / "weights.safetensors"
     restored = spec.training is not None and kept.is_file()
     trained = spec.training is None or restored
     network = weights.restore(spec, kept) if restored else model.open_network(spec)
@@ -86,40 +94,53 @@ def _inspect(config: Config, spec: NetworkSpec, folder: Path, images: int) -> In
     image = _first_image(pool)
     start = time.perf_counter()
     logits, features = passes(image)  # which is filled up to a batch
-    seconds = time.perf_counter() - start
+    rate = compute.batch / (time.perf_counter() - start) / compute.threads
     passes.float64(image)  # which a run will do
-    return Inspection(
-        network=spec,
-        dataset=dataset,
-        pool=len(whole),
-        images=len(pool),
-        usable=len(table),
-        trained=trained,
-        parameters=model.parameters(network),
-        units=features.shape[1],
-        classes=logits.shape[1],
-        features_are_logits=torch.equal(logits, features),
-        rate=compute.batch / seconds / compute.threads,
-        accuracy=float((table["prediction"] == table["label"]).mean()),
-        sure=intervals.share(eligible(table, dataset.threshold)),
-        mismatch=find_mismatch(network, compute, pool, table, logits.shape[1]) if trained else None,
-    )
+    accuracy = float((table["prediction"] == table["label"]).mean())
+    sure = intervals.share(eligible(table, dataset.threshold))
+    row = {
+        "network": spec.name,
+        "dataset": dataset.name,
+        "images": len(pool),
+        "parameters": model.parameters(network),
+        "layer": spec.layer or "into the last Linear",
+        "units": features.shape[1],
+        "classes": logits.shape[1],
+        "images/s": round(rate, 1),
+        "accuracy": f"{accuracy:.0%}" if trained else "not trained yet",
+        "sure": f"{sure.value:.0%} above {dataset.threshold}" if trained else "",
+    }
+    expected, low, high = (round(part * len(whole)) for part in sure)
+    hint = ""
+    if trained and (other := _find_mismatch(network, compute, pool, table, logits.shape[1])) is not None:
+        hint = f"{accuracy:.0%} right, but {other.right.mean():.0%} {other.assumption}: {other.advice}."
+    elif torch.equal(logits, features):
+        hint = (
+            f"the output of layer '{spec.layer}' is the logits; what enters the classification layer is the "
+            "output of the one before it, or, with `layer` left out, the input of the last Linear module."
+        )
+    elif trained and expected < dataset.samples:
+        hint = (
+            f"{round(sure.value * len(table))} of {len(table)} images are right with a score above "
+            f"{dataset.threshold}, so of {len(whole)} about {expected} may be ({low} to {high} at 95%); "
+            f"{dataset.samples} samples are asked for. If {accuracy:.0%} right is less than you know of the network, "
+            "check normalisation and class list. If not, lower `threshold`, give more images, or do with fewer samples."
+        )
+    return row, hint
 
 
-def layers(config: Config, spec: NetworkSpec, folder: Path) -> pd.DataFrame:
+def layers(config: Config, network_name: str) -> pd.DataFrame:
     """List the layers of a network in the order in which an image passes them.
-
-    Args:
-        config: configuration of the run.
-        spec: the network.
-        folder: folder of the run.
 
     Returns:
         A row for each module that gives a tensor: layer (its name, for the configuration), module (its type), shape
         (of its output for one image), units.
     """
-    dataset = config.datasets[spec.dataset]
-    image = _first_image(open_pool(dataset, folder / "datasets" / dataset.name))
+    if network_name not in config.networks:
+        hint = did_you_mean(network_name, config.networks)
+        raise EpsballError(f"--layers is '{network_name}', no network of the configuration; {hint}")
+    spec = config.networks[network_name]
+    image = _first_image(_pool(config, spec))
     network = model.build(spec, pretrained=False)
     rows: list[dict[str, object]] = []
 
@@ -136,5 +157,111 @@ def layers(config: Config, spec: NetworkSpec, folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _pool(config: Config, spec: NetworkSpec) -> Pool:
+    return open_pool(config.datasets[spec.dataset], config.folder / "datasets" / spec.dataset)
+
+
 def _first_image(pool: Pool) -> Tensor:
     return inputs(next(pool.batches(1))[1])
+
+
+@dataclass(frozen=True)
+class _Interpretation:
+    """A way to interpret images or labels, and what the network predicts in it."""
+
+    assumption: str  # what is interpreted differently
+    advice: str  # what to do if this interpretation is the right one
+    prediction: NDArray[np.int64]  # (image,)
+    label: NDArray[np.int64]  # (image,)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the network is right about each image, (image,)."""
+        right: NDArray[np.bool_] = self.prediction == self.label
+        return right
+
+
+class _Changed(nn.Module):
+    """A network that is given its images in another way."""
+
+    def __init__(self, network: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.network, self.change = network, change
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        logits, features = self.network(self.change(images))
+        return logits, features
+
+
+def _find_mismatch(
+    network: nn.Module, compute: Compute, pool: Pool, table: pd.DataFrame, outputs: int
+) -> _Interpretation | None:
+    """Find out whether a network seems to expect other images or labels than it is given.
+
+    An interpretation is likely if more images are right under it than chance explains (exact McNemar test over the
+    images, p < 0.001), and more than predictions that know nothing of the label would get right (binomial test,
+    p < 0.001): a network that gives one class to everything can be right more often with other labels, too.
+    Forty images show it if a quarter of them is lost; an ImageNet network that sees BGR may lose only a tenth, which
+    takes two hundred images.
+
+    Returns:
+        The likely interpretation with the most images right; None if none is likely.
+    """
+    given = _Interpretation("as given", "", table["prediction"].to_numpy(), table["label"].to_numpy())
+    if 0.5 ** (~given.right).sum() >= _LEVEL:
+        return None  # too few are wrong for any other interpretation to be likely
+    likely = [one for one in _interpretations(network, compute, pool, given, outputs) if _is_likely(one, given)]
+    return max(likely, key=lambda one: one.right.mean(), default=None)
+
+
+def _interpretations(
+    network: nn.Module, compute: Compute, pool: Pool, given: _Interpretation, outputs: int
+) -> Iterator[_Interpretation]:
+    for assumption, (shift, advice) in _LABELS.items():
+        label = given.label + shift
+        if label.min() >= 0 and label.max() < outputs:
+            yield _Interpretation(assumption, advice, given.prediction, label)
+    for assumption, (change, advice) in _INPUTS.items():
+        try:
+            table = survey(Forward(_Changed(network, change), compute), pool, compute.batch, assumption)
+        except EpsballError:
+            continue  # it refuses such images, so it does not expect them
+        yield _Interpretation(assumption, advice, table["prediction"].to_numpy(), given.label)
+    yield _reordered(given, outputs)
+
+
+def _is_likely(other: _Interpretation, given: _Interpretation) -> bool:
+    right = other.right
+    gained, lost = int((right & ~given.right).sum()), int((given.right & ~right).sum())
+    if not gained:
+        return False
+    classes = np.union1d(other.prediction, other.label)
+    blind = sum(float((other.prediction == name).mean() * (other.label == name).mean()) for name in classes)
+    tests = (
+        stats.binomtest(gained, gained + lost, 0.5, alternative="greater"),
+        stats.binomtest(int(right.sum()), len(right), blind, alternative="greater"),
+    )
+    return all(test.pvalue < _LEVEL for test in tests)
+
+
+def _reordered(given: _Interpretation, outputs: int) -> _Interpretation:
+    """Read outputs in another order than labels: each half of the images in the order that the other half shows."""
+    label, half = given.label.copy(), np.arange(len(given.label)) % 2
+    for one in (0, 1):
+        label[half == one] = _order(given, half != one, outputs)[label[half == one]]
+    order = _order(given, half >= 0, outputs)
+    moved = [name for name in np.unique(given.label) if order[name] != name][:_SHOWN]
+    advice = (
+        "the labels seem to be in another order than the network's outputs: what they call "
+        f"{', '.join(map(str, moved))} are outputs {', '.join(str(order[name]) for name in moved)}; list or number "
+        "the classes in the order of the outputs"
+    )
+    return _Interpretation("with the classes in another order", advice, given.prediction, label)
+
+
+def _order(given: _Interpretation, taken: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
+    """Match each label to one output so that most images taken are right; one without evidence keeps its number."""
+    counts = np.eye(outputs) / 2
+    np.add.at(counts, (given.label[taken], given.prediction[taken]), 1)
+    order: NDArray[np.int64] = linear_sum_assignment(counts, maximize=True)[1]
+    return order
