@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from epsball.analysis import intervals
-from epsball.analysis.intervals import Estimate
 from epsball.analysis.run import Run
 from epsball.config import Config
 
@@ -57,7 +56,7 @@ def given(verdicts: pd.Series) -> list[Verdict]:
     return [verdict for verdict in Verdict if (verdicts == verdict).any()]
 
 
-def judge_difference(difference: Estimate | None, samples: int) -> Verdict:
+def judge_difference(difference: intervals.Estimate | None, samples: int) -> Verdict:
     """Judge a difference, which is 0 if there is no effect."""
     if difference is None:
         return Verdict.NOT_MEASURED
@@ -110,7 +109,7 @@ class Claim:
         """Return whether a value is on the claim's side of the bound."""
         return value > self.bound if self.direction == ">" else value < self.bound
 
-    def judge(self, estimate: Estimate | None, samples: int, draws: int) -> Verdict:
+    def judge(self, estimate: intervals.Estimate | None, samples: int, draws: int) -> Verdict:
         """Judge an estimate from so many samples with so many draws each."""
         if self.direction == "=" or estimate is None or samples < MIN_SAMPLES:
             return judge_difference(estimate, samples)
@@ -120,7 +119,7 @@ class Claim:
             return Verdict.HOLDS if self.met_by(estimate.low) else Verdict.DOES_NOT_HOLD
         return Verdict.UNDECIDED
 
-    def estimate(self, run: Run, network: str) -> Estimate | None:
+    def estimate(self, run: Run, network: str) -> intervals.Estimate | None:
         """Estimate it for a network or a control, with an interval over samples."""
         rows = self.values(run, network)
         if rows is None or rows.empty:
@@ -132,7 +131,7 @@ class Claim:
             len(array), lambda numbers: self.statistic(array[numbers]), config.bootstrap, config.seed
         )
 
-    def difference(self, run: Run, network: str, control: str) -> Estimate | None:
+    def difference(self, run: Run, network: str, control: str) -> intervals.Estimate | None:
         """Estimate the difference of a network from its control, paired over the samples that both have."""
         own, others = self.values(run, network), self.values(run, control)
         if own is None or others is None or (both := own.index.intersection(others.index)).empty:

@@ -60,14 +60,7 @@ def correlates(run: Run, network: str) -> pd.DataFrame:
 
 
 def rank_correlation(rows: np.ndarray) -> float:
-    """Compute Spearman's correlation of the first two columns, partial on a third one where there is one.
-
-    Args:
-        rows: (sample, 2 or 3).
-
-    Returns:
-        The correlation; 0 if a column does not vary.
-    """
+    """Compute Spearman's correlation of two columns (sample, 2 or 3), partial on a third; 0 if one does not vary."""
     from scipy.stats import rankdata  # takes a second to import, and the report and figures rarely need it
 
     ranks = rankdata(rows, axis=0)

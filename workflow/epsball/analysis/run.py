@@ -56,10 +56,6 @@ class Run:
     """A run: its names, its tables and its stores. Each is read when you ask for it.
 
     A name that the run does not have, or a file that it has not got to yet, raises an EpsballError.
-
-    Attributes:
-        config: configuration of the run.
-        folder: folder of the run.
     """
 
     def __init__(self, config: Config, folder: Path) -> None:
@@ -214,10 +210,11 @@ class Run:
             lines.append(f"  dataset   {dataset}, {samples}: {networks}")
         ball = self.config.ball
         radii = ", ".join(f"{radius:g}" for radius in ball.radii)
-        lines += [f"  controls  {', '.join(self.config.controls)}"] if self.config.controls else []
-        lines += [
-            f"  probes    {', '.join(self.probes)}",
-            f"  families  {', '.join(self.families)}",
-            f"  ball      {ball.norm}, {ball.noise} noise, {ball.draws} draws, radii {radii}",
-        ]
+        facts = {
+            "controls": ", ".join(self.config.controls),
+            "probes": ", ".join(self.probes),
+            "families": ", ".join(self.families),
+            "ball": f"{ball.norm}, {ball.noise} noise, {ball.draws} draws, radii {radii}",
+        }
+        lines += [f"  {name:9} {words}" for name, words in facts.items() if words]
         return "\n".join(lines)

@@ -13,7 +13,6 @@ import pandas as pd
 from epsball.analysis import intervals
 from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, MIN_SAMPLES, Claim, Verdict, judge_difference
 from epsball.analysis.comparisons import COMPARISONS
-from epsball.analysis.intervals import Estimate
 from epsball.analysis.run import CLAIM_COLUMNS, Run
 from epsball.config import Config
 from epsball.controls import compared, name_of
@@ -25,11 +24,7 @@ _Row = dict[str, Any]
 
 
 def judge(config: Config, folder: Path) -> pd.DataFrame:
-    """Judge every claim of the paper, and every comparison beyond it, for every network.
-
-    Args:
-        config: configuration of the run.
-        folder: folder of the run.
+    """Judge every claim of the paper, and every comparison beyond it, for every network of the run in a folder.
 
     Returns:
         A row for each statement and network: claim (its name), kind ("paper", or "comparison" for those beyond it,
@@ -113,5 +108,5 @@ def _row(claim: Claim, network: str, samples: int) -> _Row:
     }
 
 
-def _numbers(columns: tuple[str, ...], estimate: Estimate | None) -> _Row:
+def _numbers(columns: tuple[str, ...], estimate: intervals.Estimate | None) -> _Row:
     return dict(zip(columns, estimate, strict=True)) if estimate else {}

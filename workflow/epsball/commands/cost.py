@@ -63,11 +63,6 @@ class Cost(NamedTuple):
     gpu_seconds: float  # the same on one GPU, without training, which runs on the CPU
 
 
-def networks(config: Config, rates: Mapping[str, float]) -> dict[str, Cost]:
-    """Return the cost of each network; `rates` as for `describe`."""
-    return {name: network(config, spec, rates.get(name)) for name, spec in config.networks.items()}
-
-
 def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cost:
     """Return the cost of a network; `rate` is its images a second on one core, where that was measured."""
     compute, dataset, nominal = config.compute, config.datasets[spec.dataset], _nominal(spec)
@@ -157,14 +152,11 @@ def measured(config: Config, folder: Path) -> dict[str, float]:
 
 
 def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
-    """Describe the cost of a run, for people.
+    """Describe the cost of a run on so many cores, for people.
 
-    Args:
-        config: configuration of the run.
-        cores: number of cores that the run has.
-        rates: measured images per second on one core, by network; others get nominal rates.
+    `rates` has measured images per second on one core, by network; others get nominal rates.
     """
-    costs = networks(config, rates)
+    costs = {name: network(config, spec, rates.get(name)) for name, spec in config.networks.items()}
     rows = [
         {
             "samples": config.datasets[config.networks[name].dataset].samples,
@@ -199,7 +191,8 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
 
 def duration(config: Config, cores: int, rates: Mapping[str, float]) -> str:
     """Say how long a run takes from an empty folder; arguments as for `describe`."""
-    seconds = sum(one.core_seconds for one in networks(config, rates).values()) + jobs(config) * _JOB_SECONDS
+    costs = [network(config, spec, rates.get(name)) for name, spec in config.networks.items()]
+    seconds = sum(one.core_seconds for one in costs) + jobs(config) * _JOB_SECONDS
     return f"{_in_words(seconds / cores)} on {cores} {'core' if cores == 1 else 'cores'}"
 
 

@@ -1,46 +1,49 @@
-"""Inspect networks and datasets before a run: wrong channels, normalisation or labels show in a minute."""
+"""Check networks and datasets before a run: wrong channels, normalisation or labels show in a minute."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import logging
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from epsball.analysis import intervals
-from epsball.commands import preflight
-from epsball.config import Compute, Config, NetworkSpec
-from epsball.data import Pool, open_pool
+from epsball.config import Config, NetworkSpec
+from epsball.controls import chosen_controls
+from epsball.data import Pool, missing, open_pool
+from epsball.data.images import Pictures
 from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import model, weights
-from epsball.networks.forward import Forward, configure, inputs
+from epsball.networks.forward import Forward, configure, device, inputs
+from epsball.networks.sources import fetches
+from epsball.probes import PROBES, chosen_probes, require
 from epsball.stages.select import eligible
 from epsball.stages.survey import survey
+
+_log = logging.getLogger(__name__)
 
 _LEVEL = 0.001  # significance level of both tests
 _SHOWN = 10  # most classes in another order that are listed
 
-_INPUTS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
-    "with channels reversed": (
-        lambda images: images.flip(1),
-        "its factory seems to expect BGR, while epsball passes RGB; reverse them, x.flip(1), as its first step",
-    ),
+# Whether channels are reversed, a factor of the values; then what the factory seems to expect, gets, and should do.
+_INPUTS = {
+    "with channels reversed": (True, 1, "BGR", "RGB", "reverse them, x.flip(1), as its first step"),
     "with values from 0 to 255": (
-        lambda images: 255 * images,
-        "its factory seems to expect values from 0 to 255, while epsball passes [0, 1]; multiply by 255 as its first "
-        "step",
+        *(False, 255, "values from 0 to 255", "[0, 1]"),
+        "multiply by 255 as its first step",
     ),
     "with channels reversed and values from 0 to 255": (
-        lambda images: 255 * images.flip(1),
-        "its factory seems to expect BGR from 0 to 255, while epsball passes RGB in [0, 1]; 255 * x.flip(1) as its "
-        "first step gives it that",
+        *(True, 255, "BGR from 0 to 255", "RGB in [0, 1]"),
+        "255 * x.flip(1) as its first step gives it that",
     ),
 }
 
@@ -58,12 +61,82 @@ _LABELS: dict[str, tuple[int, str]] = {
 }
 
 
-def inspect(config: Config, images: int) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Pass some images of its dataset through each network, with its weights; one that the run has trained is used.
+def check(config: Config, folder: Path) -> pd.DataFrame:
+    """Open every dataset, in a run's folder of datasets, build every network, and pass one image through it.
 
-    Args:
-        config: configuration of the run.
-        images: number of images from each pool, evenly spaced.
+    Returns:
+        One row for each network: network, dataset, images, unusable (images that will be skipped), parameters, classes,
+        units, height, width.
+
+    Raises:
+        EpsballError: there are mistakes; the message has one line for each.
+    """
+    mistakes: list[str] = []
+    pools: dict[str, tuple[Pool, int]] = {}
+    rows = []
+    with _noting(mistakes):
+        device(config.compute.device)
+    for chosen in (chosen_probes, chosen_controls):
+        with _noting(mistakes):
+            chosen(config)
+    for spec in config.datasets.values():
+        if spec.options.get("download") and missing(spec):
+            continue  # a rule downloads it
+        with _noting(mistakes):
+            pool = open_pool(spec, folder / spec.name)
+            complaints = pool.verify()
+            for complaint in complaints:
+                _log.warning("datasets.%s: will be skipped: %s", spec.name, complaint)
+            pools[spec.name] = pool, len(complaints)
+    for network in config.networks.values():
+        with _noting(mistakes):
+            # Published weights are downloaded and verified by a rule.
+            built = model.open_network(network, pretrained=not fetches(network))
+            if network.dataset in pools:
+                rows.append(_fit(config, network, built, *pools[network.dataset]))
+    if mistakes:
+        raise EpsballError("\n".join(mistakes))
+    return pd.DataFrame(rows)
+
+
+@contextlib.contextmanager
+def _noting(mistakes: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except EpsballError as error:
+        mistakes.append(str(error))
+
+
+def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, unusable: int) -> dict[str, object]:
+    picture = next(pool.batches(1))[1][0]
+    try:
+        classes, units = model.probe_shape(network, inputs(picture))
+        if pool.classes is not None and pool.classes != classes:
+            raise EpsballError(
+                f"has {classes} outputs, but the class list of dataset '{spec.dataset}' has {pool.classes} entries; "
+                "list one class an output"
+            )
+        model.require_labels(pool.labels, classes, f"dataset '{spec.dataset}' has")
+    except EpsballError as error:
+        raise EpsballError(f"networks.{spec.name}: {error}") from None
+    for name in config.extra_probes:
+        if name in PROBES:
+            require(name, network, spec.name, config.white_box)
+    return {
+        "network": spec.name,
+        "dataset": spec.dataset,
+        "images": len(pool),
+        "unusable": unusable,
+        "parameters": model.parameters(network),
+        "classes": classes,
+        "units": units,
+        "height": picture.shape[0],
+        "width": picture.shape[1],
+    }
+
+
+def inspect(config: Config, images: int) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Pass so many images of its dataset through each network, with its weights; one that the run has trained is used.
 
     Returns:
         The table that `epsball check` prints, and what may be wrong with a network, with what to do, by its name.
@@ -73,7 +146,7 @@ def inspect(config: Config, images: int) -> tuple[pd.DataFrame, dict[str, str]]:
     """
     if images < 1:
         raise EpsballError(f"--images is {images}; it must be at least 1")
-    preflight.check(config, config.folder / "datasets")
+    check(config, config.folder / "datasets")
     configure(config.compute)
     found = {name: _inspect(config, spec, images) for name, spec in config.networks.items()}
     hints = {name: hint for name, (_, hint) in found.items() if hint}
@@ -112,7 +185,7 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     }
     expected, low, high = (round(part * len(whole)) for part in sure)
     hint = ""
-    if trained and (other := _find_mismatch(network, compute, pool, table, logits.shape[1])) is not None:
+    if trained and (other := _find_mismatch(passes, compute.batch, pool, table, logits.shape[1])) is not None:
         hint = f"{accuracy:.0%} right, but {other.right.mean():.0%} {other.assumption}: {other.advice}."
     elif torch.equal(logits, features):
         hint = (
@@ -129,29 +202,30 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     return row, hint
 
 
-def layers(config: Config, network_name: str) -> pd.DataFrame:
+def layers(config: Config, name: str) -> pd.DataFrame:
     """List the layers of a network in the order in which an image passes them.
 
     Returns:
         A row for each module that gives a tensor: layer (its name, for the configuration), module (its type), shape
         (of its output for one image), units.
     """
-    if network_name not in config.networks:
-        hint = did_you_mean(network_name, config.networks)
-        raise EpsballError(f"--layers is '{network_name}', no network of the configuration; {hint}")
-    spec = config.networks[network_name]
+    if name not in config.networks:
+        hint = did_you_mean(name, config.networks)
+        raise EpsballError(f"--layers is '{name}', no network of the configuration; {hint}")
+    spec = config.networks[name]
     image = _first_image(_pool(config, spec))
     network = model.build(spec, pretrained=False)
     rows: list[dict[str, object]] = []
+    names = {part: name for name, part in network.named_modules() if name}
 
-    def keep(name: str, part: nn.Module, output: object) -> None:
+    def keep(part: nn.Module, _: object, output: object) -> None:
         if isinstance(output, Tensor):
             shape = " × ".join(map(str, output.shape[1:]))
-            rows.append({"layer": name, "module": type(part).__name__, "shape": shape, "units": output[0].numel()})
+            kind = type(part).__name__
+            rows.append({"layer": names[part], "module": kind, "shape": shape, "units": output[0].numel()})
 
-    for name, part in network.named_modules():
-        if name:
-            part.register_forward_hook(lambda part, _, output, name=name: keep(name, part, output))
+    for part in names:
+        part.register_forward_hook(keep)
     with torch.inference_mode():
         network(image)
     return pd.DataFrame(rows)
@@ -177,24 +251,11 @@ class _Interpretation:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Whether the network is right about each image, (image,)."""
-        right: NDArray[np.bool_] = self.prediction == self.label
-        return right
-
-
-class _Changed(nn.Module):
-    """A network that is given its images in another way."""
-
-    def __init__(self, network: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.network, self.change = network, change
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        logits, features = self.network(self.change(images))
-        return logits, features
+        return np.asarray(self.prediction == self.label, dtype=bool)
 
 
 def _find_mismatch(
-    network: nn.Module, compute: Compute, pool: Pool, table: pd.DataFrame, outputs: int
+    passes: Forward, batch: int, pool: Pool, table: pd.DataFrame, outputs: int
 ) -> _Interpretation | None:
     """Find out whether a network seems to expect other images or labels than it is given.
 
@@ -210,27 +271,36 @@ def _find_mismatch(
     given = _Interpretation("as given", "", table["prediction"].to_numpy(), table["label"].to_numpy())
     if 0.5 ** (~given.right).sum() >= _LEVEL:
         return None  # too few are wrong for any other interpretation to be likely
-    likely = [one for one in _interpretations(network, compute, pool, given, outputs) if _is_likely(one, given)]
+    likely = [one for one in _interpretations(passes, batch, pool, given, outputs) if _is_likely(one, given)]
     return max(likely, key=lambda one: one.right.mean(), default=None)
 
 
 def _interpretations(
-    network: nn.Module, compute: Compute, pool: Pool, given: _Interpretation, outputs: int
+    passes: Forward, batch: int, pool: Pool, given: _Interpretation, outputs: int
 ) -> Iterator[_Interpretation]:
     for assumption, (shift, advice) in _LABELS.items():
         label = given.label + shift
         if label.min() >= 0 and label.max() < outputs:
             yield _Interpretation(assumption, advice, given.prediction, label)
-    for assumption, (change, advice) in _INPUTS.items():
+    for assumption, (reverse, factor, expected, got, remedy) in _INPUTS.items():
+        changed = replace(pool, read=functools.partial(_read_changed, pool, reverse, factor))
         try:
-            table = survey(Forward(_Changed(network, change), compute), pool, compute.batch, assumption)
+            table = survey(passes, changed, batch, assumption)
         except EpsballError:
             continue  # it refuses such images, so it does not expect them
+        advice = f"its factory seems to expect {expected}, while epsball passes {got}; {remedy}"
         yield _Interpretation(assumption, advice, table["prediction"].to_numpy(), given.label)
     yield _reordered(given, outputs)
 
 
+def _read_changed(pool: Pool, reverse: bool, factor: int, number: int) -> Pictures:
+    image = factor * inputs(pool.read(number))
+    return (image.flip(0) if reverse else image).movedim(0, -1).numpy()
+
+
 def _is_likely(other: _Interpretation, given: _Interpretation) -> bool:
+    from scipy import stats  # takes long to import, and a run that starts does without
+
     right = other.right
     gained, lost = int((right & ~given.right).sum()), int((given.right & ~right).sum())
     if not gained:
@@ -261,6 +331,8 @@ def _reordered(given: _Interpretation, outputs: int) -> _Interpretation:
 
 def _order(given: _Interpretation, taken: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
     """Match each label to one output so that most images taken are right; one without evidence keeps its number."""
+    from scipy.optimize import linear_sum_assignment  # as above
+
     counts = np.eye(outputs) / 2
     np.add.at(counts, (given.label[taken], given.prediction[taken]), 1)
     order: NDArray[np.int64] = linear_sum_assignment(counts, maximize=True)[1]
