@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -192,40 +193,38 @@ def _contraction(run: Run, network: str) -> Values:
     return (table["ratio"] < 1).groupby(table["sample"], sort=False).mean()
 
 
+_isotropy = functools.partial(Claim, probes=("isotropy",))
+
 # The bounds are ours, fixed before any run: the paper states its claims in words.
 CLAIMS = (
-    Claim(
+    _isotropy(
         name="not isotropic at epsilon",
         statement="not isotropic even at ε: share of samples whose range of scores is above "
         f"{NOISE_FLOOR_FACTOR} floors",
         bound=0.5,
-        probes=("isotropy",),
         values=lambda run, network: _above_noise(at_radius(run, "isotropy", network, run.config.ball.epsilon)),
         statistic=np.mean,
     ),
-    Claim(
+    _isotropy(
         name="little change at epsilon",
         statement="little change at ε: median range of scores",
         bound=0.01,
         direction="<",
-        probes=("isotropy",),
         values=lambda run, network: at_radius(run, "isotropy", network, run.config.ball.epsilon)["range"],
     ),
-    Claim(
+    _isotropy(
         name="more anisotropic at 1",
         statement="more anisotropic at 1 than at ε: median log of the ratio of the ranges",
         bound=0.0,
         radius=1.0,
-        probes=("isotropy",),
         values=_more_anisotropic,
     ),
-    Claim(
+    _isotropy(
         name="strongly anisotropic at 10",
         statement="strongly anisotropic at 10: median range of scores",
         bound=0.1,
         most_networks=0.5,
         radius=10.0,
-        probes=("isotropy",),
         values=lambda run, network: at_radius(run, "isotropy", network, 10.0)["range"],
     ),
     Claim(

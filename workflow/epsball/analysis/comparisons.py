@@ -146,20 +146,18 @@ def _explains(quantity: str, across: bool) -> Claim:
     """Correlate a quantity with the smallest adversarial distance, of one network or all of a dataset together."""
     columns = list(dict.fromkeys([quantity, "distance", "margin"]))
     words = QUANTITIES[quantity]
+    said = f"rank correlation over samples of the {words} with the smallest adversarial distance"
     if across:
-        name = f"explains adversarial examples across networks: {quantity}"
         said = f"the same of the {words}, over samples and networks of a dataset together; intervals over samples"
-    else:
-        name = f"explains adversarial examples: {quantity}"
-        said = f"rank correlation over samples of the {words} with the smallest adversarial distance"
-        said += ", partial on the clean margin" if quantity != "margin" else ""
+    elif quantity != "margin":
+        said += ", partial on the clean margin"
 
     def values(run: Run, network: str) -> Values:
         names = _dataset_networks(run.config, network) if across else [network]
         return pd.concat([correlates(run, name)[columns] for name in names], axis=1).dropna()
 
     return _comparison(
-        name=name,
+        name=f"explains adversarial examples{' across networks' if across else ''}: {quantity}",
         statement=said,
         probes=_ADVERSARIAL,
         values=values,

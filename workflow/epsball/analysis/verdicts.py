@@ -70,12 +70,9 @@ def _of_most_networks(run: Run, claim: Claim, share: float) -> _Row:
     networks = {
         name: sizes[spec.dataset] for name, spec in run.config.networks.items() if sizes[spec.dataset] >= MIN_SAMPLES
     }
-    most = replace(claim, bound=share, direction=">")
+    said = f"most networks {claim.name}: share of the networks with at least {MIN_SAMPLES} samples whose estimate is "
+    most = replace(claim, bound=share, direction=">", statement=said + claim.criterion)
     row = _row(most, ALL_NETWORKS, min(networks.values(), default=0))
-    row["statement"] = (
-        f"most networks {claim.name}: share of the networks with at least {MIN_SAMPLES} samples whose "
-        f"estimate is {claim.criterion}"
-    )
     if not networks:
         return row | {"verdict": Verdict.TOO_FEW_SAMPLES}
     values = {name: claim.values(run, name) for name in networks}

@@ -152,10 +152,7 @@ def measured(config: Config, folder: Path) -> dict[str, float]:
 
 
 def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
-    """Describe the cost of a run on so many cores, for people.
-
-    `rates` has measured images per second on one core, by network; others get nominal rates.
-    """
+    """Describe the cost of a run, for people; `rates` are images a second on one core, where they were measured."""
     costs = {name: network(config, spec, rates.get(name)) for name, spec in config.networks.items()}
     rows = [
         {

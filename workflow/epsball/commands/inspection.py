@@ -37,26 +37,21 @@ _SHOWN = 10  # most classes in another order that are listed
 # Whether channels are reversed, a factor of the values; then what the factory seems to expect, gets, and should do.
 _INPUTS = {
     "with channels reversed": (True, 1, "BGR", "RGB", "reverse them, x.flip(1), as its first step"),
-    "with values from 0 to 255": (
-        *(False, 255, "values from 0 to 255", "[0, 1]"),
-        "multiply by 255 as its first step",
-    ),
+    "with values from 0 to 255": (False, 255, "values from 0 to 255", "[0, 1]", "multiply by 255 as its first step"),
     "with channels reversed and values from 0 to 255": (
         *(True, 255, "BGR from 0 to 255", "RGB in [0, 1]"),
         "255 * x.flip(1) as its first step gives it that",
     ),
 }
 
-_LABELS: dict[str, tuple[int, str]] = {
+_LABELS = {
     "with 1 taken from each label": (
         -1,
-        "the labels seem to count from 1, or the class list to have a line too many at its start; labels count from 0 "
-        "in the order of the network's outputs",
+        "the labels seem to count from 1, or the class list to have a line too many at its start",
     ),
     "with 1 added to each label": (
         1,
-        "the network's outputs seem to start with a class that the labels leave out, such as a background; labels "
-        "count from 0 in the order of the network's outputs",
+        "the network's outputs seem to start with a class that the labels leave out, such as a background",
     ),
 }
 
@@ -140,9 +135,6 @@ def inspect(config: Config, images: int) -> tuple[pd.DataFrame, dict[str, str]]:
 
     Returns:
         The table that `epsball check` prints, and what may be wrong with a network, with what to do, by its name.
-
-    Raises:
-        EpsballError: a dataset or a network does not work.
     """
     if images < 1:
         raise EpsballError(f"--images is {images}; it must be at least 1")
@@ -185,7 +177,7 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     }
     expected, low, high = (round(part * len(whole)) for part in sure)
     hint = ""
-    if trained and (other := _find_mismatch(passes, compute.batch, pool, table, logits.shape[1])) is not None:
+    if trained and (other := _find_mismatch(passes, pool, table, logits.shape[1])) is not None:
         hint = f"{accuracy:.0%} right, but {other.right.mean():.0%} {other.assumption}: {other.advice}."
     elif torch.equal(logits, features):
         hint = (
@@ -254,38 +246,32 @@ class _Interpretation:
         return np.asarray(self.prediction == self.label, dtype=bool)
 
 
-def _find_mismatch(
-    passes: Forward, batch: int, pool: Pool, table: pd.DataFrame, outputs: int
-) -> _Interpretation | None:
-    """Find out whether a network seems to expect other images or labels than it is given.
+def _find_mismatch(passes: Forward, pool: Pool, table: pd.DataFrame, outputs: int) -> _Interpretation | None:
+    """Find the images or labels that a network seems to expect, with most of them right; None if those it is given.
 
     An interpretation is likely if more images are right under it than chance explains (exact McNemar test over the
     images, p < 0.001), and more than predictions that know nothing of the label would get right (binomial test,
     p < 0.001): a network that gives one class to everything can be right more often with other labels, too.
     Forty images show it if a quarter of them is lost; an ImageNet network that sees BGR may lose only a tenth, which
     takes two hundred images.
-
-    Returns:
-        The likely interpretation with the most images right; None if none is likely.
     """
     given = _Interpretation("as given", "", table["prediction"].to_numpy(), table["label"].to_numpy())
     if 0.5 ** (~given.right).sum() >= _LEVEL:
         return None  # too few are wrong for any other interpretation to be likely
-    likely = [one for one in _interpretations(passes, batch, pool, given, outputs) if _is_likely(one, given)]
+    likely = [one for one in _interpretations(passes, pool, given, outputs) if _is_likely(one, given)]
     return max(likely, key=lambda one: one.right.mean(), default=None)
 
 
-def _interpretations(
-    passes: Forward, batch: int, pool: Pool, given: _Interpretation, outputs: int
-) -> Iterator[_Interpretation]:
-    for assumption, (shift, advice) in _LABELS.items():
+def _interpretations(passes: Forward, pool: Pool, given: _Interpretation, outputs: int) -> Iterator[_Interpretation]:
+    for assumption, (shift, cause) in _LABELS.items():
         label = given.label + shift
+        advice = f"{cause}; labels count from 0 in the order of the network's outputs"
         if label.min() >= 0 and label.max() < outputs:
             yield _Interpretation(assumption, advice, given.prediction, label)
     for assumption, (reverse, factor, expected, got, remedy) in _INPUTS.items():
         changed = replace(pool, read=functools.partial(_read_changed, pool, reverse, factor))
         try:
-            table = survey(passes, changed, batch, assumption)
+            table = survey(passes, changed, passes.size, assumption)
         except EpsballError:
             continue  # it refuses such images, so it does not expect them
         advice = f"its factory seems to expect {expected}, while epsball passes {got}; {remedy}"
