@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from epsball.analysis import adversarial_correlates, comparisons
-from epsball.analysis.comparisons import Comparison
+from epsball.analysis import comparisons
+from epsball.analysis.claims import Claim
 from epsball.analysis.run import Run
 from epsball.analysis.verdicts import judge
 from epsball.config import TrainingSpec
@@ -29,10 +29,8 @@ def run(tmp_path: Path) -> Run:
 
 def test_rank_correlation_is_spearmans() -> None:
     rows = np.random.default_rng(0).normal(size=(40, 2)) @ [[1, 0.6], [0, 1]]
-    assert adversarial_correlates.rank_correlation(rows) == pytest.approx(
-        stats.spearmanr(rows[:, 0], rows[:, 1]).statistic
-    )
-    assert adversarial_correlates.rank_correlation(np.c_[rows[:, 0], np.ones(40)]) == 0
+    assert comparisons.rank_correlation(rows) == pytest.approx(stats.spearmanr(rows[:, 0], rows[:, 1]).statistic)
+    assert comparisons.rank_correlation(np.c_[rows[:, 0], np.ones(40)]) == 0
 
 
 def test_partial_rank_correlation_is_that_of_residuals() -> None:
@@ -41,20 +39,15 @@ def test_partial_rank_correlation_is_that_of_residuals() -> None:
     rows = np.c_[margin + generator.normal(size=60), margin + generator.normal(size=60), margin]
     ranks = stats.rankdata(rows, axis=0)
     left = [ranks[:, side] - np.polyval(np.polyfit(ranks[:, 2], ranks[:, side], 1), ranks[:, 2]) for side in (0, 1)]
-    assert adversarial_correlates.rank_correlation(rows) == pytest.approx(np.corrcoef(left)[0, 1])
+    assert comparisons.rank_correlation(rows) == pytest.approx(np.corrcoef(left)[0, 1])
     # What they share is the margin: the plain correlation is high, the partial one is not.
-    assert (
-        adversarial_correlates.rank_correlation(rows[:, :2])
-        > 0.35
-        > 0.25
-        > abs(adversarial_correlates.rank_correlation(rows))
-    )
+    assert comparisons.rank_correlation(rows[:, :2]) > 0.35 > 0.25 > abs(comparisons.rank_correlation(rows))
 
 
 def test_an_adversarial_distance_that_was_not_found_is_the_largest() -> None:
     rows = np.c_[np.arange(10.0), np.arange(10.0)]
     rows[-1, 1] = np.inf
-    assert adversarial_correlates.rank_correlation(rows) == pytest.approx(1)
+    assert comparisons.rank_correlation(rows) == pytest.approx(1)
 
 
 def test_reliability_of_halves() -> None:
@@ -68,7 +61,7 @@ def test_reliability_of_halves() -> None:
 
 
 def test_boundaries_of_a_sample(run: Run) -> None:
-    found = adversarial_correlates.boundary(run, "net")
+    found = comparisons.boundary(run, "net")
     assert (found["random"] / found["worst"]).to_numpy() == pytest.approx(40)
     assert (found["hyperplane_ratio"] == 20).all()
     rows = judge(WITH_EXTRA_PROBES, run.folder).set_index("claim")
@@ -114,18 +107,18 @@ def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(ru
     judged = judge(config, run.folder)
     changed = judged[judged["claim"].str.startswith("adversarial training")].set_index("quantity")
     assert set(changed["network"]) == {"robust"}
-    assert list(changed.index) == ["distance", *adversarial_correlates.QUANTITIES]
+    assert list(changed.index) == ["distance", *comparisons.QUANTITIES]
     assert changed.loc["distance", "estimate"] == pytest.approx(2)
     assert changed.loc["gradient", "estimate"] == pytest.approx(-2)
     assert changed.loc["margin", "estimate"] == 0
     [row] = judged[judged["claim"] == "explains adversarial examples across networks: margin"].to_dict("records")
     assert row["network"] == "all networks"
-    both = pd.concat([adversarial_correlates.correlates(Run(config, run.folder), name) for name in config.networks])
+    both = pd.concat([comparisons.correlates(Run(config, run.folder), name) for name in config.networks])
     assert row["estimate"] == pytest.approx(stats.spearmanr(both["margin"], both["distance"]).statistic)
 
 
 @pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.probes) > 2])
-def test_a_comparison_of_several_probes_needs_them_all(run: Run, claim: Comparison) -> None:
+def test_a_comparison_of_several_probes_needs_them_all(run: Run, claim: Claim) -> None:
     assert set(claim.probes) <= set(WITH_EXTRA_PROBES.extra_probes)
     fewer = replace(
         WITH_EXTRA_PROBES,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from epsball.commands.preflight import check
+from epsball.commands.inspection import check
 from epsball.config import load_config
 from epsball.errors import EpsballError
 from PIL import Image

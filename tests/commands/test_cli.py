@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from epsball.commands import plan
+from epsball.commands import cost
 from epsball.commands.cli import main
 from epsball.config import load_config
 from epsball.networks import model, weights
@@ -200,7 +200,7 @@ CONFIG = str(ROOT / "config" / "paper.yaml")
 
 def test_the_plan_is_that_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", CONFIG, "--cores", "3"]) == 0
-    assert capsys.readouterr().out == plan.describe(load_config(yaml.safe_load(Path(CONFIG).read_text())), 3, {})
+    assert capsys.readouterr().out == cost.describe(load_config(yaml.safe_load(Path(CONFIG).read_text())), 3, {})
 
 
 def test_without_a_command_there_is_help_that_names_all_and_each_has_an_example(

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from epsball import probes
-from epsball.commands import cost, plan
+from epsball.commands import cost
 from epsball.config import Config, load_config
 from epsball.perturbations import families
 from support.toys import BALL, COMPUTE, ROOT, Stages, conv_net
@@ -68,15 +68,15 @@ def test_the_stages_make_as_many_passes_as_planned(stages: Stages, tmp_path: Pat
 
 def test_missing_data_is_said(paper: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    text = plan.describe(paper, 2, {})
+    text = cost.describe(paper, 2, {})
     assert "Not there yet: datasets.imagenet: root is 'data/imagenet/val', no such folder" in text
     assert "Not there yet: datasets.gtsrb: 'data/gtsrb/GTSRB/Training' does not exist" in text
 
 
 def test_radii_and_draws_that_claims_need(paper: Config) -> None:
-    assert "no verdict" not in plan.describe(paper, 2, {})
+    assert "no verdict" not in cost.describe(paper, 2, {})
     few = replace(paper, ball=replace(paper.ball, radii=(0.0, paper.ball.epsilon, 2.0, 10.0), draws=28))
-    text = plan.describe(few, 2, {})
+    text = cost.describe(few, 2, {})
     assert "Without radius 1 there is no verdict on: more anisotropic at 1." in text
     assert "Without 29 draws there is no verdict on: topology changed." in text
 
@@ -84,22 +84,22 @@ def test_radii_and_draws_that_claims_need(paper: Config) -> None:
 def test_a_rate_that_was_measured_counts(paper: Config, tmp_path: Path) -> None:
     own = replace(paper.networks["ciresan2012"], name="mine", factory="mine.py:make", training=None)
     config = replace(paper, networks={"mine": own})
-    said = plan.describe(config, 2, {})
+    said = cost.describe(config, 2, {})
     assert "Of mine no rate is known, so that may be far off" in said
     (tmp_path / "networks" / "mine").mkdir(parents=True)
     (tmp_path / "networks" / "mine" / "card.json").write_text('{"images_per_second": 5000}')
-    rates = plan.measured(config, tmp_path)
+    rates = cost.measured(config, tmp_path)
     assert rates == {"mine": 5000}
-    known = plan.describe(config, 2, rates)
+    known = cost.describe(config, 2, rates)
     assert "no rate is known" not in known
     assert "nominal, but measured for mine" in known
     assert cost.network(config, own, 5000).core_seconds == pytest.approx(cost.network(config, own).core_seconds / 500)
-    assert plan.measured(config, tmp_path / "elsewhere") == {}
+    assert cost.measured(config, tmp_path / "elsewhere") == {}
 
 
 @pytest.mark.parametrize("name", ["config", "paper", "beyond"])
 def test_the_table_fits_a_terminal_of_80_columns(name: str) -> None:
     config = load_config(yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
-    table = [line for line in plan.describe(config, 2, {}).splitlines() if line.split()[0] in config.networks]
+    table = [line for line in cost.describe(config, 2, {}).splitlines() if line.split()[0] in config.networks]
     assert len(table) == len(config.networks)
     assert max(map(len, table)) <= 80

@@ -205,14 +205,14 @@ if workflow.is_main_process:
     from snakemake.logging import is_quiet_about, logger
 
     from epsball.analysis.run import read_claims
-    from epsball.commands import plan
-    from epsball.commands.preflight import check
+    from epsball.commands import cost
+    from epsball.commands.inspection import check
     from epsball.reporting import end_of_run
     from epsball.runs import monitor as monitoring
 
     with exit_with_message():
         run_folder.require_writable(FOLDER)
         run_folder.restore_metadata(FOLDER)
-    print(plan.describe(CONFIG, workflow.cores or 1, plan.measured(CONFIG, FOLDER)), file=sys.stderr)
+    print(cost.describe(CONFIG, workflow.cores or 1, cost.measured(CONFIG, FOLDER)), file=sys.stderr)
     for remark in provenance_records.other_versions(FOLDER):
         print(remark, file=sys.stderr)

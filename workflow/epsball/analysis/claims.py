@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from epsball.analysis import intervals
-from epsball.analysis.intervals import Estimate
 from epsball.analysis.run import Run
 from epsball.config import Config
 
@@ -58,7 +57,7 @@ def given(verdicts: pd.Series) -> list[Verdict]:
     return [verdict for verdict in Verdict if (verdicts == verdict).any()]
 
 
-def judge_difference(difference: Estimate | None, samples: int) -> Verdict:
+def judge_difference(difference: intervals.Estimate | None, samples: int) -> Verdict:
     """Judge a difference, which is 0 if there is no effect."""
     if difference is None:
         return Verdict.NOT_MEASURED
@@ -68,57 +67,75 @@ def judge_difference(difference: Estimate | None, samples: int) -> Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statement(ABC):
-    """A statement about networks, judged by an estimate with an interval over samples.
+class Claim:
+    """A claim about networks, judged by an estimate with an interval over samples.
 
     Attributes:
-        name: a few words, another for each statement.
+        name: a few words, another for each claim.
         statement: what is said, and the estimate that stands for it.
         probes: names of the probes that measure it; controls that all of them measure are compared with.
         values: returns a row per sample from the tables of a network or a control; None if the run lacks a radius.
-        statistic: reduces such rows to the estimate.
-        exact: whether the estimate is a share of samples, whose interval needs no resampling.
-        quantity: name of the quantity that it is about, where there is a statement for each of several.
+            Where the rows are true or false, the estimate is their share, whose interval needs no resampling.
+        statistic: reduces rows to the estimate.
+        bound: what the whole interval has to be above, or below.
+        direction: which of the two; "=" for a comparison beyond the paper, which is 0 if there is no effect.
+        most_networks: share of the networks that it has to hold for, where the paper says it of "most" of them.
+        radius: radius other than ε that the claim is about.
+        min_draws: number of draws below which chance decides.
+        quantity: name of the quantity that it is about, where there is a claim for each of several.
+        across: whether its values are of all networks of a dataset together, whichever network is given.
+        applies: whether it can be made for a network.
     """
-
-    kind: ClassVar[str]
 
     name: str
     statement: str
     probes: tuple[str, ...]
     values: Callable[[Run, str], Values | None]
     statistic: Callable[[np.ndarray], float] = np.median
-    exact: bool = False
+    bound: float = 0.0
+    direction: Literal["<", ">", "="] = ">"
+    most_networks: float | None = None
+    radius: float | None = None
+    min_draws: int = 1
     quantity: str = ""
+    across: bool = False
+    applies: Callable[[Config, str], bool] = lambda config, network: True
 
     @property
-    @abstractmethod
     def criterion(self) -> str:
         """What the estimate is judged against, such as "> 0.5"."""
+        return f"{self.direction} {self.bound:g}"
 
-    @abstractmethod
-    def judge(self, estimate: Estimate | None, samples: int, draws: int) -> Verdict:
+    def met_by(self, value: float) -> bool:
+        """Return whether a value is on the claim's side of the bound."""
+        return value > self.bound if self.direction == ">" else value < self.bound
+
+    def judge(self, estimate: intervals.Estimate | None, samples: int, draws: int) -> Verdict:
         """Judge an estimate from so many samples with so many draws each."""
+        if self.direction == "=" or estimate is None or samples < MIN_SAMPLES:
+            return judge_difference(estimate, samples)
+        if draws < self.min_draws:
+            return Verdict.TOO_FEW_DRAWS
+        if estimate.low > self.bound or estimate.high < self.bound:
+            return Verdict.HOLDS if self.met_by(estimate.low) else Verdict.DOES_NOT_HOLD
+        return Verdict.UNDECIDED
 
-    def estimate(self, run: Run, network: str) -> Estimate | None:
+    def estimate(self, run: Run, network: str) -> intervals.Estimate | None:
         """Estimate it for a network or a control, with an interval over samples."""
         rows = self.values(run, network)
         if rows is None or rows.empty:
             return None
-        if self.exact:
+        if isinstance(rows, pd.Series) and rows.dtype == bool:
             return intervals.share(rows.to_numpy())
-        array = rows.to_numpy(float)
+        array, config = rows.to_numpy(float), run.config
         return intervals.bootstrap(
-            len(array), lambda numbers: self.statistic(array[numbers]), run.config.bootstrap, run.config.seed
+            len(array), lambda numbers: self.statistic(array[numbers]), config.bootstrap, config.seed
         )
 
-    def difference(self, run: Run, network: str, control: str) -> Estimate | None:
+    def difference(self, run: Run, network: str, control: str) -> intervals.Estimate | None:
         """Estimate the difference of a network from its control, paired over the samples that both have."""
         own, others = self.values(run, network), self.values(run, control)
-        if own is None or others is None:
-            return None
-        both = own.index.intersection(others.index)
-        if both.empty:
+        if own is None or others is None or (both := own.index.intersection(others.index)).empty:
             return None
         arrays = [rows.loc[both].to_numpy(float) for rows in (own, others)]
 
@@ -127,48 +144,6 @@ class Statement(ABC):
             return 0.0 if of_network == of_control else of_network - of_control  # two infinite ones are equal
 
         return intervals.bootstrap(len(both), difference, run.config.bootstrap, run.config.seed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperClaim(Statement):
-    """A claim of the paper, with the bound that decides whether it holds.
-
-    Attributes:
-        bound: what the whole interval has to be above, or below.
-        direction: which of the two.
-        most_networks: share of the networks that it has to hold for, where the paper says it of "most" of them.
-        radius: radius other than ε that the claim is about.
-        min_draws: number of draws below which chance decides.
-    """
-
-    kind: ClassVar[str] = "paper"
-
-    bound: float
-    direction: Literal[">", "<"] = ">"
-    most_networks: float | None = None
-    radius: float | None = None
-    min_draws: int = 1
-
-    @property
-    def criterion(self) -> str:
-        """The direction and the bound."""
-        return f"{self.direction} {self.bound:g}"
-
-    def met_by(self, value: float) -> bool:
-        """Return whether a value is on the claim's side of the bound."""
-        return value > self.bound if self.direction == ">" else value < self.bound
-
-    def judge(self, estimate: Estimate | None, samples: int, draws: int) -> Verdict:
-        """See `Statement.judge`."""
-        if estimate is None:
-            return Verdict.NOT_MEASURED
-        if samples < MIN_SAMPLES:
-            return Verdict.TOO_FEW_SAMPLES
-        if draws < self.min_draws:
-            return Verdict.TOO_FEW_DRAWS
-        if estimate.low > self.bound or estimate.high < self.bound:
-            return Verdict.HOLDS if self.met_by(estimate.low) else Verdict.DOES_NOT_HOLD
-        return Verdict.UNDECIDED
 
 
 def wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -206,8 +181,7 @@ def _not_symmetric(run: Run, network: str) -> Values:
 
 def _topology_changed(run: Run, network: str) -> Values:
     table = run.metrics("topology", network).dropna(subset="rho")
-    counts: pd.DataFrame = (table["rho"].abs() < RHO_BAND).groupby(table["sample"], sort=False).agg(["sum", "count"])
-    return counts
+    return (table["rho"].abs() < RHO_BAND).groupby(table["sample"], sort=False).agg(["sum", "count"])
 
 
 def _share_of_counts(rows: np.ndarray) -> float:
@@ -216,48 +190,44 @@ def _share_of_counts(rows: np.ndarray) -> float:
 
 def _contraction(run: Run, network: str) -> Values:
     table = run.metrics("lipschitz", network).dropna(subset="ratio")
-    shares: pd.Series = (table["ratio"] < 1).groupby(table["sample"], sort=False).mean()
-    return shares
+    return (table["ratio"] < 1).groupby(table["sample"], sort=False).mean()
 
+
+_isotropy = functools.partial(Claim, probes=("isotropy",))
 
 # The bounds are ours, fixed before any run: the paper states its claims in words.
 CLAIMS = (
-    PaperClaim(
+    _isotropy(
         name="not isotropic at epsilon",
         statement="not isotropic even at ε: share of samples whose range of scores is above "
         f"{NOISE_FLOOR_FACTOR} floors",
         bound=0.5,
-        probes=("isotropy",),
         values=lambda run, network: _above_noise(at_radius(run, "isotropy", network, run.config.ball.epsilon)),
         statistic=np.mean,
-        exact=True,
     ),
-    PaperClaim(
+    _isotropy(
         name="little change at epsilon",
         statement="little change at ε: median range of scores",
         bound=0.01,
         direction="<",
-        probes=("isotropy",),
         values=lambda run, network: at_radius(run, "isotropy", network, run.config.ball.epsilon)["range"],
     ),
-    PaperClaim(
+    _isotropy(
         name="more anisotropic at 1",
         statement="more anisotropic at 1 than at ε: median log of the ratio of the ranges",
         bound=0.0,
         radius=1.0,
-        probes=("isotropy",),
         values=_more_anisotropic,
     ),
-    PaperClaim(
+    _isotropy(
         name="strongly anisotropic at 10",
         statement="strongly anisotropic at 10: median range of scores",
         bound=0.1,
         most_networks=0.5,
         radius=10.0,
-        probes=("isotropy",),
         values=lambda run, network: at_radius(run, "isotropy", network, 10.0)["range"],
     ),
-    PaperClaim(
+    Claim(
         name="not symmetric",
         statement=f"not symmetric beyond ε: share of samples whose permuted range is above {NOISE_FLOOR_FACTOR} floors "
         "at every r ≥ 1",
@@ -265,9 +235,8 @@ CLAIMS = (
         probes=("symmetry",),
         values=_not_symmetric,
         statistic=np.mean,
-        exact=True,
     ),
-    PaperClaim(
+    Claim(
         name="topology changed",
         statement=f"topology changed: share of samples and radii with |ρ| < {RHO_BAND}",
         bound=0.95,
@@ -276,7 +245,7 @@ CLAIMS = (
         values=_topology_changed,
         statistic=_share_of_counts,
     ),
-    PaperClaim(
+    Claim(
         name="locally a contraction",
         statement="locally a contraction: share of normalised ratios below 1",
         bound=0.5,

@@ -2,74 +2,102 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
-from epsball.analysis.adversarial_correlates import QUANTITIES, boundary, correlates, rank_correlation
-from epsball.analysis.claims import Statement, Values, Verdict, at_radius, judge_difference, log_ratio, wide
-from epsball.analysis.intervals import Estimate
+from epsball.analysis.claims import Claim, Values, at_radius, log_ratio, wide
 from epsball.analysis.run import Run
 from epsball.config import Config
 
+# What might explain adversarial examples, in words.
+QUANTITIES = {
+    "range": "range of the score at 1",
+    "rho": "Mantel's ρ at mixed norms",
+    "ratio": "median local ratio at the largest radius",
+    "gradient": "‖∇ margin‖",
+    "margin": "clean margin",
+}
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison(Statement):
-    """A number that differs from 0 if there is an effect.
 
-    Attributes:
-        across: whether its values are of all networks of a dataset together, whichever network is given.
-        applies: whether it can be made for a network.
+def boundary(run: Run, network: str) -> pd.DataFrame:
+    """Return distances to the decision boundary, infinite if none was met.
+
+    Returns:
+        A row per sample: random, the median over random directions; worst, the smallest of the attacks;
+        hyperplane_ratio, what their ratio would be if the boundary were flat; search_limit, how far was searched.
     """
-
-    kind: ClassVar[str] = "comparison"
-
-    across: bool = False
-    applies: Callable[[Config, str], bool] = lambda config, network: True
-
-    @property
-    def criterion(self) -> str:
-        """What holds if there is no effect."""
-        return "= 0"
-
-    def judge(self, estimate: Estimate | None, samples: int, draws: int) -> Verdict:
-        """See `Statement.judge`."""
-        return judge_difference(estimate, samples)
+    table = run.metrics("boundary", network).drop_duplicates(["sample", "kind", "direction"])
+    by_kind = table.groupby(["sample", "kind"], sort=False)["distance"]
+    by_sample = table.groupby("sample", sort=False)
+    return pd.DataFrame(
+        {
+            "random": by_kind.median().xs("random", level="kind"),
+            "worst": by_kind.min().xs("attack", level="kind"),
+            "hyperplane_ratio": by_sample["hyperplane_ratio"].first(),
+            "search_limit": by_sample["search_limit"].first(),
+        }
+    )
 
 
-def _permutations(name: str, statement: str, permuted: str, redrawn: str) -> Comparison:
+def correlates(run: Run, network: str) -> pd.DataFrame:
+    """Return a row per sample: the quantities of `QUANTITIES`, and distance, the smallest adversarial one."""
+    radii = run.config.ball.radii
+    gradient = run.metrics("gradient", network).set_index("sample")
+    first = min((radius for radius in radii if radius >= 1), default=max(radii))
+    return pd.DataFrame(
+        {
+            "range": at_radius(run, "isotropy", network, first)["range"],
+            "rho": at_radius(run, "topology_mixed_radius", network)["rho"],
+            "ratio": at_radius(run, "lipschitz", network).groupby("sample", sort=False)["ratio_raw"].median(),
+            "gradient": gradient["gradient_margin"],
+            "margin": gradient["margin"],
+            "distance": boundary(run, network)["worst"],
+        }
+    )
+
+
+def rank_correlation(rows: np.ndarray) -> float:
+    """Compute Spearman's correlation of two columns (sample, 2 or 3), partial on a third; 0 if one does not vary."""
+    from scipy.stats import rankdata  # takes a second to import, and the report and figures rarely need it
+
+    ranks = rankdata(rows, axis=0)
+    if len(rows) < 3 or (np.ptp(ranks, axis=0) == 0).any():
+        return 0.0
+    matrix = np.atleast_2d(np.corrcoef(ranks.T))
+    if rows.shape[1] == 2:
+        return float(matrix[0, 1])
+    left = (1 - matrix[0, 2] ** 2) * (1 - matrix[1, 2] ** 2)
+    return float((matrix[0, 1] - matrix[0, 2] * matrix[1, 2]) / np.sqrt(left)) if left > 1e-12 else 0.0
+
+
+_comparison = functools.partial(Claim, direction="=")
+
+
+def _permutations(kind: str, words: str, permuted: str, redrawn: str = "isotropy") -> Claim:
     """Compare the ranges of two probes: log2 of their ratio, mean over the radii from 1 on."""
 
     def values(run: Run, network: str) -> Values | None:
         upper, lower = (wide(run.metrics(probe, network), "range") for probe in (permuted, redrawn))
-        ratios = [
-            log_ratio(upper[radius], lower[radius]) / np.log(2) for radius in run.config.ball.radii if radius >= 1
-        ]
+        radii = [radius for radius in run.config.ball.radii if radius >= 1]
+        ratios = [log_ratio(upper[radius], lower[radius]) / np.log(2) for radius in radii]
         return pd.concat(ratios, axis=1).mean(axis=1) if ratios else None
 
-    return Comparison(name=name, statement=statement, probes=(permuted, redrawn), values=values)
+    name, statement = f"permuted against redrawn{kind}", f"not in the paper: {words}"
+    return _comparison(name=name, statement=statement, probes=(permuted, redrawn), values=values)
 
 
-def _mixed_against_one_radius(run: Run, network: str) -> Values:
-    mixed, one = (at_radius(run, probe, network)["rho"] for probe in ("topology_mixed_radius", "topology"))
-    return (mixed - one).dropna()
-
-
-def _alpha(name: str, statement: str, probe: str) -> Comparison:
-    """Compare the distance of α from a multiple of the identity with that of shuffled points."""
+def _difference(name: str, statement: str, *columns: tuple[str, str]) -> Claim:
+    """Compare two columns, each of a probe's table, at the largest radius: the first less the second."""
 
     def values(run: Run, network: str) -> Values:
-        table = at_radius(run, probe, network)
-        return (table["shuffled"] - table["distance"]).dropna()
+        one, other = (at_radius(run, probe, network)[column] for probe, column in columns)
+        return (one - other).dropna()
 
-    return Comparison(name=name, statement=statement, probes=(probe,), values=values)
-
-
-def _halves(run: Run, network: str) -> Values:
-    return at_radius(run, "topology_mixed_radius", network)[["rho_half1", "rho_half2"]].dropna()
+    probes = tuple(dict.fromkeys(probe for probe, _ in columns))
+    return _comparison(name=name, statement=statement, probes=probes, values=values)
 
 
 def reliability(rows: np.ndarray) -> float:
@@ -80,19 +108,17 @@ def reliability(rows: np.ndarray) -> float:
     return max(2 * half / (1 + half), -1.0) if half > -1 else -1.0
 
 
-def _expansion(
-    part: str, statement: str, share: Callable[[pd.DataFrame], pd.Series], radius: float | None
-) -> Comparison:
+def _expansion(part: str, words: str, share: Callable[[pd.DataFrame], pd.Series], radius: float | None = None) -> Claim:
     """Judge a share of variance of Eq. 3 at a radius, or at the largest."""
-    return Comparison(
+    return _comparison(
         name=f"Eq. 3, {part}",
-        statement=f"Eq. 3: {statement}",
+        statement=f"Eq. 3: median share {words}",
         probes=("expansion",),
         values=lambda run, network: share(at_radius(run, "expansion", network, radius)).dropna(),
     )
 
 
-def _lipschitz(name: str, statement: str, upper: str, lower: str) -> Comparison:
+def _lipschitz(name: str, statement: str, upper: str, lower: str) -> Claim:
     """Compare two Lipschitz numbers: log10 of their ratio."""
 
     def values(run: Run, network: str) -> Values:
@@ -100,7 +126,7 @@ def _lipschitz(name: str, statement: str, upper: str, lower: str) -> Comparison:
         decades: pd.Series = log_ratio(table[upper], table[lower]) / np.log(10)
         return decades.where(table[upper].notna()).dropna()
 
-    return Comparison(name=name, statement=f"Lipschitz: {statement}", probes=("lipschitz_bounds",), values=values)
+    return _comparison(name=name, statement=f"Lipschitz: {statement}", probes=("lipschitz_bounds",), values=values)
 
 
 def _against_flat(run: Run, network: str) -> Values:
@@ -116,36 +142,33 @@ def _against_flat(run: Run, network: str) -> Values:
 _ADVERSARIAL = ("boundary", "gradient", "topology_mixed_radius")
 
 
-def _explains(quantity: str, across: bool) -> Comparison:
+def _explains(quantity: str, across: bool) -> Claim:
     """Correlate a quantity with the smallest adversarial distance, of one network or all of a dataset together."""
-    columns = [quantity, "distance"] + (["margin"] if quantity != "margin" else [])
+    columns = list(dict.fromkeys([quantity, "distance", "margin"]))
     words = QUANTITIES[quantity]
+    said = f"rank correlation over samples of the {words} with the smallest adversarial distance"
     if across:
-        name = f"explains adversarial examples across networks: {quantity}"
         said = f"the same of the {words}, over samples and networks of a dataset together; intervals over samples"
-    else:
-        name = f"explains adversarial examples: {quantity}"
-        said = f"rank correlation over samples of the {words} with the smallest adversarial distance"
-        said += ", partial on the clean margin" if quantity != "margin" else ""
+    elif quantity != "margin":
+        said += ", partial on the clean margin"
 
     def values(run: Run, network: str) -> Values:
         names = _dataset_networks(run.config, network) if across else [network]
         return pd.concat([correlates(run, name)[columns] for name in names], axis=1).dropna()
 
-    return Comparison(
-        name=name,
+    return _comparison(
+        name=f"explains adversarial examples{' across networks' if across else ''}: {quantity}",
         statement=said,
         probes=_ADVERSARIAL,
         values=values,
         statistic=lambda rows: rank_correlation(rows.reshape(-1, len(columns))),
         quantity=quantity,
         across=across,
-        applies=_is_first_of_several if across else Comparison.applies,
+        applies=_is_first_of_several if across else Claim.applies,
     )
 
 
 def _dataset_networks(config: Config, network: str) -> list[str]:
-    """Return the networks of a network's dataset."""
     return [spec.name for spec in config.networks_of(config.networks[network].dataset)]
 
 
@@ -154,8 +177,9 @@ def _is_first_of_several(config: Config, network: str) -> bool:
     return len(networks) > 1 and networks[0] == network
 
 
-def _training(quantity: str, words: str) -> Comparison:
+def _training(quantity: str, words: str) -> Claim:
     """Compare a network trained adversarially with its plain twin: log2 of the ratio, of ρ the difference."""
+    number = "difference" if quantity == "rho" else "log2 of the ratio"
 
     def values(run: Run, network: str) -> Values | None:
         twin = find_plain_twin(run.config, network)
@@ -164,11 +188,10 @@ def _training(quantity: str, words: str) -> Comparison:
         robust, plain = (correlates(run, name)[quantity] for name in (network, twin))
         return (robust - plain if quantity == "rho" else log_ratio(robust, plain) / np.log(2)).dropna()
 
-    return Comparison(
+    return _comparison(
         name=f"adversarial training: {quantity}",
-        statement=f"what adversarial training does to the {words}: median "
-        f"{'difference' if quantity == 'rho' else 'log2 of the ratio'} to the same architecture trained without, "
-        "paired over samples",
+        statement=f"what adversarial training does to the {words}: median {number} to the same architecture trained "
+        "without, paired over samples",
         probes=_ADVERSARIAL,
         values=values,
         quantity=quantity,
@@ -196,67 +219,68 @@ TRAINING = tuple(
 
 COMPARISONS = (
     _permutations(
-        "permuted against redrawn",
-        "not in the paper: median log2 of the ratio of the permuted range to the redrawn one, mean over r ≥ 1; "
-        "0 where a permutation is as good as another draw",
+        "",
+        "median log2 of the ratio of the permuted range to the redrawn one, mean over r ≥ 1; 0 where a permutation is "
+        "as good as another draw",
         "symmetry",
-        "isotropy",
     ),
-    Comparison(
-        name="topology, mixed against one radius",
-        statement="not in the paper: median of Mantel's ρ at norms mixed up to the largest radius, less ρ at that "
-        "radius; what one radius hides",
-        probes=("topology_mixed_radius", "topology"),
-        values=_mixed_against_one_radius,
+    _difference(
+        "topology, mixed against one radius",
+        "not in the paper: median of Mantel's ρ at norms mixed up to the largest radius, less ρ at that radius; what "
+        "one radius hides",
+        ("topology_mixed_radius", "rho"),
+        ("topology", "rho"),
     ),
-    _alpha(
+    _difference(
         "Eq. 7 at one radius",
         "Eq. 7, not scored in the paper: median of the distance of α from cI with the output's points shuffled, less "
         "that of α, at the largest radius; 0 where α says nothing of the network",
-        "alpha",
+        ("alpha", "shuffled"),
+        ("alpha", "distance"),
     ),
-    _alpha("Eq. 7 at mixed radii", "the same at norms mixed up to the largest radius", "alpha_mixed_radius"),
-    Comparison(
+    _difference(
+        "Eq. 7 at mixed radii",
+        "the same at norms mixed up to the largest radius",
+        ("alpha_mixed_radius", "shuffled"),
+        ("alpha_mixed_radius", "distance"),
+    ),
+    _comparison(
         name="split-draw reliability",
         statement="not in the paper: correlation over samples of Mantel's ρ at mixed norms from the first and from the "
         "second half of the draws, for all draws by Spearman and Brown's formula; the ceiling of any correlation "
         "with ρ",
         probes=("topology_mixed_radius",),
-        values=_halves,
+        values=lambda run, network: at_radius(run, "topology_mixed_radius", network)[
+            ["rho_half1", "rho_half2"]
+        ].dropna(),
         statistic=reliability,
     ),
-    *(
-        _permutations(f"permuted against redrawn, {kind}", f"not in the paper: the same of {words}", permuted, redrawn)
-        for kind, words, permuted, redrawn in (
-            ("pixels", "permutations of whole pixels", "symmetry_pixels", "isotropy"),
-            ("channels", "permutations within each channel", "symmetry_channels", "isotropy"),
-            ("patches", "permutations within patches", "symmetry_patches", "isotropy"),
-            (
-                "low frequencies",
-                "a low-frequency vector, which loses them",
-                "symmetry_low_frequency",
-                "isotropy_low_frequency",
-            ),
-        )
+    _permutations(", pixels", "the same of permutations of whole pixels", "symmetry_pixels"),
+    _permutations(", channels", "the same of permutations within each channel", "symmetry_channels"),
+    _permutations(", patches", "the same of permutations within patches", "symmetry_patches"),
+    _permutations(
+        ", low frequencies",
+        "the same of a low-frequency vector, which loses them",
+        "symmetry_low_frequency",
+        "isotropy_low_frequency",
     ),
     _expansion(
         "gradient",
-        "median share of the variance of the margin at radius 1 that the gradient explains",
+        "of the variance of the margin at radius 1 that the gradient explains",
         lambda table: table["margin_first"],
         1.0,
     ),
     _expansion(
         "Hessian",
-        "median share that the Hessian explains more; 0 for a piecewise linear network",
+        "that the Hessian explains more; 0 for a piecewise linear network",
         lambda table: table["margin_second"] - table["margin_first"],
         1.0,
     ),
     _expansion(
         "neither",
-        "median share of the variance of the score at the largest radius that neither explains; above 1 where the "
-        "expansion is worse than none",
+        "of the variance of the score at the largest radius that neither explains; above 1 where the expansion is "
+        "worse than none",
         lambda table: 1 - table["score_second"],
-        None,
     ),
     _lipschitz(
         "Jacobian against sampled",
@@ -270,7 +294,7 @@ COMPARISONS = (
         "global_bound",
         "jacobian_norm",
     ),
-    Comparison(
+    _comparison(
         name="boundary against a flat one",
         statement="median log2 of the distance to the boundary in a random direction over that in the worst, over "
         "1.48 √d, which a flat boundary gives; both cut where the search ended",

@@ -29,14 +29,11 @@ _COLUMNS = ["claim", "network", "dataset", "threshold", "estimate", "ci_low", "c
 
 
 def readings(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Make the configurations of all readings, the base first.
+    """Make the configurations of all readings from the base, which comes first.
 
     A threshold is set for every dataset. A reading that equals the base, or is no valid configuration (an epsilon that
     is not below the first radius, say), is left out. Only the base trains networks, and has to run first: the others
     take the weights that it keeps, where the network's source can load them.
-
-    Args:
-        raw: the base, as its YAML file holds it.
 
     Returns:
         For each reading, by name, what its YAML file is to hold. The run `x` becomes `x-<reading>`.
@@ -45,7 +42,7 @@ def readings(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         EpsballError: the base is no valid configuration.
     """
     base = load_config(raw)
-    found = {BASE: copy.deepcopy(dict(raw)) | {"run": run_of(base.run, BASE)}}
+    found = {BASE: copy.deepcopy(dict(raw)) | {"run": f"{base.run}-{BASE}"}}
     for key, value in ((key, value) for key, values in _OPEN.items() for value in values):
         changed = copy.deepcopy(dict(raw)) | {key: value}
         if key == "threshold":
@@ -57,14 +54,9 @@ def readings(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         except EpsballError:
             continue
         name = f"{key}-{_word(value)}"
-        found[name] = changed | {"run": run_of(base.run, name), "networks": _networks(changed, base)}
+        found[name] = changed | {"run": f"{base.run}-{name}", "networks": _networks(changed, base)}
         load_config(found[name])
     return found
-
-
-def run_of(base: str, reading: str) -> str:
-    """Return the name of the run of a reading, from that of the base without its own reading."""
-    return f"{base}-{reading}"
 
 
 def describe(config: Config) -> str:
@@ -89,15 +81,12 @@ def _networks(changed: Mapping[str, Any], base: Config) -> dict[str, Any]:
         entries[name] = dict(entry)
         if spec.training is not None and loads_state(spec):
             entries[name].pop("training", None)
-            entries[name]["weights"] = f"results/{run_of(base.run, BASE)}/networks/{name}/weights.safetensors"
+            entries[name]["weights"] = f"results/{base.run}-{BASE}/networks/{name}/weights.safetensors"
     return entries
 
 
 def compare(runs: Mapping[str, Path]) -> pd.DataFrame:
-    """Put the verdicts on the paper's claims under every reading one below the other.
-
-    Args:
-        runs: folder of the run of each reading, by the reading's name.
+    """Put the verdicts on the paper's claims one below the other, from the folder of the run of each reading.
 
     Returns:
         A row per reading, claim and network: reading, claim, network, dataset, threshold, estimate, ci_low, ci_high,
@@ -122,11 +111,7 @@ def compare(runs: Mapping[str, Path]) -> pd.DataFrame:
 
 
 def summary(table: pd.DataFrame) -> Iterator[str]:
-    """Say in a few lines which claims have the same verdict under every reading, and which have not.
-
-    Args:
-        table: table of `compare`, whose first reading is the base.
-    """
+    """Say in a few lines which claims of a table of `compare` have the same verdict under every reading."""
     base = table["reading"].iloc[0]
     same: list[str] = []
     other: list[str] = []

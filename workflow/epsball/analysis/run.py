@@ -56,14 +56,6 @@ class Run:
     """A run: its names, its tables and its stores. Each is read when you ask for it.
 
     A name that the run does not have, or a file that it has not got to yet, raises an EpsballError.
-
-    Args:
-        config: configuration of the run.
-        folder: folder of the run.
-
-    Attributes:
-        config: configuration of the run.
-        folder: folder of the run.
     """
 
     def __init__(self, config: Config, folder: Path) -> None:
@@ -96,11 +88,7 @@ class Run:
 
     @property
     def claims(self) -> pd.DataFrame:
-        """The claims: a row for each claim and network, and for each control that the network is compared with.
-
-        The columns are those of ``claims.tsv``, see `epsball.analysis.verdicts.judge`; control is "" in a network's
-        own row.
-        """
+        """The table of claims, see `epsball.analysis.verdicts.judge`; control is "" in a network's own row."""
         return read_claims(self._existing("claims.tsv"))
 
     def metrics(self, probe: str, network: str | None = None) -> pd.DataFrame:
@@ -158,10 +146,6 @@ class Run:
     def activations(self, network: str, family: str = "uniform") -> xr.Dataset:
         """Open what a network computed for each perturbed image, lazily; see `epsball.stages.extract.extract`.
 
-        Args:
-            network: name of the network.
-            family: family of the perturbations.
-
         Returns:
             Summaries of the logits and, where a probe reads them, features, with dimensions sample (as in `samples`),
             radius, draw and unit, whatever the shards.
@@ -177,15 +161,10 @@ class Run:
                 f"run '{self.config.run}' has dropped its activations once they were measured; set keep_activations: "
                 "true in its configuration and run again"
             )
-        dataset = self.config.networks[network].dataset
-        return self._stores(dataset, family, "activations", network)
+        return self._stores(self.config.networks[network].dataset, family, "activations", network)
 
     def perturbations(self, dataset: str, family: str = "uniform") -> xr.Dataset:
         """Open what the perturbations of a dataset's samples are, lazily; see `epsball.stages.perturb.perturb`.
-
-        Args:
-            dataset: name of the dataset.
-            family: family of the perturbations.
 
         Returns:
             Norms, root mean squares, shares outside [0, 1] and, where a probe reads them, distances of pairs.
@@ -200,10 +179,11 @@ class Run:
         from epsball.runs.store import open_part
 
         samples, ball = self.samples(dataset), families.ball(self.config.ball, family)
-        parts = []
-        for shard in shards(samples):
-            path = self._existing(*folder, family, f"{shard}.zarr.zip")
-            parts.append(open_part(path, shard_rows(samples, shard), ball.radii, ball.draws, verify=False))
+        paths = {shard: self._existing(*folder, family, f"{shard}.zarr.zip") for shard in shards(samples)}
+        parts = [
+            open_part(path, shard_rows(samples, shard), ball.radii, ball.draws, verify=False)
+            for shard, path in paths.items()
+        ]
         return joined(parts).sel(sample=samples["sample"].tolist())
 
     def _existing(self, *parts: str) -> Path:
@@ -230,10 +210,11 @@ class Run:
             lines.append(f"  dataset   {dataset}, {samples}: {networks}")
         ball = self.config.ball
         radii = ", ".join(f"{radius:g}" for radius in ball.radii)
-        lines += [f"  controls  {', '.join(self.config.controls)}"] if self.config.controls else []
-        lines += [
-            f"  probes    {', '.join(self.probes)}",
-            f"  families  {', '.join(self.families)}",
-            f"  ball      {ball.norm}, {ball.noise} noise, {ball.draws} draws, radii {radii}",
-        ]
+        facts = {
+            "controls": ", ".join(self.config.controls),
+            "probes": ", ".join(self.probes),
+            "families": ", ".join(self.families),
+            "ball": f"{ball.norm}, {ball.noise} noise, {ball.draws} draws, radii {radii}",
+        }
+        lines += [f"  {name:9} {words}" for name, words in facts.items() if words]
         return "\n".join(lines)

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from epsball.analysis import intervals
-from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, MIN_SAMPLES, PaperClaim, Statement, Verdict, judge_difference
+from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, MIN_SAMPLES, Claim, Verdict, judge_difference
 from epsball.analysis.comparisons import COMPARISONS
-from epsball.analysis.intervals import Estimate
 from epsball.analysis.run import CLAIM_COLUMNS, Run
 from epsball.config import Config
 from epsball.controls import compared, name_of
@@ -25,11 +24,7 @@ _Row = dict[str, Any]
 
 
 def judge(config: Config, folder: Path) -> pd.DataFrame:
-    """Judge every claim of the paper, and every comparison beyond it, for every network.
-
-    Args:
-        config: configuration of the run.
-        folder: folder of the run.
+    """Judge every claim of the paper, and every comparison beyond it, for every network of the run in a folder.
 
     Returns:
         A row for each statement and network: claim (its name), kind ("paper", or "comparison" for those beyond it,
@@ -43,54 +38,41 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
     """
     run = Run(config, folder)
     rows: list[_Row] = []
-    for claim in CLAIMS:
-        for network in run.networks:
-            rows += [_of_network(run, claim, network), *_against_controls(run, claim, network)]
-        if claim.most_networks is not None:
-            rows.append(_of_most_networks(run, claim, claim.most_networks))
-    for comparison in COMPARISONS:
-        if not set(comparison.probes) <= set(run.probes):
+    for claim in (*CLAIMS, *COMPARISONS):
+        if not set(claim.probes) <= set(run.probes):
             continue
         for network in run.networks:
-            if not comparison.applies(config, network):
-                continue
-            row = _of_network(run, comparison, network)
-            if comparison.across:
-                rows.append(row | {"network": ALL_NETWORKS})
-            else:
-                rows += [row, *_against_controls(run, comparison, network)]
-    return pd.DataFrame(rows)
+            if claim.applies(config, network):
+                rows += _of_network(run, claim, network)
+        if claim.most_networks is not None:
+            rows.append(_of_most_networks(run, claim, claim.most_networks))
+    return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS))
 
 
-def _of_network(run: Run, statement: Statement, network: str) -> _Row:
-    row, estimate = _describe(run, statement, network), statement.estimate(run, network)
-    verdict = statement.judge(estimate, row["samples"], run.config.ball.draws)
-    return row | _numbers(_ESTIMATE, estimate) | {"verdict": verdict}
-
-
-def _against_controls(run: Run, statement: Statement, network: str) -> Iterator[_Row]:
-    """Judge the difference of a network from each control that all probes of the statement measure."""
-    row = _describe(run, statement, network)
-    for control in compared(run.config, *statement.probes):
+def _of_network(run: Run, claim: Claim, network: str) -> Iterator[_Row]:
+    """Judge a claim for a network, then the network's difference from each control that all its probes measure."""
+    dataset = run.config.datasets[run.config.networks[network].dataset]
+    samples = len(run.samples(dataset.name))
+    row = _row(claim, ALL_NETWORKS if claim.across else network, samples)
+    row |= {"dataset": dataset.name, "threshold": dataset.threshold}
+    estimate = claim.estimate(run, network)
+    yield row | _numbers(_ESTIMATE, estimate) | {"verdict": claim.judge(estimate, samples, run.config.ball.draws)}
+    for control in [] if claim.across else compared(run.config, *claim.probes):
         name = name_of(network, control)
-        difference = statement.difference(run, network, name)
-        numbers = _numbers(_ESTIMATE, statement.estimate(run, name)) | _numbers(_DIFFERENCE, difference)
-        yield row | numbers | {"control": control, "verdict": judge_difference(difference, row["samples"])}
+        difference = claim.difference(run, network, name)
+        numbers = _numbers(_ESTIMATE, claim.estimate(run, name)) | _numbers(_DIFFERENCE, difference)
+        yield row | numbers | {"control": control, "verdict": judge_difference(difference, samples)}
 
 
-def _of_most_networks(run: Run, claim: PaperClaim, share: float) -> _Row:
+def _of_most_networks(run: Run, claim: Claim, share: float) -> _Row:
     """Judge the share of networks that meet a claim's bound; each resample is of all datasets at once."""
     sizes = {name: len(run.samples(name)) for name in run.datasets}
     networks = {
         name: sizes[spec.dataset] for name, spec in run.config.networks.items() if sizes[spec.dataset] >= MIN_SAMPLES
     }
-    most = replace(claim, bound=share, direction=">")
-    row = _blank(most) | {
-        "statement": f"most networks {claim.name}: share of the networks with at least {MIN_SAMPLES} samples whose "
-        f"estimate is {claim.criterion}",
-        "network": ALL_NETWORKS,
-        "samples": min(networks.values(), default=0),
-    }
+    said = f"most networks {claim.name}: share of the networks with at least {MIN_SAMPLES} samples whose estimate is "
+    most = replace(claim, bound=share, direction=">", statement=said + claim.criterion)
+    row = _row(most, ALL_NETWORKS, min(networks.values(), default=0))
     if not networks:
         return row | {"verdict": Verdict.TOO_FEW_SAMPLES}
     values = {name: claim.values(run, name) for name in networks}
@@ -109,28 +91,19 @@ def _of_most_networks(run: Run, claim: PaperClaim, share: float) -> _Row:
     return row | _numbers(_ESTIMATE, estimate) | {"verdict": verdict}
 
 
-def _describe(run: Run, statement: Statement, network: str) -> _Row:
-    dataset = run.config.datasets[run.config.networks[network].dataset]
-    return _blank(statement) | {
+def _row(claim: Claim, network: str, samples: int) -> _Row:
+    return {
+        "claim": claim.name,
+        "kind": "comparison" if claim.direction == "=" else "paper",
+        "quantity": claim.quantity,
+        "statement": claim.statement,
         "network": network,
-        "dataset": dataset.name,
-        "threshold": dataset.threshold,
-        "samples": len(run.samples(dataset.name)),
-    }
-
-
-def _blank(statement: Statement) -> _Row:
-    """Return all columns of a row in their order, with what is known of the statement alone."""
-    return dict.fromkeys(CLAIM_COLUMNS, np.nan) | {
-        "claim": statement.name,
-        "kind": statement.kind,
-        "quantity": statement.quantity,
-        "statement": statement.statement,
         "dataset": "",
         "control": "",
-        "bound": statement.criterion,
+        "bound": claim.criterion,
+        "samples": samples,
     }
 
 
-def _numbers(columns: tuple[str, ...], estimate: Estimate | None) -> _Row:
+def _numbers(columns: tuple[str, ...], estimate: intervals.Estimate | None) -> _Row:
     return dict(zip(columns, estimate, strict=True)) if estimate else {}

@@ -1,1 +1,1 @@
-"""The command line: one module a command."""
+"""The command line, and what its commands and the start of a run share."""

@@ -38,8 +38,7 @@ class Comparison:
             _a or _b; difference, b less a; changed, whether both have a verdict and it is another. In the rows of a
             control the estimate is the difference of the network from it. What a run does not have is not a number, and
             its verdict "not in this run". Runs whose dataset has another name meet nowhere.
-        keys: keys of the configurations, defaults included, with different values: key (dotted), a, b; None where a
-            run has no such key.
+        keys: keys of the configurations, defaults included, with different values: key (dotted), a, b or None.
         remarks: a sentence for each network and each table of samples that has one name in both runs and is not the
             same, by the digests of weights and pixels.
     """
@@ -65,11 +64,7 @@ class Comparison:
 
 
 def compare(run_a: Path, run_b: Path) -> Comparison:
-    """Compare two runs.
-
-    Args:
-        run_a: folder of a run.
-        run_b: folder of another run.
+    """Compare two runs, by their folders.
 
     Raises:
         EpsballError: a folder is not the folder of a run.

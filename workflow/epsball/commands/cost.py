@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
 
 from epsball import controls, probes
+from epsball.analysis.claims import unanswered
 from epsball.config import Config, NetworkSpec
-from epsball.data import pool_size, training_size
+from epsball.data import missing, pool_size, training_size
 from epsball.networks import sources
 from epsball.perturbations import families
+from epsball.runs import files
 from epsball.stages.extract import float64_passes_per_sample, passes_per_sample
 
+_RATES = "rates.json"  # in a run's folder
 
-@dataclass(frozen=True)
-class _Nominal:
+
+class _Nominal(NamedTuple):
     """What is assumed of a network: images a second on one core and on one GPU, width of the features."""
 
     core: float
@@ -43,39 +51,16 @@ _LIPSCHITZ_BYTES = 45  # of a draw's row in the tables
 _SURVEY_BYTES = 100  # of an image's row
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Cost of a network.
+class Cost(NamedTuple):
+    """Cost of a network, if all requested samples are found."""
 
-    Attributes:
-        samples: number of samples, at most.
-        passes: images forward in float32.
-        exact: images forward in float64.
-        training: images forward and backward.
-        rate: images a second on one core.
-        guessed: whether the rate was neither measured nor is known for its architecture.
-        core_seconds: seconds of computing on one core.
-        gpu_seconds: the same on one GPU, without training, which runs on the CPU.
-    """
-
-    samples: int
-    passes: int
-    exact: int
-    training: int
-    rate: float
-    guessed: bool
-    core_seconds: float
-    gpu_seconds: float
-
-
-def networks(config: Config, rates: Mapping[str, float]) -> dict[str, Cost]:
-    """Return the cost of each network, if all requested samples are found.
-
-    Args:
-        config: configuration of the run.
-        rates: measured images a second on one core, by network; nominal rates are taken for others.
-    """
-    return {name: network(config, spec, rates.get(name)) for name, spec in config.networks.items()}
+    passes: int  # images forward in float32
+    exact: int  # images forward in float64
+    training: int  # images forward and backward
+    rate: float  # images a second on one core
+    guessed: bool  # whether the rate was neither measured nor is known for its architecture
+    core_seconds: float  # of computing on one core
+    gpu_seconds: float  # the same on one GPU, without training, which runs on the CPU
 
 
 def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cost:
@@ -99,7 +84,6 @@ def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cos
             training *= 1 + spec.training.adversarial_steps
     work = passes + exact * _EXACT_COST
     return Cost(
-        samples=samples,
         passes=passes,
         exact=exact,
         training=training,
@@ -108,11 +92,6 @@ def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cos
         core_seconds=(work + training * _TRAINING_COST) / (rate or nominal.core),
         gpu_seconds=work / nominal.gpu,
     )
-
-
-def seconds(config: Config, rates: Mapping[str, float]) -> float:
-    """Return the seconds that a run takes from nothing on one core; arguments as for `networks`."""
-    return sum(one.core_seconds for one in networks(config, rates).values()) + jobs(config) * _JOB_SECONDS
 
 
 def disk(config: Config) -> dict[str, float]:
@@ -151,6 +130,74 @@ def jobs(config: Config) -> int:
         for name, spec in config.datasets.items()
     )
     return of_networks + of_datasets + len(("figures", "claims", "report"))
+
+
+def keep_rates(rates: Mapping[str, float], folder: Path) -> None:
+    """Save the images per second on one core, by network, for the plans of a run that has no cards yet."""
+    with contextlib.suppress(OSError):
+        files.write_text(folder / _RATES, json.dumps(dict(rates)) + "\n")
+
+
+def measured(config: Config, folder: Path) -> dict[str, float]:
+    """Return images a second on one core of the networks that the run in a folder or `epsball check` has measured."""
+    rates: dict[str, float] = {}
+    with contextlib.suppress(OSError, ValueError):
+        kept = json.loads((folder / _RATES).read_text(encoding="utf-8"))
+        rates = {name: kept[name] for name in config.networks if name in kept}
+    for name in config.networks:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            card = json.loads((folder / "networks" / name / "card.json").read_text(encoding="utf-8"))
+            rates[name] = card["images_per_second"] / config.compute.threads
+    return rates
+
+
+def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
+    """Describe the cost of a run, for people; `rates` are images a second on one core, where they were measured."""
+    costs = {name: network(config, spec, rates.get(name)) for name, spec in config.networks.items()}
+    rows = [
+        {
+            "samples": config.datasets[config.networks[name].dataset].samples,
+            "passes": f"{one.passes:,}",
+            "float64": f"{one.exact:,}",
+            "trained": f"{one.training:,}",
+            "images/s": f"{one.rate:.1f}",
+            "core h": f"{one.core_seconds / 3600:.2f}",
+            "GPU h": f"{one.gpu_seconds / 3600:.2f}",
+        }
+        for name, one in costs.items()
+    ]
+    sizes = disk(config)
+    if not config.keep_activations:
+        sizes["activations, each dropped once measured"] = sizes.pop("activations")
+    on_gpu = _in_words(sum(one.gpu_seconds for one in costs.values()))
+    lines = [
+        f"Plan of run '{config.run}' (if all samples that are asked for are found; rates are nominal"
+        f"{', but measured for ' + ', '.join(rates) if rates else ''}):",
+        pd.DataFrame(rows, index=list(costs)).to_string(),
+        "Passes are forward passes, of the survey, draws of each family, probes that ask the network, and controls.",
+        "In float64 they are those behind the noise floor; images/s is on one core.",
+        "Disk: " + ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in sizes.items()) + ".",
+        f"About {jobs(config)} jobs, {duration(config, cores, rates)}, or {on_gpu} on one GPU, from nothing.",
+    ]
+    if guessed := [name for name, one in costs.items() if one.guessed]:
+        lines.append(f"Of {', '.join(guessed)} no rate is known, so that may be far off; `epsball check` measures it.")
+    lines += unanswered(config)
+    lines += [f"Not there yet: {lack}" for spec in config.datasets.values() if (lack := missing(spec)) is not None]
+    return "\n".join(lines) + "\n"
+
+
+def duration(config: Config, cores: int, rates: Mapping[str, float]) -> str:
+    """Say how long a run takes from an empty folder; arguments as for `describe`."""
+    costs = [network(config, spec, rates.get(name)) for name, spec in config.networks.items()]
+    seconds = sum(one.core_seconds for one in costs) + jobs(config) * _JOB_SECONDS
+    return f"{_in_words(seconds / cores)} on {cores} {'core' if cores == 1 else 'cores'}"
+
+
+def _in_words(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    if minutes < 120:
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    return f"{seconds / 3600:.1f} hours"
 
 
 def _nominal(spec: NetworkSpec) -> _Nominal:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from epsball.analysis.adversarial_correlates import QUANTITIES
 from epsball.analysis.claims import ALL_NETWORKS, Verdict, at_radius
-from epsball.analysis.comparisons import CORRELATIONS, TRAINING
+from epsball.analysis.comparisons import CORRELATIONS, QUANTITIES, TRAINING
 from epsball.analysis.run import Run
 from epsball.reporting.summary_text import Row, SummaryText, format_interval, summarise
 

@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from epsball.analysis.adversarial_correlates import correlates
+from epsball.analysis.comparisons import correlates
 from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from epsball.analysis.adversarial_correlates import boundary
+from epsball.analysis.comparisons import boundary
 from epsball.analysis.run import Run
 from epsball.reporting.figures import style
 
