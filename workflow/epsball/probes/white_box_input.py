@@ -11,7 +11,6 @@ from torch import Tensor
 from epsball.config import Ball, WhiteBox
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network
-from epsball.perturbations import families
 from epsball.perturbations.ball import perturbed_images
 
 
@@ -54,18 +53,10 @@ class WhiteBoxInput:
         """Logits (classes,) of the image itself, float64 on the CPU."""
         return self.logits(self.pixels[None])[0].double()
 
-    def perturbed(self, family: str, radius: float, draws: range | None = None) -> Tensor:
-        """Draw perturbed images of a family, as the run does, float32 (draw, 3, height, width).
-
-        Args:
-            family: the family's name.
-            radius: radius of the ball.
-            draws: numbers of the draws; by default the first ones of the run, as many as white-box probes look at.
-        """
-        if draws is None:
-            draws = range(min(self.settings.draws, self.ball.draws))
-        spec = families.ball(self.ball, family)
-        return perturbed_images(family, self.image, self.seed, radius, draws, spec, device=str(self.image.device))
+    def perturbed(self, family: str, radius: float) -> Tensor:
+        """Draw perturbed images of a family, float32 (draw, 3, height, width): the first draws of the run."""
+        draws, device = range(min(self.settings.draws, self.ball.draws)), str(self.image.device)
+        return perturbed_images(family, self.image, self.seed, radius, draws, self.ball, device)
 
     def to_logits(self, images: Tensor) -> Tensor:
         """Compute logits (n, classes), differentiable."""
