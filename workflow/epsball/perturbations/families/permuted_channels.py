@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from epsball.perturbations import structure
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
@@ -14,5 +13,4 @@ STREAMS = (7, 8)  # the vector and its permutations
 
 def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    groups = structure.channels(draws.shape, draws.device)
-    return draws.permute(draws.first.draw_integers(STREAMS[0]), STREAMS[1], groups)
+    return draws.permute(draws.first.draw_integers(STREAMS[0]), STREAMS[1], draws.channels)
