@@ -26,23 +26,14 @@ _GROUP = 100  # points in one of the two groups in memory
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws of a family for one sample at one radius, and what families make them of.
+    """Draws of a family for one sample at one radius, and what families make them of."""
 
-    Attributes:
-        seed: seed of the sample, 64 bits.
-        radius: radius of the ball.
-        draws: numbers of the draws.
-        shape: height, width and channels of the image; its elements are in this order.
-        spec: norm and noise.
-        device: where to compute; it does not change a bit.
-    """
-
-    seed: int
-    radius: float
-    draws: range
-    shape: tuple[int, int, int]
-    spec: Ball
-    device: str = "cpu"
+    seed: int  #: of the sample, 64 bits
+    radius: float  #: of the ball
+    draws: range  #: numbers of the draws
+    shape: tuple[int, int, int]  #: height, width and channels of the image; its elements are in this order
+    spec: Ball  #: norm and noise
+    device: str = "cpu"  #: where to compute; it does not change a bit
 
     @property
     def first(self) -> Draws:
@@ -78,16 +69,13 @@ class Draws:
         return scale(integers, self.radius * share, self.spec.norm, self.spec.noise)
 
     def permute(self, integers: Tensor, stream: int, groups: Tensor | None = None, together: int = 1) -> Tensor:
-        """Scale one draw of integers and permute its elements.
+        """Scale one draw of integers, int32 (1, element), and permute its elements, float32 (draw, element).
 
         Args:
-            integers: int32 (1, element).
+            integers: the draw.
             stream: stream of the permutations.
             groups: int64 (element,), groups within which elements stay; None for one group.
             together: number of neighbouring elements that move as one.
-
-        Returns:
-            float32 (draw, element).
         """
         vector = self.scale(integers).view(-1, together)
         which = self.seed, stream, self.radius, self.draws

@@ -56,8 +56,8 @@ PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every 
 class Context(NamedTuple):
     """What a probe may need besides the stores: factors of Eq. 9, and how many permutations Mantel's test has."""
 
-    scale_g: float  # for features
-    scale_h: float  # for images
+    scale_g: float  #: for features
+    scale_h: float  #: for images
     mantel_permutations: int
 
 

@@ -25,21 +25,13 @@ from epsball.robustness.derivatives import runner_up
 
 @dataclass(frozen=True)
 class Target:
-    """An image, its class and a network.
+    """An image, its class and a network."""
 
-    Attributes:
-        logits: network from images (n, 3, height, width) to logits (n, classes), differentiable.
-        image: x, float32 (3, height, width).
-        label: the right class.
-        box: whether images must stay in [0, 1], as those of random perturbations do in the same run.
-        search_limit: largest L2 distance to try.
-    """
-
-    logits: Callable[[Tensor], Tensor]
-    image: Tensor
-    label: int
-    box: bool
-    search_limit: float
+    logits: Callable[[Tensor], Tensor]  #: images (n, 3, height, width) to logits (n, classes), differentiable
+    image: Tensor  #: x, float32 (3, height, width)
+    label: int  #: the right class
+    box: bool  #: whether images must stay in [0, 1], as those of random perturbations do in the same run
+    search_limit: float  #: largest L2 distance to try
 
     def plain(self, images: Tensor) -> Tensor:
         """Compute logits without derivatives."""

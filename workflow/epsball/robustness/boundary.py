@@ -17,17 +17,11 @@ _TOGETHER = 20  # images in a pass at least: a batch costs the same, so few rays
 
 @dataclass(frozen=True)
 class Crossing:
-    """The nearest misclassified point that was found in a direction.
+    """The nearest misclassified image x' that was found in a direction, as the network saw it, in float32."""
 
-    Attributes:
-        distance: ‖x' - x‖₂ of the float32 image x' that the network saw, in float64; infinite if none was found.
-        prediction: the class of x'; -1 if none was found.
-        image: x', float32 (3, height, width); None if none was found.
-    """
-
-    distance: float
-    prediction: int
-    image: Tensor | None
+    distance: float  #: ‖x' - x‖₂ in float64; infinite if none was found
+    prediction: int  #: the class of x'; -1 if none was found
+    image: Tensor | None  #: x', float32 (3, height, width); None if none was found
 
 
 def search_limit(elements: int) -> float:

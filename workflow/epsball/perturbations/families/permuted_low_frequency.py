@@ -11,7 +11,6 @@ from torch import Tensor
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
-LARGEST_ONLY = False
 STREAMS = (12, 13)  # the vector and its permutations
 
 

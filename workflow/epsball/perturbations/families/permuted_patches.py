@@ -11,7 +11,6 @@ from torch import Tensor
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
-LARGEST_ONLY = False
 STREAMS = (9, 10)  # the vector and its permutations
 
 
