@@ -96,11 +96,9 @@ def random_rays(inputs: WhiteBoxInput) -> list[Tensor]:
 
 
 def _random(inputs: WhiteBoxInput) -> list[_Direction]:
-    limit = boundary.search_limit(inputs.image.numel())
-    scan, rays = np.geomspace(limit / _RANDOM_SCAN, limit, _SCAN).tolist(), random_rays(inputs)
-    found = boundary.crossings(
-        inputs.logits, inputs.pixels, inputs.label, rays, [scan] * len(rays), two_sided=True, box=inputs.ball.clip
-    )
+    limit, rays, box = boundary.search_limit(inputs.image.numel()), random_rays(inputs), inputs.ball.clip
+    scans = [np.geomspace(limit / _RANDOM_SCAN, limit, _SCAN).tolist()] * len(rays)
+    found = boundary.crossings(inputs.logits, inputs.pixels, inputs.label, rays, scans, two_sided=True, box=box)
     return [_Direction("random", str(number), *pair) for number, pair in enumerate(zip(rays, found, strict=True))]
 
 

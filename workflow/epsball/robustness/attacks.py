@@ -145,21 +145,15 @@ _DEEPFOOL_CANDIDATES = 10  # classes that each step of DeepFool looks at
 _DDN_STEPS = 50
 
 
-class _Logits(nn.Module):
-    """The target's logits as the module that Foolbox asks for."""
-
-    def __init__(self, target: Target) -> None:
-        super().__init__()
-        self.forward = target.logits
-
-
 def deepfool(target: Target) -> Tensor:
     """Run DeepFool (Moosavi-Dezfooli et al. 2016), or where it fails DDN (Rony et al. 2019), both Foolbox's, L2."""
     import foolbox  # takes a second, and no other attack needs it
 
     # Foolbox clips to its bounds and does nothing else with them; within the search limit, these are never met.
     bounds = (0.0, 1.0) if target.box else (-target.search_limit, 1 + target.search_limit)
-    model = foolbox.PyTorchModel(_Logits(target).eval(), bounds=bounds, device=target.image.device)
+    module = nn.Module().eval()  # which Foolbox asks for
+    module.forward = target.logits
+    model = foolbox.PyTorchModel(module, bounds=bounds, device=target.image.device)
     label = torch.full((1,), target.label, device=target.image.device)
     ddn = foolbox.attacks.DDNAttack(init_epsilon=target.hyperplane_distance() or 1.0, steps=_DDN_STEPS)
     point = target.image

@@ -50,7 +50,8 @@ def convolution(
         padding: zeros on either side of rows and columns; of unequal sides, the larger.
         dilation: distance of the kernel's taps, over rows and columns.
         groups: number of groups of channels.
-        height: of the image, in pixels; as its width.
+        height: the image's height in pixels.
+        width: the image's width in pixels.
 
     Returns:
         At least the norm, up to float64's rounding; more than it by `TOLERANCE` and by what the torus adds.
