@@ -13,7 +13,7 @@ import pytest
 import torch
 from epsball.config import Ball, Norm
 from epsball.data import Pool, arrays
-from epsball.perturbations import philox, structure
+from epsball.perturbations import philox
 from epsball.perturbations.ball import Draws, scale
 from epsball.perturbations.families import family
 from numpy.typing import NDArray
@@ -114,7 +114,7 @@ def test_coarse_draws_are_constant_over_patches_and_fresh() -> None:
     values = drawn[:, ::8, ::8]  # of the upper left corners
     assert (drawn == values.repeat(8, axis=1).repeat(8, axis=2)[:, :19, :13]).all()
     assert values.shape == (10, 3, 2, 3)
-    assert len(np.unique(values)) == values.size == 10 * structure.patch_count(SHAPE)
+    assert len(np.unique(values)) == values.size == 10 * 18
     correlations = np.asarray(np.corrcoef(values.reshape(10, -1)))
     assert abs(correlations[np.tril_indices(10, -1)]).max() < 0.9
 
@@ -161,9 +161,10 @@ def test_grouped_permutations_are_uniform_and_groups_independent() -> None:
 
 def test_patches_and_channels_of_elements() -> None:
     expected = [(row // 8 * 2 + column // 8) * 3 + channel for row, column, channel in np.ndindex(SHAPE)]
-    assert structure.patches(SHAPE).tolist() == expected
-    assert structure.patch_count(SHAPE) == max(expected) + 1 == 18
-    assert structure.channels(SHAPE).tolist() == [channel for _, _, channel in np.ndindex(SHAPE)]
+    draws = Draws(SEED, 2.5, range(1), SHAPE, BALL)
+    assert draws.patches.tolist() == expected
+    assert max(expected) + 1 == 18
+    assert draws.channels.tolist() == [channel for _, _, channel in np.ndindex(SHAPE)]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -73,7 +73,7 @@ def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cos
     for name in probes.white_box_probes(config):
         passes += samples * probes.white_box_probe(name).passes(config.white_box, config.ball)
     for control in controls.chosen_controls(config):
-        times, own = controls.passes(control), controls.has_own_features(control)
+        times, own = controls.passes(control), control in controls.with_own_features(config)
         drawn = [families.ball(config.ball, name) for name in controls.families(config, control)]
         passes += times * (pool * own + samples * sum(passes_per_sample(ball, compute) for ball in drawn))
         exact += times * samples * sum(float64_passes_per_sample(ball, compute) for ball in drawn)

@@ -36,12 +36,7 @@ class Control(Protocol):
     PASSES: int  # about how many passes of its network an image costs
 
     def make(self, network: Network, image: Tensor, seed: int) -> nn.Module:
-        """Make the control of a network.
-
-        Args:
-            network: the network; may be changed.
-            image: float32 (3, height, width), an example of the images.
-            seed: seed of random numbers.
+        """Make the control of a network, which may be changed, for images like one, float32 (3, height, width).
 
         Returns:
             A module from images (n, 3, height, width) to logits (n, classes) and features (n, units). A control that
@@ -85,14 +80,9 @@ def compared(config: Config, *probes: str) -> list[str]:
     return [name for name in config.controls if set(probes) <= set(measured_by(config, name))]
 
 
-def has_own_features(name: str) -> bool:
-    """Return whether a control's features are of another kind than its network's."""
-    return bool(declared(CONTROLS[name])["OWN_FEATURES"])
-
-
 def with_own_features(config: Config) -> list[str]:
-    """Return the run's controls that have features of their own."""
-    return [name for name in config.controls if has_own_features(name)]
+    """Return the run's controls whose features are of another kind than their network's."""
+    return [name for name in config.controls if declared(CONTROLS[name])["OWN_FEATURES"]]
 
 
 def passes(name: str) -> int:

@@ -50,7 +50,8 @@ class RadialBasisFunction(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits whose softmax is the score, and no features."""
         # An image at a time, because the memory of a batch in float64 would be allocated anew each time.
-        square = torch.cat([self._square_distance(image) for image in torch.split(images, 1)])
+        changes = (image.cpu().double() - self.middle.cpu() for image in torch.split(images, 1))
+        square = torch.cat([change.flatten(start_dim=1).square().sum(dim=1) for change in changes])
         # Stay where 1 - score still differs from 0.
         log_score = (-square / (2 * self.width.cpu().double().square())).clamp_max(-1e-15)
         logits = torch.full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
@@ -58,9 +59,6 @@ class RadialBasisFunction(nn.Module):
         logits[:, label] = log_score
         logits[:, (label + 1) % self.classes] = torch.log(-torch.expm1(log_score))
         return logits, logits[:, :0]
-
-    def _square_distance(self, image: Tensor) -> Tensor:
-        return (image.cpu().double() - self.middle.cpu()).flatten(start_dim=1).square().sum(dim=1)
 
 
 def make(network: Network, image: Tensor, seed: int) -> nn.Module:

@@ -10,44 +10,49 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import assert_never
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from epsball.config import Ball, Noise, Norm
-from epsball.perturbations import cpu_kernels, philox, structure
+from epsball.perturbations import cpu_kernels, philox
 from epsball.perturbations.families import family
 
+_SIDE = 8  # side of a patch, in pixels
 _BLOCK = 25  # points in a matrix product
 _GROUP = 100  # points in one of the two groups in memory
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws of a family for one sample at one radius, and what families make them of.
+    """Draws of a family for one sample at one radius, and what families make them of."""
 
-    Attributes:
-        seed: seed of the sample, 64 bits.
-        radius: radius of the ball.
-        draws: numbers of the draws.
-        shape: height, width and channels of the image.
-        spec: norm and noise.
-        device: where to compute; it does not change a bit.
-    """
-
-    seed: int
-    radius: float
-    draws: range
-    shape: tuple[int, int, int]
-    spec: Ball
-    device: str = "cpu"
+    seed: int  #: of the sample, 64 bits
+    radius: float  #: of the ball
+    draws: range  #: numbers of the draws
+    shape: tuple[int, int, int]  #: height, width and channels of the image; its elements are in this order
+    spec: Ball  #: norm and noise
+    device: str = "cpu"  #: where to compute; it does not change a bit
 
     @property
     def first(self) -> Draws:
         """The first draw alone: the vector that a family permutes."""
         return replace(self, draws=range(1))
+
+    @property
+    def channels(self) -> Tensor:
+        """The channel of each element, int64 (element,)."""
+        height, width, channels = self.shape
+        return torch.arange(channels, device=self.device).repeat(height * width)
+
+    @property
+    def patches(self) -> Tensor:
+        """The patch of each element, int64 (element,), from 0 on: 8 × 8 pixels of a channel, or less at the end."""
+        height, width, channels = self.shape
+        rows, columns = (torch.arange(side, device=self.device) // _SIDE for side in (height, width))
+        pixels = rows[:, None] * -(-width // _SIDE) + columns
+        return (pixels.flatten()[:, None] * channels + torch.arange(channels, device=self.device)).flatten()
 
     def draw_integers(self, stream: int, elements: int | None = None) -> Tensor:
         """Draw independent integers of the ball's noise, int32 (draw, element); by default one for each element."""
@@ -55,31 +60,29 @@ class Draws:
         return philox.NOISES[self.spec.noise](self.seed, stream, self.radius, self.draws, count, self.device)
 
     def draw_low_frequency(self, stream: int) -> Tensor:
-        """Draw integers, int32 (draw, element), that are constant over patches (see `structure`)."""
-        values = self.draw_integers(stream, structure.patch_count(self.shape))
-        return values[:, structure.patches(self.shape, self.device)]
+        """Draw integers, int32 (draw, element), that are constant over patches."""
+        patches = self.patches
+        return self.draw_integers(stream, int(patches[-1]) + 1)[:, patches]
 
     def scale(self, integers: Tensor, share: float | Tensor = 1.0) -> Tensor:
         """Scale integers to the radius, or to a share of it, float32 (draw, element); see `scale`."""
         return scale(integers, self.radius * share, self.spec.norm, self.spec.noise)
 
     def permute(self, integers: Tensor, stream: int, groups: Tensor | None = None, together: int = 1) -> Tensor:
-        """Scale one draw of integers and permute its elements.
+        """Scale one draw of integers, int32 (1, element), and permute its elements, float32 (draw, element).
 
         Args:
-            integers: int32 (1, element).
+            integers: the draw.
             stream: stream of the permutations.
             groups: int64 (element,), groups within which elements stay; None for one group.
             together: number of neighbouring elements that move as one.
-
-        Returns:
-            float32 (draw, element).
         """
         vector = self.scale(integers).view(-1, together)
+        which = self.seed, stream, self.radius, self.draws
         if groups is None:
-            orders = philox.permutations(self.seed, stream, self.radius, self.draws, len(vector), self.device)
+            orders = philox.permutations(*which, len(vector), self.device)
         else:
-            orders = philox.grouped_permutations(self.seed, stream, self.radius, self.draws, groups)
+            orders = philox.grouped_permutations(*which, groups)
         return vector.index_select(0, orders.flatten()).view(len(orders), -1)  # twice as fast as torch.take
 
 
@@ -104,10 +107,8 @@ def scale(integers: Tensor, radius: float | Tensor, norm: Norm, kind: Noise = "u
     elif norm == "l2":
         high, low = squares(integers).to(device).double().unbind(dim=1)
         lengths = (high * 2.0**24 + low).sqrt()
-    elif norm == "linf":
-        lengths = integers.abs().amax(dim=1).to(device).double() * 255
     else:
-        assert_never(norm)
+        lengths = integers.abs().amax(dim=1).to(device).double() * 255
     radii = radius.to(device) if isinstance(radius, Tensor) else radius
     factors = (radii / lengths).float().to(integers.device)
     return integers.float().mul_(factors[:, None])
@@ -140,17 +141,11 @@ def perturbed(image: Tensor, perturbations: Tensor, clip: bool) -> Tensor:
         float32 (draw, 3, height, width), channels last in memory.
     """
     images = image + perturbations.view(-1, *image.shape)
-    if clip:
-        images = images.clamp_(0, 1)
-    return images.permute(0, 3, 1, 2)
+    return (images.clamp_(0, 1) if clip else images).permute(0, 3, 1, 2)
 
 
 def effective(image: Tensor, images: Tensor) -> Tensor:
-    """Return (x + v) - x as the network saw it.
-
-    Args:
-        image: float32 (height, width, 3).
-        images: float32 (draw, 3, height, width), from `perturbed`.
+    """Return (x + v) - x as the network saw it, of what `perturbed` gives.
 
     Returns:
         float64 (draw, element): exact, as the difference of two float32 numbers this close is.
@@ -206,11 +201,11 @@ def perturbed_images(
     Args:
         name: name of the family.
         image: float32 (height, width, 3) in [0, 1], on `device`.
-        seed: seed of the sample.
+        seed: seed of the sample; this and the following as for `Draws`.
         radius: radius of the ball.
         draws: numbers of the draws.
         spec: norm, noise and clipping.
-        device: where to compute; it does not change a bit.
+        device: where to compute.
 
     Returns:
         float32 (draw, 3, height, width).

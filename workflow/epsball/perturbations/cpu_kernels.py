@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
 import numpy as np
 from numpy.typing import NDArray
-
-from epsball.perturbations.compiled import compiled
 
 # Constants of Philox-4x32-10.
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(signature: str) -> Callable[[_Function], _Function]:
+    """Compile a function for one signature, and cache it if Numba finds a writable folder; sums stay in their order."""
+
+    def compile_function(function: _Function) -> _Function:
+        try:
+            made: _Function = numba.njit(signature, cache=True, nogil=True)(function)
+        except RuntimeError:  # no writable folder
+            made = numba.njit(signature, nogil=True)(function)
+        return made
+
+    return compile_function
 
 
 @compiled("void(int32[:, ::1], int64, uint32, uint32, uint32, uint32)")
@@ -83,14 +100,9 @@ def scatter_to_groups(
     starts: NDArray[np.int64],
     permutations: NDArray[np.int64],
 ) -> None:
-    """Put the elements of each row, in their order, into the slots of their groups.
+    """Put the elements of each row of `order` (draw, element), in that order, into the slots of their groups.
 
-    Args:
-        order: (draw, element), each row a permutation of the elements.
-        groups: (element,), group of each element.
-        slots: (element,), the elements sorted by group.
-        starts: (group,), where each group begins in `slots`.
-        permutations: (draw, element), to be filled.
+    Slots (element,) are the elements sorted by group, starts (group,) where each begins. Fills permutations.
     """
     for row in range(order.shape[0]):
         following = starts.copy()

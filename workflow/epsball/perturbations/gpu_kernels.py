@@ -29,15 +29,7 @@ def _random_bits(out, key, first_draw, radius_bits, stream, counters, count, siz
 
 
 def random_bits(out: Tensor, draws: range, radius_bits: int, stream: int, key: tuple[int, int]) -> None:
-    """Do on a GPU what `epsball.perturbations.cpu_kernels.random_bits` does.
-
-    Args:
-        out: int32 (draw, element), contiguous, a multiple of four elements; to be filled.
-        draws: numbers of the draws; step 1.
-        radius_bits: bits of the radius in float32.
-        stream: number of the stream.
-        key: two 32-bit words.
-    """
+    """Do on a GPU what `epsball.perturbations.cpu_kernels.random_bits` does; `key` are two 32-bit words."""
     counters = out.shape[1] // 4
     count = len(draws) * counters
     both = key[0] | key[1] << 32

@@ -25,7 +25,6 @@ from epsball.config import Noise
 from epsball.perturbations import cpu_kernels
 
 _log = logging.getLogger(__name__)
-
 _MASK = 0xFFFFFFFF
 
 
@@ -48,17 +47,13 @@ def random_bits(
     key = (seed & _MASK, (seed >> 32) & _MASK)
     radius_bits = struct.unpack("<I", struct.pack("<f", radius))[0]
     shape = len(draws), -(-elements // 4) * 4
-    if _is_cuda(device) and (module := kernels()):
+    if torch.device(device).type == "cuda" and (module := kernels()):
         out = torch.empty(shape, dtype=torch.int32, device=device)
         module.random_bits(out, draws, radius_bits, stream, key)
     else:
         out = torch.empty(shape, dtype=torch.int32)
         cpu_kernels.random_bits(out.numpy(), draws.start, radius_bits, stream, *key)
     return out[:, :elements].to(device)
-
-
-def _is_cuda(device: torch.device | str) -> bool:
-    return torch.device(device).type == "cuda"
 
 
 @functools.cache
@@ -79,10 +74,7 @@ def uniform(
 ) -> Tensor:
     """Draw uniform numbers on (-1, 1) as odd integers in units of 2**-23, so that sums of their squares are exact.
 
-    Arguments as for `random_bits`.
-
-    Returns:
-        int32 tensor (draw, element), odd, in (-2**23, 2**23).
+    Arguments as for `random_bits`; returns an int32 tensor (draw, element), in (-2**23, 2**23).
     """
     return random_bits(seed, stream, radius, draws, elements, device).bitwise_right_shift_(8).bitwise_or_(1)
 
@@ -92,12 +84,8 @@ def normal(
 ) -> Tensor:
     """Draw normal numbers as integers, each looked up in `normal_table` by the upper 16 bits of a word.
 
-    Logarithms and roots differ in their last bits between devices; integers from one table do not.
-
-    Arguments as for `random_bits`.
-
-    Returns:
-        int32 tensor (draw, element), in (-2**23, 2**23), of standard deviation `normal_deviation`.
+    Logarithms and roots differ in their last bits between devices; integers from one table do not. Arguments as for
+    `random_bits`; returns an int32 tensor (draw, element), in (-2**23, 2**23), of deviation `normal_deviation`.
     """
     places = random_bits(seed, stream, radius, draws, elements, device).bitwise_right_shift_(16).add_(2**15)
     return normal_table().to(device, non_blocking=True).index_select(0, places.flatten()).view_as(places)
@@ -134,12 +122,10 @@ def permutations(
 ) -> Tensor:
     """Draw random permutations: elements in the order of 32 random bits each, equal ones by number.
 
-    The order is total, so every sorting algorithm gives the same permutation.
-
-    Returns:
-        int64 tensor (draw, element): each row a permutation of ``range(elements)``.
+    The order is total, so every sorting algorithm gives the same permutation. Arguments as for `random_bits`; returns
+    an int64 tensor (draw, element), each row a permutation of ``range(elements)``.
     """
-    if _is_cuda(device):
+    if torch.device(device).type == "cuda":
         return random_bits(seed, stream, radius, draws, elements, device).sort(dim=1, stable=True).indices
     keys = random_bits(seed, stream, radius, draws, elements)
     order = torch.empty(keys.shape, dtype=torch.int64)
@@ -150,17 +136,10 @@ def permutations(
 def grouped_permutations(seed: int, stream: int, radius: float, draws: range, groups: Tensor) -> Tensor:
     """Draw random permutations within groups: each group's elements in the order of 32 random bits each.
 
-    Args:
-        seed: seed of the sample, 64 bits.
-        stream: what the bits are for, as for `random_bits`.
-        radius: radius of the ball.
-        draws: numbers of the draws; step 1.
-        groups: int64 (element,), group of each element, numbered from 0; the result is on its device.
-
-    Returns:
-        int64 tensor (draw, element): each row a permutation of ``range(len(groups))`` with ``groups[row] == groups``.
+    Arguments as for `random_bits`, and `groups`: int64 (element,), group of each element, numbered from 0. Returns, on
+    their device, an int64 tensor (draw, element), each row a permutation of elements with ``groups[row] == groups``.
     """
-    if _is_cuda(groups.device):
+    if groups.is_cuda:
         return scatter_to_groups(permutations(seed, stream, radius, draws, len(groups), groups.device), groups)
     order, here = permutations(seed, stream, radius, draws, len(groups)), groups.cpu()
     slots, starts = here.sort(stable=True).indices, here.bincount().cumsum(dim=0).roll(1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -24,12 +23,7 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """An entry of the registry.
-
-    Attributes:
-        module: dotted name of the module that measures the probe.
-        family: family whose perturbations the probe reads from stores; None for a white-box probe.
-    """
+    """A probe's module, and the family whose perturbations it reads from stores; None for a white-box probe."""
 
     module: str
     family: str | None = None
@@ -59,18 +53,11 @@ PROBES = {
 PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every run
 
 
-@dataclass(frozen=True)
-class Context:
-    """What a probe may need besides the stores.
+class Context(NamedTuple):
+    """What a probe may need besides the stores: factors of Eq. 9, and how many permutations Mantel's test has."""
 
-    Attributes:
-        scale_g: factor of g of Eq. 9, for features.
-        scale_h: factor of h of Eq. 9, for images.
-        mantel_permutations: number of permutations of the Mantel test.
-    """
-
-    scale_g: float
-    scale_h: float
+    scale_g: float  #: for features
+    scale_h: float  #: for images
     mantel_permutations: int
 
 
@@ -110,11 +97,8 @@ def is_white_box(name: str) -> bool:
 
 
 def family_of(name: str) -> str:
-    """Return the family whose perturbations a probe reads from stores."""
-    family = PROBES[name].family
-    if family is None:
-        raise ValueError(f"'{name}' is a white-box probe: it reads no family from stores")
-    return family
+    """Return the family whose perturbations a probe reads from stores; a white-box probe has none."""
+    return cast(str, PROBES[name].family)
 
 
 def require(name: str, network: Network, network_name: str, settings: WhiteBox) -> None:
@@ -136,11 +120,9 @@ def chosen_probes(config: Config) -> list[str]:
     """
     for name in config.extra_probes:
         if name not in PROBES:
-            further = [known for known in PROBES if known not in PAPERS]
-            raise EpsballError(
-                f"configuration: extra_probes has '{name}', no such probe; {did_you_mean(name, further)}"
-            )
-    return [*PAPERS, *(name for name in config.extra_probes if name not in PAPERS)]
+            said = did_you_mean(name, [known for known in PROBES if known not in PAPERS])
+            raise EpsballError(f"configuration: extra_probes has '{name}', no such probe; {said}")
+    return list(dict.fromkeys((*PAPERS, *config.extra_probes)))
 
 
 def stored_probes(config: Config) -> list[str]:
@@ -159,7 +141,7 @@ def families(config: Config) -> list[str]:
 
 
 def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) -> pd.DataFrame:
-    """Make a table with a row for each sample, radius and, if asked for, draw.
+    """Make a table with a row for each sample, radius and, if `dims` name it, draw.
 
     Args:
         columns: arrays (sample, radius[, draw]) by name.
@@ -167,10 +149,7 @@ def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) ->
         *dims: names of the dimensions, "sample" first.
     """
     variables = {name: (dims, values) for name, values in columns.items()}
-    coordinates = {
-        "sample": [str(name) for name in activations["sample"].values],
-        "radius": activations["radius"].values,
-    }
+    coordinates = {"sample": [*map(str, activations["sample"].values)], "radius": activations["radius"].values}
     if "draw" in dims:
         coordinates["draw"] = np.arange(activations.sizes["draw"])
     return xr.Dataset(variables, coordinates).to_dataframe(dim_order=list(dims)).reset_index()

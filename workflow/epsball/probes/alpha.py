@@ -27,23 +27,18 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     """
     shape = (activations.sizes["sample"], activations.sizes["radius"])
     columns = {name: np.full(shape, np.nan) for name in ("distance", "shuffled", "condition")}
-    for sample, seed in enumerate(activations["seed"].values):
-        inputs = perturbations["distance"].values[sample]
-        order = np.random.default_rng(int(seed)).permutation(activations.sizes["draw"])
-        for radius in range(shape[1]):
-            before = square(inputs[radius])
-            after = feature_distances(activations["features"][sample, radius])
-            if before.any() and after.any():
-                columns["distance"][sample, radius], columns["condition"][sample, radius] = from_identity(before, after)
-                columns["shuffled"][sample, radius], _ = from_identity(before, after[np.ix_(order, order)])
+    for at in np.ndindex(shape):
+        before, after = square(perturbations["distance"].values[at]), feature_distances(activations["features"][at])
+        order = np.random.default_rng(int(activations["seed"].values[at[0]])).permutation(len(after))
+        if before.any() and after.any():
+            columns["distance"][at], columns["condition"][at] = from_identity(before, after)
+            columns["shuffled"][at], _ = from_identity(before, after[np.ix_(order, order)])
     return table(columns, activations, "sample", "radius")
 
 
 def from_identity(before: Array, after: Array) -> tuple[float, float]:
-    """Compute ‖α - cI‖ / ‖α‖ of α = D_in⁺ D_out with the nearest c, and the condition number of D_in.
-
-    α is the least-squares solution of least norm, by singular values: two draws may be one point, or nearly.
-    """
+    """Compute ‖α - cI‖ / ‖α‖ of α = D_in⁺ D_out with the nearest c, and the condition number of D_in."""
+    # The least-squares solution of least norm, by singular values: two draws may be one point, or nearly.
     alpha, _, _, values = lstsq(before, after)
     norm = float(np.square(alpha).sum())
     # The nearest c is the mean of the diagonal, and what it leaves is Pythagoras.

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -73,7 +72,7 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
             "margin": np.where(known, scores.margin(found.logit, found.runner_up_logit), np.nan),
             "misclassified": known & (found.prediction != inputs.label),
             "distance": [direction.crossing.distance for direction, _ in cells],
-            "censored": [direction.crossing.censored for direction, _ in cells],
+            "censored": [direction.crossing.image is None for direction, _ in cells],
             "prediction": [direction.crossing.prediction for direction, _ in cells],
             "hyperplane_ratio": boundary.hyperplane_ratio(inputs.image.numel()),
             "search_limit": boundary.search_limit(inputs.image.numel()),
@@ -88,40 +87,26 @@ def passes(settings: WhiteBox, ball: Ball) -> int:
     return settings.directions * _RANDOM_PASSES + _ATTACK_PASSES + rows
 
 
-def candidates(target: Target) -> Mapping[str, Tensor]:
-    """Return what each attack gives, float32 (3, height, width)."""
-    return {name: attack(target) for name, attack in ATTACKS.items()}
-
-
 def random_rays(inputs: WhiteBoxInput) -> list[Tensor]:
     """Return random directions of norm 1, float32 (3, height, width) each."""
-    height, width, channels = inputs.image.shape
-    vectors = family("uniform").draw(
-        Draws(
-            seed=inputs.seed,
-            radius=max(inputs.ball.radii),
-            draws=range(inputs.settings.directions),
-            shape=(height, width, channels),
-            spec=inputs.ball,
-            device=str(inputs.image.device),
-        )
-    )
-    return [_unit(vector.view(inputs.image.shape).permute(2, 0, 1)) for vector in vectors]
+    height, width, channels = shape = inputs.image.shape
+    drawn, device = range(inputs.settings.directions), str(inputs.image.device)
+    draws = Draws(inputs.seed, max(inputs.ball.radii), drawn, (height, width, channels), inputs.ball, device)
+    return [_unit(vector.view(shape).permute(2, 0, 1)) for vector in family("uniform").draw(draws)]
 
 
 def _random(inputs: WhiteBoxInput) -> list[_Direction]:
-    limit = boundary.search_limit(inputs.image.numel())
-    scan, rays = np.geomspace(limit / _RANDOM_SCAN, limit, _SCAN).tolist(), random_rays(inputs)
-    found = boundary.crossings(
-        inputs.logits, inputs.pixels, inputs.label, rays, [scan] * len(rays), two_sided=True, box=inputs.ball.clip
-    )
+    limit, rays, box = boundary.search_limit(inputs.image.numel()), random_rays(inputs), inputs.ball.clip
+    scans = [np.geomspace(limit / _RANDOM_SCAN, limit, _SCAN).tolist()] * len(rays)
+    found = boundary.crossings(inputs.logits, inputs.pixels, inputs.label, rays, scans, two_sided=True, box=box)
     return [_Direction("random", str(number), *pair) for number, pair in enumerate(zip(rays, found, strict=True))]
 
 
 def _attacked(inputs: WhiteBoxInput, prediction: int) -> list[_Direction]:
     pixels, label, box = inputs.pixels, inputs.label, inputs.ball.clip
     limit = boundary.search_limit(pixels.numel())
-    points = candidates(Target(inputs.to_logits, pixels, label, box, limit))
+    target = Target(inputs.to_logits, pixels, label, box, limit)
+    points = {name: attack(target) for name, attack in ATTACKS.items()}
     lengths = {name: boundary.separation(pixels, point) for name, point in points.items()}
     rays = {name: _unit(points[name] - pixels) for name, length in lengths.items() if length > 0}
     scans = [_scan(lengths[name], limit) for name in rays]
@@ -136,9 +121,8 @@ def _scan(length: float, limit: float) -> list[float]:
     """Return what to look at on the way to an attack's point, and beyond it in case that it is right."""
     # To a little beyond the point: on a ray of norm 1, rounded, the point itself may just not be met again.
     end = length * (1 + boundary.TOLERANCE)
-    if end >= limit:
-        return [*np.geomspace(limit / _ATTACK_SCAN, limit, _SCAN).tolist()]
-    near, beyond = np.geomspace(end / _ATTACK_SCAN, end, _SCAN), np.geomspace(end, limit, _SCAN)[1:]
+    near = np.geomspace(min(end, limit) / _ATTACK_SCAN, min(end, limit), _SCAN)
+    beyond = np.geomspace(end, limit, _SCAN)[1:] if end < limit else np.empty(0)
     return [*near.tolist(), *beyond.tolist()]
 
 
@@ -147,12 +131,7 @@ def _image(inputs: WhiteBoxInput, ray: Tensor | None, radius: float) -> Tensor:
     if ray is None:
         return inputs.pixels
     # The L2 length of what is of norm 1 in the run's norm.
-    if inputs.ball.norm == "l2":
-        unit = 1.0
-    elif inputs.ball.norm == "linf":
-        unit = 1 / (255 * float(ray.abs().max()))
-    else:
-        assert_never(inputs.ball.norm)
+    unit = 1.0 if inputs.ball.norm == "l2" else 1 / (255 * float(ray.abs().max()))
     return boundary.at(inputs.pixels, ray, radius * unit, inputs.ball.clip)
 
 

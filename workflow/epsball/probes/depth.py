@@ -47,30 +47,28 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
     order = [INPUT, *(name for group in groups for name in group)]
     kinds = {name: type(part).__name__ for name, part in inputs.network.module.named_modules()}
     for group in groups:
-        (clean,) = _passed(inputs, group, inputs.pixels[None])
+        clean = _passed(inputs, group, inputs.pixels[None])
         for family, radius in _cells(inputs.ball):
-            batches = list(_passed(inputs, group, inputs.perturbed(family, radius)))
-            for name in batches[0]:
-                outputs = torch.cat([batch[name] for batch in batches])
+            for name, outputs in _passed(inputs, group, inputs.perturbed(family, radius)).items():
                 parts[family, radius, name] = _Seen(outputs, clean[name][0])
     rows = []
     for family, radius in _cells(inputs.ball):
         image = parts[family, radius, INPUT]
         for depth, name in enumerate(order):
             seen = parts[family, radius, name]
-            ratios = seen.changes / image.changes
+            ratio = float(np.sqrt(np.square(seen.changes / image.changes).mean()))
             rows.append(
                 {
                     "family": family,
                     "radius": radius,
-                    "draws": len(ratios),
+                    "draws": len(seen.changes),
                     "depth": depth,
                     "layer": name,
                     "kind": kinds.get(name, ""),
                     "units": seen.units,
                     "rho": mantel(image.distances, seen.distances)[0],
-                    "ratio": _rms(ratios),
-                    "relative": _rms(ratios) * image.length / seen.length if seen.length > 0 else np.nan,
+                    "ratio": ratio,
+                    "relative": ratio * image.length / seen.length if seen.length > 0 else np.nan,
                 }
             )
     return pd.DataFrame(rows)
@@ -89,12 +87,7 @@ def _names(network: Network, network_name: str, settings: WhiteBox) -> list[str]
 
 
 class _Seen:
-    """What is kept of a layer's outputs.
-
-    Args:
-        outputs: outputs for the perturbed images, float32 (draw, ...).
-        clean: output for the clean image, float32 (...).
-    """
+    """What is kept of a layer's float32 outputs: for the perturbed images (draw, ...), and the clean one (...)."""
 
     def __init__(self, outputs: Tensor, clean: Tensor) -> None:
         flat, centre = outputs.flatten(start_dim=1), clean.flatten()
@@ -119,11 +112,11 @@ def _cells(ball: Ball) -> list[tuple[str, float]]:
 def _groups(inputs: WhiteBoxInput) -> Iterator[list[str]]:
     """Return the layers in the order of a pass, in groups whose outputs fit into memory."""
     names = _names(inputs.network, inputs.network_name, inputs.settings)
-    images = 1 + min(inputs.settings.draws, inputs.ball.draws)
+    bytes_of_a_unit = 4.0 * (1 + min(inputs.settings.draws, inputs.ball.draws))
     group: list[str] = []
     taken = 0.0
     for name, units in layers.sizes(inputs.network, inputs.network.module, names, inputs.pixels).items():
-        size = 4.0 * units * images
+        size = bytes_of_a_unit * units
         if group and taken + size > inputs.settings.layer_memory * 1e6:
             yield group
             group, taken = [], 0.0
@@ -132,14 +125,12 @@ def _groups(inputs: WhiteBoxInput) -> Iterator[list[str]]:
     yield group
 
 
-def _passed(inputs: WhiteBoxInput, group: Sequence[str], images: Tensor) -> Iterator[dict[str, Tensor]]:
-    """Pass images in batches of one size: return them and the outputs of a group of layers, float32."""
+def _passed(inputs: WhiteBoxInput, group: Sequence[str], images: Tensor) -> dict[str, Tensor]:
+    """Pass images in batches of one size: return them and the outputs of a group of layers, float32 (image, ...)."""
+    parts: list[dict[str, Tensor]] = []
     with torch.inference_mode(), layers.recorded(inputs.network.module, group) as held:
         for batch in torch.split(images, inputs.forward.size):
             filled = torch.cat([batch, batch[-1:].expand(inputs.forward.size - len(batch), -1, -1, -1)])
             inputs.network(filled.contiguous(memory_format=inputs.forward.layout))
-            yield {INPUT: batch, **{name: output[: len(batch)] for name, output in held.items()}}
-
-
-def _rms(values: Array) -> float:
-    return float(np.sqrt(np.square(values).mean()))
+            parts.append({INPUT: batch, **{name: output[: len(batch)] for name, output in held.items()}})
+    return {name: torch.cat([part.pop(name) for part in parts]) for name in [*parts[0]]}  # in memory once

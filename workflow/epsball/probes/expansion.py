@@ -39,10 +39,8 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
     for radius in inputs.ball.radii[1:]:
         images = inputs.perturbed("uniform", radius)
         after = scores.summarise(inputs.logits(images).numpy(), np.full(len(images), label))
-        parts = [
-            derivatives.along(inputs.to_logits, inputs.pixels, some)
-            for some in torch.split(images - inputs.pixels, _AT_ONCE)
-        ]
+        moves = torch.split(images - inputs.pixels, _AT_ONCE)
+        parts = [derivatives.along(inputs.to_logits, inputs.pixels, some) for some in moves]
         first, second = (torch.cat(order).cpu().double() for order in zip(*parts, strict=True))  # (draw, classes)
         score = scores.shortfall(before.logit, before.logsumexp) - scores.shortfall(after.logit, after.logsumexp)
         margin = scores.margin(after.logit, after.runner_up_logit) - scores.margin(before.logit, before.runner_up_logit)
@@ -55,8 +53,7 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
             row[f"{name}_mean"] = float(change.mean())
             row[f"{name}_mean_second"] = float((one + two).mean())
         length = first.norm()
-        row["logits_second"] = float(second.norm() / length) if length > 0 else np.nan
-        rows.append(row)
+        rows.append(row | {"logits_second": float(second.norm() / length) if length > 0 else np.nan})
     return pd.DataFrame(rows)
 
 

@@ -7,6 +7,8 @@ energy hardly. A permutation of a low-frequency vector moves its energy to all f
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import torch
@@ -74,45 +76,34 @@ def require(network: Network, network_name: str, settings: WhiteBox) -> None:
 def _convolutions(network: Network, name: str) -> list[nn.Conv2d]:
     found = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
     if not found:
-        raise EpsballError(
-            f"networks.{name}: has no convolution to measure frequency by; remove 'frequency' from extra_probes"
-        )
+        said = "has no convolution to measure frequency by; remove 'frequency' from extra_probes"
+        raise EpsballError(f"networks.{name}: {said}")
     return found
 
 
 class _ReachedError(Exception):
-    """The first convolution was passed; the rest of the network need not be."""
+    """The first convolution was passed, given its input and output; the rest of the network need not be."""
 
 
 def _first_layer(network: Network, images: Tensor, name: str) -> tuple[Tensor, Tensor, nn.Conv2d]:
     """Return input and output of the first convolution, float64 (n, channels, height, width) on the CPU, and itself."""
-    found: list[tuple[Tensor, Tensor, nn.Conv2d]] = []
 
     def stop(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        assert isinstance(part, nn.Conv2d)
-        found.append((inputs[0].cpu().double(), output.cpu().double(), part))
-        raise _ReachedError
+        raise _ReachedError(inputs[0].cpu().double(), output.cpu().double(), part)
 
-    handles = [part.register_forward_hook(stop) for part in _convolutions(network, name)]
-    try:
-        with torch.inference_mode():
+    with contextlib.ExitStack() as hooks, torch.inference_mode():
+        for part in _convolutions(network, name):
+            hooks.callback(part.register_forward_hook(stop).remove)
+        try:
             network(images)
-    except _ReachedError:
-        return found[0]
-    finally:
-        for handle in handles:
-            handle.remove()
+        except _ReachedError as reached:
+            into, out, layer = reached.args
+            return into, out, layer
     raise EpsballError(f"networks.{name}: no convolution is passed to measure frequency by")
 
 
 def _parseval(moved: Tensor, weight: Tensor, layer: nn.Conv2d) -> Array:
-    """Compute the mean square of each filter's response on a torus, from the spectra.
-
-    Args:
-        moved: input, float64 (channels, height, width).
-        weight: filters, float64 (filter, channels of a group, height, width).
-        layer: the convolution with these weights.
-    """
+    """Compute the mean square of each filter's response to `moved` (channels, height, width) on a torus, by spectra."""
     height, width = moved.shape[1:]
     spread = torch.zeros(*weight.shape[:2], height, width, dtype=torch.float64)
     rows = torch.arange(weight.shape[2]) * layer.dilation[0] % height

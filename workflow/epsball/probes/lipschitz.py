@@ -30,35 +30,25 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     d_in, d_out = raw_in * context.scale_h, raw_out * context.scale_g
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio, ratio_raw = d_out / d_in, raw_out / raw_in
-    return table(
-        {
-            "d_in": d_in,
-            "d_out": d_out,
-            "ratio": ratio,
-            "ratio_raw": ratio_raw,
-            "scale_g": np.full(d_in.shape, context.scale_g),
-            "scale_h": np.full(d_in.shape, context.scale_h),
-            "noise_floor": np.repeat(floor[:, :, None] * context.scale_g, d_in.shape[2], axis=2),
-        },
-        activations,
-        "sample",
-        "radius",
-        "draw",
-    )
+    columns = {
+        "d_in": d_in,
+        "d_out": d_out,
+        "ratio": ratio,
+        "ratio_raw": ratio_raw,
+        "scale_g": np.full(d_in.shape, context.scale_g),
+        "scale_h": np.full(d_in.shape, context.scale_h),
+        "noise_floor": np.repeat(floor[:, :, None] * context.scale_g, d_in.shape[2], axis=2),
+    }
+    return table(columns, activations, "sample", "radius", "draw")
 
 
 def distances(features: xr.DataArray, clean: xr.DataArray) -> Array:
-    """Compute ‖Φ_L(x+v) - Φ_L(x)‖ in float64; features are read one radius at a time.
+    """Compute ‖Φ_L(x+v) - Φ_L(x)‖ (sample, radius, draw) in float64; features are read one radius at a time.
 
-    Args:
-        features: features of the perturbed images, (sample, radius, draw, unit).
-        clean: features of the clean images, (sample, unit).
-
-    Returns:
-        (sample, radius, draw).
+    Features of the perturbed images are (sample, radius, draw, unit), of the clean ones (sample, unit).
     """
-    out = np.empty(features.shape[:3])
-    for sample, reference in enumerate(clean.values.astype(np.float64)):
-        for radius in range(out.shape[1]):
-            out[sample, radius] = np.sqrt(np.square(features[sample, radius].values - reference).sum(axis=1))
+    out, references = np.empty(features.shape[:3]), clean.values.astype(np.float64)
+    for sample, radius in np.ndindex(out.shape[:2]):
+        changes = features[sample, radius].values - references[sample]
+        out[sample, radius] = np.sqrt(np.square(changes).sum(axis=1))
     return out

@@ -41,8 +41,7 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
         `epsball.robustness.clever.Clever`.
     """
     channels, height, width = inputs.pixels.shape
-    bound = _bound(inputs.network, (channels, height, width))
-    ratios = _ratios(inputs)
+    bound, ratios = _bound(inputs.network, (channels, height, width)), _ratios(inputs)
     iterations = inputs.settings.power_iterations
     norm = derivatives.jacobian_norm(inputs.to_features, inputs.pixels, iterations, inputs.seed)
     row: dict[str, float | str | bool] = {
@@ -62,8 +61,7 @@ _bound = functools.lru_cache(maxsize=1)(global_bound)  # the same for each sampl
 def _ratios(inputs: WhiteBoxInput) -> np.ndarray:
     """Compute ‖Φ_L(x+v) - Φ_L(x)‖ / ‖v‖ of the draws at ε."""
     images = inputs.perturbed("uniform", inputs.ball.epsilon)
-    clean = inputs.features(inputs.pixels[None]).double()
-    out = (inputs.features(images).double() - clean).norm(dim=1)
+    out = (inputs.features(images).double() - inputs.features(inputs.pixels[None]).double()).norm(dim=1)
     # On the CPU: not every device has float64.
     lengths = (images.cpu().double() - inputs.pixels.cpu().double()).flatten(start_dim=1).norm(dim=1)
     ratios: np.ndarray = (out / lengths).numpy()

@@ -26,15 +26,12 @@ def mantel(before: Array, after: Array, permutations: int = 0, seed: int = 0) ->
         distances, or fewer than three points: a correlation is not defined there. Without permutations the p value
         is not a number.
     """
-    if len(before) < _MIN_POINTS or _is_constant(before) or _is_constant(after):
+    lower = np.tril_indices(len(before), -1)
+    if len(before) < _MIN_POINTS or any(np.ptp(matrix[lower]) == 0 for matrix in (before, after)):
         return np.nan, np.nan
     # The other engine compiles itself in each process, which takes longer than a shard's tests.
     rho, p_value, _ = distance.mantel(before, after, permutations=permutations, seed=seed, engine="cython")
     return float(rho), float(p_value)
-
-
-def _is_constant(matrix: Array) -> bool:
-    return bool(np.ptp(matrix[np.tril_indices(len(matrix), -1)]) == 0)
 
 
 def square(pairs: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The min-max normalisers g and h of Eq. 9, one scalar minimum and maximum each, from a survey."""
+"""The min-max normalisers g and h of Eq. 9, one scalar minimum and maximum each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ import pandas as pd
 
 
 def scales(table: pd.DataFrame) -> tuple[float, float]:
-    """Return the factors of the min-max normalisers g and h of Eq. 9: 1 / (maximum - minimum) of features and of input.
+    """Return the factors of g and h, 1 / (maximum - minimum) of a survey's features and of its input.
 
-    Args:
-        table: a survey, with the columns feature_min, feature_max, input_min and input_max.
-
-    Returns:
-        scale of g, scale of h; not a number where all values are equal.
+    They are not a number where all values are equal. The survey has feature_min and _max, input_min and _max.
     """
     spans = (table[f"{name}_max"].max() - table[f"{name}_min"].min() for name in ("feature", "input"))
     scale_g, scale_h = (1 / float(span) if span > 0 else np.nan for span in spans)

@@ -2,7 +2,7 @@
 
 Isotropy is measured on the family `uniform`: the range is zero where Φ is isotropic. Symmetry is measured on
 `permuted`, permutations of one perturbation: the range is zero where Φ is symmetric. Other families are not in the
-paper: they permute whole pixels, or within channels or patches of 8 × 8 pixels, or are low in frequency.
+paper.
 """
 
 from __future__ import annotations

@@ -24,11 +24,9 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     shape = (activations.sizes["sample"], activations.sizes["radius"])
     columns = {name: np.full(shape, np.nan) for name in ("rho", "p_value", "rho_half1", "rho_half2")}
     half = activations.sizes["draw"] // 2
-    for sample, radius in np.ndindex(shape):
-        before = square(perturbations["distance"].values[sample, radius])
-        after = feature_distances(activations["features"][sample, radius])
-        seed = int(activations["seed"].values[sample])
-        at = sample, radius
+    for at in np.ndindex(shape):
+        before, after = square(perturbations["distance"].values[at]), feature_distances(activations["features"][at])
+        seed = int(activations["seed"].values[at[0]])
         columns["rho"][at], columns["p_value"][at] = mantel(before, after, context.mantel_permutations, seed)
         columns["rho_half1"][at], _ = mantel(before[:half, :half], after[:half, :half])
         columns["rho_half2"][at], _ = mantel(before[half:, half:], after[half:, half:])

@@ -11,38 +11,23 @@ from torch import Tensor
 from epsball.config import Ball, WhiteBox
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network
-from epsball.perturbations import families
 from epsball.perturbations.ball import perturbed_images
 
 
 @dataclass(frozen=True)
 class WhiteBoxInput:
-    """One sample and a network, for probes that ask for derivatives, layers or attacks.
+    """One sample and a network, for probes that ask for derivatives, layers or attacks."""
 
-    Attributes:
-        sample: the sample's name.
-        image: float32 (height, width, 3) in [0, 1], on the device.
-        label: the sample's class.
-        seed: the sample's seed; what is random comes from it alone.
-        network: from images (n, 3, height, width) to logits (n, classes) and features (n, units), differentiable in
-            the images, on the device.
-        network_name: the network's name in the configuration.
-        forward: the same network in batches of one size, without derivatives.
-        ball: radii, draws, norm, noise, clipping.
-        settings: settings of white-box probes.
-        scale: factor of g over that of h, of Eq. 9, which normalises a ratio.
-    """
-
-    sample: str
-    image: Tensor
-    label: int
-    seed: int
-    network: Network
-    network_name: str
-    forward: Forward
-    ball: Ball
-    settings: WhiteBox
-    scale: float
+    sample: str  #: the sample's name
+    image: Tensor  #: float32 (height, width, 3) in [0, 1], on the device
+    label: int  #: the sample's class
+    seed: int  #: the sample's; what is random comes from it alone
+    network: Network  #: images (n, 3, height, width) to logits (n, classes), features (n, units); differentiable
+    network_name: str  #: its name in the configuration
+    forward: Forward  #: the same network in batches of one size, without derivatives
+    ball: Ball  #: radii, draws, norm, noise, clipping
+    settings: WhiteBox  #: settings of white-box probes
+    scale: float  #: factor of g over that of h, of Eq. 9, which normalises a ratio
 
     @property
     def pixels(self) -> Tensor:
@@ -54,18 +39,10 @@ class WhiteBoxInput:
         """Logits (classes,) of the image itself, float64 on the CPU."""
         return self.logits(self.pixels[None])[0].double()
 
-    def perturbed(self, family: str, radius: float, draws: range | None = None) -> Tensor:
-        """Draw perturbed images of a family, as the run does, float32 (draw, 3, height, width).
-
-        Args:
-            family: the family's name.
-            radius: radius of the ball.
-            draws: numbers of the draws; by default the first ones of the run, as many as white-box probes look at.
-        """
-        if draws is None:
-            draws = range(min(self.settings.draws, self.ball.draws))
-        spec = families.ball(self.ball, family)
-        return perturbed_images(family, self.image, self.seed, radius, draws, spec, device=str(self.image.device))
+    def perturbed(self, family: str, radius: float) -> Tensor:
+        """Draw perturbed images of a family, float32 (draw, 3, height, width): the first draws of the run."""
+        draws, device = range(min(self.settings.draws, self.ball.draws)), str(self.image.device)
+        return perturbed_images(family, self.image, self.seed, radius, draws, self.ball, device)
 
     def to_logits(self, images: Tensor) -> Tensor:
         """Compute logits (n, classes), differentiable."""

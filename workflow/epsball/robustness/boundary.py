@@ -1,9 +1,4 @@
-"""The decision boundary along rays from an image: where a network first predicts another class.
-
-A scan of rising distances finds a bracket, right at one end and misclassified at the other; halving it, or cutting it
-finer, shrinks it. A scan can step over an islet of another class: what is reported is misclassified, but nearer points
-on the same ray need not all be right.
-"""
+"""The decision boundary along rays from an image: where a network first predicts another class."""
 
 from __future__ import annotations
 
@@ -22,22 +17,11 @@ _TOGETHER = 20  # images in a pass at least: a batch costs the same, so few rays
 
 @dataclass(frozen=True)
 class Crossing:
-    """The nearest misclassified point that was found in a direction.
+    """The nearest misclassified image x' that was found in a direction, as the network saw it, in float32."""
 
-    Attributes:
-        distance: ‖x' - x‖₂ of the float32 image x' that the network saw, in float64; infinite if none was found.
-        prediction: the class of x'; -1 if none was found.
-        image: x', float32 (3, height, width); None if none was found.
-    """
-
-    distance: float
-    prediction: int
-    image: Tensor | None
-
-    @property
-    def censored(self) -> bool:
-        """Whether none was found as far as the search went."""
-        return self.image is None
+    distance: float  #: ‖x' - x‖₂ in float64; infinite if none was found
+    prediction: int  #: the class of x'; -1 if none was found
+    image: Tensor | None  #: x', float32 (3, height, width); None if none was found
 
 
 def search_limit(elements: int) -> float:
@@ -48,7 +32,7 @@ def search_limit(elements: int) -> float:
 def hyperplane_ratio(elements: int) -> float:
     """Return how much further a flat boundary is in a random direction than straight to it, in the median.
 
-    In d dimensions the cosine between a random direction and the normal is about N(0, 1) / √d, and a distance to either
+    In d dimensions the cosine between a random direction and the normal is about N(0, 1) / √d. A distance to either
     side is the smallest one over its absolute value, whose median is 0.6745 / √d: 1.48 √d.
     """
     return float(math.sqrt(elements) / norm.ppf(0.75))
@@ -78,8 +62,10 @@ def crossings(
 ) -> list[Crossing]:
     """Find where rays from an image first meet another class.
 
-    All rays are searched at the same time, so that batches are full. How many points each is cut into depends on the
-    number of rays alone: neither on the batch nor on what other rays meet.
+    A scan of rising distances finds a bracket, right at one end and misclassified at the other; cutting shrinks it. A
+    scan can step over an islet of another class: nearer points on the same ray need not all be right. All rays are
+    searched at the same time, so that batches are full. How many points each is cut into depends on the number of rays
+    alone: neither on the batch nor on what other rays meet.
 
     Args:
         logits: network from images (n, 3, height, width) to logits (n, classes), without derivatives.

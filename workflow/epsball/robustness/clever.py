@@ -19,26 +19,18 @@ _SHAPES = (0.1, 1, 5, 10, 20, 50, 100)
 
 
 class Clever(NamedTuple):
-    """An estimate for a margin in a ball.
+    """An estimate for a margin in a ball."""
 
-    Attributes:
-        lipschitz: location of the reverse Weibull distribution of the batches' largest gradient norms: their limit.
-        largest: the largest norm that was sampled; `lipschitz` is not below it.
-        score: margin over `lipschitz`, at most the radius: no image nearer than that is misclassified, if it is right.
-    """
-
-    lipschitz: float
-    largest: float
-    score: float
+    lipschitz: float  #: where the reverse Weibull distribution of the batches' largest gradient norms ends
+    largest: float  #: the largest norm that was sampled; `lipschitz` is not below it
+    score: float  #: margin over `lipschitz`, at most the radius: if it is right, no nearer image is misclassified
 
 
 def clever(margin: float, norms: Array, radius: float) -> Clever:
-    """Compute CLEVER's score from gradient norms.
+    """Compute CLEVER's score in a ball of this radius.
 
-    Args:
-        margin: margin of the clean image, positive where it is classified correctly.
-        norms: norms (batch, point) of the margin's gradient at points of the ball.
-        radius: radius of the ball.
+    The margin is the clean image's, positive where it is classified correctly; norms (batch, point) are those of its
+    gradient at points of the ball.
     """
     largest = float(norms.max())
     lipschitz = max(location(norms.max(axis=1)), largest)
@@ -76,8 +68,8 @@ def gradient_norms(
         function: function from images (n, 3, height, width) to (n,), each image by itself.
         image: centre of the ball, float32 (3, height, width).
         radius: L2 radius of the ball.
-        batches: number of batches.
-        size: number of points in each.
+        batches: number of batches, of `size` points each.
+        size: number of points.
         at_once: number of images in a pass.
         seed: seed of the points.
 
@@ -85,8 +77,7 @@ def gradient_norms(
         (batch, point).
     """
     generator, centre = seeded(seed), differentiable(image)
-    found: list[Tensor] = []
-    count = batches * size
+    found, count = [], batches * size
     for start in range(0, count, at_once):
         points = torch.randn(min(at_once, count - start), *image.shape, generator=generator)
         share = torch.rand(len(points), generator=generator) ** (1 / image.numel())

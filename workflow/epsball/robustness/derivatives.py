@@ -98,29 +98,18 @@ def along(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor
 
 
 class Norm(NamedTuple):
-    """An operator norm by power iteration, which approaches it from below.
+    """An operator norm by power iteration, which approaches it from below."""
 
-    Attributes:
-        value: the largest singular value found.
-        iterations: number of iterations it took.
-        residual: ‖JᵀJ u - σ² u‖ / σ² at the end: 0 for a singular vector.
-        converged: whether the value stood still before the iterations were over.
-    """
-
-    value: float
-    iterations: int
-    residual: float
-    converged: bool
+    value: float  #: the largest singular value found
+    iterations: int  #: how many it took
+    residual: float  #: ‖JᵀJ u - σ² u‖ / σ² at the end: 0 for a singular vector
+    converged: bool  #: whether the value stood still before the iterations were over
 
 
 def jacobian_norm(function: Function, image: Tensor, iterations: int, seed: int) -> Norm:
-    """Compute the L2 operator norm of the Jacobian by power iteration on JᵀJ.
+    """Compute the L2 operator norm of the Jacobian by at most so many power iterations on JᵀJ; function as in `along`.
 
-    Args:
-        function: function from images (1, 3, height, width) to outputs (1, units).
-        image: float32 (3, height, width).
-        iterations: largest number of iterations.
-        seed: seed of the first vector.
+    The seed is the first vector's; the image is float32 (3, height, width).
     """
     at = differentiable(image)[None]
     vector = torch.randn(at.shape, generator=seeded(seed)).to(at)

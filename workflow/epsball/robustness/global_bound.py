@@ -1,8 +1,7 @@
 """One number for all images: a bound of the features' Lipschitz constant, as a product over the layers.
 
 After Szegedy et al. (2014, "Intriguing properties of neural networks", section 4.3): the constant of a composition is
-at most the product of its parts'. Where branches meet, sums add up bounds and concatenations their squares. The bound
-holds between any two images and is far above what a network does between most.
+at most the product of its parts'. Where branches meet, sums add up bounds and concatenations their squares.
 """
 
 from __future__ import annotations
@@ -27,47 +26,30 @@ _BATCH_NORMS = (torch.ops.aten._native_batch_norm_legit_no_training, torch.ops.a
 
 
 class Step(NamedTuple):
-    """One operation on the way to the features.
+    """One operation on the way to the features."""
 
-    Attributes:
-        layer: the module that does it, by `named_modules()`; "" if there is none.
-        operation: its name in PyTorch.
-        norm: by what it multiplies the largest bound that enters it; nan where that is 0.
-        bound: bound of what leaves it.
-    """
-
-    layer: str
-    operation: str
-    norm: float
-    bound: float
+    layer: str  #: the module that does it, by `named_modules()`; "" if there is none
+    operation: str  #: its name in PyTorch
+    norm: float  #: by what it multiplies the largest bound that enters it; nan where that is 0
+    bound: float  #: of what leaves it
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A bound of a network's Lipschitz constant, from images to features, in Euclidean norms.
+    """A bound of a network's Lipschitz constant, from images to features, in Euclidean norms."""
 
-    Attributes:
-        value: units of the features per unit of the [0, 1] scale; nan if there is no bound.
-        unavailable: why there is none, in one sentence; else "".
-        by_layer: the operations in their order, as far as they are known.
-    """
-
-    value: float
-    unavailable: str = ""
-    by_layer: tuple[Step, ...] = ()
+    value: float  #: units of the features per unit of the [0, 1] scale; nan if there is no bound
+    unavailable: str  #: why there is none, in one sentence; else ""
+    by_layer: tuple[Step, ...]  #: the operations in their order, as far as they are known
 
 
 @torch.no_grad()
 def global_bound(network: Network, image_shape: tuple[int, int, int]) -> Bound:
-    """Bound ‖Φ_L(x) - Φ_L(y)‖ / ‖x - y‖ over all pairs of images.
+    """Bound ‖Φ_L(x) - Φ_L(y)‖ / ‖x - y‖ of a network in eval mode, over all pairs of images (3, height, width).
 
     `torch.export` traces the network: its graph has few kinds of operations, no side effects, and includes hooks; what
     depends on the image's shape is settled in it, and what depends on its values cannot be traced. A convolution and
     the batch normalisation that alone follows it are one linear operation.
-
-    Args:
-        network: in eval mode.
-        image_shape: 3, height, width.
     """
     steps: list[Step] = []
     try:
@@ -84,11 +66,9 @@ def _features_bound(network: Network, image_shape: tuple[int, int, int], steps: 
     features = next(node for node in graph.nodes if node.op == "output").args[0][-1]
     if not isinstance(features, Node):
         return 0.0
-    needed, waiting = {features}, [features]
-    while waiting:
-        new = set(waiting.pop().all_input_nodes) - needed
-        needed |= new
-        waiting.extend(new)
+    needed = {features}
+    for node in reversed(graph.nodes):
+        needed.update(node.all_input_nodes if node in needed else ())
     folded: set[Node] = set()
     for node in graph.nodes:
         if node in needed and node not in values:

@@ -26,34 +26,23 @@ class UnboundedError(EpsballError):
 
 @dataclass(frozen=True)
 class Varying:
-    """A tensor that depends on the image.
-
-    Attributes:
-        bound: bound of its Lipschitz constant.
-        shape: its shape for one image.
-    """
+    """A tensor that depends on the image: a bound of its Lipschitz constant, and its shape for one image."""
 
     bound: float
     shape: torch.Size
 
     def repeated(self, shape: torch.Size) -> float:
-        """Return the bound of this tensor repeated to a shape."""
+        """Return the bound of this tensor, repeated to a shape."""
         return self.bound * math.sqrt(shape.numel() / self.shape.numel())
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of an operation.
-
-    Attributes:
-        operation: the operation, one of `torch.ops`.
-        arguments: all arguments by their names in its schema; those that depend on the image as `Varying`.
-        shape: shape of what it gives, of the first tensor where there are several.
-    """
+    """One call of an operation, of `torch.ops`."""
 
     operation: Any
-    arguments: Mapping[str, Any]
-    shape: torch.Size
+    arguments: Mapping[str, Any]  # all, by their names in its schema; those that depend on the image as `Varying`
+    shape: torch.Size  # of what it gives, of the first tensor where there are several
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]
@@ -98,9 +87,8 @@ def bound(made: Call) -> float:
     if packet not in _FACTORS:
         raise UnboundedError(f"no bound is known of the operation '{packet.__name__}'")
     if not isinstance(made.entering, Varying) or len(made.varying) > 1:
-        raise UnboundedError(
-            f"no bound is known of '{packet.__name__}' with arguments, other than the first, that vary"
-        )
+        name = packet.__name__
+        raise UnboundedError(f"no bound is known of '{name}' with arguments, other than the first, that vary")
     factor = _FACTORS[packet]
     return made.entering.bound * (factor(made) if callable(factor) else factor)
 
@@ -123,9 +111,7 @@ def _(input: Tensor, *settings: Any) -> Tensor:
 class Whole(TorchFunctionMode):
     """Inside it, functions that have a rule of their own are traced whole."""
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call a function, or what stands for it."""
         stands_for = _local_response_norm if func is functional.local_response_norm else func
         return stands_for(*args, **(kwargs or {}))
@@ -178,9 +164,9 @@ def _pooled(made: Call) -> Iterator[Tensor]:
 def _max_pool(made: Call) -> float:
     """Return √(the largest number of windows that an element is in).
 
-    Of two windows' maxima, none differ by more than their elements do the most: the squares of the differences of all
-    maxima add up to at most those of the elements, each as often as it is in a window. A single bright element is the
-    maximum of all its windows.
+    Two images' maxima of a window differ by no more than its elements do the most: the squares of the differences of
+    all maxima add up to at most those of the elements, each as often as it is in a window. A single bright element is
+    the maximum of all its windows.
     """
     return math.sqrt(math.prod(int((pooled > 0).sum(dim=1).max()) for pooled in _pooled(made)))
 
@@ -212,12 +198,11 @@ def _normalised_responses(made: Call) -> float:
 
 def _copies(made: Call) -> float:
     """Return √(the most copies of an element), for an operation that moves elements, drops some, repeats others."""
-    entering = made.entering.shape
-    numbers = torch.arange(entering.numel()).double().view(entering)
+    numbers = torch.arange(made.entering.shape.numel()).double().view(made.entering.shape)
     rest = {name: value for name, value in made.arguments.items() if value is not made.entering}
     moved = made.operation(numbers, **rest)
-    moved = torch.cat([part.flatten() for part in moved]) if isinstance(moved, (list, tuple)) else moved
-    return math.sqrt(float(moved.flatten().long().bincount().max())) if moved.numel() else 0.0
+    moved = torch.cat([part.flatten() for part in (moved if isinstance(moved, (list, tuple)) else [moved])])
+    return math.sqrt(float(moved.long().bincount().max())) if moved.numel() else 0.0
 
 
 def _repetition(made: Call) -> float:
@@ -253,13 +238,13 @@ def _product(made: Call) -> float:
 
 
 def _quotient(made: Call) -> float:
-    one: Varying = made["self"]
-    other = made["other"]
+    one, other = made["self"], made["other"]
     if isinstance(other, Varying):
         raise UnboundedError("no bound holds of a quotient ('div') by a tensor that depends on the image")
     if made.arguments.get("rounding_mode") is not None:
         raise UnboundedError("no bound holds of a quotient ('div') that is rounded")
-    return one.repeated(made.shape) * float(torch.as_tensor(other).double().reciprocal().abs().max())
+    factor = float(torch.as_tensor(other).double().reciprocal().abs().max())
+    return float(one.repeated(made.shape)) * factor
 
 
 def _joined(made: Call) -> float:

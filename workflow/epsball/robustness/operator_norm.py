@@ -80,8 +80,8 @@ def convolution(
         responses = (kernel @ waves.T).view(groups, outputs, inputs, len(chunk), phases, 2)
         matrices = responses.permute(3, 0, 1, 2, 4, 5).reshape(-1, outputs, inputs * phases, 2)
         # One frequency alone is zero: the waves are 1.
-        alone = len(frequencies) == 1
-        least, high = _largest(matrices[..., 0] if alone else torch.view_as_complex(matrices.contiguous()), least)
+        real = len(frequencies) == 1
+        least, high = _largest(matrices[..., 0] if real else torch.view_as_complex(matrices.contiguous()), least)
         most = max(most, high)
     return most
 
@@ -89,11 +89,7 @@ def convolution(
 def _phases(taps: int, stride: int, dilation: int, size: int) -> Tensor:
     """Compute the waves of an axis's frequencies at the kernel's taps, in each of the image's phases.
 
-    Args:
-        taps: number of taps of the kernel.
-        stride: in pixels; there are as many phases, less those that no tap meets.
-        dilation: pixels from tap to tap.
-        size: least size of the torus, in pixels.
+    The torus has at least this size in pixels; there are as many phases as the stride, less those that no tap meets.
 
     Returns:
         complex128 (frequency, phase, tap): 0 where the tap is in another phase. The padding is left out: it
@@ -119,13 +115,8 @@ def _finite(weight: Tensor) -> Tensor:
 def _largest(matrices: Tensor, least: float = 0.0) -> tuple[float, float]:
     """Bound the largest norm of many matrices by Gram iteration, from below and from above.
 
-    Args:
-        matrices: float64 or complex128 (matrix, rows, columns).
-        least: known lower bound of the largest norm, here and elsewhere: matrices below it do not matter.
-
-    Returns:
-        The lower bound from here on, and an upper bound of all norms of these matrices that are not below it, which is
-        no more than `TOLERANCE` above.
+    Matrices are (matrix, rows, columns); those whose norms are below the known lower bound `least` do not matter.
+    Returns the lower bound from here on, and an upper bound of the others' norms, no more than `TOLERANCE` above.
     """
     matrices = matrices[torch.linalg.matrix_norm(matrices) > least]
     if not len(matrices):

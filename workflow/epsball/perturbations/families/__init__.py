@@ -30,7 +30,7 @@ class Family(Protocol):
     """What a family's module offers."""
 
     KEEPS_FEATURES: bool  # whether a probe of this family reads the features
-    LARGEST_ONLY: bool  # whether it is drawn in the largest ball alone
+    LARGEST_ONLY: bool  # whether it is drawn in the largest ball alone; without it, it is not
     STREAMS: tuple[int, ...]  # streams of `epsball.perturbations.philox` that no other family uses
 
     def draw(self, draws: Draws) -> Tensor:
@@ -50,4 +50,4 @@ def family(name: str) -> Family:
 
 def ball(spec: Ball, name: str) -> Ball:
     """Return the ball that a family draws: with all radii, or with 0 and the largest."""
-    return replace(spec, radii=(0.0, max(spec.radii))) if declared(FAMILIES[name])["LARGEST_ONLY"] else spec
+    return replace(spec, radii=(0.0, max(spec.radii))) if declared(FAMILIES[name]).get("LARGEST_ONLY") else spec

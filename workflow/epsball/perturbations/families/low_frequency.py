@@ -10,7 +10,6 @@ from torch import Tensor
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
-LARGEST_ONLY = False
 STREAMS = (11,)
 
 

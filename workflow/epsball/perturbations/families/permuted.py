@@ -7,7 +7,6 @@ from torch import Tensor
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
-LARGEST_ONLY = False
 STREAMS = (1, 2)  # the vector and its permutations
 
 

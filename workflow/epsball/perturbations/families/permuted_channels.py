@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from epsball.perturbations import structure
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
-LARGEST_ONLY = False
 STREAMS = (7, 8)  # the vector and its permutations
 
 
 def draw(draws: Draws) -> Tensor:
     """See `epsball.perturbations.families.Family`."""
-    groups = structure.channels(draws.shape, draws.device)
-    return draws.permute(draws.first.draw_integers(STREAMS[0]), STREAMS[1], groups)
+    return draws.permute(draws.first.draw_integers(STREAMS[0]), STREAMS[1], draws.channels)

@@ -1,8 +1,4 @@
-"""Not in the paper: as Eq. 6, for a v that is constant over each channel of 8 × 8 pixels.
-
-The elements of the v of Eq. 4 are independent, so a permutation of it is almost another draw. This v is low in
-frequency and its permutations are not, so symmetry is another question than isotropy.
-"""
+"""Not in the paper: as Eq. 6, for a v that is constant over each channel of 8 × 8 pixels, unlike its permutations."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ from torch import Tensor
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
-LARGEST_ONLY = False
 STREAMS = (12, 13)  # the vector and its permutations
 
 

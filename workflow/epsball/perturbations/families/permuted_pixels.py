@@ -7,7 +7,6 @@ from torch import Tensor
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = False
-LARGEST_ONLY = False
 STREAMS = (5, 6)  # the vector and its permutations
 
 

@@ -7,7 +7,6 @@ from torch import Tensor
 from epsball.perturbations.ball import Draws
 
 KEEPS_FEATURES = True
-LARGEST_ONLY = False
 STREAMS = (0,)
 
 
