@@ -9,7 +9,8 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,14 +35,7 @@ _CHATTER = {
 
 @dataclass(frozen=True)
 class RunningJob:
-    """A job at work, or one that failed.
-
-    Attributes:
-        stage: name of its rule.
-        wildcards: wildcards that tell it from other jobs of its stage.
-        log: its own log file, if it has one.
-        start: time of its start, in seconds on the monotonic clock.
-    """
+    """A job at work, or one that failed; `start` is in seconds on the monotonic clock."""
 
     stage: str
     wildcards: Mapping[str, str]
@@ -64,7 +58,7 @@ class Monitor(logging.Handler):
         plan: function that returns the number of jobs of each stage, finished and to come, in the order of the stages,
             and whether there may be more. It is called in the scheduler's thread.
         path: log file, to which lines are appended.
-        terminal: stream that gets the lines too; None for no terminal.
+        terminal: stream that gets the lines too, if there is one.
     """
 
     def __init__(self, plan: Callable[[], tuple[Mapping[str, int], bool]], path: Path, terminal: TextIO | None) -> None:
@@ -72,7 +66,7 @@ class Monitor(logging.Handler):
         self._plan, self._path, self._terminal = plan, path, terminal
         self._totals, self._open = plan()
         self._running: dict[int, RunningJob] = {}
-        self._finished: dict[str, list[float]] = {}  # seconds of each job
+        self._finished: defaultdict[str, list[float]] = defaultdict(list)  # seconds of each job
         self._failed: dict[int, RunningJob] = {}
         self._interrupted, self._before = False, signal.getsignal(signal.SIGINT)
         self._news: list[str] = []  # stages completed since the last line
@@ -107,26 +101,17 @@ class Monitor(logging.Handler):
                 case "job_started":
                     self._totals, self._open = self._plan()
                 case "job_info":
-                    self._begin(known["jobid"], known["rule_name"], known["wildcards"], known["log"])
-                case "job_finished":
-                    self._finish(known["job_id"])
+                    self._failed.pop(known["jobid"], None)  # Snakemake tries it again
+                    log = Path(known["log"][0]) if known["log"] else None
+                    job = RunningJob(known["rule_name"], dict(known["wildcards"]), log, time.monotonic())
+                    self._running[known["jobid"]] = job
+                case "job_finished" if (job := self._running.pop(known["job_id"], None)) and job.stage in self._totals:
+                    self._finished[job.stage].append(time.monotonic() - job.start)
+                    if self._done(job.stage) == self._totals[job.stage]:
+                        self._news.append(job.stage)
+                        self._say()
                 case "job_error" if known["jobid"] in self._running:
                     self._failed[known["jobid"]] = self._running.pop(known["jobid"])
-
-    def _begin(self, number: int, stage: str, wildcards: Mapping[str, str], logs: Sequence[str]) -> None:
-        self._failed.pop(number, None)  # Snakemake tries it again
-        log = Path(logs[0]) if logs else None
-        self._running[number] = RunningJob(stage, dict(wildcards), log, time.monotonic())
-
-    def _finish(self, number: int) -> None:
-        job = self._running.pop(number, None)
-        if job is None or job.stage not in self._totals:
-            return
-        seconds = self._finished.setdefault(job.stage, [])
-        seconds.append(time.monotonic() - job.start)
-        if len(seconds) == self._totals[job.stage]:
-            self._news.append(job.stage)
-            self._say()
 
     def end(self) -> list[RunningJob]:
         """Print the last line and return the failed jobs (none after Ctrl-C)."""
@@ -179,7 +164,7 @@ class Monitor(logging.Handler):
         return "; ".join(filter(None, [", ".join(stages), f"{done} of {total} jobs{more}"]))
 
     def _done(self, stage: str) -> int:
-        return len(self._finished.get(stage, ()))
+        return len(self._finished[stage])
 
     def _left(self, standings: Mapping[int, progress.Standing | None]) -> float | None:
         """Estimate the seconds left; None while there is no basis for it.
@@ -194,7 +179,7 @@ class Monitor(logging.Handler):
         if self._open or len(durations) < _ENOUGH_JOBS or not waiting or self._ended.is_set():
             return None
         now, work, busy = time.monotonic(), 0.0, sum(durations)
-        paces = {stage: statistics.mean(seconds) for stage, seconds in self._finished.items()}
+        paces = {stage: statistics.mean(seconds) for stage, seconds in self._finished.items() if seconds}
         unknown = float(np.quantile(list(paces.values()), 0.25))
         for stage, total in self._totals.items():
             pace = paces.get(stage, unknown)
