@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
@@ -32,19 +33,13 @@ _CODEC = zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
 class StoreWriter:
     """Write a store sample by sample into a temporary folder, then zip it uncompressed and rename it into place.
 
-    Use as a context manager; if the block fails, the temporary folder is removed.
-
-    Args:
-        path: path of the finished .zarr.zip.
-        radii: number of radii of a sample.
-        behind: number of writes that may queue for a background thread, which does them in order; its errors are raised
-            by a later call or at the end of the block. 0: write at once, without a thread, which takes memory.
+    Use as a context manager; if the block fails, the temporary folder is removed. As many writes as `behind` says may
+    queue for a background thread, which does them in order; its errors are raised by a later call or at the end of the
+    block. 0: write at once, without a thread, which takes memory.
     """
 
     def __init__(self, path: Path, radii: int, behind: int = 0) -> None:
-        self._path = path
-        self._radii = radii
-        self._behind = behind
+        self._path, self._radii, self._behind = path, radii, behind
         self._folder = files.temporary_path(path.with_suffix(".folder"))
         self._samples = 0
         self._large: dict[str, zarr.Array[Any]] = {}  # kept open: opening one takes longer than writing a radius
@@ -128,9 +123,7 @@ class StoreWriter:
 def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
     """Open a .zarr.zip store of a run, lazily.
 
-    Args:
-        path: path of the store.
-        verify: whether to read the whole file first and compare the checksums, at the speed of the disk.
+    To `verify` it, the whole file is read first, at the speed of the disk, and its checksums compared.
 
     Raises:
         EpsballError: there is no such store, or it is not whole.
@@ -164,18 +157,14 @@ def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: 
 
 
 class PreviousStore:
-    """What a job may reuse from the previous store at the same path.
+    """What a job may reuse from the previous store at the same path, which has its second name by now.
 
-    Args:
-        path: path of the new store; the previous one has its second name, see `epsball.runs.files.retain`.
-        attributes: attributes of the new store. If those that decide its numbers differ from the previous store's, or
-            the previous store is not whole, nothing is reused, and the log says so.
-
-    Attributes:
-        attributes: attributes of the previous store; empty if nothing is reused.
+    If the attributes of the new store that decide its numbers differ from the previous store's, or that is not whole,
+    nothing is reused, and the log says so. `attributes` are those of the previous store; empty if nothing is reused.
     """
 
     def __init__(self, path: Path, attributes: Mapping[str, str]) -> None:
+        self._path = path
         self._held = xr.Dataset(coords={"seed": ("sample", []), "radius": []})
         self.attributes: dict[str, str] = {}
         if not (earlier := files.previous(path)).is_file():
@@ -191,9 +180,13 @@ class PreviousStore:
             return
         self._held, self.attributes = held, held.attrs
 
-    def covers(self, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> bool:
-        """Return whether the previous store holds all requested items."""
-        return not _lack(self._held, samples, radii, draws)
+    def restore(self, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> bool:
+        """Give the previous store its first name again if it holds all requested items, and return whether it does."""
+        if _lack(self._held, samples, radii, draws):
+            return False
+        _log.info("%s: the previous store holds everything", self._path)
+        files.restore(self._path)
+        return True
 
     def draws(self, seed: int, radius: float) -> int:
         """Return how many draws of one sample at one radius the previous store holds."""
@@ -221,5 +214,6 @@ def _lack(held: xr.Dataset, samples: pd.DataFrame, radii: Sequence[float], draws
 
 def _places(held: xr.Dataset, name: str, wanted: Sequence[float]) -> list[int]:
     """Return the place of each value of a coordinate, -1 if it is not there."""
-    places: list[int] = held[name].to_index().get_indexer(pd.Index(wanted, dtype=held[name].dtype)).tolist()
+    values = pd.Index(np.asarray(wanted, held[name].dtype))
+    places: list[int] = held[name].to_index().get_indexer(values).tolist()
     return places
