@@ -93,17 +93,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Stage:
-    """What decides the files of a stage.
+    """What decides the files of a stage."""
 
-    Attributes:
-        configuration: what it takes from the configuration.
-        modules: registered modules that it loads by name; what its script imports counts by itself.
-        above: names of the stages that its inputs come from; of those, `Job.jobs` counts.
-    """
-
-    configuration: Callable[[Job], object] = lambda job: None
-    modules: Callable[[Job], Iterable[str]] = lambda job: ()
-    above: tuple[str, ...] = ()
+    configuration: Callable[[Job], object] = lambda job: None  # what it takes from the configuration
+    modules: Callable[[Job], Iterable[str]] = lambda job: ()  # that it loads by name; what its script imports counts
+    above: tuple[str, ...] = ()  # the stages that its inputs come from, see `Job.jobs`
 
 
 STAGES = {
@@ -161,9 +155,7 @@ STAGES = {
     "gather": Stage(above=("measure", "measure_white_box", "measure_controls")),
     "illustrate": Stage(
         lambda job: (
-            job.networks,
-            job.data.source,
-            [sources.files_digest(spec) for spec in job.networks],
+            [each.passed for each in job.jobs("extract")],
             job.config.ball,
             job.forward,
             job.config.illustration_grid,
@@ -194,12 +186,9 @@ def _control_code(job: Job, name: str) -> list[str]:
 
 
 class Fingerprints:
-    """The fingerprints of a run.
+    """The fingerprints of a run, whose stages have a script each.
 
-    Args:
-        config: configuration of the run.
-        scripts: folder of the stages' scripts, each named after its stage.
-        modules: modules above this package that a stage loads by name, by stage.
+    Modules above this package that a stage loads by name are given by stage.
     """
 
     def __init__(self, config: Config, scripts: Path, modules: Mapping[str, list[str]]) -> None:
@@ -210,19 +199,17 @@ class Fingerprints:
         """Return the fingerprint of a stage's job: three named digests, so that a difference tells what has changed."""
         return self._of(stage, Job(self._config, **wildcards))
 
-    def of_store(self, stage: str, family: str, **wildcards: str) -> str:
-        """Return the digest of the code behind the store of one family, which another family cannot change."""
+    def of_stores(self, stage: str, **wildcards: str) -> dict[str, str]:
+        """Return the digest of the code behind each family's store, which another family cannot change."""
         job = Job(self._config, **wildcards)
         modules = job.network_code() if job.network else [KINDS[job.data.kind]]
-        return self._code(stage, [*modules, FAMILIES[family]])
+        return {name: self._code(stage, [*modules, FAMILIES[name]]) for name in job.balls}
 
     def of_control(self, network: str, control: str) -> str:
         """Return the fingerprint of one control's tables, which another control cannot change."""
         job = Job(self._config, network=network)
-        above = self._above(job, "build_network", "survey")
-        return provenance.digest(
-            _control(job, control), self._code("measure_controls", _control_code(job, control)), above
-        )
+        code = self._code("measure_controls", _control_code(job, control))
+        return provenance.digest(_control(job, control), code, self._above(job, "build_network", "survey"))
 
     def _of(self, stage: str, job: Job) -> str:
         if (stage, job) not in self._known:
