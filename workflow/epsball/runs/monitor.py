@@ -101,11 +101,13 @@ class Monitor(logging.Handler):
                     log = Path(known["log"][0]) if known["log"] else None
                     begun = RunningJob(known["rule_name"], dict(known["wildcards"]), log, time.monotonic())
                     self._running[known["jobid"]] = begun
-                case "job_finished" if (job := self._running.pop(known["job_id"], None)) and job.stage in self._totals:
-                    self._finished[job.stage].append(time.monotonic() - job.start)
-                    if self._done(job.stage) == self._totals[job.stage]:
-                        self._news.append(job.stage)
-                        self._say()
+                case "job_finished" if known["job_id"] in self._running:
+                    job = self._running.pop(known["job_id"])
+                    if job.stage in self._totals:
+                        self._finished[job.stage].append(time.monotonic() - job.start)
+                        if self._done(job.stage) == self._totals[job.stage]:
+                            self._news.append(job.stage)
+                            self._say()
                 case "job_error" if known["jobid"] in self._running:
                     self._failed[known["jobid"]] = self._running.pop(known["jobid"])
 
