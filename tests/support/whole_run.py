@@ -68,11 +68,11 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
             table = measure(probe, samples, activations, perturbations, config.ball, context)
             write_table(run / "metrics" / name / f"{probe}.parquet", table)
     write_table(run / "claims.tsv", judge(config, run))
-    kept = {name: run / "networks" / name / "weights.safetensors" for name in config.networks}
-    stores = {name: [run / name / "permuted.zarr.zip"] for name in config.networks}
-    picture = run / "illustrations" / "squares.npz"
-    specs = list(config.networks.values())
-    illustrate(specs, kept, stores, samples, pool, config.ball, config.compute, config.illustration_grid, picture)
+    kept = {
+        name: (run / "networks" / name / "weights.safetensors", [run / name / "permuted.zarr.zip"])
+        for name in config.networks
+    }
+    illustrate(config, kept, samples, pool, run / "illustrations" / "squares.npz")
     for name in figures.names(config):
         figures.draw(name, config, run, run / "figures" / f"{name}.png")
     return config, run

@@ -1,9 +1,6 @@
 rule build_network:
     input:
-        images=pool_files,
-        training=training_images,
-        own=user_network_files,
-        published=published_weights,
+        network_files,
     output:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         card=f"{RUN}/networks/{{network}}/card.json",

@@ -27,10 +27,8 @@ def exit_with_message():
 
 with exit_with_message():
     CONFIG = load_config(config)
-    PROBES = probes.chosen_probes(CONFIG)
+    probes.chosen_probes(CONFIG)
     controls.chosen_controls(CONFIG)
-STORED = probes.stored_probes(CONFIG)
-WHITE_BOX = probes.white_box_probes(CONFIG)
 FAMILIES_DRAWN = probes.families(CONFIG)
 FIGURES = figures.names(CONFIG)
 DATASETS, NETWORKS = list(CONFIG.datasets), list(CONFIG.networks)
@@ -49,7 +47,7 @@ def alternatives(names):
 wildcard_constraints:
     dataset=alternatives(DATASETS),
     network=alternatives(NETWORKS),
-    probe=alternatives(WHITE_BOX),
+    probe=alternatives(probes.white_box_probes(CONFIG)),
     control=alternatives(controls.with_own_features(CONFIG)),
     split="train|test",
     shard=r"\d+",
@@ -57,9 +55,7 @@ wildcard_constraints:
 
 def fingerprint(stage):
     """Return the parameter that decides whether a rule's files are current; see docs/explanation/reruns.md."""
-    return lambda wildcards: FINGERPRINTS.of(
-        stage, **{name: value for name, value in wildcards.items() if name != "shard"}
-    )
+    return lambda wildcards: FINGERPRINTS.of(stage, **{key: wildcards[key] for key in wildcards.keys() - {"shard"}})
 
 
 def dataset_name(wildcards):
@@ -85,20 +81,13 @@ def user_data_files(wildcards):
     return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
 
 
-def training_images(wildcards):
-    return made_files(dataset_name(wildcards), "train") if CONFIG.networks[wildcards.network].training else []
-
-
-def user_network_files(wildcards):
-    """List the user's files that a network is made from."""
+def network_files(wildcards):
+    """List the files that a network is built from: images to train on and for its accuracy, and the user's files."""
     spec = CONFIG.networks[wildcards.network]
     weights = [spec.weights] if spec.weights and Path(spec.weights).is_file() else []
-    return [*map(str, sources.own_files(spec)), *weights]
-
-
-def published_weights(wildcards):
-    fetched = sources.fetches(CONFIG.networks[wildcards.network])
-    return [f"{RUN}/networks/{wildcards.network}/published.txt"] if fetched else []
+    published = [f"{RUN}/networks/{spec.name}/published.txt"] if sources.fetches(spec) else []
+    rendered = made_files(spec.dataset, "test", *(["train"] if spec.training else []))
+    return [*rendered, *map(str, sources.own_files(spec)), *weights, *published]
 
 
 def samples_path(wildcards):
@@ -109,11 +98,10 @@ def survey_path(wildcards):
     return f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}.parquet"
 
 
-def control_surveys(wildcards):
-    """List the surveys of controls with features of their own, on which g of Eq. 9 is based."""
-    folder = f"{RUN}/survey/{dataset_name(wildcards)}"
-    own = controls.with_own_features(CONFIG)
-    return [f"{folder}/{controls.name_of(wildcards.network, control)}.parquet" for control in own]
+def surveys(wildcards):
+    """List the surveys on which g of Eq. 9 is based: of a network, and of its controls with features of their own."""
+    own = [controls.name_of(wildcards.network, control) for control in controls.with_own_features(CONFIG)]
+    return [f"{RUN}/survey/{dataset_name(wildcards)}/{name}.parquet" for name in (wildcards.network, *own)]
 
 
 def perturbation_stores(wildcards):
@@ -137,31 +125,20 @@ def rows_digest(wildcards):
     return provenance.digest(*rows.itertuples(index=False, name=None))
 
 
-def kept_or_temp(path):
-    """Mark an output as temporary, to be dropped once its readers are done, unless the configuration keeps it."""
-    return path if CONFIG.keep_activations else temp(path)
-
-
-def own_tables(network, names):
-    return [f"{RUN}/metrics/{network}/{probe}" for probe in names]
-
-
 def control_tables(network):
     """List the tables of a network's controls, without their suffix."""
-    return [
-        f"{RUN}/metrics/{controls.name_of(network, control)}/{probe}"
-        for control in CONFIG.controls
-        for probe in controls.measured_by(CONFIG, control)
-    ]
+    measured = {controls.name_of(network, name): controls.measured_by(CONFIG, name) for name in CONFIG.controls}
+    return [f"{RUN}/metrics/{name}/{probe}" for name, names in measured.items() for probe in names]
 
 
 def network_tables(network):
     """List the tables of a network and of its controls, without their suffix."""
-    return own_tables(network, PROBES) + control_tables(network)
+    return [f"{RUN}/metrics/{network}/{probe}" for probe in probes.chosen_probes(CONFIG)] + control_tables(network)
 
 
 SAMPLES = [f"{RUN}/samples/{dataset}.csv" for dataset in DATASETS]
 SURVEYS = [f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network in CONFIG.networks.values()]
+KEPT = str if CONFIG.keep_activations else temp  # temporary files are dropped once their readers are done
 CARDS = [f"{RUN}/networks/{network}/card.json" for network in NETWORKS]
 TABLES = [f"{table}.parquet" for network in NETWORKS for table in network_tables(network)]
 PICTURES = [f"{RUN}/figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg", "png")]

@@ -4,7 +4,7 @@ rule extract:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         images=pool_files,
     output:
-        stores=[kept_or_temp(f"{RUN}/activations/{{network}}/{family}/{{shard}}.zarr.zip") for family in FAMILIES_DRAWN],
+        stores=[KEPT(f"{RUN}/activations/{{network}}/{family}/{{shard}}.zarr.zip") for family in FAMILIES_DRAWN],
     log:
         f"{RUN}/logs/extract/{{network}}.{{shard}}.log",
     benchmark:
@@ -16,8 +16,6 @@ rule extract:
     params:
         fingerprint=fingerprint("extract"),
         rows=rows_digest,
-        code=lambda wildcards: {
-            name: FINGERPRINTS.of_store("extract", name, network=wildcards.network) for name in FAMILIES_DRAWN
-        },
+        code=lambda wildcards: FINGERPRINTS.of_stores("extract", network=wildcards.network),
     script:
         "../scripts/extract.py"

@@ -5,7 +5,7 @@ rule measure:
         activations=[f"{RUN}/activations/{{network}}/{family}/{{shard}}.zarr.zip" for family in FAMILIES_DRAWN],
         perturbations=perturbation_stores,
     output:
-        tables=[f"{table}/{{shard}}.parquet" for table in own_tables("{network}", STORED)],
+        tables=[f"{RUN}/metrics/{{network}}/{probe}/{{shard}}.parquet" for probe in probes.stored_probes(CONFIG)],
     log:
         f"{RUN}/logs/measure/{{network}}.{{shard}}.log",
     benchmark:

@@ -2,8 +2,7 @@ rule measure_controls:
     input:
         samples=lambda wildcards: ancient(samples_path(wildcards)),
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
-        survey=survey_path,
-        control_surveys=control_surveys,
+        surveys=surveys,
         images=pool_files,
         perturbations=perturbation_stores,
     output:

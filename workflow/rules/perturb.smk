@@ -15,8 +15,6 @@ rule perturb:
     params:
         fingerprint=fingerprint("perturb"),
         rows=rows_digest,
-        code=lambda wildcards: {
-            name: FINGERPRINTS.of_store("perturb", name, dataset=wildcards.dataset) for name in FAMILIES_DRAWN
-        },
+        code=lambda wildcards: FINGERPRINTS.of_stores("perturb", dataset=wildcards.dataset),
     script:
         "../scripts/perturb.py"

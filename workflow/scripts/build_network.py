@@ -13,16 +13,10 @@ with job(snakemake) as config:
     from epsball.networks import forward
     from epsball.stages.build_network import build_network
 
-    network = config.networks[snakemake.wildcards.network]
+    network, output = config.networks[snakemake.wildcards.network], snakemake.output
     dataset, folder = config.datasets[network.dataset].source, config.folder / "datasets" / network.dataset
     compute = config.building(network)
     forward.configure(compute)
-    build_network(
-        network,
-        open_pool(dataset, folder),
-        open_pool(dataset, folder, "train") if network.training else None,
-        compute,
-        config.seed,
-        Path(snakemake.output.weights),
-        Path(snakemake.output.card),
-    )
+    pool = open_pool(dataset, folder)
+    training = open_pool(dataset, folder, "train") if network.training else None
+    build_network(network, pool, training, compute, config.seed, Path(output.weights), Path(output.card))

@@ -16,22 +16,21 @@ with job(snakemake) as config:
     from epsball.stages.extract import extract
     from epsball.stages.select import read_shard
 
-    wildcards = snakemake.wildcards
-    network = config.networks[wildcards.network]
-    dataset, compute = config.datasets[network.dataset].source, config.compute
+    network = config.networks[snakemake.wildcards.network]
+    dataset, ball, compute = config.datasets[network.dataset].source, config.ball, config.compute
     forward.configure(compute)
     kept = Path(snakemake.input.weights)
     passes = forward.Forward(model.restore(network, kept), compute)
     pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
-    rows = read_shard(snakemake.input.samples, int(wildcards.shard))
-    digests = {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
+    rows = read_shard(snakemake.input.samples, int(snakemake.wildcards.shard))
+    drawn = (ball.norm, ball.clip, ball.noise)
+    made_by = provenance.attributes(dataset=dataset, ball=drawn, network=network, compute=compute)
+    made_by |= {"network": network.name, "device": passes.device}
+    made_by |= {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
     for path in map(Path, snakemake.output.stores):
         family = path.parent.name
-        ball = families.ball(config.ball, family)
-        made_by = provenance.attributes(
-            dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), network=network, compute=compute
-        ) | {"code": snakemake.params.code[family], "network": network.name, "device": passes.device}
-        extract(family, passes, rows, pool, ball, compute, path, made_by | digests)
+        by_code = made_by | {"code": snakemake.params.code[family]}
+        extract(family, passes, rows, pool, families.ball(ball, family), compute, path, by_code)
         if config.keep_activations:
             files.retain(path)
         else:

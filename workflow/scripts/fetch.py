@@ -13,5 +13,4 @@ with job(snakemake) as config:
     from epsball.runs import files
 
     network = config.networks[snakemake.wildcards.network]
-    path = model.fetch(network)
-    files.write_text(Path(snakemake.output.note), f"{path or network.factory}\n")
+    files.write_text(Path(snakemake.output.note), f"{model.fetch(network) or network.factory}\n")

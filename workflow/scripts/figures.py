@@ -10,5 +10,4 @@ if TYPE_CHECKING:
 with job(snakemake) as config:
     from epsball.reporting.figures import draw_all
 
-    run = config.folder
-    draw_all(config, run, run / "figures")
+    draw_all(config, config.folder, config.folder / "figures")

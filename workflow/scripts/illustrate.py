@@ -15,17 +15,12 @@ with job(snakemake) as config:
     from epsball.stages.select import read_samples
 
     dataset = config.datasets[snakemake.wildcards.dataset].source
-    networks = config.networks_of(dataset.name)
     forward.configure(config.compute)
     stores = list(map(Path, snakemake.input.activations))
-    illustrate(
-        networks,
-        dict(zip((network.name for network in networks), map(Path, snakemake.input.weights), strict=True)),
-        {network.name: [path for path in stores if path.parts[-3] == network.name] for network in networks},
-        read_samples(snakemake.input.samples),
-        open_pool(dataset, config.folder / "datasets" / dataset.name),
-        config.ball,
-        config.compute,
-        config.illustration_grid,
-        Path(snakemake.output.picture),
-    )
+    networks = {
+        path.parent.name: (path, [store for store in stores if store.parts[-3] == path.parent.name])
+        for path in map(Path, snakemake.input.weights)
+    }
+    samples = read_samples(snakemake.input.samples)
+    pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
+    illustrate(config, networks, samples, pool, Path(snakemake.output.picture))

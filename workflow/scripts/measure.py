@@ -24,7 +24,6 @@ with job(snakemake) as config:
     context = Context(*read_scales(paths.survey), config.mantel_permutations)
     for path in map(Path, snakemake.output.tables):
         probe = path.parent.name
-        family = family_of(probe)
-        ball = families.ball(config.ball, family)
-        table = measure(probe, rows, activations[family], perturbations[family], ball, context)
-        files.write_table(path, table)
+        name = family_of(probe)
+        ball = families.ball(config.ball, name)
+        files.write_table(path, measure(probe, rows, activations[name], perturbations[name], ball, context))

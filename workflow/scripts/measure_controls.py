@@ -25,7 +25,8 @@ with job(snakemake) as config:
     forward.configure(compute)
     samples = read_shard(paths.samples, int(snakemake.wildcards.shard))
     pool = open_pool(config.datasets[network.dataset].source, config.folder / "datasets" / network.dataset)
-    surveys = {Path(path).stem: path for path in (paths.survey, *paths.control_surveys)}
+    surveys = {Path(path).stem: path for path in paths.surveys}
+    drawn = {path.parent.name: path for path in map(Path, paths.perturbations)}
     for control in config.controls:
         name = controls.name_of(network.name, control)
         outputs = {path.parent.name: path for path in map(Path, snakemake.output.tables) if path.parts[-3] == name}
@@ -33,17 +34,9 @@ with job(snakemake) as config:
         if all(files.restore_table(path, made_by) for path in outputs.values()):
             continue
         made = controls.of(control, model.restore(network, Path(paths.weights)), pool, config.seed)
-        tables = measure_control(
-            forward.Forward(made, compute),
-            list(outputs),
-            samples,
-            pool,
-            {path.parent.name: path for path in map(Path, paths.perturbations)},
-            config.ball,
-            compute,
-            Context(*read_scales(surveys.get(name, paths.survey)), config.mantel_permutations),
-            name,
-        )
+        passes = forward.Forward(made, compute)
+        context = Context(*read_scales(surveys.get(name, surveys[network.name])), config.mantel_permutations)
+        tables = measure_control(passes, list(outputs), samples, pool, drawn, config.ball, compute, context, name)
         for probe, path in outputs.items():
             files.write_table(path, tables[probe], made_by)
             files.retain(path)

@@ -19,21 +19,14 @@ with job(snakemake) as config:
     from epsball.stages.select import read_shard
 
     paths, wildcards = snakemake.input, snakemake.wildcards
-    network = config.networks[wildcards.network]
-    dataset = config.datasets[network.dataset].source
+    spec = config.networks[wildcards.network]
     compute = replace(config.compute, compile=False)  # too few passes for it to pay
     forward.configure(compute)
     scale_g, scale_h = read_scales(paths.survey)
-    restored = model.restore(network, Path(paths.weights))
-    table = measure_white_box(
-        wildcards.probe,
-        restored,
-        network.name,
-        forward.Forward(restored, compute),
-        read_shard(paths.samples, int(wildcards.shard)),
-        open_pool(dataset, config.folder / "datasets" / dataset.name),
-        config.ball,
-        config.white_box,
-        scale_g / scale_h,
-    )
+    network = model.restore(spec, Path(paths.weights))
+    passes = forward.Forward(network, compute)
+    rows = read_shard(paths.samples, int(wildcards.shard))
+    pool = open_pool(config.datasets[spec.dataset].source, config.folder / "datasets" / spec.dataset)
+    settings, scale = config.white_box, scale_g / scale_h
+    table = measure_white_box(wildcards.probe, network, spec.name, passes, rows, pool, config.ball, settings, scale)
     files.write_table(Path(snakemake.output.table), table)

@@ -21,11 +21,10 @@ with job(snakemake) as config:
     forward.configure(config.compute)
     pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
     rows = read_shard(snakemake.input.samples, int(wildcards.shard))
+    ball, threads = config.ball, config.compute.threads
+    made_by = provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), threads=threads)
     for path in map(Path, snakemake.output.stores):
         family = path.parent.name
-        ball = families.ball(config.ball, family)
-        made_by = provenance.attributes(
-            dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), threads=config.compute.threads
-        )
-        perturb(family, rows, pool, ball, path, made_by | {"code": snakemake.params.code[family]})
+        code = {"code": snakemake.params.code[family]}
+        perturb(family, rows, pool, families.ball(ball, family), path, made_by | code)
         files.retain(path)

@@ -12,5 +12,4 @@ with job(snakemake) as config:
     from epsball.reporting.report import report
     from epsball.runs import files
 
-    page = report(config, config.folder, snakemake.params.captions)
-    files.write_text(Path(snakemake.output.page), page)
+    files.write_text(Path(snakemake.output.page), report(config, config.folder, snakemake.params.captions))

@@ -37,12 +37,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_table(path: Path, table: pd.DataFrame, made_by: str | None = None) -> None:
-    """Write a table, whole or not at all.
+    """Write a table as .parquet, .csv or .tsv, whole or not at all.
 
-    Args:
-        path: file to write: .parquet, .csv or .tsv.
-        table: table to write.
-        made_by: fingerprint of what made it, which a Parquet file keeps for `restore_table`.
+    A Parquet file keeps `made_by`, the fingerprint of what made it, for `restore_table`.
     """
     if made_by is not None:
         table.attrs["made_by"] = made_by
@@ -60,12 +57,9 @@ def previous(path: Path) -> Path:
 
 def retain(path: Path) -> None:
     """Give a finished file its second name, if the file system has hard links."""
-    second = previous(path)
-    if second.exists() and second.samefile(path):
-        return
-    second.unlink(missing_ok=True)
+    previous(path).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
-        second.hardlink_to(path)
+        previous(path).hardlink_to(path)
 
 
 def restore(path: Path) -> None:
@@ -76,15 +70,7 @@ def restore(path: Path) -> None:
 
 
 def restore_table(path: Path, made_by: str) -> bool:
-    """Give a Parquet table its first name again if `made_by` is what made it.
-
-    Args:
-        path: first name of the table.
-        made_by: fingerprint that `write_table` was given.
-
-    Returns:
-        Whether the table has its first name again.
-    """
+    """Give a Parquet table its first name again if `made_by` is what made it, and return whether it is."""
     try:
         if pd.read_parquet(previous(path)).attrs.get("made_by") != made_by:
             return False

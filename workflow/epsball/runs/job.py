@@ -25,35 +25,28 @@ GC_THRESHOLD = 10_000, 10, 10  # objects; at Python's 700, a fifth of PyTorch's 
 
 @contextlib.contextmanager
 def job(snakemake: Any) -> Iterator[Config]:
-    """Log to a file, and warnings to the terminal too; report a user's mistake in one sentence, without a traceback.
+    """Yield the configuration of a script's job, and see to its log, its errors and the record of what it made.
 
-    A job ends when its Snakemake is killed, so that it cannot run beside the next one. A script imports the library
-    inside the block, so that an error or Ctrl-C during the import is reported the same way.
-
-    Args:
-        snakemake: the object of that name in a script.
-
-    Yields:
-        The configuration of the run.
+    Log to a file, and warnings to the terminal too; report a user's mistake in one sentence, without a traceback. A job
+    ends when its Snakemake is killed, so that it cannot run beside the next one. A script imports the library inside
+    the block, so that an error or Ctrl-C during the import is reported the same way.
     """
     gc.set_threshold(*GC_THRESHOLD)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
-    form = logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S")
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.WARNING)  # the progress of all jobs is reported by Snakemake's process
-    log = logging.getLogger("epsball")
+    log, libraries = logging.getLogger("epsball"), logging.getLogger("py.warnings")
     handlers = (logging.FileHandler(path, mode="w", encoding="utf-8"), terminal)
     for handler in handlers:
-        handler.setFormatter(form)
+        handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
         log.addHandler(handler)
+    libraries.addHandler(handlers[0])
     log.setLevel(logging.INFO)
     logging.raiseExceptions = False  # a log that cannot be written does not fail the job
-    log.propagate = False  # a library may give the root logger a handler, which would print everything twice
-    libraries = logging.getLogger("py.warnings")
-    libraries.addHandler(handlers[0])
-    libraries.propagate = False
+    # A library may give the root logger a handler, which would print everything twice.
+    log.propagate = libraries.propagate = False
     logging.captureWarnings(True)
     try:
         from epsball.config import load_config

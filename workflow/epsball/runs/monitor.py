@@ -9,6 +9,7 @@ import signal
 import statistics
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,23 +26,12 @@ _ENOUGH_JOBS = 3  # finished jobs before the time left is estimated
 
 # Snakemake's records about single jobs, which the progress lines summarise.
 _SUMMARISED = {"job_started", "job_finished", "progress"}
-_CHATTER = {
-    "Select jobs to execute...",
-    "Updating checkpoint dependencies.",
-    "DAG of jobs will be updated after completion.",
-}
+_CHATTER = ("Select jobs to execute", "Updating checkpoint dependencies", "DAG of jobs will be updated")
 
 
 @dataclass(frozen=True)
 class RunningJob:
-    """A job at work, or one that failed.
-
-    Attributes:
-        stage: name of its rule.
-        wildcards: wildcards that tell it from other jobs of its stage.
-        log: its own log file, if it has one.
-        start: time of its start, in seconds on the monotonic clock.
-    """
+    """A job at work, or one that failed; `start` is in seconds on the monotonic clock."""
 
     stage: str
     wildcards: Mapping[str, str]
@@ -50,21 +40,21 @@ class RunningJob:
 
     def standing(self) -> progress.Standing | None:
         """Return where the job stands by its own log; what an earlier job of that name wrote does not count."""
-        age = time.monotonic() - self.start
         with contextlib.suppress(OSError):
-            if self.log is not None and time.time() - self.log.stat().st_mtime <= age:
+            if self.log is not None and time.time() - self.log.stat().st_mtime <= time.monotonic() - self.start:
                 return progress.read_standing(self.log)
         return None
+
+
+_AtWork = tuple[RunningJob, progress.Standing | None]
 
 
 class Monitor(logging.Handler):
     """Handler that follows Snakemake's log records, prints a line now and then, and remembers the failed jobs.
 
-    Args:
-        plan: function that returns the number of jobs of each stage, finished and to come, in the order of the stages,
-            and whether there may be more. It is called in the scheduler's thread.
-        path: log file, to which lines are appended.
-        terminal: stream that gets the lines too; None for no terminal.
+    The plan returns the number of jobs of each stage, finished and to come, in the order of the stages, and whether
+    there may be more; it is called in the scheduler's thread. Lines are appended to the file `path`, and go to the
+    terminal if there is one.
     """
 
     def __init__(self, plan: Callable[[], tuple[Mapping[str, int], bool]], path: Path, terminal: TextIO | None) -> None:
@@ -72,7 +62,7 @@ class Monitor(logging.Handler):
         self._plan, self._path, self._terminal = plan, path, terminal
         self._totals, self._open = plan()
         self._running: dict[int, RunningJob] = {}
-        self._finished: dict[str, list[float]] = {}  # seconds of each job
+        self._finished: defaultdict[str, list[float]] = defaultdict(list)  # seconds of each job
         self._failed: dict[int, RunningJob] = {}
         self._interrupted, self._before = False, signal.getsignal(signal.SIGINT)
         self._news: list[str] = []  # stages completed since the last line
@@ -107,26 +97,19 @@ class Monitor(logging.Handler):
                 case "job_started":
                     self._totals, self._open = self._plan()
                 case "job_info":
-                    self._begin(known["jobid"], known["rule_name"], known["wildcards"], known["log"])
-                case "job_finished":
-                    self._finish(known["job_id"])
+                    self._failed.pop(known["jobid"], None)  # Snakemake tries it again
+                    log = Path(known["log"][0]) if known["log"] else None
+                    begun = RunningJob(known["rule_name"], dict(known["wildcards"]), log, time.monotonic())
+                    self._running[known["jobid"]] = begun
+                case "job_finished" if known["job_id"] in self._running:
+                    job = self._running.pop(known["job_id"])
+                    if job.stage in self._totals:
+                        self._finished[job.stage].append(time.monotonic() - job.start)
+                        if self._done(job.stage) == self._totals[job.stage]:
+                            self._news.append(job.stage)
+                            self._say()
                 case "job_error" if known["jobid"] in self._running:
                     self._failed[known["jobid"]] = self._running.pop(known["jobid"])
-
-    def _begin(self, number: int, stage: str, wildcards: Mapping[str, str], logs: Sequence[str]) -> None:
-        self._failed.pop(number, None)  # Snakemake tries it again
-        log = Path(logs[0]) if logs else None
-        self._running[number] = RunningJob(stage, dict(wildcards), log, time.monotonic())
-
-    def _finish(self, number: int) -> None:
-        job = self._running.pop(number, None)
-        if job is None or job.stage not in self._totals:
-            return
-        seconds = self._finished.setdefault(job.stage, [])
-        seconds.append(time.monotonic() - job.start)
-        if len(seconds) == self._totals[job.stage]:
-            self._news.append(job.stage)
-            self._say()
 
     def end(self) -> list[RunningJob]:
         """Print the last line and return the failed jobs (none after Ctrl-C)."""
@@ -153,12 +136,12 @@ class Monitor(logging.Handler):
                 self._say()
 
     def _say(self) -> None:
-        standings = {number: job.standing() for number, job in self._running.items()}
-        line = self._line(standings)
+        running = [(job, job.standing()) for job in self._running.values()]
+        line = self._line(running)
         if line == self._said:
             return
         self._said, self._news = line, []
-        if (left := self._left(standings)) is not None:
+        if (left := self._left(running)) is not None:
             line += f", about {clock(left)} left"
         now = datetime.now()
         with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
@@ -166,22 +149,20 @@ class Monitor(logging.Handler):
         if self._terminal is not None:
             print(f"{now:%H:%M:%S}  {line}", file=self._terminal, flush=True)
 
-    def _line(self, standings: Mapping[int, progress.Standing | None]) -> str:
+    def _line(self, running: Sequence[_AtWork]) -> str:
         stages = []
         for stage, total in self._totals.items():
-            running = [number for number, job in self._running.items() if job.stage == stage]
-            if not running and stage not in self._news:
-                continue
-            inside = _inside([found for number in running if (found := standings[number]) is not None])
-            stages.append(f"{stage} {self._done(stage)}/{total}{inside}")
+            standings = [standing for job, standing in running if job.stage == stage]
+            if standings or stage in self._news:
+                stages.append(f"{stage} {self._done(stage)}/{total}{_inside(standings)}")
         done, total = sum(map(self._done, self._totals)), sum(self._totals.values())
         more = " so far, more to come" if self._open else ""
         return "; ".join(filter(None, [", ".join(stages), f"{done} of {total} jobs{more}"]))
 
     def _done(self, stage: str) -> int:
-        return len(self._finished.get(stage, ()))
+        return len(self._finished[stage])
 
-    def _left(self, standings: Mapping[int, progress.Standing | None]) -> float | None:
+    def _left(self, running: Sequence[_AtWork]) -> float | None:
         """Estimate the seconds left; None while there is no basis for it.
 
         Assume that the jobs of each stage take as long as its finished ones did on average, and that as many run side
@@ -194,27 +175,24 @@ class Monitor(logging.Handler):
         if self._open or len(durations) < _ENOUGH_JOBS or not waiting or self._ended.is_set():
             return None
         now, work, busy = time.monotonic(), 0.0, sum(durations)
-        paces = {stage: statistics.mean(seconds) for stage, seconds in self._finished.items()}
+        paces = {stage: statistics.mean(seconds) for stage, seconds in self._finished.items() if seconds}
         unknown = float(np.quantile(list(paces.values()), 0.25))
         for stage, total in self._totals.items():
             pace = paces.get(stage, unknown)
-            running = [number for number, job in self._running.items() if job.stage == stage]
-            work += (total - self._done(stage) - len(running)) * pace
-            for number in running:
-                elapsed = now - self._running[number].start
-                at = standings[number]
+            at_work = [(now - job.start, standing) for job, standing in running if job.stage == stage]
+            work += (total - self._done(stage) - len(at_work)) * pace
+            for elapsed, at in at_work:
                 busy += elapsed
-                known = elapsed * (at.total - at.done) / at.done if at is not None and at.done else pace - elapsed
-                work += max(0.0, known)
+                work += max(0.0, elapsed * (at.total - at.done) / at.done if at and at.done else pace - elapsed)
         side_by_side = min(max(1.0, busy / (now - self._start)), waiting)
         return work / side_by_side
 
 
-def _inside(standings: list[progress.Standing]) -> str:
+def _inside(standings: Sequence[progress.Standing | None]) -> str:
     """Describe where the jobs of a stage stand together, by unit."""
-    units: dict[str, list[progress.Standing]] = {}
-    for standing in standings:
-        units.setdefault(standing.unit, []).append(standing)
+    units: defaultdict[str, list[progress.Standing]] = defaultdict(list)
+    for standing in filter(None, standings):
+        units[standing.unit].append(standing)
     parts = [
         f"{sum(s.done for s in found)} of {sum(s.total for s in found)} {unit}, {sum(s.rate for s in found)}/s"
         for unit, found in units.items()
@@ -223,7 +201,7 @@ def _inside(standings: list[progress.Standing]) -> str:
 
 
 def _is_not_summarised(record: logging.LogRecord) -> bool:
-    return getattr(record, "event", None) not in _SUMMARISED and record.msg not in _CHATTER
+    return getattr(record, "event", None) not in _SUMMARISED and not str(record.msg).startswith(_CHATTER)
 
 
 def in_ci() -> bool:

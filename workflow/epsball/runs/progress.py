@@ -6,10 +6,8 @@ import logging
 import math
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 _SECONDS_BETWEEN_LINES = 5.0
 _LINE = re.compile(r": (\d+) of (\d+) (\S+), (\d+)/s, ")
@@ -19,13 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Progress of one long task.
-
-    Args:
-        name: name of the task.
-        total: number of units of work.
-        unit: name of the units, plural.
-    """
+    """Progress of one long task, of `total` units of work; `unit` is their name, plural."""
 
     def __init__(self, name: str, total: int, unit: str) -> None:
         self._name, self._unit = name, unit
@@ -35,10 +27,8 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
             self._say("done")
 
     def advance(self, units: int) -> None:
@@ -55,8 +45,7 @@ class Progress:
         _log.info("%s: %d of %d %s, %.0f/s, %s", self._name, self._done, self._total, self._unit, rate, ending)
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a task stands: units done, units in total, their name, and units per second."""
 
     done: int
@@ -67,12 +56,9 @@ class Standing:
 
 def read_standing(log: Path) -> Standing | None:
     """Return where the task of a log file stands, by the last line about it; None if there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            found = _LINE.findall(file.read().decode("utf-8", "replace"))
-    except OSError:
-        return None
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        found = _LINE.findall(file.read().decode("utf-8", "replace"))
     if not found:
         return None
     done, total, unit, rate = found[-1]

@@ -15,20 +15,10 @@ _LIBRARY = Path(__file__).parent.parent
 
 # Modules that cannot change a result, so that editing them redoes nothing. Values of the configuration count by
 # themselves.
-_INERT = frozenset(
-    _LIBRARY / name
-    for name in (
-        "config/__init__.py",
-        "config/keys.py",
-        "config/mistakes.py",
-        "errors.py",
-        "runs/files.py",
-        "runs/job.py",
-        "runs/progress.py",
-        "runs/provenance_records.py",
-        "runs/run_folder.py",
-    )
-)
+_INERT = frozenset((_LIBRARY / "config").glob("*.py")) | {
+    _LIBRARY / "errors.py",
+    *(_LIBRARY / "runs" / f"{name}.py" for name in ("files", "job", "progress", "provenance_records", "run_folder")),
+}
 
 # Registries: an entry counts only in the stages that use it, so that a new entry redoes nothing.
 _REGISTRIES = frozenset(
@@ -61,20 +51,15 @@ def digest(*values: Any) -> str:
 def code_digest(script: Path, modules: tuple[str, ...] = ()) -> str:
     """Return a short digest of the code behind a stage, without comments and docstrings.
 
-    Args:
-        script: script of the stage; modules of this library that it imports count too, directly or not.
-        modules: dotted names of further modules, such as entries of a registry that the stage loads.
+    Modules of this library that its script imports count too, directly or not, and so do further `modules`, by their
+    dotted names, such as entries of a registry that the stage loads.
     """
-    files = {script}
-    for name in modules:
-        if (path := _file(name)) is not None:
-            files.add(path)
+    files = {script} | {path for name in modules if (path := _file(name)) is not None}
     waiting = list(files)
     while waiting:
-        for path in _imports(waiting.pop()):
-            if path not in files:
-                files.add(path)
-                waiting.append(path)
+        new = _imports(waiting.pop()) - files
+        files |= new
+        waiting += new
     return digest(*sorted((path.name, _essence(path)) for path in files if path not in _INERT))
 
 
@@ -82,8 +67,7 @@ def code_digest(script: Path, modules: tuple[str, ...] = ()) -> str:
 def declared(module: str) -> dict[str, Any]:
     """Return what a module of this library defines at its top, without importing it: that can take seconds.
 
-    Returns:
-        The values of constants that are literals; None for all else.
+    Constants that are literals have their values, all else has None.
 
     Raises:
         KeyError: there is no such module.
@@ -162,10 +146,6 @@ def decides(attribute: str) -> bool:
 
 
 def attributes(**parts: Any) -> dict[str, str]:
-    """Return the attributes that record how a store was made.
-
-    Args:
-        **parts: parts of the configuration, by name; the attributes have their digests, and versions.
-    """
+    """Return the attributes that record how a store was made: digests of parts of the configuration, and versions."""
     digests = {f"{name}_configuration": digest(part) for name, part in parts.items()}
     return {**digests, **{f"version_{name}": version for name, version in versions().items()}}

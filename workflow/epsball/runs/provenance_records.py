@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -46,16 +47,9 @@ def last_configuration(run: Path) -> dict[str, Any]:
 def record(
     outputs: Iterable[str], inputs: Iterable[str], rule: str, fingerprint: object, configuration: Mapping[str, Any]
 ) -> None:
-    """Write the record of each file that a job has made.
+    """Write the record of each file that a job has made below ``results/<run>``, from inputs there or elsewhere.
 
     If a file is unchanged, its record is kept and only the new time is added, as `again`.
-
-    Args:
-        outputs: files that were made, below ``results/<run>``.
-        inputs: files that they were made from.
-        rule: name of the rule that made them.
-        fingerprint: fingerprint of the rule, see `epsball.stages.fingerprints`.
-        configuration: configuration of the run, as it was given.
     """
     for output in map(Path, outputs):
         run, digest = _run(output), file_digest(output)
@@ -83,8 +77,7 @@ def configuration(path: Path) -> dict[str, Any]:
     Raises:
         EpsballError: the path is not a file of a run, or the file has no record.
     """
-    run = _run(path)
-    return _given(_configuration_path(run, _record_of(run, path)["configuration"]))
+    return _given(_configuration_path(_run(path), _record_of(path)["configuration"]))
 
 
 def file_digest(path: Path) -> str:
@@ -96,9 +89,6 @@ def file_digest(path: Path) -> str:
 def explain(path: Path) -> Iterator[str]:
     """Yield a few lines about what made a file of a run, back to configuration, code, weights and data.
 
-    Args:
-        path: the file.
-
     Raises:
         EpsballError: the path is not a file of a run, or the file has no record.
     """
@@ -106,10 +96,16 @@ def explain(path: Path) -> Iterator[str]:
         what = "is a folder" if path.is_dir() else "does not exist"
         raise EpsballError(f"'{path}' {what}; expected a file of a run, such as results/<run>/claims.tsv")
     run = _run(path)
-    facts = _record_of(run, path)
+    facts = _record_of(path)
     same = file_digest(path) == facts["sha256"]
-    chain = {facts["file"]: facts, **_chain(run, facts)}
-    yield f"{path}"
+    chain = {facts["file"]: facts}
+    waiting = list(facts["inputs"])
+    while waiting:
+        name = waiting.pop()
+        if name not in chain and (place := _path(run, run / name)).is_file():
+            chain[name] = _read(place)
+            waiting += chain[name]["inputs"]
+    yield str(path)
     again = f"; made again, the same, {facts['again']}" if "again" in facts else ""
     yield f"made           {facts['made']} by rule {facts['rule']}{again}"
     yield f"content        SHA-256 {facts['sha256'][:16]}, {'as recorded' if same else 'CHANGED since it was made'}"
@@ -118,11 +114,10 @@ def explain(path: Path) -> Iterator[str]:
     yield "versions       " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     states = {name: _state(run, name, digest) for name, digest in facts["inputs"].items()}
     if len(states) > _LISTED:
-        places = sorted(
-            {first + ("/" if slash else "") for first, slash, _ in (name.partition("/") for name in states)}
-        )
+        places = sorted({"".join(name.partition("/")[:2]) for name in states})
         yield f"made from      {len(states)} files in {', '.join(places)}"
     yield from (f"made from      {name}{state}" for name, state in states.items() if state or len(states) <= _LISTED)
+    chain = {facts["file"]: facts, **dict(sorted(chain.items()))}
     for name, entry in chain.items():
         if name.endswith("weights.safetensors"):
             yield f"weights        {name}, SHA-256 {entry['sha256'][:16]}"
@@ -140,7 +135,7 @@ def other_versions(run: Path) -> Iterator[str]:
     Snakemake does not notice that: it makes nothing again, and new files would stand beside old ones.
     """
     now = provenance.versions()
-    files_of: dict[tuple[str, str], int] = {}
+    files_of: Counter[tuple[str, str]] = Counter()
     for path in (run / _FOLDER).rglob("*.json"):
         try:
             versions = _read(path)["versions"]
@@ -148,25 +143,12 @@ def other_versions(run: Path) -> Iterator[str]:
             continue  # a record is only a memory: one that cannot be read stops no run
         for name, version in versions.items():
             if name in provenance.DECIDING and version != now.get(name):
-                files_of[name, version] = files_of.get((name, version), 0) + 1
+                files_of[name, version] += 1
     for (name, version), count in sorted(files_of.items()):
         yield (
             f"{count} files of '{run}' were made with {name} {version}, and this is {now[name]}: they stay, and "
             "numbers may round otherwise beside them; for numbers of one version set another 'run' or remove it"
         )
-
-
-def _chain(run: Path, facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the records of all files that a file was made from, directly or not."""
-    found: dict[str, dict[str, Any]] = {}
-    waiting = list(facts["inputs"])
-    while waiting:
-        name = waiting.pop()
-        path = _path(run, run / name)
-        if name not in found and path.is_file():
-            found[name] = _read(path)
-            waiting += found[name]["inputs"]
-    return dict(sorted(found.items()))
 
 
 def _state(run: Path, name: str, digest: str) -> str:
@@ -194,8 +176,8 @@ def _given(path: Path) -> dict[str, Any]:
     return given
 
 
-def _record_of(run: Path, file: Path) -> dict[str, Any]:
-    if not (kept := _path(run, file)).is_file():
+def _record_of(file: Path) -> dict[str, Any]:
+    if not (kept := _path(_run(file), file)).is_file():
         raise EpsballError(f"nothing is recorded of '{file}'; tables, stores, figures and the report have records")
     return _read(kept)
 

@@ -37,9 +37,7 @@ def require_writable(folder: Path) -> None:
     Raises:
         EpsballError: it cannot.
     """
-    place = folder
-    while not place.exists():
-        place = place.parent
+    place = next(place for place in (folder, *folder.parents) if place.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise EpsballError(f"'{place}' is not a folder that can be written; results go to '{folder}'")
 
@@ -49,28 +47,24 @@ def restore_metadata(folder: Path) -> None:
 
     So a folder that came from elsewhere is not computed again, and a change of its configuration is noticed.
     """
-    for kept in _files(folder / _KEPT):
-        _copy_newer(kept, _KNOWN / kept.relative_to(folder / _KEPT))
+    if (folder / _KEPT).is_dir():
+        shutil.copytree(folder / _KEPT, _KNOWN, copy_function=_copy_newer, dirs_exist_ok=True)
 
 
 def save_metadata(folder: Path) -> None:
     """Save Snakemake's metadata about a run's files in the run's folder."""
-    for known in _files(_KNOWN):
-        parts = known.relative_to(_KNOWN).parts
+    for known in filter(Path.is_file, _KNOWN.rglob("*")):
+        place = known.relative_to(_KNOWN)
         # Snakemake splits a long name into folders whose names begin with @.
-        name = base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode()
+        name = base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in place.parts)).decode()
         if Path(name).is_relative_to(folder):
-            _copy_newer(known, folder / _KEPT / known.relative_to(_KNOWN))
+            (folder / _KEPT / place).parent.mkdir(parents=True, exist_ok=True)
+            _copy_newer(known, folder / _KEPT / place)
 
 
-def _copy_newer(source: Path, target: Path) -> None:
-    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
-        target.parent.mkdir(parents=True, exist_ok=True)
+def _copy_newer(source: str | Path, target: str | Path) -> None:
+    if not Path(target).exists() or Path(target).stat().st_mtime < Path(source).stat().st_mtime:
         shutil.copy2(source, target)
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def acquire_lock(folder: Path, slurm: str | None = None) -> None:
@@ -78,11 +72,8 @@ def acquire_lock(folder: Path, slurm: str | None = None) -> None:
 
     The lock is the operating system's: it ends with its holder, however that ends. On NFS the server keeps it, for all
     hosts. A note next to it names the holder. If the note is still there, its holder was killed: wait for its jobs,
-    which notice within seconds or, in SLURM, are cancelled, and remove what they were writing.
-
-    Args:
-        folder: folder of the run.
-        slurm: name that this run's jobs have in SLURM, if they run there.
+    which notice within seconds or, in SLURM, are cancelled, and remove what they were writing. `slurm` is the name that
+    this run's jobs have in SLURM, if they run there.
 
     Raises:
         EpsballError: another live run holds the lock.

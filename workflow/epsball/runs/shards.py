@@ -1,7 +1,4 @@
-"""The stores of all shards as one lazy dataset.
-
-Without dask, xarray itself would join them in memory.
-"""
+"""The stores of all shards as one lazy dataset: without dask, xarray itself would join them in memory."""
 
 from __future__ import annotations
 
@@ -16,13 +13,9 @@ from xarray.core import indexing
 
 
 def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Join datasets of different samples along `sample`.
+    """Join datasets of different samples, but of the same variables, radii and draws, along `sample`.
 
-    Args:
-        parts: datasets with the same variables, radii and draws; lazy data variables stay lazy.
-
-    Returns:
-        The samples of all parts, one after the other, with the attributes on which the parts agree.
+    Lazy data variables stay lazy. The whole has the attributes on which the parts agree.
     """
     bare = [part.drop_vars(list(part.data_vars)) for part in parts]
     whole: xr.Dataset = xr.concat(bare, "sample", coords="minimal", combine_attrs="drop_conflicts")
@@ -42,21 +35,16 @@ class _Joined(BackendArray):
         self.dtype = parts[0].dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> NDArray[Any]:
-        found: NDArray[Any] = indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER, self._read
-        )
+        outer = indexing.IndexingSupport.OUTER
+        found: NDArray[Any] = indexing.explicit_indexing_adapter(key, self.shape, outer, self._read)
         return found
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         first, *others = key
         wanted = np.arange(self.shape[0])[first]
-        if wanted.ndim == 0:
-            return self._at(int(wanted), others)
-        if not len(wanted):
-            return self._parts[0][(slice(0), *others)].values
-        return np.stack([self._at(number, others) for number in wanted])  # a sample's chunks are its own
-
-    def _at(self, number: int, others: Sequence[Any]) -> NDArray[Any]:
-        part = int(np.searchsorted(self._ends, number, side="right"))
-        start = self._ends[part] - len(self._parts[part])
-        return self._parts[part][(number - start, *others)].values
+        rows = [self._parts[0][(slice(0), *others)].values]
+        for number in wanted.flat:  # a sample's chunks are its own
+            part = int(np.searchsorted(self._ends, number, side="right"))
+            place = number - (self._ends[part] - len(self._parts[part]))
+            rows.append(self._parts[part][(slice(place, place + 1), *others)].values)
+        return np.concatenate(rows) if wanted.ndim else rows[1][0]

@@ -8,11 +8,12 @@ import warnings
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
@@ -26,26 +27,19 @@ from epsball.runs import files, provenance
 
 _log = logging.getLogger(__name__)
 
-
 _CODEC = zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
 
 
 class StoreWriter:
     """Write a store sample by sample into a temporary folder, then zip it uncompressed and rename it into place.
 
-    Use as a context manager; if the block fails, the temporary folder is removed.
-
-    Args:
-        path: path of the finished .zarr.zip.
-        radii: number of radii of a sample.
-        behind: number of writes that may queue for a background thread, which does them in order; its errors are raised
-            by a later call or at the end of the block. 0: write at once, without a thread, which takes memory.
+    Use as a context manager; if the block fails, the temporary folder is removed. As many writes as `behind` says may
+    queue for a background thread, which does them in order; its errors are raised by a later call or at the end of the
+    block. 0: write at once, without a thread, which takes memory.
     """
 
     def __init__(self, path: Path, radii: int, behind: int = 0) -> None:
-        self._path = path
-        self._radii = radii
-        self._behind = behind
+        self._path, self._radii, self._behind = path, radii, behind
         self._folder = files.temporary_path(path.with_suffix(".folder"))
         self._samples = 0
         self._large: dict[str, zarr.Array[Any]] = {}  # kept open: opening one takes longer than writing a radius
@@ -59,10 +53,7 @@ class StoreWriter:
     def put(self, name: str, radius: int, values: xr.DataArray) -> None:
         """Write a variable that is too large to be held for all radii, at one radius of the sample appended next.
 
-        Args:
-            name: name of the variable, whose dimensions are sample, radius and those of the values.
-            radius: index of the radius.
-            values: values at that sample and radius; not to be changed afterwards.
+        Its dimensions are sample, radius and those of the values, which are not to be changed afterwards.
         """
         self._later(self._put, name, radius, values)
 
@@ -71,11 +62,11 @@ class StoreWriter:
         self._later(self._append, sample)
 
     def _later(self, write: Callable[..., None], *arguments: Any) -> None:
-        if not self._behind:
+        if self._behind:
+            self._waiting.append(self._thread.submit(write, *arguments))
+            self._wait(self._behind)
+        else:
             write(*arguments)
-            return
-        self._waiting.append(self._thread.submit(write, *arguments))
-        self._wait(self._behind)
 
     def _wait(self, most: int) -> None:
         """Wait until at most this number of writes are in the queue."""
@@ -105,7 +96,11 @@ class StoreWriter:
             rest = sample.drop_vars([name for name in sample.variables if "sample" not in sample[name].dims])
             rest.to_zarr(self._folder, append_dim="sample", consolidated=False)
         else:
-            sample.to_zarr(self._folder, mode="a", zarr_format=3, consolidated=False, encoding=_encoding(sample))
+            encoding = {
+                name: {"compressors": [_CODEC], "chunks": (1, *variable.shape[1:])}
+                for name, variable in sample.data_vars.items()
+            }
+            sample.to_zarr(self._folder, mode="a", zarr_format=3, consolidated=False, encoding=encoding)
         self._samples += sample.sizes["sample"]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -125,23 +120,10 @@ class StoreWriter:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """Return the encoding of each variable: one chunk for each sample, Blosc zstd with bit shuffle."""
-    return {
-        str(name): {"compressors": [_CODEC], "chunks": (1, *variable.shape[1:])}
-        for name, variable in dataset.data_vars.items()
-    }
-
-
 def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
     """Open a .zarr.zip store of a run, lazily.
 
-    Args:
-        path: path of the store.
-        verify: whether to read the whole file first and compare the checksums, at the speed of the disk.
-
-    Returns:
-        The variables with named dimensions, coordinates and attributes.
+    To `verify` it, the whole file is read first, at the speed of the disk, and its checksums compared.
 
     Raises:
         EpsballError: there is no such store, or it is not whole.
@@ -151,7 +133,9 @@ def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
         raise EpsballError(f"{path}: no such store")
     try:
         if verify:
-            _verify(path)
+            with zipfile.ZipFile(path) as archive:
+                if (damaged := archive.testzip()) is not None:
+                    raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
         opened: xr.Dataset = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
         return opened
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
@@ -159,14 +143,7 @@ def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
 
 
 def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: int, verify: bool = True) -> xr.Dataset:
-    """Open part of a store, lazily; the store may hold more samples, radii and draws.
-
-    Args:
-        path: path of the store.
-        samples: rows of a sample table, in the order of the result.
-        radii: radii, in the order of the result.
-        draws: number of draws, from the first one.
-        verify: see `open_store`.
+    """Open part of a store, lazily: these samples and radii, in this order, and the first draws.
 
     Raises:
         EpsballError: the store lacks a requested item, or is not whole.
@@ -174,25 +151,21 @@ def open_part(path: Path, samples: pd.DataFrame, radii: Sequence[float], draws: 
     held = open_store(path, verify=verify)
     if lack := _lack(held, samples, radii, draws):
         raise EpsballError(f"{path}: lacks {lack}; remove it and run again to make it anew")
-    places = {"sample": _places(held, "seed", samples["seed"]), "radius": _places(held, "radius", radii)}
+    places = {"sample": _places(held, "seed", samples["seed"].tolist()), "radius": _places(held, "radius", radii)}
     counts = {"draw": draws, "pair": draws * (draws - 1) // 2}
     return held.isel(places).isel({axis: slice(count) for axis, count in counts.items() if axis in held.sizes})
 
 
 class PreviousStore:
-    """What a job may reuse from the previous store at the same path.
+    """What a job may reuse from the previous store at the same path, which has its second name by now.
 
-    Args:
-        path: path of the new store; the previous one has its second name, see `epsball.runs.files.retain`.
-        attributes: attributes of the new store. If those that decide its numbers differ from the previous store's, or
-            the previous store is not whole, nothing is reused, and the log says so.
-
-    Attributes:
-        attributes: attributes of the previous store; empty if nothing is reused.
+    If the attributes of the new store that decide its numbers differ from the previous store's, or that is not whole,
+    nothing is reused, and the log says so. `attributes` are those of the previous store; empty if nothing is reused.
     """
 
     def __init__(self, path: Path, attributes: Mapping[str, str]) -> None:
-        self._held: xr.Dataset | None = None
+        self._path = path
+        self._held = xr.Dataset(coords={"seed": ("sample", []), "radius": []})
         self.attributes: dict[str, str] = {}
         if not (earlier := files.previous(path)).is_file():
             return
@@ -206,44 +179,41 @@ class PreviousStore:
             _log.info("%s: made anew for another %s", path, ", ".join(unlike))
             return
         self._held, self.attributes = held, held.attrs
-        self._seeds = {seed: place for place, seed in enumerate(held["seed"].values.tolist())}
-        self._radii = {radius: place for place, radius in enumerate(held["radius"].values.tolist())}
 
-    def covers(self, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> bool:
-        """Return whether the previous store holds all requested items."""
-        return self._held is not None and not _lack(self._held, samples, radii, draws)
+    def restore(self, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> bool:
+        """Give the previous store its first name again if it holds all requested items, and return whether it does."""
+        if _lack(self._held, samples, radii, draws):
+            return False
+        _log.info("%s: the previous store holds everything", self._path)
+        files.restore(self._path)
+        return True
 
     def draws(self, seed: int, radius: float) -> int:
         """Return how many draws of one sample at one radius the previous store holds."""
-        if self._held is None or seed not in self._seeds or radius not in self._radii:
-            return 0
-        return int(self._held.sizes["draw"])
+        place = self._place(seed, radius)
+        return 0 if -1 in place.values() else self._held.sizes["draw"]
 
     def cell(self, seed: int, radius: float) -> dict[str, NDArray[Any]]:
         """Return the arrays over the draws of one sample at one radius; empty if the previous store lacks them."""
-        if self._held is None or not self.draws(seed, radius):
+        if not self.draws(seed, radius):
             return {}
-        cell = self._held.isel(sample=self._seeds[seed], radius=self._radii[radius])
-        names = [str(name) for name, variable in self._held.data_vars.items() if "radius" in variable.dims]
-        return {name: cell[name].values for name in names}
+        cell = self._held.isel(self._place(seed, radius))
+        return {str(name): cell[name].values for name, held in self._held.data_vars.items() if "radius" in held.dims}
+
+    def _place(self, seed: int, radius: float) -> dict[str, int]:
+        return {"sample": _places(self._held, "seed", [seed])[0], "radius": _places(self._held, "radius", [radius])[0]}
 
 
 def _lack(held: xr.Dataset, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> str | None:
     """Describe the first requested item that the store lacks; None if it has all."""
-    for name, wanted in (("seed", samples["seed"]), ("radius", radii)):
-        there = set(held[name].values.tolist())
-        for value in wanted:
-            if value not in there:
-                return f"{'the sample of seed' if name == 'seed' else name} {value}"
+    for name, what, wanted in (("seed", "the sample of seed", samples["seed"].tolist()), ("radius", "radius", radii)):
+        if missing := [value for value, at in zip(wanted, _places(held, name, wanted), strict=True) if at < 0]:
+            return f"{what} {missing[0]}"
     return f"draws, of {draws} it has {held.sizes['draw']}" if held.sizes["draw"] < draws else None
 
 
-def _places(held: xr.Dataset, name: str, wanted: Iterable[object]) -> list[int]:
-    there = {value: place for place, value in enumerate(held[name].values.tolist())}
-    return [there[value] for value in wanted]
-
-
-def _verify(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        if (damaged := archive.testzip()) is not None:
-            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
+def _places(held: xr.Dataset, name: str, wanted: Sequence[float]) -> list[int]:
+    """Return the place of each value of a coordinate, -1 if it is not there."""
+    values = pd.Index(np.asarray(wanted, held[name].dtype))
+    places: list[int] = held[name].to_index().get_indexer(values).tolist()
+    return places

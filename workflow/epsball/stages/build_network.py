@@ -24,16 +24,9 @@ _ACCURACY_IMAGES = 1000
 def build_network(
     spec: NetworkSpec, pool: Pool, training: Pool | None, compute: Compute, seed: int, weights: Path, card: Path
 ) -> None:
-    """Build a network, train it if its specification says so, and write its weights and card.
+    """Build a network, train it on `training` if its specification says so, and write its weights and card.
 
-    Args:
-        spec: the network.
-        pool: held-out images, for the accuracy and the forward rate.
-        training: the training split, for a network that is trained.
-        compute: settings of forward passes.
-        seed: seed of the training.
-        weights: file to write, .safetensors.
-        card: file to write, JSON.
+    Pass some images of `pool`, the held-out split, for the accuracy and the rate in the card.
     """
     module = model.build(spec)
     history = None
@@ -41,13 +34,12 @@ def build_network(
     if spec.training is not None and training is not None:
         history = train(module, training, spec.training, seed, spec.name, checkpoint)
     network = model.Network(module, spec.layer)
-    parameters = model.parameters(module)
     facts: dict[str, Any] = {
         "network": spec.name,
         "dataset": spec.dataset,
         "factory": spec.factory,
         "layer": spec.layer or "input of the last Linear module",
-        "parameters": parameters,
+        "parameters": model.parameters(module),
         **_measured(Forward(network, compute), pool, compute.batch),
         "digest": save(module, weights),
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
@@ -73,10 +65,5 @@ def _measured(forward: Forward, pool: Pool, batch: int) -> dict[str, float]:
         seen += len(numbers)
         classes, units = logits.shape[1], features.shape[1]
     passes = -(-seen // batch) * batch
-    return {
-        "classes": classes,
-        "units": units,
-        "accuracy": right / seen,
-        "accuracy_images": seen,
-        "images_per_second": passes / seconds,
-    }
+    facts = {"classes": classes, "units": units, "accuracy": right / seen, "accuracy_images": seen}
+    return {**facts, "images_per_second": passes / seconds}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -20,14 +19,12 @@ from torch import Tensor
 from epsball.config import Ball, Compute
 from epsball.data import Pool
 from epsball.networks import scores
-from epsball.networks.forward import Forward
+from epsball.networks.forward import Forward, Passed
 from epsball.perturbations.ball import perturbed_images
 from epsball.perturbations.families import family
-from epsball.runs import files, store
+from epsball.runs import store
 from epsball.runs.progress import Progress
 from epsball.stages.perturb import coordinates, sample_images
-
-_log = logging.getLogger(__name__)
 
 Cell = Mapping[str, NDArray[Any]]  # arrays over the draws of one sample at one radius
 
@@ -47,7 +44,7 @@ def extract(
     """Pass the perturbed images of a family through a network and store what comes out.
 
     What a previous store with the same attributes holds is reused: only further samples, radii and draws are computed,
-    and a store that holds everything is kept as it is.
+    and a store that holds everything is kept as it is. Attributes decide numbers, unless memory forced smaller passes.
 
     The store has, for each sample, radius and draw: `logit`, `runner_up_logit`, `logsumexp` and `prediction` (see
     `epsball.networks.scores.Summary`), and `features` if the family keeps them; the same of the clean image as
@@ -55,28 +52,13 @@ def extract(
     `float64_logsumexp` and `float64_d_out`, the distance of their features from the clean image's.
 
     At radius 0 all draws are one image: one batch of it is computed, and repeated.
-
-    Args:
-        name: name of the family.
-        forward: network to pass the images through.
-        samples: sample table of the shard.
-        pool: pool that holds the images.
-        spec: radii, draws, norm, noise and clipping.
-        compute: batch size, and number of draws in float64.
-        path: path of the store.
-        attributes: what makes the store; equal attributes give equal numbers, unless memory forced smaller passes.
     """
     previous = store.PreviousStore(path, attributes)
-    if previous.covers(samples, spec.radii, spec.draws):
-        _log.info("%s: the previous store holds everything", path)
-        files.restore(path)
+    if previous.restore(samples, spec.radii, spec.draws):
         return
     keeps = family(name).KEEPS_FEATURES
-    passes = sum(
-        len(pending_draws(radius, previous.draws(seed, radius), spec, compute))
-        for seed in samples["seed"].tolist()
-        for radius in spec.radii
-    )
+    known = [functools.partial(previous.draws, seed) for seed in samples["seed"].tolist()]
+    passes = sum(passes_per_sample(spec, compute, draws) for draws in known)
     label = f"extract {attributes.get('network', '')} {name}"
     writer = store.StoreWriter(path, len(spec.radii), behind=_prefetch_depth(forward))
     with writer, Progress(label, passes, "images") as progress:
@@ -101,14 +83,7 @@ def iterate_radii(
 ) -> Iterator[xr.Dataset]:
     """Yield what `extract` stores of one sample, features included, a radius at a time; nothing is stored.
 
-    Args:
-        name: name of the family.
-        forward: network to pass the images through.
-        row: row of the sample table.
-        image: image of the sample, as `epsball.stages.perturb.sample_images` yields both.
-        spec: radii, draws, norm, noise and clipping; radius 0 first.
-        compute: batch size, and number of draws in float64.
-        progress: progress to advance by images.
+    Row and image come from `epsball.stages.perturb.sample_images`; the first radius is 0.
     """
     sample = _Sample(name, forward, row, image, spec, compute, progress)
     clean: dict[str, Any] = {}
@@ -155,21 +130,14 @@ def pending_draws(radius: float, known: int, spec: Ball, compute: Compute) -> ra
     return range(known // compute.batch * compute.batch, spec.draws) if known < spec.draws else range(0)
 
 
-def passes_per_sample(spec: Ball, compute: Compute) -> int:
-    """Return how many images of a sample pass in float32, from nothing."""
-    return sum(len(pending_draws(radius, 0, spec, compute)) for radius in spec.radii)
+def passes_per_sample(spec: Ball, compute: Compute, known: Callable[[float], int] = lambda radius: 0) -> int:
+    """Return how many images of a sample pass in float32, if the first `known` draws of each radius are there."""
+    return sum(len(pending_draws(radius, known(radius), spec, compute)) for radius in spec.radii)
 
 
 def float64_passes_per_sample(spec: Ball, compute: Compute) -> int:
     """Return how many images of a sample pass in float64, the clean one among them."""
     return (len(spec.radii) - 1) * compute.float64_draws + 1
-
-
-def merge(known: Cell, new: Cell, start: int) -> Cell:
-    """Join arrays over the first draws with arrays over the draws from `start`, which may overlap them."""
-    there = len(known["logit"]) if known else 0
-    joined = {key: np.concatenate([known[key], values[there - start :]]) for key, values in new.items() if known}
-    return {**known, **(joined or new)}
 
 
 class _Sample:
@@ -185,11 +153,9 @@ class _Sample:
         forward.refit_at(self._image.permute(2, 0, 1), self._label)
 
     def cells(self, keeps: bool, known: Callable[[float], Cell]) -> Iterator[Cell]:
-        """Yield the arrays at each radius.
+        """Yield the arrays at each radius, features among them if it `keeps` them.
 
-        Args:
-            keeps: whether features are among them.
-            known: function that returns a radius's arrays over its first draws, from a store; empty if there are none.
+        Of a radius's first draws, `known` returns the arrays from a store; empty if there are none.
         """
         started = (self._start(radius, keeps, known(radius)) for radius in self._spec.radii)
         return _prefetch(started, _prefetch_depth(self._forward))
@@ -197,9 +163,10 @@ class _Sample:
     def _start(self, radius: float, keeps: bool, known: Cell) -> Callable[[], Cell]:
         """Start the passes of a radius; return what waits for its arrays."""
         batch, seed, spec = self._compute.batch, self.seed, self._spec
-        pending = pending_draws(radius, len(known["logit"]) if known else 0, spec, self._compute)
-        passes: list[Callable[[], tuple[Tensor, Tensor]]] = []
-        float64: Callable[[], tuple[Tensor, Tensor]] | None = None
+        there = len(known.get("logit", ()))
+        pending = pending_draws(radius, there, spec, self._compute)
+        passes: list[Passed] = []
+        float64: Passed | None = None
         for draws in (pending[start : start + batch] for start in range(0, len(pending), batch)):
             images = perturbed_images(self._name, self._image, seed, radius, draws, spec, device=self._forward.device)
             passes.append(self._forward.start(images))
@@ -209,23 +176,24 @@ class _Sample:
             self._progress.advance(len(images))
 
         def wait() -> Cell:
-            cell = known
+            cell = dict(known)
             if passes:
                 logits, features = map(torch.cat, zip(*(each() for each in passes), strict=True))
                 new = self._summary(logits) | ({"features": features.numpy()} if keeps else {})
-                cell = merge(known, new, pending.start)
-            return self._sized(radius, {**cell, **(self._floor(float64) if float64 else {})})
+                for key, values in new.items():  # the first of them may be known
+                    cell[key] = np.concatenate([cell[key], values[there - pending.start :]]) if known else values
+            return self._sized(radius, cell | (self._floor(float64) if float64 else {}))
 
         return wait
 
     @functools.cached_property
-    def _clean_float64(self) -> Callable[[], tuple[Tensor, Tensor]]:
+    def _clean_float64(self) -> Passed:
         return self._forward.start_float64(self._image.permute(2, 0, 1)[None])
 
     def _summary(self, logits: Tensor) -> dict[str, NDArray[Any]]:
         return scores.summarise(logits.numpy(), np.full(len(logits), self._label))._asdict()
 
-    def _floor(self, float64: Callable[[], tuple[Tensor, Tensor]]) -> dict[str, NDArray[Any]]:
+    def _floor(self, float64: Passed) -> dict[str, NDArray[Any]]:
         """Return the arrays over the draws that are computed in float64."""
         logits, features = float64()
         arrays = {f"float64_{key}": values for key, values in self._summary(logits).items() if key != "prediction"}

@@ -8,34 +8,25 @@ says for each stage what counts. This module stays free of PyTorch: rules ask it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from epsball import controls, probes
 from epsball.config import Ball, Compute, Config, DatasetSpec, NetworkSpec
-from epsball.controls import CONTROLS, with_own_features
+from epsball.controls import CONTROLS
 from epsball.data import KINDS
 from epsball.networks import sources
 from epsball.perturbations import families
 from epsball.perturbations.families import FAMILIES
-from epsball.probes import PROBES, stored_probes, white_box_probes
+from epsball.probes import PROBES
 from epsball.runs import provenance
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a stage's fingerprint depends on besides the code.
+    """What a stage's fingerprint depends on besides the code: the configuration, and the wildcards of its rule."""
 
-    Attributes:
-        config: configuration of the run.
-        dataset: name of the dataset, where the stage works on one.
-        network: name of the network, where the stage works on one.
-        probe: name of the probe, where the stage measures one.
-        control: name of the control, where the stage works on one.
-        split: "train" or "test", where the stage makes one.
-    """
-
-    config: Config
+    config: Config = field(compare=False)
     dataset: str = ""
     network: str = ""
     probe: str = ""
@@ -76,48 +67,37 @@ class Job:
         """Return the registered modules behind the network, its images, and `more`."""
         return [KINDS[self.data.kind], sources.source(self.spec), *more]
 
-    def of_network(self, *stages: str) -> list[Above]:
-        """Return these stages' jobs of the network."""
-        return [(stage, Job(self.config, network=self.network)) for stage in stages]
-
-    def of_networks(self, *stages: str) -> list[Above]:
-        """Return these stages' jobs of all networks of the dataset, or of the run."""
-        names = [spec.name for spec in self.networks] if self.dataset else self.config.networks
-        return [(stage, Job(self.config, network=name)) for stage in stages for name in names]
-
-    def of_datasets(self, *stages: str) -> list[Above]:
-        """Return these stages' jobs of the dataset, or of all datasets of the run."""
-        names = [self.data.name] if self.dataset or self.network else self.config.datasets
-        return [(stage, Job(self.config, dataset=name)) for stage in stages for name in names]
-
-    def rendered(self, *splits: str) -> list[Above]:
-        """Return the jobs that render these splits of the dataset, if it is rendered."""
-        made = splits if self.data.kind == "signs" else ()
-        return [("render", Job(self.config, dataset=self.data.name, split=split)) for split in made]
-
-    def parts(self) -> list[Above]:
-        """Return the jobs that make the parts of the network's tables."""
-        white_box = [("measure_white_box", replace(self, probe=name)) for name in white_box_probes(self.config)]
-        of_controls = self.of_network("measure_controls") if self.config.controls else []
-        return [*self.of_network("measure"), *white_box, *of_controls]
-
-
-Above = tuple[str, Job]
+    def jobs(self, stage: str) -> list[Job]:
+        """Return the jobs of a stage that work on the same network or dataset, or all jobs if this one has neither."""
+        config = self.config
+        datasets = [self.data] if self.dataset or self.network else list(config.datasets.values())
+        match stage:
+            case "figures" | "claims":
+                return [Job(config)]
+            case "render":
+                made = [data.name for data in datasets if data.kind == "signs"]
+                return [Job(config, dataset=name, split=split) for name in made for split in ("train", "test")]
+            case "select" | "perturb" | "illustrate":
+                return [Job(config, dataset=data.name) for data in datasets]
+            case "measure_white_box":
+                further = [{"probe": name} for name in probes.white_box_probes(config)]
+            case "survey_control":
+                further = [{"control": name} for name in controls.with_own_features(config)]
+            case "measure_controls":
+                further = [{}] if config.controls else []
+            case _:
+                further = [{}]
+        specs = [self.spec] if self.network else [spec for data in datasets for spec in config.networks_of(data.name)]
+        return [Job(config, network=spec.name, **more) for spec in specs for more in further]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What decides the files of a stage.
+    """What decides the files of a stage."""
 
-    Attributes:
-        configuration: what it takes from the configuration.
-        modules: registered modules that it loads by name; what its script imports counts by itself.
-        above: stages that its inputs come from.
-    """
-
-    configuration: Callable[[Job], object] = lambda job: None
-    modules: Callable[[Job], Iterable[str]] = lambda job: ()
-    above: Callable[[Job], Iterable[Above]] = lambda job: ()
+    configuration: Callable[[Job], object] = lambda job: None  # what it takes from the configuration
+    modules: Callable[[Job], Iterable[str]] = lambda job: ()  # that it loads by name; what its script imports counts
+    above: tuple[str, ...] = ()  # the stages that its inputs come from, see `Job.jobs`
 
 
 STAGES = {
@@ -127,86 +107,68 @@ STAGES = {
     "build_network": Stage(
         lambda job: (job.spec, job.data.source, job.config.building(job.spec), job.config.seed),
         modules=Job.network_code,
-        above=lambda job: job.rendered("train", "test"),
+        above=("render",),
     ),
     "survey": Stage(
         lambda job: (job.passed, job.data.limit, job.forward),
         modules=Job.network_code,
-        above=lambda job: job.of_network("build_network"),
+        above=("build_network",),
     ),
     "survey_control": Stage(
         lambda job: (job.passed, job.data.limit, job.forward, job.control, job.config.seed),
         modules=lambda job: job.network_code(CONTROLS[job.control]),
-        above=lambda job: job.of_network("build_network"),
+        above=("build_network",),
     ),
     "select": Stage(
         lambda job: (job.data, [spec.name for spec in job.networks], job.config.seed, job.config.shard_size),
-        above=lambda job: job.of_networks("survey"),
+        above=("survey",),
     ),
     "perturb": Stage(
         lambda job: (job.data.source, job.balls, job.config.compute.threads),
         modules=lambda job: [KINDS[job.data.kind], *(FAMILIES[name] for name in job.balls)],
-        above=lambda job: job.rendered("test"),
+        above=("render",),
     ),
     "extract": Stage(
         lambda job: (job.passed, job.balls, job.config.compute),
         modules=lambda job: job.network_code(*(FAMILIES[name] for name in job.balls)),
-        above=lambda job: job.of_network("build_network"),
+        above=("build_network",),
     ),
     "measure": Stage(
         lambda job: (
             job.balls,
             job.config.mantel_permutations,
-            {name: PROBES[name].family for name in stored_probes(job.config)},
+            {name: PROBES[name].family for name in probes.stored_probes(job.config)},
         ),
-        modules=lambda job: [PROBES[name].module for name in stored_probes(job.config)],
-        above=lambda job: [*job.of_network("survey", "extract"), *job.of_datasets("perturb")],
+        modules=lambda job: [PROBES[name].module for name in probes.stored_probes(job.config)],
+        above=("survey", "extract", "perturb"),
     ),
     "measure_white_box": Stage(
         lambda job: (job.passed, job.config.ball, job.forward, job.config.white_box),
         modules=lambda job: job.network_code(PROBES[job.probe].module, *FAMILIES.values()),
-        above=lambda job: job.of_network("build_network", "survey"),
+        above=("build_network", "survey"),
     ),
     "measure_controls": Stage(
         lambda job: [_control(job, name) for name in job.config.controls],
         modules=lambda job: [module for name in job.config.controls for module in _control_code(job, name)],
-        above=lambda job: [
-            *job.of_network("build_network", "survey"),
-            *(("survey_control", replace(job, control=name)) for name in with_own_features(job.config)),
-            *job.of_datasets("perturb"),
-        ],
+        above=("build_network", "survey", "survey_control", "perturb"),
     ),
-    "gather": Stage(above=Job.parts),
+    "gather": Stage(above=("measure", "measure_white_box", "measure_controls")),
     "illustrate": Stage(
         lambda job: (
-            job.networks,
-            job.data.source,
-            [sources.files_digest(spec) for spec in job.networks],
+            [each.passed for each in job.jobs("extract")],
             job.config.ball,
             job.forward,
             job.config.illustration_grid,
         ),
-        modules=lambda job: [
-            *(KINDS[job.data.kind], FAMILIES["permuted"]),
-            *map(sources.source, job.networks),
-        ],
-        above=lambda job: [*job.of_datasets("select"), *job.of_networks("extract")],
+        modules=lambda job: [KINDS[job.data.kind], FAMILIES["permuted"], *map(sources.source, job.networks)],
+        above=("select", "extract"),
     ),
-    "figures": Stage(
-        lambda job: job.config,
-        above=lambda job: [
-            *job.of_networks("gather", "build_network", "survey"),
-            *job.of_datasets("select", "illustrate"),
-        ],
-    ),
-    "claims": Stage(
-        lambda job: job.config,
-        above=lambda job: [*job.of_networks("gather"), *job.of_datasets("select")],
-    ),
+    "figures": Stage(lambda job: job.config, above=("gather", "build_network", "survey", "select", "illustrate")),
+    "claims": Stage(lambda job: job.config, above=("gather", "select")),
     "report": Stage(
         lambda job: job.config,
         modules=lambda job: [*KINDS.values(), FAMILIES["uniform"], FAMILIES["permuted"]],
-        above=lambda job: [("claims", job), ("figures", job)],
+        above=("claims", "figures"),
     ),
 }
 
@@ -224,55 +186,42 @@ def _control_code(job: Job, name: str) -> list[str]:
 
 
 class Fingerprints:
-    """The fingerprints of a run.
+    """The fingerprints of a run, whose stages have a script each.
 
-    Args:
-        config: configuration of the run.
-        scripts: folder of the stages' scripts, each named after its stage.
-        modules: modules above this package that a stage loads by name, by stage.
+    Modules above this package that a stage loads by name are given by stage.
     """
 
     def __init__(self, config: Config, scripts: Path, modules: Mapping[str, list[str]]) -> None:
         self._config, self._scripts, self._modules = config, scripts, modules
-        self._known: dict[tuple[str, ...], str] = {}
+        self._known: dict[tuple[str, Job], str] = {}
 
     def of(self, stage: str, **wildcards: str) -> str:
-        """Return a stage's fingerprint: three named digests, so that a difference tells what has changed.
-
-        Args:
-            stage: name of the stage.
-            wildcards: dataset, network, probe, control and split of its job, where its rule has them.
-        """
+        """Return the fingerprint of a stage's job: three named digests, so that a difference tells what has changed."""
         return self._of(stage, Job(self._config, **wildcards))
 
-    def of_store(self, stage: str, family: str, **wildcards: str) -> str:
-        """Return the digest of the code behind the store of one family, which another family cannot change.
-
-        Args:
-            stage: "perturb" or "extract".
-            family: name of the family.
-            wildcards: dataset or network of the job.
-        """
+    def of_stores(self, stage: str, **wildcards: str) -> dict[str, str]:
+        """Return the digest of the code behind each family's store, which another family cannot change."""
         job = Job(self._config, **wildcards)
         modules = job.network_code() if job.network else [KINDS[job.data.kind]]
-        return self._code(stage, [*modules, FAMILIES[family]])
+        return {name: self._code(stage, [*modules, FAMILIES[name]]) for name in job.balls}
 
     def of_control(self, network: str, control: str) -> str:
         """Return the fingerprint of one control's tables, which another control cannot change."""
         job = Job(self._config, network=network)
         code = self._code("measure_controls", _control_code(job, control))
-        above = [self._of(*one) for one in job.of_network("build_network", "survey")]
-        return provenance.digest(_control(job, control), code, above)
+        return provenance.digest(_control(job, control), code, self._above(job, "build_network", "survey"))
 
     def _of(self, stage: str, job: Job) -> str:
-        key = (stage, job.dataset, job.network, job.probe, job.control, job.split)
-        if key not in self._known:
+        if (stage, job) not in self._known:
             entry = STAGES[stage]
             configuration = provenance.digest(entry.configuration(job))
             code = self._code(stage, [*entry.modules(job), *self._modules.get(stage, [])])
-            above = provenance.digest(stage, *(self._of(*one) for one in entry.above(job)))
-            self._known[key] = f"configuration {configuration}, code {code}, above {above}"
-        return self._known[key]
+            above = provenance.digest(stage, *self._above(job, *entry.above))
+            self._known[stage, job] = f"configuration {configuration}, code {code}, above {above}"
+        return self._known[stage, job]
+
+    def _above(self, job: Job, *stages: str) -> list[str]:
+        return [self._of(stage, one) for stage in stages for one in job.jobs(stage)]
 
     def _code(self, stage: str, modules: Iterable[str]) -> str:
         return provenance.code_digest(self._scripts / f"{stage}.py", tuple(sorted(set(modules))))

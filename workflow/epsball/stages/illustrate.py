@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball.config import Ball, Compute, NetworkSpec
+from epsball.config import Ball, Config
 from epsball.data import Pool
 from epsball.networks import model, scores
 from epsball.networks.forward import Forward
@@ -21,26 +21,15 @@ from epsball.runs.progress import Progress
 from epsball.stages.perturb import sample_images
 from epsball.stages.select import shard_rows, shards
 
-_FAMILY = "permuted"
 _EXTENT = 1.3  # extent of the plane, in radii
 
 
 class Pair(NamedTuple):
-    """Two draws of one sample and radius.
+    """Two draws of one sample and radius."""
 
-    Attributes:
-        flips: whether the network is right on the first and wrong on the second.
-        radius: radius of the ball.
-        difference: difference of their scores, the first less the second.
-        network: name of the network.
-        sample: name of the sample.
-        first: draw with the higher score.
-        second: draw with the lower score.
-    """
-
-    flips: bool
+    flips: bool  # whether the network is right on the first and wrong on the second
     radius: float
-    difference: float
+    difference: float  # of their scores, the first less the second
     network: str
     sample: str
     first: int
@@ -48,15 +37,7 @@ class Pair(NamedTuple):
 
 
 def illustrate(
-    networks: Sequence[NetworkSpec],
-    weights: Mapping[str, Path],
-    stores: Mapping[str, Sequence[Path]],
-    samples: pd.DataFrame,
-    pool: Pool,
-    spec: Ball,
-    compute: Compute,
-    grid: int,
-    path: Path,
+    config: Config, networks: Mapping[str, tuple[Path, Sequence[Path]]], samples: pd.DataFrame, pool: Pool, path: Path
 ) -> None:
     """Choose a pair of permuted perturbations and write what Fig. 2 shows of it.
 
@@ -66,26 +47,17 @@ def illustrate(
     plane; axis (grid,), score and right (grid, grid) over the plane, second coordinate first; flips, radius, label,
     network and sample.
 
-    Args:
-        networks: networks of the dataset.
-        weights: file of each network's weights, by the network's name.
-        stores: stores of each network's permuted activations, one for each shard, by the network's name.
-        samples: sample table of the dataset.
-        pool: pool that holds the images.
-        spec: radii, draws, norm, noise and clipping.
-        compute: settings of forward passes.
-        grid: number of points on each side of the plane.
-        path: file to write, .npz.
+    The dataset's networks have, by name, the file of their weights and their stores of permuted activations, one for
+    each shard.
     """
-    pair = choose([candidate for name in stores for candidate in _candidates(name, stores[name], samples, spec)])
+    spec, compute, grid = config.ball, config.compute, config.illustration_grid
+    pairs = [pair for name, (_, stores) in networks.items() for pair in _candidates(name, stores, samples, spec)]
+    pair = max(pairs, key=lambda pair: (pair.flips, -pair.radius if pair.flips else 0, pair.difference))
     row, image = next(sample_images(samples[samples["sample"] == pair.sample], pool))
-    draws = [
-        perturbed_images(_FAMILY, image, int(row.seed), pair.radius, range(draw, draw + 1), spec)
-        for draw in (pair.first, pair.second)
-    ]
+    numbers = (range(draw, draw + 1) for draw in (pair.first, pair.second))
+    draws = [perturbed_images("permuted", image, int(row.seed), pair.radius, number, spec) for number in numbers]
     clean = image.permute(2, 0, 1)[None]
-    network = next(network for network in networks if network.name == pair.network)
-    forward = Forward(model.restore(network, weights[pair.network]), compute)
+    forward = Forward(model.restore(config.networks[pair.network], networks[pair.network][0]), compute)
     label = int(row.label)
 
     first, second = ((images - clean).double().flatten() for images in draws)
@@ -95,15 +67,14 @@ def illustrate(
     length = max(float(first.norm()), float(second.norm()))
     axis = np.linspace(-_EXTENT * length, _EXTENT * length, grid)
     places = [(height, width) for height in axis for width in axis]
-    values, predicted = [], []
+    values = []
     with Progress(f"illustrate {pair.network}", len(places), "images") as progress:
         for start in range(0, len(places), compute.batch):
             heights, widths = torch.tensor(places[start : start + compute.batch]).T[:, :, None]
             plane = clean + (widths * across + heights * up).float().view(-1, *clean.shape[1:])
-            score, prediction = _scores(forward, plane.clamp(0, 1) if spec.clip else plane, label)
-            values.append(score)
-            predicted.append(prediction)
+            values.append(_scores(forward, plane.clamp(0, 1) if spec.clip else plane, label))
             progress.advance(len(plane))
+    score, predicted = map(np.concatenate, zip(*values, strict=True))
     shown = torch.cat([clean, *draws])
     shown_scores, predictions = _scores(forward, shown, label)
     with files.atomic_write(path) as beside, beside.open("wb") as file:
@@ -114,23 +85,14 @@ def illustrate(
             predictions=predictions,
             points=np.array([[first @ across, first @ up], [second @ across, second @ up]]),
             axis=axis,
-            score=np.concatenate(values).reshape(grid, grid),
-            right=np.concatenate(predicted).reshape(grid, grid) == label,
+            score=score.reshape(grid, grid),
+            right=predicted.reshape(grid, grid) == label,
+            label=np.array(label),
             flips=np.array(pair.flips),
             radius=np.array(pair.radius),
-            label=np.array(label),
             network=np.array(pair.network),
             sample=np.array(pair.sample),
         )
-
-
-def choose(candidates: Sequence[Pair]) -> Pair:
-    """Choose the candidate to show; see `illustrate`."""
-    flipping = [pair for pair in candidates if pair.flips]
-    if flipping:
-        smallest = min(pair.radius for pair in flipping)
-        candidates = [pair for pair in flipping if pair.radius == smallest]
-    return max(candidates, key=lambda pair: pair.difference)
 
 
 def _candidates(network: str, paths: Sequence[Path], samples: pd.DataFrame, spec: Ball) -> list[Pair]:

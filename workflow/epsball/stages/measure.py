@@ -16,14 +16,6 @@ def measure(
 ) -> pd.DataFrame:
     """Measure a probe on the requested samples, radii and draws; a store may hold more.
 
-    Args:
-        name: name of the probe.
-        samples: sample table of the shard.
-        activations: the network's store.
-        perturbations: the dataset's store.
-        spec: radii and draws.
-        context: see `epsball.probes.Context`.
-
     Raises:
         EpsballError: a store is missing, not whole, or lacks a requested item.
     """

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-import xarray as xr
 
 from epsball.config import Ball, Compute
 from epsball.data import Pool
@@ -32,19 +31,8 @@ def measure_control(
 ) -> dict[str, pd.DataFrame]:
     """Measure a control on the samples of a shard, by the same perturbations and probes as its network.
 
-    Args:
-        forward: control to pass the images through.
-        probes: names of the probes.
-        samples: sample table of the shard.
-        pool: pool that holds the images.
-        perturbations: the shard's store of each family, by the family's name.
-        spec: radii, draws, norm, noise and clipping.
-        compute: batch size, and number of draws in float64.
-        context: see `epsball.probes.Context`.
-        label: name of the control in the progress.
-
-    Returns:
-        The table of each probe, by its name, as `epsball.stages.measure.measure` makes it for a network.
+    The perturbations are the shard's store of each family, by the family's name; `label` names the control in the
+    progress. Return the table of each probe, as `epsball.stages.measure.measure` makes it for a network.
     """
     balls = {name: families.ball(spec, name) for name in dict.fromkeys(map(family_of, probes))}
     drawn = {name: open_part(perturbations[name], samples, ball.radii, spec.draws) for name, ball in balls.items()}
@@ -54,14 +42,9 @@ def measure_control(
         for place, (row, image) in enumerate(sample_images(samples, pool)):
             for family, ball in balls.items():
                 found = iterate_radii(family, forward, row, image, ball, compute, progress)
-                for cell, beside in zip(found, _radii(drawn[family], place), strict=True):
+                for radius, cell in enumerate(found):
+                    beside = drawn[family].isel(sample=[place], radius=[radius])
                     for name in probes:
                         if family_of(name) == family:
                             parts[name].append(probe(name).measure(cell, beside, context))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
-
-
-def _radii(drawn: xr.Dataset, sample: int) -> Iterator[xr.Dataset]:
-    """Yield a sample's perturbations, one radius at a time."""
-    for radius in range(drawn.sizes["radius"]):
-        yield drawn.isel(sample=[sample], radius=[radius])

@@ -28,16 +28,8 @@ def measure_white_box(
 ) -> pd.DataFrame:
     """Measure a white-box probe on each sample of a shard.
 
-    Args:
-        name: name of the probe.
-        network: the network, on the device of `forward`.
-        network_name: name of the network in the configuration.
-        forward: the network, for passes in batches.
-        samples: sample table of the shard.
-        pool: pool that holds the images.
-        ball: radii, draws, norm, noise and clipping.
-        settings: settings of white-box probes.
-        scale: see `epsball.probes.white_box_input.WhiteBoxInput`.
+    The network is on the device of `forward`, which passes images through it in batches. The scale, which normalises a
+    ratio, is the factor of g over that of h, of Eq. 9.
     """
     parts = []
     module = white_box_probe(name)

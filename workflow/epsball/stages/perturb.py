@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,8 @@ from epsball.errors import EpsballError
 from epsball.networks.forward import inputs
 from epsball.perturbations import ball
 from epsball.perturbations.families import family
-from epsball.runs import files, store
+from epsball.runs import store
 from epsball.runs.progress import Progress
-
-_log = logging.getLogger(__name__)
 
 _DRAWS = 10  # drawn at a time: intermediate noise takes several times the memory of the result
 
@@ -54,11 +51,7 @@ def coordinates(row: Any, spec: Ball) -> dict[str, Any]:
         "image": ("sample", np.array([str(row.image)], dtype=object)),
         "label": ("sample", np.array([row.label], dtype=np.int64)),
         "seed": ("sample", np.array([row.seed], dtype=np.uint64)),
-        "radius": (
-            "radius",
-            np.array(spec.radii),
-            {"units": NORMS[spec.norm][1]},
-        ),
+        "radius": ("radius", np.array(spec.radii), {"units": NORMS[spec.norm][1]}),
     }
 
 
@@ -67,25 +60,16 @@ def perturb(
 ) -> None:
     """Measure the perturbations of a family on the samples of a shard and store their norms and distances.
 
-    What a previous store with the same attributes holds, a sample at a radius with as many draws, is reused.
+    What a previous store with the same attributes, which decide its numbers, holds is reused: a sample at a radius with
+    as many draws.
 
     Writes a store of, for each sample, radius and draw: `norm`, the L2 norm of the effective perturbation ``(x + v) -
     x``; `rms`, its root mean square; `fraction_outside`, the share of values of the image outside of [0, 1]; and for a
     family whose features are kept `distance`, between the perturbed images of each pair of draws, in the order of
     `epsball.perturbations.ball.distances`. All in float64.
-
-    Args:
-        name: name of the family.
-        samples: sample table of the shard.
-        pool: pool that holds the images.
-        spec: radii, draws, norm, noise and clipping.
-        path: path of the store.
-        attributes: what makes the store; equal attributes give equal numbers.
     """
     earlier = store.PreviousStore(path, attributes)
-    if earlier.covers(samples, spec.radii, spec.draws):
-        _log.info("%s: the earlier one holds all that is asked for", path)
-        files.restore(path)
+    if earlier.restore(samples, spec.radii, spec.draws):
         return
     label = f"perturb {path.stem}"
     with store.StoreWriter(path, len(spec.radii)) as writer, Progress(label, len(samples), "samples") as progress:
@@ -123,15 +107,11 @@ def _measured(name: str, image: Tensor, seed: int, radius: float, spec: Ball) ->
                 beyond[draw] = int(np.count_nonzero((seen < 0) | (seen > 1)))  # a sixth of PyTorch's time
         return made
 
-    distance = {}
+    measured = {}
     if family(name).KEEPS_FEATURES:
-        distance["distance"] = ball.distances(vectors, spec.draws).numpy()
+        measured["distance"] = ball.distances(vectors, spec.draws).numpy()
     else:
         for start in range(0, spec.draws, _DRAWS):
             vectors(range(spec.draws)[start : start + _DRAWS])
-    return {
-        "norm": norm.numpy(),
-        "rms": norm.numpy() / np.sqrt(image.numel()),
-        "fraction_outside": beyond.double().numpy() / image.numel(),
-        **distance,
-    }
+    measured |= {"norm": norm.numpy(), "rms": norm.numpy() / np.sqrt(image.numel())}
+    return {**measured, "fraction_outside": beyond.double().numpy() / image.numel()}

@@ -1,7 +1,4 @@
-"""Select the samples that every network of a dataset classifies confidently.
-
-Their order is fixed by a hash of seed and pixels.
-"""
+"""Select the samples that every network of a dataset classifies confidently, in the order of a hash of the pixels."""
 
 from __future__ import annotations
 
@@ -23,12 +20,7 @@ def sample_seed(seed: int, image_digest: str) -> int:
 
 
 def identify(images: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Add to images, by their column digest, the seed and the name that they have as a sample.
-
-    Args:
-        images: table with a row for each image.
-        seed: seed of the run.
-    """
+    """Add to a table of images, by its column digest, the seed and the name that each has as a sample."""
     seeds = [sample_seed(seed, digest) for digest in images["digest"]]
     return images.assign(seed=np.array(seeds, np.uint64), sample=[f"{own:016x}"[:10] for own in seeds])
 
@@ -40,17 +32,10 @@ def select(
     shard_size: int,
     before: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Select the first samples, by seed, that all networks classify correctly above the threshold.
+    """Select the first samples, by seed, that all networks classify correctly above the threshold in their surveys.
 
     Where tracks are known, at most one frame of a track is taken; of equal images, one. A sample that was selected
     before keeps its shard, so that what is stored of it is found again; new samples get new shards.
-
-    Args:
-        surveys: survey of the same pool by each network, by the network's name.
-        spec: dataset, with its threshold and number of samples.
-        seed: seed of the run.
-        shard_size: number of samples in a new shard.
-        before: sample table that this one replaces, if there is one.
 
     Returns:
         One row for each sample: sample (name), image, label, seed, shard, digest (of the pixels), and score_<network>
@@ -71,11 +56,8 @@ def select(
             f"datasets.{spec.name}: none of {len(table)} images is classified correctly above {spec.threshold} by "
             f"all of its networks ({reached}); lower its threshold or check labels and normalisation"
         )
-    table = table[sure]
-    table = identify(table, seed)
-    table = table.drop_duplicates("digest").sort_values("seed")
-    known = table["track"] != ""
-    table = table[~(known & table["track"].duplicated())]
+    table = identify(table[sure], seed).drop_duplicates("digest").sort_values("seed")
+    table = table[(table["track"] == "") | ~table["track"].duplicated()]
     table = table.head(spec.samples).reset_index(drop=True)
     table["shard"] = _shards(table["sample"], before, shard_size)
     columns = ["sample", "image", "label", "seed", "shard", "digest"]
@@ -103,11 +85,6 @@ def _reach(network: str, survey: pd.DataFrame, threshold: float) -> str:
     best = survey["score"].max()
     shown = f"{best:.4f}" if best < 0.9999 else f"1 - {1 - best:.1g}"
     return f"{network}: {right} right, {above} above the threshold, best score {shown}"
-
-
-def sample_numbers(samples: pd.DataFrame) -> dict[str, int]:
-    """Return the row number of each sample of a sample table, by the sample's name."""
-    return {sample: number for number, sample in enumerate(samples["sample"])}
 
 
 def shards(samples: pd.DataFrame) -> list[int]:

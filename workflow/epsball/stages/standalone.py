@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from epsball import probes
-from epsball.config import Ball, Compute, Config, Noise, Norm, load_config
+from epsball.config import Config, Noise, Norm, load_config
 from epsball.data import Pool, arrays, images
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError, did_you_mean
@@ -28,7 +28,7 @@ from epsball.stages.extract import extract
 from epsball.stages.measure import measure as measure_shard
 from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
-from epsball.stages.select import identify, sample_numbers
+from epsball.stages.select import identify
 from epsball.stages.survey import survey
 
 _NAME = "model"
@@ -95,7 +95,7 @@ def measure(
     """
     if probe not in probes.PROBES:
         raise EpsballError(f"'{probe}' is no probe; {did_you_mean(probe, probes.PROBES)}")
-    given = {
+    given: dict[str, Any] = {
         "radii": None if radii is None else [float(radius) for radius in radii],
         "epsilon": epsilon,
         "draws": draws,
@@ -110,7 +110,13 @@ def measure(
         "mantel_permutations": mantel_permutations,
         "white_box": white_box,
     }
-    config = _settings({key: value for key, value in given.items() if value is not None})
+    # A dataset and a network that stand for the arguments.
+    given |= {"datasets": {"images": {"kind": "arrays", "root": ""}}}
+    given |= {"networks": {_NAME: {"dataset": "images", "factory": "given:model"}}}
+    try:
+        config = load_config({key: value for key, value in given.items() if value is not None})
+    except EpsballError as error:
+        raise EpsballError(str(error).replace("configuration: ", "")) from None
     pictures = _pictures(images)
     count = len(pictures)
     pool = Pool(arrays.names(count), arrays.integers(_array(labels), count, "labels"), pictures.__getitem__)
@@ -118,18 +124,8 @@ def measure(
     samples = _samples(pool, config.seed)
     with process.configured(config.compute.threads):
         table = _measured(probe, network, samples, pool, config)
-    table.insert(0, "image", table["sample"].map(sample_numbers(samples)))
+    table.insert(0, "image", pd.Index(samples["sample"]).get_indexer(table["sample"]))
     return table
-
-
-def _settings(given: Mapping[str, Any]) -> Config:
-    """Return a configuration with the given settings; its dataset and network stand for the arguments."""
-    standing = {"datasets": {"images": {"kind": "arrays", "root": ""}}}
-    standing["networks"] = {_NAME: {"dataset": "images", "factory": "given:model"}}
-    try:
-        return load_config({**standing, **given})
-    except EpsballError as error:
-        raise EpsballError(str(error).replace("configuration: ", "")) from None
 
 
 def _pictures(given: ArrayLike | Tensor) -> Pictures:
@@ -193,22 +189,14 @@ def _measured(probe: str, network: Network, samples: pd.DataFrame, pool: Pool, c
         scale, ball = scale_g / scale_h, config.ball
         return measure_white_box(probe, network, _NAME, passes, samples, pool, ball, config.white_box, scale)
     context = Context(scale_g, scale_h, config.mantel_permutations)
-    ball = families.ball(config.ball, probes.family_of(probe))
-    rows = (samples.iloc[[place]] for place in range(len(samples)))
-    parts = [_stages(probe, passes, row, pool, ball, config.compute, context) for row in rows]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _stages(
-    probe: str, passes: forward.Forward, row: pd.DataFrame, pool: Pool, ball: Ball, compute: Compute, context: Context
-) -> pd.DataFrame:
-    """Perturb, extract and measure one sample.
-
-    Its temporary stores are deleted, because those of many samples could be large.
-    """
     family = probes.family_of(probe)
-    with tempfile.TemporaryDirectory(prefix="epsball-") as folder:
-        drawn, passed = Path(folder, "perturbations.zarr.zip"), Path(folder, "activations.zarr.zip")
-        perturb(family, row, pool, ball, drawn, {})
-        extract(family, passes, row, pool, ball, compute, passed, {"network": _NAME})
-        return measure_shard(probe, row, passed, drawn, ball, context)
+    ball, parts = families.ball(config.ball, family), []
+    for place in range(len(samples)):
+        row = samples.iloc[[place]]
+        # One sample at a time: the stores of many could be large.
+        with tempfile.TemporaryDirectory(prefix="epsball-") as folder:
+            drawn, passed = Path(folder, "perturbations.zarr.zip"), Path(folder, "activations.zarr.zip")
+            perturb(family, row, pool, ball, drawn, {})
+            extract(family, passes, row, pool, ball, config.compute, passed, {"network": _NAME})
+            parts.append(measure_shard(probe, row, passed, drawn, ball, context))
+    return pd.concat(parts, ignore_index=True)

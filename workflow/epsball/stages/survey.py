@@ -11,40 +11,31 @@ from epsball.runs.progress import Progress
 
 
 def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
-    """Compute predictions, scores and extremes over a pool.
-
-    Args:
-        forward: network to survey with.
-        pool: labelled images.
-        batch: number of images in a pass.
-        name: name of the network in the progress.
+    """Compute a network's predictions, scores and extremes over a pool, `batch` images at a time.
 
     Returns:
         One row for each usable image: image, label, prediction, score (softmax of the label's class), digest (of the
         pixels), track, and the minimum and maximum of its input and of its features behind g and h of Eq. 9.
     """
-    rows = []
+    parts = []
     with Progress(f"survey {name}", len(pool), "images") as progress:
         for numbers, pictures in pool.batches(batch):
             passed = inputs(pictures)
             logits, features = forward(passed)
             labels = pool.labels[numbers]
             summary = scores.summarise(logits.numpy(), labels)
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "image": [pool.names[number] for number in numbers],
-                        "label": labels,
-                        "prediction": summary.prediction,
-                        "score": scores.score(summary.logit, summary.logsumexp),
-                        "digest": [images.digest(picture) for picture in pictures],
-                        "track": [pool.tracks[number] if pool.tracks else "" for number in numbers],
-                        "input_min": passed.amin(dim=(1, 2, 3)).double().numpy(),
-                        "input_max": passed.amax(dim=(1, 2, 3)).double().numpy(),
-                        "feature_min": features.amin(dim=1).double().numpy(),
-                        "feature_max": features.amax(dim=1).double().numpy(),
-                    }
-                )
-            )
+            columns = {
+                "image": [pool.names[number] for number in numbers],
+                "label": labels,
+                "prediction": summary.prediction,
+                "score": scores.score(summary.logit, summary.logsumexp),
+                "digest": [images.digest(picture) for picture in pictures],
+                "track": [pool.tracks[number] if pool.tracks else "" for number in numbers],
+                "input_min": passed.amin(dim=(1, 2, 3)).double().numpy(),
+                "input_max": passed.amax(dim=(1, 2, 3)).double().numpy(),
+                "feature_min": features.amin(dim=1).double().numpy(),
+                "feature_max": features.amax(dim=1).double().numpy(),
+            }
+            parts.append(pd.DataFrame(columns))
             progress.advance(len(numbers))
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(parts, ignore_index=True)
