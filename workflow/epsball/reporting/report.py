@@ -44,9 +44,9 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     claims = run.claims
     claims["row"] = range(len(claims))
     charts = packed({name: chart(name, run) for name in CHARTS})
-    beyond = [chapter for chapter in CHAPTERS if chapter.figure in figures]
-    in_chapters = {name for chapter in probe_chapters.CHAPTERS for name in chapter.figures}
-    in_chapters |= {chapter.figure for chapter in beyond}
+    of_probes = {probe: chapter(run) for probe, chapter in probe_chapters.CHAPTERS.items()}
+    beyond = {name: chapter(run, claims) for name, chapter in CHAPTERS.items() if name in figures}
+    in_chapters = {*beyond, *(name for chapter in of_probes.values() for name in chapter.figures)}
     spent = len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + _size_of_rest(run)
     plain = json.loads(json.dumps(dataclasses.asdict(config)))  # lists, where the configuration has tuples
     datasets = _datasets(run, min(draws.BUDGET, max(LIMIT - spent, 0)))
@@ -56,8 +56,8 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         norm=NORMS[config.ball.norm][1],
         parts=_parts(config, claims),
         verdicts=given(claims["verdict"]),
-        probe_chapters=[(chapter, chapter.says(run)) for chapter in probe_chapters.CHAPTERS],
-        beyond=[(chapter, chapter.says(run, claims)) for chapter in beyond],
+        probe_chapters=of_probes,
+        beyond=beyond,
         figures=figures,
         other_figures=[name for name in figures if name not in in_chapters],
         charts=charts,

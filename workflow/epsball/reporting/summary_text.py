@@ -1,4 +1,4 @@
-"""What a chapter of the report says: a sentence or two made of numbers, and a table of the numbers by network."""
+"""A chapter of the report: a sentence or two made of numbers, a table of the numbers by network, and a caveat."""
 
 from __future__ import annotations
 
@@ -13,33 +13,41 @@ Row = Mapping[str, Cell]  # a quantity, by network
 
 
 @dataclass(frozen=True)
-class SummaryText:
-    """What a chapter says.
+class Chapter:
+    """A chapter.
 
     Attributes:
-        text: sentences made of the numbers.
-        rows: by the words for a quantity, its numbers for each network.
+        title: title of the chapter.
+        sentences: what it says, with a placeholder for the range over networks of each row that it uses, as
+            `str.format` takes them.
+        rows: by the words for a quantity, its numbers for each network; percentages if the words end in %.
+        caveat: how it misleads.
+        remarks: further sentences.
+        question: question that it answers.
+        charts: names of its charts, with their titles.
+        figures: names of its figures.
     """
 
-    text: str
-    rows: Mapping[str, Row] = field(default_factory=dict)
+    title: str
+    sentences: str
+    rows: Mapping[str, Row]
+    caveat: str
+    remarks: tuple[str, ...] = ()
+    question: str = ""
+    charts: Mapping[str, str] = field(default_factory=dict)
+    figures: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        ranges = (format_range(row, "%" if words.endswith("%") else "") for words, row in self.rows.items())
+        return " ".join([self.sentences.format(*ranges), *self.remarks])
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return head and rows of a table: a row per quantity, a column per network; a dash where a number lacks."""
         networks = list(dict.fromkeys(name for row in self.rows.values() for name in row))
         cells = [[words, *(_format(row.get(name, NOTHING)) for name in networks)] for words, row in self.rows.items()]
         return ["", *networks], cells
-
-
-def summarise(text: str, rows: Mapping[str, Row]) -> SummaryText:
-    """Fill sentences with the range of each quantity over networks.
-
-    Args:
-        text: sentences with a placeholder for each row that they use, as `str.format` takes them.
-        rows: see `SummaryText`; numbers of a quantity whose words end in % are percentages.
-    """
-    ranges = (format_range(row, "%" if words.endswith("%") else "") for words, row in rows.items())
-    return SummaryText(text.format(*ranges), rows)
 
 
 def _format(cell: Cell) -> str:
