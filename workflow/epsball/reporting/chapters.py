@@ -1,4 +1,4 @@
-"""Chapters of the report beyond the paper: each says what a figure shows."""
+"""Chapters of the report, on the four probes of the paper and beyond: each says what figures show."""
 
 from __future__ import annotations
 
@@ -8,12 +8,101 @@ import numpy as np
 import pandas as pd
 
 from epsball.analysis.adversarial_correlates import QUANTITIES
-from epsball.analysis.claims import ALL_NETWORKS, Verdict, at_radius
+from epsball.analysis.claims import ALL_NETWORKS, RHO_BAND, Verdict, at_radius
 from epsball.analysis.comparisons import CORRELATIONS, TRAINING
 from epsball.analysis.run import Run
-from epsball.reporting.summary_text import Chapter, Row, format_interval
+from epsball.reporting.summary_text import Chapter, Row, format_cell
 
 _JUDGED = [Verdict.DIFFERS, Verdict.NO_DIFFERENCE]
+
+
+def _tables(run: Run, probe: str) -> dict[str, pd.DataFrame]:
+    return {network: run.metrics(probe, network) for network in run.networks}
+
+
+def _median_ranges(run: Run, probe: str, radius: float) -> dict[str, float]:
+    tables = _tables(run, probe)
+    return {name: float(table.loc[table["radius"] == radius, "range"].median()) for name, table in tables.items()}
+
+
+def _paper_isotropy(run: Run) -> Chapter:
+    largest = run.config.ball.radii[-1]
+    tables = _tables(run, "isotropy")
+    wrong = {name: table.loc[table["radius"] == largest, "misclassified"] > 0 for name, table in tables.items()}
+    return Chapter(
+        "Isotropy",
+        f"Over draws of one norm, the median range of the score is {{}} at ε and {{}} at r = {largest:g}.",
+        {
+            "median range at ε": _median_ranges(run, "isotropy", run.config.ball.epsilon),
+            f"median range at r = {largest:g}": _median_ranges(run, "isotropy", largest),
+            "samples with a misclassified draw there": {
+                name: f"{some.sum()} of {len(some)}" for name, some in wrong.items()
+            },
+        },
+        "The two most extreme draws set a range, so it grows with the number of draws. Near 1, a score is saturated "
+        "and hides what the margin shows. Random directions are not the worst ones.",
+        question="Does the score depend on the direction of a perturbation, or only on its norm?",
+        charts={"isotropy": "Range of the score", "isotropy_margin": "Range of the margin, which does not saturate"},
+        figures=("fig1_isotropy", "fig1_isotropy_margin"),
+    )
+
+
+def _paper_symmetry(run: Run) -> Chapter:
+    largest = run.config.ball.radii[-1]
+    return Chapter(
+        "Symmetry",
+        f"Over permutations of one perturbation of r = {largest:g}, the median range of the score is {{}}; over fresh "
+        "draws it is {}.",
+        {
+            f"median range over permutations, r = {largest:g}": _median_ranges(run, "symmetry", largest),
+            f"median range over fresh draws, r = {largest:g}": _median_ranges(run, "isotropy", largest),
+        },
+        "A permutation of independent elements is nearly another draw, so for any function this looks like isotropy. "
+        "The claims therefore look at how symmetry differs from isotropy.",
+        question="Does the score change when the elements of a perturbation are permuted?",
+        charts={"symmetry": "Range of the score over permutations"},
+        figures=("fig2_illustration", "fig3_symmetry", "fig3_symmetry_margin"),
+    )
+
+
+def _paper_topology(run: Run) -> Chapter:
+    rho = {name: table["rho"].dropna().abs() for name, table in _tables(run, "topology").items()}
+    share = {name: 100 * float((values < RHO_BAND).mean()) for name, values in rho.items()}
+    return Chapter(
+        "Topology",
+        f"|ρ| is below {RHO_BAND:g} in {{}} of samples and radii.",
+        {f"samples and radii with |ρ| < {RHO_BAND:g}, %": share},
+        "At one radius all distances between perturbed images are nearly equal, and ρ is small even for a linear "
+        "function. A low ρ at one radius does not show that the network folds its input. By chance alone, ρ is within "
+        "about √2 / T of 0, with T draws.",
+        question="Do perturbed images that are close to each other stay close in the last layer?",
+        charts={"topology": "Mantel's ρ; the band is the paper's |ρ| < 0.1"},
+        figures=("fig4_topology",),
+    )
+
+
+def _paper_lipschitz(run: Run) -> Chapter:
+    ratios = {name: table["ratio"].dropna() for name, table in _tables(run, "lipschitz").items()}
+    medians = {name: float(ratio.median()) for name, ratio in ratios.items()}
+    below = {name: 100 * float((ratio < 1).mean()) for name, ratio in ratios.items()}
+    return Chapter(
+        "Lipschitz",
+        "The median ratio is {}. {} of the ratios are below 1, where a perturbed image comes closer.",
+        {"median ratio": medians, "ratios below 1, %": below},
+        "Random directions estimate the root mean square of the slopes. The largest slope can be a hundred times "
+        "larger. Whether a ratio is below 1 depends on how both sides are normalised.",
+        question="Do perturbed images come closer to the clean one, from the input to the last layer?",
+        charts={"lipschitz": "Ratio of distances after and before the network; dashed: 1"},
+        figures=("fig6_lipschitz", "fig5_functions"),
+    )
+
+
+PROBE_CHAPTERS = {
+    "isotropy": _paper_isotropy,
+    "symmetry": _paper_symmetry,
+    "topology": _paper_topology,
+    "lipschitz": _paper_lipschitz,
+}
 
 
 def _estimates(claims: pd.DataFrame, name: str, log_base: float | None = None) -> Row:
@@ -194,7 +283,7 @@ def _adversarial(run: Run, claims: pd.DataFrame) -> Chapter:
             column = f"{row['network']} of {row['dataset']}" if several else row["network"]
             mark = f"{Verdict.DIFFERS.symbol} " if row["verdict"] == Verdict.DIFFERS else ""
             cells = rows.setdefault(label.format(words[row["quantity"]]), {})
-            cells[column] = mark + format_interval(_interval(row, log_base))
+            cells[column] = mark + format_cell(_interval(row, log_base))
     verdicts = claims.loc[claims["claim"].isin([comparison.name for comparison in CORRELATIONS]), "verdict"]
     judged, differing = verdicts.isin(_JUDGED).sum(), (verdicts == Verdict.DIFFERS).sum()
     return Chapter(

@@ -31,9 +31,7 @@ def side_by_side(table: pd.DataFrame) -> pd.Series:
 def ranges_for_log_axis(table: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
     """Add to a table of isotropy or symmetry where its ranges are drawn on a log axis, which has no place for 0.
 
-    Args:
-        table: rows at places, see `beyond_zero`.
-        prefix: of the columns range and noise_floor: "margin_" for the margin.
+    The prefix is that of the columns range and noise_floor: "margin_" for the margin.
 
     Returns:
         With `x`, side by side; `y`, the range, and `floor`, its tenfold noise floor, neither below the smallest

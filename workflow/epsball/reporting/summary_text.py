@@ -14,28 +14,16 @@ Row = Mapping[str, Cell]  # a quantity, by network
 
 @dataclass(frozen=True)
 class Chapter:
-    """A chapter.
-
-    Attributes:
-        title: title of the chapter.
-        sentences: what it says, with a placeholder for the range over networks of each row that it uses, as
-            `str.format` takes them.
-        rows: by the words for a quantity, its numbers for each network; percentages if the words end in %.
-        caveat: how it misleads.
-        remarks: further sentences.
-        question: question that it answers.
-        charts: names of its charts, with their titles.
-        figures: names of its figures.
-    """
+    """A chapter: sentences and a table made of numbers, and how these mislead."""
 
     title: str
-    sentences: str
-    rows: Mapping[str, Row]
+    sentences: str  # with a placeholder, as `str.format` takes them, for the range over networks of each row they use
+    rows: Mapping[str, Row]  # by the words for a quantity; percentages if the words end in %
     caveat: str
-    remarks: tuple[str, ...] = ()
-    question: str = ""
-    charts: Mapping[str, str] = field(default_factory=dict)
-    figures: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # further sentences
+    question: str = ""  # that it answers
+    charts: Mapping[str, str] = field(default_factory=dict)  # titles by name
+    figures: tuple[str, ...] = ()  # names
 
     @property
     def text(self) -> str:
@@ -46,14 +34,17 @@ class Chapter:
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return head and rows of a table: a row per quantity, a column per network; a dash where a number lacks."""
         networks = list(dict.fromkeys(name for row in self.rows.values() for name in row))
-        cells = [[words, *(_format(row.get(name, NOTHING)) for name in networks)] for words, row in self.rows.items()]
+        cells = [
+            [words, *(format_cell(row.get(name, NOTHING)) for name in networks)] for words, row in self.rows.items()
+        ]
         return ["", *networks], cells
 
 
-def _format(cell: Cell) -> str:
-    if isinstance(cell, str):
-        return cell
-    return format_interval(cell) if isinstance(cell, tuple) else format_number(cell)
+def format_cell(cell: Cell) -> str:
+    """Format a number, or an estimate with its interval; words stay as they are."""
+    if isinstance(cell, tuple):
+        return "{} ({} to {})".format(*map(format_number, cell))
+    return cell if isinstance(cell, str) else format_number(cell)
 
 
 def format_number(value: float | None) -> str:
@@ -61,11 +52,6 @@ def format_number(value: float | None) -> str:
     if value is None or math.isnan(value):
         return NOTHING
     return f"{value:.3g}" if math.isfinite(value) else "∞" if value > 0 else "−∞"
-
-
-def format_interval(estimate: tuple[float, ...]) -> str:
-    """Format an estimate with its interval."""
-    return "{} ({} to {})".format(*map(format_number, estimate))
 
 
 def format_range(row: Row, unit: str = "") -> str:

@@ -62,14 +62,7 @@ def figure(name: str, run: Run) -> Figure:
 
 
 def draw(name: str, config: Config, folder: Path, path: Path) -> None:
-    """Draw a figure as PDF, SVG and PNG.
-
-    Args:
-        name: name of the figure.
-        config: configuration of the run.
-        folder: folder of the run.
-        path: path of one of the three files; the others are written next to it.
-    """
+    """Draw a figure of the run in a folder as PDF, SVG and PNG; `path` is that of one of them."""
     from epsball.reporting.figures import style  # seaborn takes seconds to import, and most jobs need only names
 
     with style.paper():
@@ -77,16 +70,7 @@ def draw(name: str, config: Config, folder: Path, path: Path) -> None:
 
 
 def draw_all(config: Config, run: Path, folder: Path) -> list[Path]:
-    """Draw every figure of a run in one process, which imports the plotting libraries once.
-
-    Args:
-        config: configuration of the run.
-        run: folder of the run.
-        folder: where to write the figures.
-
-    Returns:
-        The paths of the PDF files; SVG and PNG are next to them.
-    """
+    """Draw every figure of a run in one process, which imports matplotlib once; return the paths of the PDF files."""
     paths = [folder / f"{name}.pdf" for name in names(config)]
     for path in paths:
         draw(path.stem, config, run, path)

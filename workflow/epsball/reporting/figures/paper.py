@@ -164,15 +164,13 @@ def fig5_functions(run: Run) -> Figure:
     return figure
 
 
-_LINES: dict[str, dict[str, Any]] = {
-    "linear fit": {"color": "black", "lw": 1.0},
-    "quadratic fit": {"color": style.BLUE, "lw": 2.4},
-    "L = 1": {"color": style.RED, "lw": 1.0, "ls": "--"},
-}
-
-
 def fig6_lipschitz(run: Run) -> Figure:
     """Draw a panel for each network: a point for each draw, its normalised distance after Φ_L against before."""
+    lines: dict[str, dict[str, Any]] = {
+        "linear fit": {"color": "black", "lw": 1.0},
+        "quadratic fit": {"color": style.BLUE, "lw": 2.4},
+        "L = 1": {"color": style.RED, "lw": 1.0, "ls": "--"},
+    }
     config = run.config
     radii = np.array(config.ball.radii)
     edges = np.concatenate([radii[:1] - 0.01, (radii[1:] + radii[:-1]) / 2, radii[-1:] + 1])
@@ -186,10 +184,10 @@ def fig6_lipschitz(run: Run) -> Figure:
         shades = colours.to_rgba(table["radius"].to_numpy())
         ax.scatter(table["d_in"], table["d_out"], c=shades, s=2.5, lw=0, alpha=0.6, rasterized=True, zorder=2)
         for label, order in (("quadratic fit", 2), ("linear fit", 1)):
-            how = {**_LINES[label], "zorder": 3}
+            how = {**lines[label], "zorder": 3}
             sns.regplot(table, x="d_in", y="d_out", order=order, ci=None, scatter=False, line_kws=how, ax=ax)
         top = float(table["d_out"].max()) * 1.05
-        ax.plot(*[[0, min(float(table["d_in"].max()), top)]] * 2, zorder=3, **_LINES["L = 1"])
+        ax.plot(*[[0, min(float(table["d_in"].max()), top)]] * 2, zorder=3, **lines["L = 1"])
         ax.set_ylim(min(0.0, ax.get_ylim()[0]), max(top, 1e-12))
         ax.set(xlabel="‖h(x + v) − h(x)‖", ylabel="‖g(Φ$_L$(x + v))\n− g(Φ$_L$(x))‖")
         below = (table["ratio"].dropna() < 1).mean()
@@ -199,7 +197,7 @@ def fig6_lipschitz(run: Run) -> Figure:
     bar = figure.colorbar(colours, ax=figure.axes, aspect=40, pad=0.01, spacing="uniform", label="radius r")
     bar.set_ticks(ticks, labels=[radius_name(r, config.ball) for r in ticks])
     bar.minorticks_off()
-    handles = [Line2D([], [], label=label, **how) for label, how in _LINES.items()]
+    handles = [Line2D([], [], label=label, **how) for label, how in lines.items()]
     handles.append(Line2D([], [], ls="", label=f"T = {config.ball.draws} draws"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure

@@ -60,16 +60,15 @@ def panels(
 ) -> tuple[Figure, dict[str, list[Axes]]]:
     """Open a figure with a panel for each network, two or three side by side, or with a row of panels for each.
 
+    Titles have the network, its dataset, the number of samples in the probe's table and the score that they exceed.
+
     Args:
-        run: files of the run.
-        probe: the probe whose samples the titles count, beside the network, its dataset and the score they exceed.
+        run: the run.
+        probe: the probe whose samples are counted.
         columns: number of panels of a network.
         height: height of a panel in inches.
         sharex: whether panels have one x axis, labelled below the lowest ones.
         sharey: whether networks have one y axis.
-
-    Returns:
-        The figure, and the panels of each network.
     """
     networks = list(run.config.networks)
     across = columns if columns > 1 else min(len(networks), 2 if len(networks) in {1, 2, 4} else 3)

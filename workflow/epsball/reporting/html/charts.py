@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,21 +21,13 @@ SAMPLES = 200  # most samples of a network in a chart: the first ones, whose ord
 Trace = dict[str, Any]  # attributes of a scatter trace, see https://plotly.com/javascript/reference/scatter
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A chart.
-
-    Attributes:
-        title: title of its vertical axis.
-        traces: makes the traces of a network.
-        yaxis: further attributes of its vertical axis.
-        shape: a band or line across the chart; empty for none.
-    """
+class Chart(NamedTuple):
+    """A chart: the title of its vertical axis, what makes the traces of a network, and what the layout has besides."""
 
     title: str
     traces: Callable[[Run, str], Iterator[Trace]]
-    yaxis: Mapping[str, object] = field(default_factory=dict)
-    shape: Mapping[str, object] = field(default_factory=dict)
+    yaxis: Mapping[str, object] = {}
+    shape: Mapping[str, object] = {}  # a band or line across the chart
 
 
 def chart(name: str, run: Run) -> dict[str, Any]:
