@@ -30,13 +30,13 @@ def main(configuration: Path) -> None:
         f"Samples: {samples}. T = {config.ball.draws} draws, of which white-box probes use {config.white_box.draws}. "
         "Brackets are 95% intervals over samples; sentences give the smallest and the largest value over the networks."
     ]
-    for chapter in CHAPTERS:
-        if chapter.figure in names(config):
-            picture = f"{config.run}_{chapter.figure.removeprefix('beyond_')}.png"
-            shutil.copy(folder / "figures" / f"{chapter.figure}.png", DOCS / picture)
-            found = chapter.says(results, claims)
-            lines += ["", f"## {chapter.title}", "", found.text, ""]
-            lines += [*table(*found.table()), ""] if found.rows else []
+    for figure, says in CHAPTERS.items():
+        if figure in names(config):
+            picture = f"{config.run}_{figure.removeprefix('beyond_')}.png"
+            shutil.copy(folder / "figures" / f"{figure}.png", DOCS / picture)
+            chapter = says(results, claims)
+            lines += ["", f"## {chapter.title}", "", chapter.text, ""]
+            lines += [*table(*chapter.table()), ""] if chapter.rows else []
             lines += [f"![{chapter.title}]({picture})", "", f"*{chapter.caveat}*"]
     put(DOCS / f"{config.run}.md", "chapters", lines)
 

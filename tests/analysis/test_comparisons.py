@@ -129,7 +129,7 @@ def test_a_comparison_of_several_probes_needs_them_all(run: Run, claim: Claim) -
 
 def test_chapters_say_what_the_tables_hold(run: Run) -> None:
     claims = judge(WITH_EXTRA_PROBES, run.folder)
-    said = {chapter.figure: chapter.says(run, claims) for chapter in CHAPTERS}
+    said = {figure: says(run, claims) for figure, says in CHAPTERS.items()}
     assert set(said) == {name for name in figures.FIGURES if name.startswith("beyond")}
     shown = {figure: dict(found.table()[1]) for figure, found in said.items() if len(found.table()[0]) == 2}
     assert "ends at 0.4. Its largest fall in one step is 0.2." in said["beyond_depth"].text
@@ -166,8 +166,7 @@ def test_a_chapter_has_what_adversarial_training_changes(run: Run) -> None:
     made = pd.DataFrame(rows, columns=["claim", "network", "estimate", "verdict"]).assign(dataset="mine", control="")
     made = made.assign(quantity=made["claim"].str.split(": ").str[1])
     made = made.assign(ci_low=made["estimate"] - 1, ci_high=made["estimate"] + 1)
-    [chapter] = [chapter for chapter in CHAPTERS if chapter.figure == "beyond_adversarial"]
-    found = chapter.says(run, made)
+    found = CHAPTERS["beyond_adversarial"](run, made)
     assert found.rows == {
         "rank correlation with median local ratio at the largest radius": {
             "net": "≠ -0.5 (-1.5 to 0.5)",
@@ -188,7 +187,6 @@ def test_a_chapter_counts_controls(run: Run) -> None:
     for path in sorted((run.folder / "metrics" / "net").glob("*.parquet")):
         table = pd.read_parquet(path)
         write_table(run.folder / "metrics" / "net~identity" / path.name, table)
-    [chapter] = [chapter for chapter in CHAPTERS if chapter.figure == "beyond_controls"]
-    said = chapter.says(Run(config, run.folder), judge(config, run.folder))
+    said = CHAPTERS["beyond_controls"](Run(config, run.folder), judge(config, run.folder))
     assert said.text.startswith("In 4 of 4 comparisons with a control no difference is shown")
     assert said.rows == {"comparisons without a difference shown": {"identity": "4 of 4"}}

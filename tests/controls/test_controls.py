@@ -207,7 +207,7 @@ def test_controls_are_drawn(tmp_path: Path) -> None:
     config = replace(MINIMAL_RUN, controls=tuple(CONTROLS))
     for name in CONTROLS:
         shutil.copytree(tmp_path / "metrics" / "net", tmp_path / "metrics" / f"net~{name}")
-    drawn = figures.figure("beyond_controls").draw(Run(config, tmp_path))
+    drawn = figures.figure("beyond_controls", Run(config, tmp_path))
     lines = [len(ax.get_lines()) for ax in drawn.axes]
     # Of the range: the network, two controls; of topology: four, and the line of 0; of the ratio: four.
     assert lines == [3, 6, 5]

@@ -10,13 +10,15 @@ import pandas as pd
 import pytest
 from epsball.analysis.run import Run
 from epsball.config import Config, load_config
-from epsball.reporting.figures import FIGURES, TRAINING_FIGURES, draw, draw_all, figure, names, style
-from epsball.reporting.figures.fig5_functions import derivatives
+from epsball.reporting.figures import FIGURES, draw, draw_all, figure, names, style
+from epsball.reporting.figures.paper import derivatives
 from epsball.runs.files import write_table, write_text
 from matplotlib.collections import Collection, PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 from support.written_run import MINIMAL_RUN, WITH_EXTRA_PROBES, write_run
+
+OF_TRAINING = [name for name in FIGURES if name.startswith("training")]
 
 
 def write_illustration(folder: Path, flips: bool = True) -> None:
@@ -50,7 +52,7 @@ def places(collection: Collection) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in OF_TRAINING])
 def test_every_figure_in_three_formats(tmp_path: Path, name: str) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
     write_illustration(tmp_path)
@@ -68,7 +70,7 @@ def test_every_figure_in_three_formats(tmp_path: Path, name: str) -> None:
 def test_markers_of_figure_1(tmp_path: Path) -> None:
     """Circles, squares where a draw is wrong, triangles at the floor; radius 0 checked in words."""
     write_run(tmp_path, samples=5, growth=3.0, floor=0.00015)  # 10 floors: between the ranges at ε and 1
-    drawn = figure("fig1_isotropy").draw(Run(MINIMAL_RUN, tmp_path))
+    drawn = figure("fig1_isotropy", Run(MINIMAL_RUN, tmp_path))
     panel = drawn.axes[0]
     assert all(isinstance(collection, PathCollection) for collection in panel.collections)
     points = [places(collection) for collection in panel.collections]
@@ -87,7 +89,7 @@ def test_markers_of_figure_1(tmp_path: Path) -> None:
 
 def test_undefined_rho_is_said_and_not_drawn_as_0(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6, topology=lambda table: table.assign(rho=np.nan))
-    drawn = figure("fig4_topology").draw(Run(MINIMAL_RUN, tmp_path))
+    drawn = figure("fig4_topology", Run(MINIMAL_RUN, tmp_path))
     assert "|ρ| < 0.1: 0 of 0; undefined: 15" in texts(drawn)
     panel = drawn.axes[0]
     assert not any(np.size(collection.get_offsets()) for collection in panel.collections)
@@ -129,13 +131,13 @@ def test_a_constant_network_can_be_drawn(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=0.0)
     path = tmp_path / "metrics" / "net" / "lipschitz.parquet"
     pd.read_parquet(path).assign(d_out=np.nan, ratio=np.nan).to_parquet(path)
-    assert "not defined" in texts(figure("fig6_lipschitz").draw(Run(MINIMAL_RUN, tmp_path)))
+    assert "not defined" in texts(figure("fig6_lipschitz", Run(MINIMAL_RUN, tmp_path)))
 
 
 def test_figure_2_says_when_nothing_flips(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
     write_illustration(tmp_path, flips=False)
-    drawn = figure("fig2_illustration").draw(Run(MINIMAL_RUN, tmp_path))
+    drawn = figure("fig2_illustration", Run(MINIMAL_RUN, tmp_path))
     titles = " ".join(str(sub._suptitle.get_text()) for sub in drawn.subfigs)  # type: ignore[attr-defined]
     assert "none wrong; the two furthest apart" in titles
 
@@ -172,7 +174,7 @@ def write_training(folder: Path) -> Config:
     return config
 
 
-@pytest.mark.parametrize("name", TRAINING_FIGURES)
+@pytest.mark.parametrize("name", OF_TRAINING)
 def test_figures_of_training(tmp_path: Path, name: str) -> None:
     config = write_training(tmp_path)
     draw(name, config, tmp_path, tmp_path / f"{name}.png")
@@ -192,12 +194,12 @@ def test_all_figures_of_a_run_are_drawn_in_one_process(tmp_path: Path) -> None:
 
 def test_what_figures_of_training_say(tmp_path: Path) -> None:
     results = Run(write_training(tmp_path), tmp_path)
-    curves = figure("training_curves").draw(results)
+    curves = figure("training_curves", results)
     left, right = curves.axes
     drawn = [np.asarray(ax.lines[0].get_xydata()).tolist() for ax in (left, right)]
     assert drawn[0] == [[0.5, 2.0], [1.0, 0.9], [2.0, 0.3]]
     assert drawn[1] == [[1.0, 50.0], [2.0, 85.0]]
-    confusion = figure("training_confusion").draw(results)
+    confusion = figure("training_confusion", results)
     panel = confusion.axes[0]
     counts: np.ndarray = np.ma.filled(np.ma.asarray(panel.collections[0].get_array()), 0)
     assert counts.tolist() == [[6, 0, 1], [1, 6, 0], [0, 0, 6]]

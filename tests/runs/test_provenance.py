@@ -44,11 +44,11 @@ def test_comments_and_docstrings_do_not_count(library: Path) -> None:
 def test_code_counts_through_imports(library: Path) -> None:
     extract, figure = (
         digest(library, "extract.py"),
-        digest(library, "figures.py", "epsball.reporting.figures.fig5_functions"),
+        digest(library, "figures.py", "epsball.reporting.figures.paper"),
     )
     edit(library, "perturbations/cpu_kernels.py", "ROUNDS = 10", "ROUNDS = 7")
     assert digest(library, "extract.py", "epsball.perturbations.families.uniform") != extract
-    assert digest(library, "figures.py", "epsball.reporting.figures.fig5_functions") == figure
+    assert digest(library, "figures.py", "epsball.reporting.figures.paper") == figure
 
 
 def test_what_is_imported_for_its_types_alone_does_not_count(library: Path) -> None:

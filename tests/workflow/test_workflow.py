@@ -340,7 +340,7 @@ def test_only_what_an_edit_touches_runs_again(study: Study) -> None:
     study.run(BASE)
     study.edit("workflow/report/fig4_topology.rst", "black bars", "the black bars")
     assert study.run(BASE) == {"report.html"}
-    study.edit("workflow/epsball/reporting/figures/fig4_topology.py", "style.BLUE", "style.GREEN")
+    study.edit("workflow/epsball/reporting/figures/paper.py", '"rho", color=style.BLUE', '"rho", color=style.GREEN')
     assert kinds(study.run(BASE)) == {"report.html", "figures"}
     study.edit("workflow/epsball/probes/topology.py", "np.full(shape, np.nan)", "np.full(shape, float('nan'))")
     made = study.run(BASE, "results/small/claims.tsv")

@@ -158,8 +158,8 @@ def template_digest():
 
 def figure_category(name):
     """Return the category under which `snakemake --report` lists a figure."""
-    categories = {"fig": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}
-    return next(title for start, title in categories.items() if name.startswith(start))
+    module, *_ = figures.FIGURES[name]
+    return {"paper": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}[module]
 
 
 def jobs_of_stages():

@@ -1,36 +1,107 @@
-"""Chapters of the report beyond the paper: a figure, what it says, and its caveat."""
+"""Chapters of the report, on the four probes of the paper and beyond: each says what figures show."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from epsball.analysis.claims import ALL_NETWORKS, Verdict, at_radius
+from epsball.analysis.claims import ALL_NETWORKS, RHO_BAND, Verdict, at_radius
 from epsball.analysis.comparisons import CORRELATIONS, QUANTITIES, TRAINING
 from epsball.analysis.run import Run
-from epsball.reporting.summary_text import Row, SummaryText, format_interval, summarise
+from epsball.reporting.summary_text import Chapter, Row, format_cell
 
 _JUDGED = [Verdict.DIFFERS, Verdict.NO_DIFFERENCE]
 
 
-@dataclass(frozen=True)
-class Chapter:
-    """A chapter.
+def _tables(run: Run, probe: str) -> dict[str, pd.DataFrame]:
+    return {network: run.metrics(probe, network) for network in run.networks}
 
-    Attributes:
-        title: title of the chapter.
-        figure: name of its figure; a run without the figure has no such chapter.
-        says: returns sentences and numbers from the tables of a run and its claims.
-        caveat: how it misleads.
-    """
 
-    title: str
-    figure: str
-    says: Callable[[Run, pd.DataFrame], SummaryText]
-    caveat: str
+def _median_ranges(run: Run, probe: str, radius: float) -> dict[str, float]:
+    tables = _tables(run, probe)
+    return {name: float(table.loc[table["radius"] == radius, "range"].median()) for name, table in tables.items()}
+
+
+def _paper_isotropy(run: Run) -> Chapter:
+    largest = run.config.ball.radii[-1]
+    tables = _tables(run, "isotropy")
+    wrong = {name: table.loc[table["radius"] == largest, "misclassified"] > 0 for name, table in tables.items()}
+    return Chapter(
+        "Isotropy",
+        f"Over draws of one norm, the median range of the score is {{}} at ε and {{}} at r = {largest:g}.",
+        {
+            "median range at ε": _median_ranges(run, "isotropy", run.config.ball.epsilon),
+            f"median range at r = {largest:g}": _median_ranges(run, "isotropy", largest),
+            "samples with a misclassified draw there": {
+                name: f"{some.sum()} of {len(some)}" for name, some in wrong.items()
+            },
+        },
+        "The two most extreme draws set a range, so it grows with the number of draws. Near 1, a score is saturated "
+        "and hides what the margin shows. Random directions are not the worst ones.",
+        question="Does the score depend on the direction of a perturbation, or only on its norm?",
+        charts={"isotropy": "Range of the score", "isotropy_margin": "Range of the margin, which does not saturate"},
+        figures=("fig1_isotropy", "fig1_isotropy_margin"),
+    )
+
+
+def _paper_symmetry(run: Run) -> Chapter:
+    largest = run.config.ball.radii[-1]
+    return Chapter(
+        "Symmetry",
+        f"Over permutations of one perturbation of r = {largest:g}, the median range of the score is {{}}; over fresh "
+        "draws it is {}.",
+        {
+            f"median range over permutations, r = {largest:g}": _median_ranges(run, "symmetry", largest),
+            f"median range over fresh draws, r = {largest:g}": _median_ranges(run, "isotropy", largest),
+        },
+        "A permutation of independent elements is nearly another draw, so for any function this looks like isotropy. "
+        "The claims therefore look at how symmetry differs from isotropy.",
+        question="Does the score change when the elements of a perturbation are permuted?",
+        charts={"symmetry": "Range of the score over permutations"},
+        figures=("fig2_illustration", "fig3_symmetry", "fig3_symmetry_margin"),
+    )
+
+
+def _paper_topology(run: Run) -> Chapter:
+    rho = {name: table["rho"].dropna().abs() for name, table in _tables(run, "topology").items()}
+    share = {name: 100 * float((values < RHO_BAND).mean()) for name, values in rho.items()}
+    return Chapter(
+        "Topology",
+        f"|ρ| is below {RHO_BAND:g} in {{}} of samples and radii.",
+        {f"samples and radii with |ρ| < {RHO_BAND:g}, %": share},
+        "At one radius all distances between perturbed images are nearly equal, and ρ is small even for a linear "
+        "function. A low ρ at one radius does not show that the network folds its input. By chance alone, ρ is within "
+        "about √2 / T of 0, with T draws.",
+        question="Do perturbed images that are close to each other stay close in the last layer?",
+        charts={"topology": "Mantel's ρ; the band is the paper's |ρ| < 0.1"},
+        figures=("fig4_topology",),
+    )
+
+
+def _paper_lipschitz(run: Run) -> Chapter:
+    ratios = {name: table["ratio"].dropna() for name, table in _tables(run, "lipschitz").items()}
+    medians = {name: float(ratio.median()) for name, ratio in ratios.items()}
+    below = {name: 100 * float((ratio < 1).mean()) for name, ratio in ratios.items()}
+    return Chapter(
+        "Lipschitz",
+        "The median ratio is {}. {} of the ratios are below 1, where a perturbed image comes closer.",
+        {"median ratio": medians, "ratios below 1, %": below},
+        "Random directions estimate the root mean square of the slopes. The largest slope can be a hundred times "
+        "larger. Whether a ratio is below 1 depends on how both sides are normalised.",
+        question="Do perturbed images come closer to the clean one, from the input to the last layer?",
+        charts={"lipschitz": "Ratio of distances after and before the network; dashed: 1"},
+        figures=("fig6_lipschitz", "fig5_functions"),
+    )
+
+
+PROBE_CHAPTERS = {
+    "isotropy": _paper_isotropy,
+    "symmetry": _paper_symmetry,
+    "topology": _paper_topology,
+    "lipschitz": _paper_lipschitz,
+}
 
 
 def _estimates(claims: pd.DataFrame, name: str, log_base: float | None = None) -> Row:
@@ -44,26 +115,30 @@ def _interval(row: Mapping[Hashable, float], log_base: float | None) -> tuple[fl
     return values if log_base is None else tuple(log_base**value for value in values)
 
 
-def _controls(run: Run, claims: pd.DataFrame) -> SummaryText:
+def _controls(run: Run, claims: pd.DataFrame) -> Chapter:
     judged = claims[(claims["control"] != "") & claims["verdict"].isin(_JUDGED)]
-    if judged.empty:
-        return SummaryText("There are too few samples to say where a network differs from its controls.")
     alike = judged["verdict"] == Verdict.NO_DIFFERENCE
     counts = alike.groupby(judged["control"], sort=False).agg(["sum", "count"])
     shown = {str(name): f"{row['sum']} of {row['count']}" for name, row in counts.iterrows()}
-    return SummaryText(
+    sentences = (
         f"In {alike.sum()} of {len(judged)} comparisons with a control no difference is shown: there the control has "
-        "such a number too, which is no evidence of what the network does.",
-        {"comparisons without a difference shown": shown},
+        "such a number too, which is no evidence of what the network does."
+    )
+    return Chapter(
+        "What any function would do",
+        sentences if shown else "There are too few samples to say where a network differs from its controls.",
+        {"comparisons without a difference shown": shown} if shown else {},
+        "No difference shown is not the same as none: few samples show little. A control is one function of its kind.",
     )
 
 
-def _geometry(run: Run, claims: pd.DataFrame) -> SummaryText:
+def _geometry(run: Run, claims: pd.DataFrame) -> Chapter:
     one, mixed = (
         {network: float(at_radius(run, probe, network)["rho"].median()) for network in run.networks}
         for probe in ("topology", "topology_mixed_radius")
     )
-    return summarise(
+    return Chapter(
+        "Topology, where distances vary",
         "At the largest radius the median of Mantel's ρ is {}; at norms mixed up to it, {}. α of Eq. 7 is nearer to a "
         "multiple of the identity than α of shuffled points, by {} at one radius and by {} at mixed norms.",
         {
@@ -72,11 +147,14 @@ def _geometry(run: Run, claims: pd.DataFrame) -> SummaryText:
             "α nearer to c·I than shuffled, at one radius, by": _estimates(claims, "Eq. 7 at one radius"),
             "α nearer to c·I than shuffled, at mixed norms, by": _estimates(claims, "Eq. 7 at mixed radii"),
         },
+        "At mixed norms ρ is helped by norms alone: a random projection keeps it nearly whole. Its place is between 0 "
+        "and the controls', not between 0 and 1.",
     )
 
 
-def _symmetry(run: Run, claims: pd.DataFrame) -> SummaryText:
-    return summarise(
+def _symmetry(run: Run, claims: pd.DataFrame) -> Chapter:
+    return Chapter(
+        "Symmetry with structure",
         "Over permutations of all elements, the range of the score is {} times that over fresh draws. Over "
         "permutations of a low-frequency perturbation, it is {} times that over fresh ones.",
         {
@@ -85,10 +163,12 @@ def _symmetry(run: Run, claims: pd.DataFrame) -> SummaryText:
                 claims, "permuted against redrawn, low frequencies", 2
             ),
         },
+        "Permutations of independent elements say nothing that fresh draws do not. Blocks of 8 × 8 are one choice of a "
+        "low-frequency perturbation.",
     )
 
 
-def _frequency(run: Run, claims: pd.DataFrame) -> SummaryText:
+def _frequency(run: Run, claims: pd.DataFrame) -> Chapter:
     off, spread, kept = {}, {}, {}
     for network in run.networks:
         table = run.metrics("frequency", network)
@@ -97,7 +177,8 @@ def _frequency(run: Run, claims: pd.DataFrame) -> SummaryText:
         spread[network] = 100 * float(mean.loc[mean["family"] == "permuted", "spread"].median())
         energy = mean.groupby("family")["measured"].sum()
         kept[network] = float(energy["low_frequency"] / energy["permuted_low_frequency"])
-    return summarise(
+    return Chapter(
+        "The frequency argument",
         "The energy that Parseval's theorem predicts is off the measured one by {} (median filter), and from one "
         "permutation of independent noise to the next it varies by {}. Low-frequency noise leaves the first layer with "
         "{} times the energy of its permutations.",
@@ -106,11 +187,13 @@ def _frequency(run: Run, claims: pd.DataFrame) -> SummaryText:
             "variation from permutation to permutation, %": spread,
             "energy of low-frequency noise ÷ of its permutations": kept,
         },
+        "The first layer is linear. What the layers above make of the difference is not in this.",
     )
 
 
-def _expansion(run: Run, claims: pd.DataFrame) -> SummaryText:
-    return summarise(
+def _expansion(run: Run, claims: pd.DataFrame) -> Chapter:
+    return Chapter(
+        "Gradient, Hessian, neither",
         "At radius 1 the gradient explains a share of {} of the margin's variance; the Hessian adds {}. At the largest "
         "radius, a share of {} of the score's variance is explained by neither.",
         {
@@ -118,10 +201,12 @@ def _expansion(run: Run, claims: pd.DataFrame) -> SummaryText:
             "share that the Hessian adds": _estimates(claims, "Eq. 3, Hessian"),
             "score at the largest radius: share that neither explains": _estimates(claims, "Eq. 3, neither"),
         },
+        "A piecewise linear network has no Hessian, and is not linear for that. Close to 1 the score's own curvature "
+        "is the softmax's.",
     )
 
 
-def _depth(run: Run, claims: pd.DataFrame) -> SummaryText:
+def _depth(run: Run, claims: pd.DataFrame) -> Chapter:
     ends, losses, where = {}, {}, {}
     for network in run.networks:
         table = run.metrics("depth", network)
@@ -131,30 +216,35 @@ def _depth(run: Run, claims: pd.DataFrame) -> SummaryText:
         layer, kind = mixed.loc[mixed["depth"] == steps.idxmin(), ["layer", "kind"]].iloc[0]
         ends[network], losses[network] = float(rho.iloc[-1]), -float(steps.min())
         where[network] = f"{layer} ({kind})" if kind else str(layer)
-    return summarise(
+    return Chapter(
+        "Layer by layer",
         "Mantel's ρ at mixed norms starts at 1 at the image and ends at {}. Its largest fall in one step is {}.",
         {"ρ at mixed norms at the end": ends, "largest fall in one step": losses, "at": where},
+        "ρ of a layer compares it with the image, not with the layer before. Relative ratios depend on where a layer's "
+        "zero is.",
     )
 
 
-def _lipschitz(run: Run, claims: pd.DataFrame) -> SummaryText:
+def _lipschitz(run: Run, claims: pd.DataFrame) -> Chapter:
     tables = {network: run.metrics("lipschitz_bounds", network) for network in run.networks}
     reasons = {network: why for network, table in tables.items() if (why := table["unavailable"].iloc[0])}
     text = "The Jacobian's norm is {} times the sampled ratio of Eq. 9."
     if len(reasons) < len(tables):
         text += " The global bound is {} times that norm."
-    found = summarise(
+    return Chapter(
+        "Lipschitz numbers",
         text,
         {
             "Jacobian's norm ÷ sampled ratio of Eq. 9": _estimates(claims, "Jacobian against sampled", 10),
             "global bound ÷ Jacobian's norm": _estimates(claims, "global bound against Jacobian", 10),
         },
+        "The Jacobian's norm is that of radius 0, from below; the global bound holds everywhere and is far from tight; "
+        "CLEVER is an estimate, no bound.",
+        remarks=tuple(f"For {network} there is no global bound: {why}." for network, why in reasons.items()),
     )
-    missing = (f"For {network} there is no global bound: {why}." for network, why in reasons.items())
-    return replace(found, text=" ".join([found.text, *missing]))
 
 
-def _boundary(run: Run, claims: pd.DataFrame) -> SummaryText:
+def _boundary(run: Run, claims: pd.DataFrame) -> Chapter:
     worst, met, missed = {}, {}, {}
     for network in run.networks:
         table = run.metrics("boundary", network).drop_duplicates(["sample", "kind", "direction"])
@@ -162,7 +252,8 @@ def _boundary(run: Run, claims: pd.DataFrame) -> SummaryText:
         worst[network] = float(attacks.median())
         met[network] = f"{np.isfinite(attacks).sum()} of {len(attacks)}"
         missed[network] = 100 * float(table.loc[table["kind"] == "random", "censored"].mean())
-    return summarise(
+    return Chapter(
+        "Worst against random",
         "The median of the smallest adversarial distance is {0}; no boundary is met in {2} of the random directions. "
         "The ratio of random to worst distance, both cut where the search ended, is {3} times what a flat "
         "boundary gives.",
@@ -172,10 +263,12 @@ def _boundary(run: Run, claims: pd.DataFrame) -> SummaryText:
             "random directions that meet no boundary, %": missed,
             "random ÷ worst distance ÷ a flat boundary's": _estimates(claims, "boundary against a flat one", 2),
         },
+        "An attack's distance bounds the smallest one from above. A scan along a ray can miss a narrow region of "
+        "another class.",
     )
 
 
-def _adversarial(run: Run, claims: pd.DataFrame) -> SummaryText:
+def _adversarial(run: Run, claims: pd.DataFrame) -> Chapter:
     words = {"distance": "smallest adversarial distance", **QUANTITIES}
     factors = [comparison for comparison in TRAINING if comparison.quantity != "rho"]  # for ρ it is a difference
     rows: dict[str, dict[str, str]] = {}
@@ -189,75 +282,26 @@ def _adversarial(run: Run, claims: pd.DataFrame) -> SummaryText:
             column = f"{row['network']} of {row['dataset']}" if several else row["network"]
             mark = f"{Verdict.DIFFERS.symbol} " if row["verdict"] == Verdict.DIFFERS else ""
             cells = rows.setdefault(label.format(words[row["quantity"]]), {})
-            cells[column] = mark + format_interval(_interval(row, log_base))
+            cells[column] = mark + format_cell(_interval(row, log_base))
     verdicts = claims.loc[claims["claim"].isin([comparison.name for comparison in CORRELATIONS]), "verdict"]
     judged, differing = verdicts.isin(_JUDGED).sum(), (verdicts == Verdict.DIFFERS).sum()
-    return SummaryText(
+    return Chapter(
+        "Does any of it explain adversarial examples?",
         f"Of {judged} rank correlations with the smallest adversarial distance that could be judged, {differing} "
         f"exclude 0 ({Verdict.DIFFERS.symbol}). One in twenty does so by chance.",
         rows,
+        "Samples are those that all networks are sure of: the range of margins is cut, and correlations with it.",
     )
 
 
-CHAPTERS = (
-    Chapter(
-        "What any function would do",
-        "beyond_controls",
-        _controls,
-        "No difference shown is not the same as none: few samples show little. A control is one function of its kind.",
-    ),
-    Chapter(
-        "Topology, where distances vary",
-        "beyond_geometry",
-        _geometry,
-        "At mixed norms ρ is helped by norms alone: a random projection keeps it nearly whole. Its place is between 0 "
-        "and the controls', not between 0 and 1.",
-    ),
-    Chapter(
-        "Symmetry with structure",
-        "beyond_symmetry",
-        _symmetry,
-        "Permutations of independent elements say nothing that fresh draws do not. Blocks of 8 × 8 are one choice of a "
-        "low-frequency perturbation.",
-    ),
-    Chapter(
-        "The frequency argument",
-        "beyond_frequency",
-        _frequency,
-        "The first layer is linear. What the layers above make of the difference is not in this.",
-    ),
-    Chapter(
-        "Gradient, Hessian, neither",
-        "beyond_expansion",
-        _expansion,
-        "A piecewise linear network has no Hessian, and is not linear for that. Close to 1 the score's own curvature "
-        "is the softmax's.",
-    ),
-    Chapter(
-        "Layer by layer",
-        "beyond_depth",
-        _depth,
-        "ρ of a layer compares it with the image, not with the layer before. Relative ratios depend on where a layer's "
-        "zero is.",
-    ),
-    Chapter(
-        "Lipschitz numbers",
-        "beyond_lipschitz",
-        _lipschitz,
-        "The Jacobian's norm is that of radius 0, from below; the global bound holds everywhere and is far from tight; "
-        "CLEVER is an estimate, no bound.",
-    ),
-    Chapter(
-        "Worst against random",
-        "beyond_boundary",
-        _boundary,
-        "An attack's distance bounds the smallest one from above. A scan along a ray can miss a narrow region of "
-        "another class.",
-    ),
-    Chapter(
-        "Does any of it explain adversarial examples?",
-        "beyond_adversarial",
-        _adversarial,
-        "Samples are those that all networks are sure of: the range of margins is cut, and correlations with it.",
-    ),
-)
+CHAPTERS = {  # by figure; a run without the figure has no such chapter
+    "beyond_controls": _controls,
+    "beyond_geometry": _geometry,
+    "beyond_symmetry": _symmetry,
+    "beyond_frequency": _frequency,
+    "beyond_expansion": _expansion,
+    "beyond_depth": _depth,
+    "beyond_lipschitz": _lipschitz,
+    "beyond_boundary": _boundary,
+    "beyond_adversarial": _adversarial,
+}

@@ -13,14 +13,9 @@ _WIDTH = 100  # columns of a terminal
 
 
 def verdicts(claims: pd.DataFrame, asked: Mapping[str, int]) -> str:
-    """Show the verdicts on the paper's claims by network, in symbols.
+    """Show the verdicts on the paper's claims by network, in symbols, and the samples found of those asked for.
 
-    Args:
-        claims: see `epsball.analysis.verdicts.judge`.
-        asked: number of samples that the configuration asks for, by dataset.
-
-    Returns:
-        Lines of at most 100 columns: the legend, tables of claims by networks, and how many samples there were.
+    Lines have at most 100 columns. `claims` is what `epsball.analysis.verdicts.judge` returns.
     """
     own = claims[(claims["kind"] == "paper") & (claims["control"] == "")]
     cells = own.assign(symbol=[Verdict(verdict).symbol for verdict in own["verdict"]])
@@ -52,15 +47,13 @@ def _tables(table: pd.DataFrame) -> Iterator[str]:
 
 def failures(jobs: Sequence[RunningJob]) -> str:
     """Describe which jobs failed, why, and how to go on; a stopped run has no failed jobs."""
-    lines = [f"{_named(job)}: {_reason(job)}" for job in jobs]
+    lines = []
+    for job in jobs:
+        wildcards = ", ".join(f"{name} {value}" for name, value in job.wildcards.items())
+        lines.append(f"{job.stage}{f' ({wildcards})' if wildcards else ''}: {_reason(job)}")
     lines.append("The run has failed." if jobs else "The run was stopped.")
     lines[-1] += " What is finished is kept, and the same command goes on from it."
     return "\n".join(lines)
-
-
-def _named(job: RunningJob) -> str:
-    wildcards = ", ".join(f"{name} {value}" for name, value in job.wildcards.items())
-    return f"{job.stage} ({wildcards})" if wildcards else job.stage
 
 
 def _reason(job: RunningJob) -> str:

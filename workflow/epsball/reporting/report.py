@@ -16,11 +16,11 @@ from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES, given, unanswered
 from epsball.analysis.run import Run
 from epsball.config import NORMS, Config
 from epsball.data import open_pool, terms
-from epsball.reporting.chapters import CHAPTERS
+from epsball.reporting.chapters import CHAPTERS, PROBE_CHAPTERS
 from epsball.reporting.figures import names
-from epsball.reporting.html import draws, pictures, probe_chapters
+from epsball.reporting.html import draws
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
-from epsball.reporting.html.template import packed, render
+from epsball.reporting.html.template import data_uri, packed, render
 from epsball.runs import provenance
 from epsball.stages.select import eligible
 
@@ -28,35 +28,36 @@ LIMIT = 15_000_000  # bytes of the page
 
 
 def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
-    """Write the report of a run.
-
-    Args:
-        config: configuration of the run.
-        folder: folder of the run.
-        captions: caption of each figure.
-
-    Returns:
-        The page as HTML, with all pictures inside.
-    """
+    """Return the report of a run as HTML, with all pictures inside; `captions` has the caption of each figure."""
     run = Run(config, folder)
     figures = {name: _figure(folder, name, captions[name]) for name in names(config)}
     claims = run.claims
     claims["row"] = range(len(claims))
     charts = packed({name: chart(name, run) for name in CHARTS})
-    beyond = [chapter for chapter in CHAPTERS if chapter.figure in figures]
-    in_chapters = {name for chapter in probe_chapters.CHAPTERS for name in chapter.figures}
-    in_chapters |= {chapter.figure for chapter in beyond}
-    spent = len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + _size_of_rest(run)
+    of_probes = {probe: chapter(run) for probe, chapter in PROBE_CHAPTERS.items()}
+    beyond = {name: chapter(run, claims) for name, chapter in CHAPTERS.items() if name in figures}
+    in_chapters = {*beyond, *(name for chapter in of_probes.values() for name in chapter.figures)}
+    # The rest of the page without the draws: library, text, thumbnails and scores.
+    rest = 2_500_000 + sum(
+        len(run.samples(name)) * (5_000 + 30 * len(config.networks_of(name)) * len(config.ball.radii))
+        for name in run.datasets
+    )
+    spent = len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + rest
     plain = json.loads(json.dumps(dataclasses.asdict(config)))  # lists, where the configuration has tuples
-    datasets = _datasets(run, min(draws.BUDGET, max(LIMIT - spent, 0)))
+    budget = min(draws.BUDGET, max(LIMIT - spent, 0))
+    datasets: list[dict[str, Any]] = []
+    for place, name in enumerate(run.datasets):
+        # What one leaves of its share of the budget goes to the next ones.
+        datasets.append(_dataset(run, name, budget // (len(run.datasets) - place)))
+        budget -= datasets[-1]["panels"].bytes
     return render(
         "report.html.j2",
         config=config,
         norm=NORMS[config.ball.norm][1],
         parts=_parts(config, claims),
         verdicts=given(claims["verdict"]),
-        probe_chapters=[(chapter, chapter.says(run)) for chapter in probe_chapters.CHAPTERS],
-        beyond=[(chapter, chapter.says(run, claims)) for chapter in beyond],
+        probe_chapters=of_probes,
+        beyond=beyond,
         figures=figures,
         other_figures=[name for name in figures if name not in in_chapters],
         charts=charts,
@@ -72,18 +73,8 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     )
 
 
-def _size_of_rest(run: Run) -> int:
-    """Estimate the bytes of the page without charts, figures and draws: library, text, thumbnails and scores."""
-    config = run.config
-    of_samples = (
-        len(run.samples(name)) * (5_000 + 30 * len(config.networks_of(name)) * len(config.ball.radii))
-        for name in config.datasets
-    )
-    return 2_500_000 + sum(of_samples)
-
-
 def _figure(folder: Path, name: str, caption: str) -> dict[str, str]:
-    picture = pictures.png(folder / "figures" / f"{name}.png")
+    picture = data_uri("png", (folder / "figures" / f"{name}.png").read_bytes())
     # The first sentence, and the one after a bare number: "Figure 1. Isotropy (Eq. 4). Range of …"
     title, rest = re.split(r"(?<!^Figure \d)(?<!Eq)\. ", caption.strip(), maxsplit=1)
     return {"name": name, "picture": picture, "title": title, "caption": rest}
@@ -98,15 +89,6 @@ def _parts(config: Config, claims: pd.DataFrame) -> list[dict[str, Any]]:
         by_claim = [(name, same.to_dict("records")) for name, same in rows.groupby("claim", sort=False)]
         found.append({"title": title, "networks": networks, "claims": by_claim})
     return [part for part in found if part["networks"]]
-
-
-def _datasets(run: Run, budget: int) -> list[dict[str, Any]]:
-    """Describe each dataset; what one leaves of its share of the budget goes to the next ones."""
-    found = []
-    for place, name in enumerate(run.datasets):
-        found.append(_dataset(run, name, budget // (len(run.datasets) - place)))
-        budget -= found[-1]["panels"].bytes
-    return found
 
 
 def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a chapter of the report says: a sentence or two made of numbers, and a table of the numbers by network."""
+"""A chapter of the report: a sentence or two made of numbers, a table of the numbers by network, and a caveat."""
 
 from __future__ import annotations
 
@@ -13,39 +13,38 @@ Row = Mapping[str, Cell]  # a quantity, by network
 
 
 @dataclass(frozen=True)
-class SummaryText:
-    """What a chapter says.
+class Chapter:
+    """A chapter: sentences and a table made of numbers, and how these mislead."""
 
-    Attributes:
-        text: sentences made of the numbers.
-        rows: by the words for a quantity, its numbers for each network.
-    """
+    title: str
+    sentences: str  # with a placeholder, as `str.format` takes them, for the range over networks of each row they use
+    rows: Mapping[str, Row]  # by the words for a quantity; percentages if the words end in %
+    caveat: str
+    remarks: tuple[str, ...] = ()  # further sentences
+    question: str = ""  # that it answers
+    charts: Mapping[str, str] = field(default_factory=dict)  # titles by name
+    figures: tuple[str, ...] = ()  # names
 
-    text: str
-    rows: Mapping[str, Row] = field(default_factory=dict)
+    @property
+    def text(self) -> str:
+        """What it says."""
+        ranges = (format_range(row, "%" if words.endswith("%") else "") for words, row in self.rows.items())
+        return " ".join([self.sentences.format(*ranges), *self.remarks])
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return head and rows of a table: a row per quantity, a column per network; a dash where a number lacks."""
         networks = list(dict.fromkeys(name for row in self.rows.values() for name in row))
-        cells = [[words, *(_format(row.get(name, NOTHING)) for name in networks)] for words, row in self.rows.items()]
+        cells = [
+            [words, *(format_cell(row.get(name, NOTHING)) for name in networks)] for words, row in self.rows.items()
+        ]
         return ["", *networks], cells
 
 
-def summarise(text: str, rows: Mapping[str, Row]) -> SummaryText:
-    """Fill sentences with the range of each quantity over networks.
-
-    Args:
-        text: sentences with a placeholder for each row that they use, as `str.format` takes them.
-        rows: see `SummaryText`; numbers of a quantity whose words end in % are percentages.
-    """
-    ranges = (format_range(row, "%" if words.endswith("%") else "") for words, row in rows.items())
-    return SummaryText(text.format(*ranges), rows)
-
-
-def _format(cell: Cell) -> str:
-    if isinstance(cell, str):
-        return cell
-    return format_interval(cell) if isinstance(cell, tuple) else format_number(cell)
+def format_cell(cell: Cell) -> str:
+    """Format a number, or an estimate with its interval; words stay as they are."""
+    if isinstance(cell, tuple):
+        return "{} ({} to {})".format(*map(format_number, cell))
+    return cell if isinstance(cell, str) else format_number(cell)
 
 
 def format_number(value: float | None) -> str:
@@ -53,11 +52,6 @@ def format_number(value: float | None) -> str:
     if value is None or math.isnan(value):
         return NOTHING
     return f"{value:.3g}" if math.isfinite(value) else "∞" if value > 0 else "−∞"
-
-
-def format_interval(estimate: tuple[float, ...]) -> str:
-    """Format an estimate with its interval."""
-    return "{} ({} to {})".format(*map(format_number, estimate))
 
 
 def format_range(row: Row, unit: str = "") -> str:

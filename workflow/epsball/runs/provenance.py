@@ -21,9 +21,7 @@ _INERT = frozenset((_LIBRARY / "config").glob("*.py")) | {
 }
 
 # Registries: an entry counts only in the stages that use it, so that a new entry redoes nothing.
-_REGISTRIES = frozenset(
-    {"FAMILIES", "PROBES", "CONTROLS", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES", "TRAINING_FIGURES"}
-)
+_REGISTRIES = frozenset({"FAMILIES", "PROBES", "CONTROLS", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES"})
 
 # Packages whose versions decide the numbers in stores, and in all files.
 _DECIDING_STORES = frozenset({"torch", "torchvision", "timm", "numpy"})

@@ -1,89 +1,76 @@
-"""Figures: each is drawn from the tables of a run by the module that has its name."""
+"""Figures: each is drawn from the tables of a run by the function that has its name."""
 
 from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from epsball.analysis.run import Run
 from epsball.config import Config
 from epsball.probes import chosen_probes
 from epsball.runs import files
-from epsball.runs.provenance import declared
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES = (
-    "fig1_isotropy", "fig1_isotropy_margin", "fig2_illustration", "fig3_symmetry", "fig3_symmetry_margin",
-    "fig4_topology", "fig5_functions", "fig6_lipschitz", "beyond_geometry", "beyond_controls", "beyond_symmetry",
-    "beyond_frequency", "beyond_expansion", "beyond_depth", "beyond_lipschitz", "beyond_boundary", "beyond_adversarial",
-)  # fmt: skip
-TRAINING_FIGURES = ("training_curves", "training_confusion")  # of networks that the run trains
-
-OTHERS = ("illustration", "card", "survey", "controls")  # what figures read besides the tables of probes
-
-
-class FigureModule(Protocol):
-    """What the module of a figure offers."""
-
-    READS: tuple[str, ...]  # names of the probes whose tables it reads, or of OTHERS
-
-    def draw(self, run: Run) -> Figure:
-        """Draw the figure."""
-        ...
+# The module that draws each figure, then what a run needs for it: the probes whose tables it reads, an illustration,
+# controls, or networks that the run trains.
+FIGURES = {
+    "fig1_isotropy": ("paper", "isotropy"),
+    "fig1_isotropy_margin": ("paper", "isotropy"),
+    "fig2_illustration": ("paper", "illustration"),
+    "fig3_symmetry": ("paper", "symmetry"),
+    "fig3_symmetry_margin": ("paper", "symmetry"),
+    "fig4_topology": ("paper", "topology"),
+    "fig5_functions": ("paper",),
+    "fig6_lipschitz": ("paper", "lipschitz"),
+    "beyond_geometry": ("beyond", "topology", "topology_mixed_radius", "alpha", "alpha_mixed_radius"),
+    "beyond_controls": ("beyond", "isotropy", "topology", "lipschitz", "controls"),
+    "beyond_symmetry": (
+        "beyond", "isotropy", "symmetry", "symmetry_pixels", "symmetry_channels", "symmetry_patches",
+        "isotropy_low_frequency", "symmetry_low_frequency",
+    ),
+    "beyond_frequency": ("beyond", "frequency"),
+    "beyond_expansion": ("beyond", "expansion"),
+    "beyond_depth": ("beyond", "depth"),
+    "beyond_lipschitz": ("beyond", "lipschitz_bounds"),
+    "beyond_boundary": ("beyond", "boundary"),
+    "beyond_adversarial": ("beyond", "boundary", "gradient", "topology_mixed_radius", "isotropy", "lipschitz"),
+    "training_curves": ("training", "training"),
+    "training_confusion": ("training", "training"),
+}  # fmt: skip
 
 
 def names(config: Config) -> list[str]:
     """Return the names of the figures that a run draws."""
-    trains = any(network.training for network in config.networks.values())
-    held = {*chosen_probes(config), *OTHERS} - (set() if config.controls else {"controls"})
-    return [*(name for name in FIGURES if held.issuperset(reads(name))), *(TRAINING_FIGURES if trains else ())]
+    held = {*chosen_probes(config), "illustration"}
+    held |= {"controls"} if config.controls else set()
+    held |= {"training"} if any(network.training for network in config.networks.values()) else set()
+    return [name for name, (_, *needs) in FIGURES.items() if held.issuperset(needs)]
 
 
 def module_name(name: str) -> str:
     """Return the dotted name of the module that draws a figure."""
-    return f"{__name__}.{name}"
+    return f"{__name__}.{FIGURES[name][0]}"
 
 
-def reads(name: str) -> tuple[str, ...]:
-    """Return what a figure is drawn from: names of probes, for their tables, or of OTHERS."""
-    found: tuple[str, ...] = declared(module_name(name))["READS"]
-    return found
-
-
-def figure(name: str) -> FigureModule:
-    """Import the module of a figure."""
-    return cast(FigureModule, importlib.import_module(module_name(name)))
+def figure(name: str, run: Run) -> Figure:
+    """Draw a figure of a run."""
+    drawn: Figure = getattr(importlib.import_module(module_name(name)), name)(run)
+    return drawn
 
 
 def draw(name: str, config: Config, folder: Path, path: Path) -> None:
-    """Draw a figure as PDF, SVG and PNG.
-
-    Args:
-        name: name of the figure.
-        config: configuration of the run.
-        folder: folder of the run.
-        path: path of one of the three files; the others are written next to it.
-    """
+    """Draw a figure of the run in a folder as PDF, SVG and PNG; `path` is that of one of them."""
     from epsball.reporting.figures import style  # seaborn takes seconds to import, and most jobs need only names
 
     with style.paper():
-        save(figure(name).draw(Run(config, folder)), path)
+        save(figure(name, Run(config, folder)), path)
 
 
 def draw_all(config: Config, run: Path, folder: Path) -> list[Path]:
-    """Draw every figure of a run in one process, which imports the plotting libraries once.
-
-    Args:
-        config: configuration of the run.
-        run: folder of the run.
-        folder: where to write the figures.
-
-    Returns:
-        The paths of the PDF files; SVG and PNG are next to them.
-    """
+    """Draw every figure of a run in one process, which imports matplotlib once; return the paths of the PDF files."""
     paths = [folder / f"{name}.pdf" for name in names(config)]
     for path in paths:
         draw(path.stem, config, run, path)

@@ -29,14 +29,9 @@ _ROW = 0.185  # inches
 def draw(table: pd.DataFrame, base: str) -> Figure:
     """Draw a column for each reading and, under each claim, a row for each network: verdict as colour, and estimate.
 
-    Args:
-        table: verdicts of all readings, see `epsball.analysis.readings.compare`.
-        base: how the base reads the paper, in words.
+    The table is that of `epsball.analysis.readings.compare`; `base` says in words how the base reads the paper.
     """
-    table = table.assign(
-        colour=table["verdict"].map(list(_COLOURS).index),
-        number=table["estimate"].map(lambda value: "" if pd.isna(value) else _number(value)),
-    )
+    table = table.assign(colour=table["verdict"].map(list(_COLOURS).index), number=table["estimate"].map(_number))
     readings = list(table["reading"].unique())
     blank = pd.DataFrame({"colour": np.nan, "number": ""}, index=readings)
     headings: dict[int, str] = {}
@@ -61,7 +56,9 @@ def draw(table: pd.DataFrame, base: str) -> Figure:
     ax.pcolor(unmeasured, facecolor="none", edgecolor=style.GREY, lw=0, hatch=_HATCH)
     for row, heading in headings.items():
         ax.text(0, row + 0.78, heading, fontsize="small", va="baseline")
-    ax.set_xticks(np.arange(len(readings)) + 0.5, [_heading(name) for name in readings])
+    # A heading has two lines: what is read, and how.
+    columns = [name.replace("epsilon", "ε").partition("-") for name in readings]
+    ax.set_xticks(np.arange(len(readings)) + 0.5, [f"{key}\n{value}" for key, _, value in columns])
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.tick_params("y", rotation=0)
     ax.set_xlabel(f"base: {base}; each other column: one change", color="0.35", fontsize="small")
@@ -75,11 +72,5 @@ def draw(table: pd.DataFrame, base: str) -> Figure:
     return figure
 
 
-def _heading(reading: str) -> str:
-    """Write the name of a reading in two lines: what is read, and how."""
-    key, _, value = reading.partition("-")
-    return f"{'ε' if key == 'epsilon' else key}\n{value}"
-
-
 def _number(value: float) -> str:
-    return f"{value:.2g}".replace("inf", "∞").replace("-", "−")
+    return "" if np.isnan(value) else f"{value:.2g}".replace("inf", "∞").replace("-", "−")

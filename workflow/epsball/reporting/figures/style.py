@@ -19,6 +19,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from epsball.analysis.run import Run
 from epsball.config import NORMS, Config
+from epsball.reporting.places import beyond_zero, radius_name, side_by_side
 
 WIDTH = 7.0  # inches, both columns
 DPI = 200
@@ -57,18 +58,17 @@ def paper() -> Iterator[None]:
 def panels(
     run: Run, probe: str, columns: int = 1, height: float = 2.2, sharex: bool = True, sharey: bool = True
 ) -> tuple[Figure, dict[str, list[Axes]]]:
-    """Open a figure with a titled panel for each network, two or three side by side, or with a row of panels for each.
+    """Open a figure with a panel for each network, two or three side by side, or with a row of panels for each.
+
+    Titles have the network, its dataset, the number of samples in the probe's table and the score that they exceed.
 
     Args:
-        run: files of the run.
-        probe: the probe whose samples the titles count.
+        run: the run.
+        probe: the probe whose samples are counted.
         columns: number of panels of a network.
         height: height of a panel in inches.
         sharex: whether panels have one x axis, labelled below the lowest ones.
         sharey: whether networks have one y axis.
-
-    Returns:
-        The figure, and the panels of each network.
     """
     networks = list(run.config.networks)
     across = columns if columns > 1 else min(len(networks), 2 if len(networks) in {1, 2, 4} else 3)
@@ -86,17 +86,12 @@ def panels(
         ax.remove()
     axes = dict(zip(networks, shown.reshape(-1, columns).tolist(), strict=True))
     for network, (first, *_) in axes.items():
-        title(first, run, network, probe)
+        dataset = run.config.datasets[run.config.networks[network].dataset]
+        samples = run.metrics(probe, network)["sample"].nunique()
+        facts = f"{dataset.name}, {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
+        first.set_title(network, fontweight="bold", pad=14)
+        write(first, 0, 1.02, facts, color="0.35")
     return figure, axes
-
-
-def title(ax: Axes, run: Run, network: str, probe: str) -> None:
-    """Write the name of a network, its dataset, the number of samples in a probe's table and the score they exceed."""
-    dataset = run.config.datasets[run.config.networks[network].dataset]
-    samples = run.metrics(probe, network)["sample"].nunique()
-    ax.set_title(network, fontweight="bold", pad=14)
-    facts = f"{dataset.name}, {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
-    write(ax, 0, 1.02, facts, color="0.35")
 
 
 def write(ax: Axes, x: float, y: float, text: str, **how: Any) -> Text:
@@ -120,15 +115,13 @@ def labelled_radii(config: Config) -> list[float]:
 
 def radius_axis(ax: Axes, config: Config, table: pd.DataFrame) -> pd.DataFrame:
     """Label an axis by radius, evenly spaced; return a table's rows beyond radius 0 with their `place` on it."""
-    places = {radius: place for place, radius in enumerate(radius for radius in config.ball.radii if radius > 0)}
-    labels = {
-        places[radius]: "ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in labelled_radii(config)
-    }
-    ax.set_xticks(list(labels), list(labels.values()))
-    ax.set_xlim(-0.6, len(places) - 0.4)
+    radii = [radius for radius in config.ball.radii if radius > 0]
+    labelled = labelled_radii(config)
+    ax.set_xticks([*map(radii.index, labelled)], [radius_name(radius, config.ball) for radius in labelled])
+    ax.set_xlim(-0.6, len(radii) - 0.4)
     ax.grid(False, axis="x")
     ax.set_xlabel(f"radius r ({NORMS[config.ball.norm][0]}; ε = {config.ball.epsilon:g})")
-    return table[table["radius"] > 0].assign(place=lambda beyond: beyond["radius"].map(places))
+    return beyond_zero(table, config.ball)
 
 
 def log_scale(ax: Axes, which: Literal["x", "y"] = "y") -> None:
@@ -166,11 +159,3 @@ def columns(ax: Axes, values: Mapping[str, Any], colours: Sequence[str], slanted
     ax.set_xticks(range(len(values)), list(values), fontsize=6, **rotation)
     ax.grid(False, axis="x")
     ax.set(xlim=(-0.6, len(values) - 0.4), xlabel="")
-
-
-def side_by_side(table: pd.DataFrame) -> pd.Series:
-    """Return the `place` of each row moved sidewards, so that the samples at one place do not hide each other."""
-    at = table.groupby("place")["place"]
-    last = at.transform("size") - 1
-    moved: pd.Series = table["place"] + 0.64 * (at.cumcount() - last / 2) / last.clip(lower=1)
-    return moved

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from epsball.analysis.claims import NOISE_FLOOR_FACTOR, RHO_BAND
 from epsball.analysis.run import Run
-from epsball.config import NORMS, Config
+from epsball.config import NORMS
 from epsball.reporting.html.template import significant
-from epsball.reporting.log_axis import lowest_drawn
+from epsball.reporting.places import beyond_zero, radius_name, ranges_for_log_axis, side_by_side
 
 BLUE, ORANGE, GREY = "#3b8fd4", "#e0701a", "#8a929b"  # legible on light and on dark pages
 
@@ -22,21 +21,13 @@ SAMPLES = 200  # most samples of a network in a chart: the first ones, whose ord
 Trace = dict[str, Any]  # attributes of a scatter trace, see https://plotly.com/javascript/reference/scatter
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A chart.
-
-    Attributes:
-        title: title of its vertical axis.
-        traces: makes the traces of a network.
-        yaxis: further attributes of its vertical axis.
-        shape: a band or line across the chart; empty for none.
-    """
+class Chart(NamedTuple):
+    """A chart: the title of its vertical axis, what makes the traces of a network, and what the layout has besides."""
 
     title: str
     traces: Callable[[Run, str], Iterator[Trace]]
-    yaxis: Mapping[str, object] = field(default_factory=dict)
-    shape: Mapping[str, object] = field(default_factory=dict)
+    yaxis: Mapping[str, object] = {}
+    shape: Mapping[str, object] = {}  # a band or line across the chart
 
 
 def chart(name: str, run: Run) -> dict[str, Any]:
@@ -46,12 +37,12 @@ def chart(name: str, run: Run) -> dict[str, Any]:
     the dataset of each network. Margins, fonts and colours are left to the page.
     """
     spec, config = CHARTS[name], run.config
-    radii = _radii(config)
+    radii = [radius for radius in config.ball.radii if radius > 0]
     layout = {
         "meta": {network: network_spec.dataset for network, network_spec in config.networks.items()},
         "xaxis": {
             "tickvals": list(range(len(radii))),
-            "ticktext": ["ε" if radius == config.ball.epsilon else f"{radius:g}" for radius in radii],
+            "ticktext": [radius_name(radius, config.ball) for radius in radii],
             "title": {"text": f"radius r ({NORMS[config.ball.norm][0]})", "standoff": 6},
             "range": [-0.6, len(radii) - 0.4],
             "showgrid": False,
@@ -65,32 +56,30 @@ def chart(name: str, run: Run) -> dict[str, Any]:
     return {"data": traces, "layout": layout}
 
 
-def _ranges(probe: str, column: str, floor: str) -> Callable[[Run, str], Iterator[Trace]]:
+def _ranges(probe: str, prefix: str = "") -> Callable[[Run, str], Iterator[Trace]]:
     """Draw ranges by how the draws were classified and whether they exceed the noise floor, which is drawn too."""
 
     def traces(run: Run, network: str) -> Iterator[Trace]:
-        table = _place(run, run.metrics(probe, network))
-        bottom = lowest_drawn(table[column], table[floor])
-        level = NOISE_FLOOR_FACTOR * table[floor]
-        table = table.assign(y=table[column].clip(lower=bottom), level=level)
-        noise, wrong = table[column] <= level, table["misclassified"] > 0
+        table = ranges_for_log_axis(_first_samples(run, probe, network), prefix)
         name = f"{NOISE_FLOOR_FACTOR} noise floors"
-        yield _dashes(table["x"], level.clip(lower=bottom), 7, 1, name=name, hoverinfo="skip")
+        yield _dashes(table["x"], table["floor"], 7, 1, name=name, hoverinfo="skip")
         hover = (
             f"range %{{customdata[1]:.3~g}}<br>{name} %{{customdata[2]:.3~g}}<br>misclassified %{{customdata[3]:.0%}}"
         )
-        for kind, rows, marker in (
-            ("all draws correct", ~noise & ~wrong, {"color": BLUE}),
-            ("at least one misclassified", ~noise & wrong, {"color": ORANGE, "symbol": "square"}),
-            ("at the noise floor", noise, {"color": GREY, "symbol": "triangle-down-open"}),
+        for kind, title, marker in (
+            ("right", "all draws correct", {"color": BLUE}),
+            ("wrong", "at least one misclassified", {"color": ORANGE, "symbol": "square"}),
+            ("noise", "at the noise floor", {"color": GREY, "symbol": "triangle-down-open"}),
         ):
-            yield _points(table[rows], "y", kind, (column, "level", "misclassified"), hover, **marker)
+            shown = (f"{prefix}range", "level", "misclassified")
+            yield _points(table[table["kind"] == kind], "y", title, shown, hover, **marker)
 
     return traces
 
 
 def _topology(run: Run, network: str) -> Iterator[Trace]:
-    table = _place(run, run.metrics("topology", network)).dropna(subset="rho")
+    table = _first_samples(run, "topology", network)
+    table = table.assign(x=side_by_side(table)).dropna(subset="rho")
     hover = "ρ = %{y:.3f}<br>p = %{customdata[1]:.3~g}"
     yield _points(table, "rho", "Mantel's ρ", ("p_value",), hover, color=BLUE)
     median = table.groupby("place")["rho"].median()
@@ -98,8 +87,9 @@ def _topology(run: Run, network: str) -> Iterator[Trace]:
 
 
 def _lipschitz(run: Run, network: str) -> Iterator[Trace]:
-    ratios = run.metrics("lipschitz", network).groupby(["sample", "radius"], sort=False)["ratio"]
-    table = _place(run, ratios.agg(["min", "median", "max"]).reset_index()).dropna(subset="median")
+    draws = _first_samples(run, "lipschitz", network).groupby(["sample", "radius", "place"], sort=False)["ratio"]
+    table = draws.agg(["min", "median", "max"]).reset_index()
+    table = table.assign(x=side_by_side(table)).dropna(subset="median")
     gap = np.full(len(table), np.nan)  # ends the line of a sample
     yield {
         "mode": "lines",
@@ -111,6 +101,12 @@ def _lipschitz(run: Run, network: str) -> Iterator[Trace]:
     }
     hover = "median ratio %{y:.3~g}<br>from %{customdata[1]:.3~g} to %{customdata[2]:.3~g}"
     yield _points(table, "median", "median", ("min", "max"), hover, color=BLUE)
+
+
+def _first_samples(run: Run, probe: str, network: str) -> pd.DataFrame:
+    """Return a probe's rows of the first samples beyond radius 0, at their `place`."""
+    table = run.metrics(probe, network)
+    return beyond_zero(table[table["sample"].isin(table["sample"].unique()[:SAMPLES])], run.config.ball)
 
 
 def _points(table: pd.DataFrame, y: str, name: str, shown: tuple[str, ...], hover: str, **marker: str) -> Trace:
@@ -137,22 +133,9 @@ _BAND = {"type": "rect", "y0": -RHO_BAND, "y1": RHO_BAND, "fillcolor": GREY, "op
 _LINE = {"type": "line", "y0": 1, "y1": 1, "line": {"dash": "dash", "color": ORANGE, "width": 1}}
 
 CHARTS = {
-    "isotropy": Chart("range of the score", _ranges("isotropy", "range", "noise_floor"), _LOG),
-    "isotropy_margin": Chart("range of the margin", _ranges("isotropy", "margin_range", "margin_noise_floor"), _LOG),
-    "symmetry": Chart("range of the score", _ranges("symmetry", "range", "noise_floor"), _LOG),
+    "isotropy": Chart("range of the score", _ranges("isotropy"), _LOG),
+    "isotropy_margin": Chart("range of the margin", _ranges("isotropy", "margin_"), _LOG),
+    "symmetry": Chart("range of the score", _ranges("symmetry"), _LOG),
     "topology": Chart("Mantel's ρ", _topology, shape=_BAND),
     "lipschitz": Chart("local Lipschitz ratio", _lipschitz, _LOG, _LINE),  # log: those of the sign networks are near 0
 }
-
-
-def _radii(config: Config) -> list[float]:
-    return [radius for radius in config.ball.radii if radius > 0]
-
-
-def _place(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the rows beyond radius 0 of the first samples; `place` numbers radii, `x` puts samples side by side."""
-    table = table[(table["radius"] > 0) & table["sample"].isin(table["sample"].unique()[:SAMPLES])]
-    samples = {name: number for number, name in enumerate(table["sample"].unique())}
-    aside = table["sample"].map(samples) / max(len(samples) - 1, 1) * 0.64 - 0.32 * (len(samples) > 1)
-    place = table["radius"].map({radius: number for number, radius in enumerate(_radii(run.config))})
-    return table.assign(place=place, x=place + aside)

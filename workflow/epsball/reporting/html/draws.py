@@ -6,6 +6,7 @@ to see), then no permutations, then draws of fewer samples: those with a misclas
 
 from __future__ import annotations
 
+import io
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
+from PIL import Image
 
 from epsball.config import Ball
 from epsball.data import Pool
 from epsball.perturbations.ball import perturbed_images
-from epsball.reporting.html import pictures
-from epsball.reporting.html.template import significant
+from epsball.reporting.html.template import data_uri, significant
 from epsball.stages.perturb import sample_images
 
 BUDGET = 6_000_000  # bytes of the pictures of all draws in the page
@@ -30,37 +30,27 @@ _SCORES = ("score_min", "score_mean", "score_max", "misclassified")
 
 _FEWEST = 3  # radii, before anything else is left out
 
+_THUMBNAIL = 96  # pixels, the longer side
+_LOSSLESS = 64  # pixels, the longer side, up to which an image is kept as it is
+_QUALITY = 80  # of WebP, for anything larger
+
 
 @dataclass
 class Panels:
-    """The panels of the samples of a dataset.
+    """The panels of the samples of a dataset."""
 
-    Attributes:
-        radii: radii at which draws are shown.
-        probes: probes whose draws are shown.
-        samples: what each panel shows, by sample; see `make_panels`.
-        thumbnails: thumbnail of each sample.
-        without: samples whose draws are left out.
-        bytes: size of the pictures.
-    """
-
-    radii: list[float]
-    probes: list[str]
-    samples: dict[str, dict[str, Any]] = field(default_factory=dict)
-    thumbnails: dict[str, str] = field(default_factory=dict)
-    without: list[str] = field(default_factory=list)
-    bytes: int = 0
+    radii: list[float]  # at which draws are shown
+    probes: list[str]  # whose draws are shown
+    samples: dict[str, dict[str, Any]] = field(default_factory=dict)  # what each panel shows, see `make_panels`
+    thumbnails: dict[str, str] = field(default_factory=dict)  # by sample
+    without: list[str] = field(default_factory=list)  # samples whose draws are left out
+    bytes: int = 0  # of the pictures
 
 
 def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: Ball, budget: int) -> Panels:
-    """Collect the scores and draw the pictures of samples.
+    """Collect the scores and draw the pictures of a dataset's samples, which may take `budget` bytes.
 
-    Args:
-        samples: sample table of a dataset.
-        pool: pool that has its images.
-        scores: tables of isotropy and symmetry of all networks of the dataset, with the columns network and probe.
-        spec: radii, norm, noise, clipping.
-        budget: bytes that pictures may take.
+    `scores` has the tables of the PROBES of all networks of the dataset, with the columns network and probe.
 
     Returns:
         By sample: `wrong`, whether any draw was misclassified; `scores`, by network and probe lists over the radii of
@@ -80,7 +70,7 @@ def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: B
             _fit(panels, image, row, len(samples), len(samples) * scores["network"].nunique(), spec, budget)
         rows = by_sample[row.sample]
         panel = {"wrong": bool(wrong[row.sample]), "scores": _scores(rows)}
-        panels.thumbnails[row.sample] = pictures.thumbnail(_pixels(image))
+        panels.thumbnails[row.sample] = _thumbnail(image)
         if not panels.without:
             drawn = _draws(image, row, rows, panels, spec)
             size = sum(map(len, [*drawn["pictures"], drawn["clean"]]))
@@ -138,21 +128,36 @@ def _draws(image: torch.Tensor, row: Any, rows: pd.DataFrame, panels: Panels, sp
             "picture": list(found).index(key),
         }
         draws.setdefault(at["network"], {}).setdefault(at["probe"], []).append(draw)
-    pixels = _pixels(image)
-    return {
-        "clean": pictures.webp(pixels),
-        "lossless": pictures.is_small(pixels),
-        "pictures": list(found.values()),
-        "draws": draws,
-    }
+    return {"clean": _webp(image), "lossless": _is_small(image), "pictures": list(found.values()), "draws": draws}
 
 
 def _picture(family: str, image: torch.Tensor, seed: int, radius: float, draw: int, spec: Ball) -> str:
     [perturbed] = perturbed_images(family, image, seed, radius, range(draw, draw + 1), spec)
-    return pictures.webp(_pixels(perturbed.permute(1, 2, 0)))
+    return _webp(perturbed.permute(1, 2, 0))
 
 
-def _pixels(image: torch.Tensor) -> NDArray[np.uint8]:
-    """Return an image (height, width, 3) in [0, 1] as 8-bit pixels; what is outside is clipped."""
-    pixels: NDArray[np.uint8] = np.rint(image.numpy() * 255).clip(0, 255).astype(np.uint8)
-    return pixels
+def _is_small(image: torch.Tensor) -> bool:
+    return max(image.shape[:2]) <= _LOSSLESS
+
+
+def _webp(image: torch.Tensor) -> str:
+    """Encode an image (height, width, 3) in [0, 1]; what is outside is clipped."""
+    # For lossless WebP, `quality` is the effort: 0 is quick, and more does not make noise smaller.
+    options = {"lossless": True, "quality": 0} if _is_small(image) else {"quality": _QUALITY}
+    return _encode(_picture_of(image), **options)
+
+
+def _thumbnail(image: torch.Tensor) -> str:
+    picture = _picture_of(image)
+    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    return _encode(picture, quality=_QUALITY)
+
+
+def _picture_of(image: torch.Tensor) -> Image.Image:
+    return Image.fromarray(np.rint(image.numpy() * 255).clip(0, 255).astype(np.uint8))
+
+
+def _encode(picture: Image.Image, **options: int) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", method=2, **options)
+    return data_uri("webp", buffer.getvalue())

@@ -17,17 +17,14 @@ from epsball.reporting.summary_text import format_number
 
 
 def render(name: str, **values: Any) -> str:
-    """Render a page from its template.
-
-    Args:
-        name: name of the template.
-        **values: what it shows.
-
-    Returns:
-        HTML that asks for nothing outside of it.
-    """
+    """Render a page from its template, as HTML that asks for nothing outside of it."""
     page: str = ENVIRONMENT.get_template(name).render(**values)
     return page
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """Return a picture of a kind as it stands in the page."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def packed(data: object) -> str:

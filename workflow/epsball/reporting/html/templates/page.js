@@ -4,24 +4,12 @@
 const get = (id) => document.getElementById(id);
 const all = (selector) => [...document.querySelectorAll(selector)];
 
-function rememberTheme(select) {
-  try {
-    select.value = localStorage.getItem("epsball-theme") ?? "";
-    select.addEventListener("change", () => localStorage.setItem("epsball-theme", select.value));
-  } catch {
-    // A browser may refuse storage to a file: the choice then lasts for this page.
-  }
-}
-
 function currentPage() {
   return get(decodeURIComponent(location.hash.slice(1)))?.closest(".page") ?? document.querySelector(".page");
 }
 
 function markCurrent(links, current, kind) {
-  for (const link of links) {
-    if (link === current) link.setAttribute("aria-current", kind);
-    else link.removeAttribute("aria-current");
-  }
+  for (const link of links) link.ariaCurrent = link === current ? kind : null; // null removes the attribute
 }
 
 function markCurrentTab() {
@@ -31,12 +19,16 @@ function markCurrentTab() {
   tab.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
-function skipToContent(event) {
+const theme = get("theme");
+try {
+  theme.value = localStorage.getItem("epsball-theme") ?? "";
+  theme.addEventListener("change", () => localStorage.setItem("epsball-theme", theme.value));
+} catch {
+  // A browser may refuse storage to a file: the choice then lasts for this page.
+}
+document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address names the chapter
   get("main").focus();
-}
-
-rememberTheme(get("theme"));
-document.querySelector(".skip").addEventListener("click", skipToContent);
+});
 addEventListener("hashchange", markCurrentTab);
 markCurrentTab();

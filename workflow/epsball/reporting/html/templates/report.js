@@ -69,11 +69,6 @@ function plotChartsOf(page) {
   for (const place of page.querySelectorAll("[data-chart]")) plotChart(place, network);
 }
 
-function chooseNetwork(event) {
-  for (const select of all("select.network")) select.value = event.target.value;
-  plotChartsOf(currentPage());
-}
-
 /* Enlarged figures */
 
 const dialog = get("enlarged");
@@ -85,10 +80,10 @@ function enlarge(title, ...content) {
   dialog.scrollTop = 0;
 }
 
-function enlargeFigure(figure) {
-  const picture = figure.querySelector("img");
-  const links = [...figure.querySelectorAll("figcaption a")].flatMap((link) => [" ", link.cloneNode(true)]);
-  enlarge([picture.alt, ".", ...links], element("img", { src: picture.src, alt: picture.alt, class: "wide" }));
+function enlargeFigure({ currentTarget: button }) {
+  const { src, alt } = button.firstChild;
+  const links = [...button.parentNode.querySelectorAll("a")].flatMap((link) => [" ", link.cloneNode(true)]);
+  enlarge([alt, ".", ...links], element("img", { src, alt, class: "wide" }));
 }
 
 /* The panel of a sample */
@@ -103,10 +98,7 @@ async function showPanel() {
   const closed = thumbs.find((one) => one.ariaCurrent);
   markCurrent(thumbs, thumb, "true");
   panel.hidden = !thumb;
-  if (!thumb) {
-    closed?.focus();
-    return;
-  }
+  if (!thumb) return closed?.focus();
   panel.dataset.key = "";
   const { samples, radii, epsilon } = await loadPanels();
   const sample = samples[thumb.dataset.key];
@@ -233,8 +225,14 @@ function showAddress() {
   plotChartsOf(currentPage());
 }
 
-for (const select of all("select.network")) select.addEventListener("change", chooseNetwork);
-for (const button of all(".enlarge")) button.addEventListener("click", () => enlargeFigure(button.closest("figure")));
+const selects = all("select.network");
+for (const select of selects) {
+  select.addEventListener("change", () => {
+    for (const other of selects) other.value = select.value;
+    plotChartsOf(currentPage());
+  });
+}
+for (const button of all(".enlarge")) button.addEventListener("click", enlargeFigure);
 for (const button of all(".fold-all")) {
   button.addEventListener("click", () => {
     for (const fold of all("#claims details")) fold.open = button.value === "open";
