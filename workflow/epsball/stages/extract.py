@@ -20,6 +20,7 @@ from torch import Tensor
 from epsball.config import Ball, Compute
 from epsball.data import Pool
 from epsball.networks import scores
+from epsball.networks.consistency import require_repeated, require_surveyed
 from epsball.networks.forward import Forward
 from epsball.perturbations.ball import perturbed_images
 from epsball.perturbations.families import family
@@ -65,6 +66,9 @@ def extract(
         compute: batch size, and number of draws in float64.
         path: path of the store.
         attributes: what makes the store; equal attributes give equal numbers, unless memory forced smaller passes.
+
+    Raises:
+        EpsballError: the network is no fixed function of one image, or not the one that was surveyed.
     """
     previous = store.PreviousStore(path, attributes)
     if previous.covers(samples, spec.radii, spec.draws):
@@ -77,7 +81,9 @@ def extract(
         for seed in samples["seed"].tolist()
         for radius in spec.radii
     )
-    label = f"extract {attributes.get('network', '')} {name}"
+    network = attributes.get("network", "")
+    surveyed = samples.set_index("sample").get(f"score_{network}")
+    label = f"extract {network} {name}"
     writer = store.StoreWriter(path, len(spec.radii), behind=_prefetch_depth(forward))
     with writer, Progress(label, passes, "images") as progress:
         for row, image in sample_images(samples, pool):
@@ -89,6 +95,10 @@ def extract(
                 cells.append({key: values for key, values in cell.items() if key != "features"})
                 if place == 0:
                     variables = _clean(cell)
+                    require_repeated(cell["logit"])
+                    if surveyed is not None:
+                        score = float(scores.score(cell["logit"], cell["logsumexp"])[0])
+                        require_surveyed(network, row.image, score, surveyed[row.sample])
             for key in cells[0]:
                 variables[key] = (_dims(key)[:3], np.stack([cell[key] for cell in cells])[None])
             smallest = min(forward.size, int(previous.attributes.get("images_in_a_pass", forward.size)))
