@@ -50,10 +50,10 @@ def extract(
     What a previous store with the same attributes holds is reused: only further samples, radii and draws are computed,
     and a store that holds everything is kept as it is.
 
-    The store has, for each sample, radius and draw: `logit`, `runner_up_logit`, `logsumexp` and `prediction` (see
+    The store has, for each sample, radius and draw: `logit`, `runner_up_logit`, `log_odds` and `prediction` (see
     `epsball.networks.scores.Summary`), and `features` if the family keeps them; the same of the clean image as
     `clean_...`; and for the first draws, computed again in float64, `float64_logit`, `float64_runner_up_logit`,
-    `float64_logsumexp` and `float64_d_out`, the distance of their features from the clean image's.
+    `float64_log_odds` and `float64_d_out`, the distance of their features from the clean image's.
 
     At radius 0 all draws are one image: one batch of it is computed, and repeated.
 
@@ -97,7 +97,7 @@ def extract(
                     variables = _clean(cell)
                     require_repeated(cell["logit"])
                     if surveyed is not None:
-                        score = float(scores.score(cell["logit"], cell["logsumexp"])[0])
+                        score = float(scores.score(cell["log_odds"])[0])
                         require_surveyed(network, row.image, score, surveyed[row.sample])
             for key in cells[0]:
                 variables[key] = (_dims(key)[:3], np.stack([cell[key] for cell in cells])[None])

@@ -41,7 +41,7 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
                         "image": [pool.names[number] for number in numbers],
                         "label": labels,
                         "prediction": summary.prediction,
-                        "score": scores.score(summary.logit, summary.logsumexp),
+                        "score": scores.score(summary.log_odds),
                         "digest": [images.digest(picture) for picture in pictures],
                         "track": [pool.tracks[number] if pool.tracks else "" for number in numbers],
                         "input_min": passed.amin(dim=(1, 2, 3)).double().numpy(),
