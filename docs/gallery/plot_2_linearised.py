@@ -34,9 +34,9 @@ forward = Forward(network, compute)
 pictures = torch.stack([torch.from_numpy(pool.read(number).copy()).float() / 255 for number in range(len(pool))])
 logits = torch.cat([forward(part)[0] for part in torch.split(pictures.permute(0, 3, 1, 2), 6)])
 summary = scores.summarise(logits.numpy(), pool.labels)
-surest = int(np.argmax(scores.score(summary.logit, summary.logsumexp)))
+surest = int(np.argmax(scores.score(summary.log_odds)))
 image, label = pictures[surest], int(pool.labels[surest])
-print(f"{pool.names[surest]}: score {scores.score(summary.logit, summary.logsumexp)[surest]:.3f}")
+print(f"{pool.names[surest]}: score {scores.score(summary.log_odds)[surest]:.3f}")
 
 # %%
 # Six draws for each radius are few; the paper uses a hundred. Both functions see the same perturbations, bit for bit.
@@ -53,7 +53,7 @@ def ranges(passes: Forward) -> list[float]:
     for radius in RADII:
         images = perturbed_images("uniform", image, seed=2017, radius=radius, draws=range(6), spec=spec)
         of = scores.summarise(passes(images)[0].numpy(), np.full(6, label))
-        found.append(float(np.ptp(scores.shortfall(of.logit, of.logsumexp))))
+        found.append(float(np.ptp(scores.shortfall(of.log_odds))))
     return found
 
 

@@ -38,9 +38,9 @@ ranges, floors = [], []
 for radius in RADII:
     images = perturbed_images("uniform", image, seed=2017, radius=radius, draws=range(20), spec=spec)
     found, exact = (scores.summarise(passes(images)[0].numpy(), labels) for passes in (forward, forward.float64))
-    shortfall = scores.shortfall(found.logit, found.logsumexp)
+    shortfall = scores.shortfall(found.log_odds)
     ranges.append(np.ptp(shortfall))
-    floors.append(np.ptp(shortfall - scores.shortfall(exact.logit, exact.logsumexp)))
+    floors.append(np.ptp(shortfall - scores.shortfall(exact.log_odds)))
 
 with style.paper():
     figure, ax = plt.subplots(figsize=(style.WIDTH * 0.7, 3))

@@ -27,7 +27,8 @@ def test_check_shows_a_network_that_fits(tutorial: Path, capsys: pytest.CaptureF
     assert main(["check", "mine.yaml"]) == 0
     header, row, _, duration = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"At these rates the whole run takes about \d+ minutes? on 1 core\.", duration)
-    found = dict(zip(header.split(), row.split(maxsplit=9), strict=True))
+    found = dict(zip(header.split(), row.replace("output of ", "").split(maxsplit=9), strict=True))
+    assert found["features"] == "net.3"
     assert (found["network"], found["dataset"], found["images"]) == ("mine", "photos", "40")
     assert (found["parameters"], found["units"], found["classes"]) == (str(8 * 28 + 27), "8", "3")
     assert found["accuracy"] == "100%"
@@ -155,7 +156,7 @@ def test_check_keeps_its_rates_for_the_plan(tutorial: Path, capsys: pytest.Captu
     assert "Of mine no rate is known" in capsys.readouterr().out
     assert main(["check", "mine.yaml"]) == 0
     header, row, *_ = capsys.readouterr().out.splitlines()
-    rate = float(row.split()[header.split().index("images/s")])
+    rate = float(row.split()[header.split().index("images/s") + len(["input", "of"])])
     assert main(plan) == 0
     shown = capsys.readouterr().out
     assert "nominal, but measured for mine" in shown

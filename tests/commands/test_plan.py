@@ -59,7 +59,7 @@ def test_the_stages_make_as_many_passes_as_planned(stages: Stages, tmp_path: Pat
     compute = replace(COMPUTE, batch=4)  # divides the draws: no pass is filled up
     paper = replace(paper, extra_probes=("alpha_mixed_radius",))
     for name in probes.families(paper):
-        stages.extract(Counting(), name, tmp_path / f"{name}.zarr.zip", families.ball(BALL, name), compute)
+        stages.extract(Counting(), name, tmp_path / f"{name}.zarr.zip", families.ball(BALL, name), compute, "net.3")
     datasets = {"gtsrb": replace(paper.datasets["gtsrb"], samples=len(stages.samples), limit=1)}
     config = replace(paper, ball=BALL, compute=compute, datasets=datasets)
     found = cost.network(config, replace(paper.networks["ciresan2012"], training=None))

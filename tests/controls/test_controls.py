@@ -13,8 +13,9 @@ import torch
 from epsball.analysis.run import Run
 from epsball.analysis.verdicts import judge
 from epsball.controls import CONTROLS, chosen_controls, control
+from epsball.controls.rbf import RadialBasisFunction
 from epsball.errors import EpsballError
-from epsball.networks import forward
+from epsball.networks import forward, scores
 from epsball.networks.model import Network
 from epsball.perturbations import families
 from epsball.probes import family_of
@@ -109,6 +110,25 @@ def test_rbf_has_the_score_and_the_slope_of_the_network() -> None:
     across -= (across * direction).sum() * direction
     side = step * across / across.norm()
     assert score(x.double() + side) == pytest.approx(score(x.double() - side), abs=1e-12)
+
+
+@pytest.mark.parametrize("gap", [30, 50, 200])
+def test_rbf_of_a_network_that_is_sure_beyond_double_precision(gap: float) -> None:
+    """Its log-odds at the image are the network's, and at its centre it is finite."""
+    module = conv_net()
+    last = module[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        last.bias[0] += gap
+    net, x = network(module), image(3)
+    made = control("rbf").make(net, x, 0)
+    passes = forward.Forward(made, COMPUTE)
+    passes.refit_at(x, 0)
+    label = np.array([0])
+    expected = scores.summarise(net(x[None])[0].numpy(), label).log_odds
+    assert scores.summarise(passes(x[None])[0].numpy(), label).log_odds == pytest.approx(expected, rel=1e-6)
+    assert isinstance(made, RadialBasisFunction)
+    assert passes(made.middle.float()[None])[0].isfinite().all()
 
 
 def test_rbf_is_measured_by_its_score_alone(stages: Stages) -> None:

@@ -15,14 +15,16 @@ def test_summary_is_scipys() -> None:
     labels = np.arange(50) % 9
     found = scores.summarise(logits, labels)
     expected = log_softmax(logits.astype(np.float64), axis=1)[np.arange(50), labels]
-    assert found.logit - found.logsumexp == pytest.approx(expected, abs=1e-12)
+    assert -np.log1p(np.exp(-found.log_odds)) == pytest.approx(expected, abs=1e-12)
     assert (found.prediction == logits.argmax(axis=1)).all()
     others = [np.delete(row, label).max() for row, label in zip(logits, labels, strict=True)]
     assert scores.margin(found.logit, found.runner_up_logit) == pytest.approx(logits[np.arange(50), labels] - others)
 
 
-def test_shortfall_is_exact_where_the_score_is_nearly_1() -> None:
-    found = scores.summarise(np.array([[30.0, 0.0]]), np.array([0]))
-    getcontext().prec = 40
-    exact = 1 - 1 / (1 + Decimal(-30).exp())
-    assert float(scores.shortfall(found.logit, found.logsumexp)[0]) == pytest.approx(float(exact), rel=0.02)
+@pytest.mark.parametrize("gap", [3, 30, 50, 300])
+def test_shortfall_is_exact_however_sure_the_network_is(gap: int) -> None:
+    found = scores.summarise(np.array([[1.0 + gap, 1.0]]), np.array([0]))
+    getcontext().prec = 400
+    exact = 1 - 1 / (1 + Decimal(-gap).exp())
+    assert float(scores.shortfall(found.log_odds)[0]) == pytest.approx(float(exact), rel=1e-12)
+    assert float(scores.score(found.log_odds)[0]) == pytest.approx(1 - float(exact), rel=1e-15)

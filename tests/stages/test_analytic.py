@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from epsball.probes import Context
+from scipy.special import expit
 from support.analytic import UNITS, Constant, Linear
 from support.toys import BALL, COMPUTE, Stages
 from torch import Tensor, nn
@@ -98,7 +99,7 @@ def test_floor_is_the_range_of_float32_errors(stages: Stages) -> None:
     module = Linear(matrix)
     store = stages.extract(module, "uniform", stages.folder / "f.zarr.zip", BALL, COMPUTE, "features")
     table = stages.run(module, "isotropy", layer="features")
-    exact = np.exp(store["float64_logit"].values - store["float64_logsumexp"].values)
-    single = np.exp(store["logit"].values - store["logsumexp"].values)[:, :, : COMPUTE.float64_draws]
+    exact = expit(store["float64_log_odds"].values)
+    single = expit(store["log_odds"].values)[:, :, : COMPUTE.float64_draws]
     assert table["noise_floor"].to_numpy() == pytest.approx(np.ptp(single - exact, axis=2).ravel(), abs=1e-15)
     assert 0 < table["noise_floor"].max() < 1e-5

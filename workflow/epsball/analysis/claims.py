@@ -165,7 +165,7 @@ def log_ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
 
 
 def _above_noise(table: pd.DataFrame) -> pd.Series:
-    return table["range"] > NOISE_FLOOR_FACTOR * table["noise_floor"]
+    return table["range"] > NOISE_FLOOR_FACTOR * table["noise_floor"].fillna(0)
 
 
 def _more_anisotropic(run: Run, network: str) -> Values | None:

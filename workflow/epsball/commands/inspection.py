@@ -168,7 +168,7 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
         "dataset": dataset.name,
         "images": len(pool),
         "parameters": model.parameters(network),
-        "layer": spec.layer or "into the last Linear",
+        "features": network.features_from,
         "units": features.shape[1],
         "classes": logits.shape[1],
         "images/s": round(rate, 1),
@@ -182,7 +182,7 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     elif torch.equal(logits, features):
         hint = (
             f"the output of layer '{spec.layer}' is the logits; what enters the classification layer is the "
-            "output of the one before it, or, with `layer` left out, the input of the last Linear module."
+            "output of the one before it, or, with `layer` left out, the input of the classification layer."
         )
     elif trained and expected < dataset.samples:
         hint = (

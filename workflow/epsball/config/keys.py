@@ -151,7 +151,7 @@ class NetworkSpec(_Keys):
     weights: Annotated[LeftOut[Text], _key("Path handed to the factory as weights=.")] = None
     layer: Annotated[
         LeftOut[Text],
-        _key("Module whose output is Phi_L, by named_modules(); without it, what enters the last Linear module."),
+        _key("Module whose output is Phi_L, by named_modules(); without it, what enters the classification layer."),
     ] = None
     training: Annotated[LeftOut[TrainingSpec], _key("How the workflow trains the network on its dataset.")] = None
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from epsball.networks.model import Network
-from epsball.robustness.derivatives import warned
+from epsball.robustness.derivatives import log_odds, warned
 
 PROBES = ("isotropy", "symmetry")
 OWN_FEATURES = False  # it has none
@@ -39,11 +40,12 @@ class RadialBasisFunction(nn.Module):
         with torch.enable_grad(), warned():
             logits, _ = self.network(at)
             # On the CPU from here on, because not every device has float64.
-            log_score = logits.cpu().double().log_softmax(dim=1)[0, label]
-            gradient = torch.autograd.grad(log_score, at)[0][0].cpu().double()
+            odds = log_odds(logits[0].cpu().double(), label)
+            gradient = torch.autograd.grad(odds, at)[0][0].cpu().double()
         self.label, self.classes = torch.full_like(self.label, label), logits.shape[1]
-        log_score = log_score.detach()
-        u, slope = (-2 * log_score).sqrt(), gradient.norm()  # slope of ln p: ‖∇p‖ / p
+        odds = odds.detach()
+        gradient = (-odds).sigmoid() * gradient  # of ln p; as float32, that of a sure score would be 0
+        u, slope = (-2 * logsigmoid(odds)).sqrt(), gradient.norm()  # slope of ln p: ‖∇p‖ / p
         self.width = u / slope
         self.middle = image.cpu().double() + self.width * u * gradient / slope
 
@@ -52,8 +54,8 @@ class RadialBasisFunction(nn.Module):
         # An image at a time, because the memory of a batch in float64 would be allocated anew each time.
         changes = (image.cpu().double() - self.middle.cpu() for image in torch.split(images, 1))
         square = torch.cat([change.flatten(start_dim=1).square().sum(dim=1) for change in changes])
-        # Stay where 1 - score still differs from 0.
-        log_score = (-square / (2 * self.width.cpu().double().square())).clamp_max(-1e-15)
+        # The logarithm of 1 - score stays finite at the centre, too.
+        log_score = (-square / (2 * self.width.cpu().double().square())).clamp_max(-1e-300)
         logits = torch.full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
         label = int(self.label)
         logits[:, label] = log_score

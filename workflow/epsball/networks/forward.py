@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import textwrap
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from epsball.config import Compute
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError
 from epsball.networks import process
+from epsball.networks.adopt import copy_module
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +90,7 @@ class Forward:
             logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
             self._what += ", which 'compile: true' compiles by a C++ compiler,"
         self._float64: nn.Module | None = None
+        self._has_float64 = True
         self._float64_size = compute.batch
         self._float64_device = "cpu" if self.device == "mps" else self.device
 
@@ -150,13 +151,33 @@ class Forward:
 
     @torch.inference_mode()
     def start_float64(self, images: Tensor) -> Passed:
-        """Start a pass as `start` does, but in float64, for the noise floor; on the CPU where the device has none."""
+        """Start a pass in float64, for the noise floor; on the CPU where the device has no float64.
+
+        Returns:
+            A function that waits for the logits and features, float64 on the CPU. They are NaN if the network does not
+            compute in float64, as with `x.float()` in its code; a warning says so.
+
+        Raises:
+            EpsballError: one image does not fit into memory.
+        """
+        if self._has_float64:
+            try:
+                return self._start_float64(images)
+            except _PassError as error:
+                self._has_float64 = False
+                _log.warning("the noise floor is not available: %s", error)
+        shown = self.start(images)()
+        return lambda: (shown[0].double() * torch.nan, shown[1].double() * torch.nan)
+
+    def _start_float64(self, images: Tensor) -> Passed:
         if self._float64 is None:
             # In the plain layout, float64 convolutions on the CPU are more than twice as fast.
-            self._float64 = copy.deepcopy(self._network).to(self._float64_device, torch.float64)
+            self._float64 = copy_module(self._network).to(self._float64_device, torch.float64)
             self._float64 = self._float64.to(memory_format=torch.contiguous_format)
         what = "forward pass in float64, for the noise floor,"
         logits, features, self._float64_size = _pass_in_batches(self._pass_float64, images, self._float64_size, what)
+        if not logits.dtype == features.dtype == torch.float64:
+            raise _PassError(f"the network's {what} gives {str(features.dtype).removeprefix('torch.')}")
         return _copy_to_cpu(logits, features)
 
     def _pass_float64(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -180,6 +201,10 @@ def _copy_to_cpu(logits: Tensor, features: Tensor) -> Passed:
     return arrived
 
 
+class _PassError(EpsballError):
+    """The network's own code fails, or does not compute in the precision that is asked for."""
+
+
 def _pass_in_batches(
     run: Callable[[Tensor, int], tuple[Tensor, Tensor]], images: Tensor, size: int, what: str
 ) -> tuple[Tensor, Tensor, int]:
@@ -193,7 +218,7 @@ def _pass_in_batches(
         except Exception as error:  # a user's network can raise anything
             message = textwrap.shorten(str(error), 300)
             if not _out_of_memory(error):
-                raise EpsballError(f"the network's {what} fails: {type(error).__name__}: {message}") from error
+                raise _PassError(f"the network's {what} fails: {type(error).__name__}: {message}") from error
             if size == 1:
                 raise EpsballError(f"memory does not suffice for one image: {message}") from None
             size = -(-size // 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import layers, sources
-from epsball.networks.weights import load, load_file, read
-
-_TOLERANCE = 1e-5  # on the sum of probabilities computed in float32
+from epsball.networks import layers, outputs, sources
+from epsball.networks.adopt import adopt
+from epsball.networks.classifier import find_classifier
+from epsball.networks.consistency import require_function
+from epsball.networks.views import ViewsAsReshapes, is_about_views
+from epsball.networks.weights import load, load_file, read, read_classifier
 
 
 def fetch(spec: NetworkSpec) -> Path | None:
@@ -39,71 +42,117 @@ def build(spec: NetworkSpec, pretrained: bool = True) -> nn.Module:
     module: nn.Module = source.build(spec, pretrained and given is None)
     if pretrained and given is not None:
         load_file(module, Path(given), getattr(source, "UNUSED_WEIGHTS", ()))
-    return module.eval().requires_grad_(False)
+    module = adopt(module)
+    for name, held in module.state_dict().items():
+        if not isinstance(held, Tensor):
+            raise EpsballError(
+                f"'{name}' of its state is a {type(held).__name__}, as of a quantised layer, and a run keeps tensors "
+                "only; give the network before its quantisation"
+            )
+    return module
 
 
 class Network(nn.Module):
     """A network with its features Φ_L, the input of its classification layer.
 
+    Attributes:
+        classifier: name of the classification layer; None until a pass has found it, and with `layer`.
+
     Args:
         module: network from RGB batches (n, 3, height, width) in [0, 1] to logits (n, classes).
-        layer: name in `named_modules()` of the module whose output is Φ_L. None takes the input of the last
-            `torch.nn.Linear`, which is Φ_L by definition.
+        layer: name in `named_modules()` of the module whose output is Φ_L. None takes the input of the classification
+            layer, which is Φ_L by definition.
+        classifier: name of the classification layer, if it is known. Else the first pass finds it.
 
     Raises:
-        EpsballError: there is no such layer, or no Linear module.
+        EpsballError: there is no such layer.
     """
 
-    def __init__(self, module: nn.Module, layer: str | None = None) -> None:
+    def __init__(self, module: nn.Module, layer: str | None = None, classifier: str | None = None) -> None:
         super().__init__()
         self.module = module
+        self.classifier: str | None = None
+        self._layer = layer
         self._features: Tensor | None = None
+        self._reshapes = False
         if layer is not None:
             layers.chosen(module, [layer])
             module.get_submodule(layer).register_forward_hook(self._keep_output)
-            return
-        linear = [part for name, part in module.named_modules() if name and isinstance(part, nn.Linear)]
-        if not linear:
-            raise EpsballError("the network has no Linear module to take the features in front of; set its layer")
-        linear[-1].register_forward_pre_hook(self._keep_input)
+        elif classifier is not None:
+            self._hook(classifier)
 
-    def _keep_input(self, part: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._features = inputs[0]
+    def _hook(self, classifier: str) -> None:
+        self.classifier = classifier
+        self.module.get_submodule(classifier).register_forward_pre_hook(self._keep_input, with_kwargs=True)
+
+    def _keep_input(self, part: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self._keep((*inputs, *named.values())[0])
 
     def _keep_output(self, part: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        self._keep(output)
+
+    def _keep(self, found: Any) -> None:
         # A copy: the next layer, such as a ReLU, may work in place.
-        self._features = output.clone() if isinstance(output, Tensor) else output
+        self._features = found.clone() if isinstance(found, Tensor) else found
+
+    @property
+    def features_from(self) -> str:
+        """Where the features are taken, in words."""
+        return f"output of {self._layer}" if self._layer is not None else f"input of {self.classifier}"
+
+    def find_classifier(self, image: Tensor) -> None:
+        """Find the classification layer by a pass of an image (3, height, width), unless it is known or not needed.
+
+        Raises:
+            EpsballError: see `epsball.networks.classifier.find_classifier`.
+        """
+        if self.classifier is None and self._layer is None:
+            self._hook(find_classifier(self.module, self.run, image[None]))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (n, classes) and features (n, units) of images (n, 3, height, width) in [0, 1]."""
+        self.find_classifier(images[0])
         self._features = None
-        logits = self.module(images)
+        logits = outputs.logits_of(self.run(images))
         features, self._features = self._features, None
-        if not isinstance(logits, Tensor) or logits.ndim != 2:
-            raise EpsballError(f"the network's output is {_describe(logits)}, expected logits, a tensor (n, classes)")
         if not isinstance(features, Tensor):
-            raise EpsballError(f"the output of the network's layer is {_describe(features)}, expected one tensor")
-        return logits, features.flatten(start_dim=1)
+            raise EpsballError(f"what the network's layer gives is {outputs.describe(features)}, expected one tensor")
+        if not len(images) == len(logits) == len(features):
+            raise EpsballError(
+                f"{len(images)} images give {len(logits)} rows of logits and {len(features)} of features, expected one "
+                "row for each image; look for a view or reshape that counts on another image size"
+            )
+        return logits, outputs.widened(features.flatten(start_dim=1))
+
+    def run(self, images: Tensor) -> Any:
+        """Return the module's own output for images, of which it gets a copy in the precision of its weights."""
+        kind = next((part.dtype for part in self.module.parameters() if part.is_floating_point()), images.dtype)
+        try:
+            with ViewsAsReshapes() if self._reshapes else contextlib.nullcontext():
+                return self.module(images.to(kind, copy=True))
+        except RuntimeError as error:
+            if self._reshapes or not is_about_views(error):
+                raise
+        self._reshapes = True
+        return self.run(images)
 
 
-def _describe(found: object) -> str:
-    return f"a tensor {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
-
-
-def open_network(spec: NetworkSpec, weights: dict[str, Tensor] | None = None, pretrained: bool = True) -> Network:
+def open_network(
+    spec: NetworkSpec, weights: dict[str, Tensor] | None = None, classifier: str | None = None, pretrained: bool = True
+) -> Network:
     """Build a configured network, with its source's weights or with a given state dict."""
     try:
         module = build(spec, pretrained and weights is None)
         if weights is not None:
             load(module, weights)
-        return Network(module, spec.layer)
+        return Network(module, spec.layer, classifier)
     except EpsballError as error:
         raise EpsballError(f"networks.{spec.name}: {error}") from None
 
 
 def restore(spec: NetworkSpec, path: Path) -> Network:
     """Build a configured network with the weights that a run saved."""
-    return open_network(spec, read(path))
+    return open_network(spec, read(path), read_classifier(path))
 
 
 def parameters(module: nn.Module) -> int:
@@ -113,13 +162,17 @@ def parameters(module: nn.Module) -> int:
 
 @torch.inference_mode()
 def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
-    """Return the numbers of classes and of feature units, from a pass of one image (3, height, width).
+    """Return the numbers of classes and of feature units, from passes of an image (3, height, width).
 
     Raises:
-        EpsballError: the network does not take such an image, or returns probabilities.
+        EpsballError: the network does not take such an image, is no fixed function of it, or returns no logits.
     """
+    batch = torch.stack([image, image.flip(-1)])
     try:
-        logits, features = network(image[None])
+        _require_rows(network, batch)
+        logits, features = network(batch)
+        outputs.require_logits(logits)
+        require_function(network, batch)
     except EpsballError:
         raise
     except Exception as error:  # a user's network can raise anything
@@ -127,9 +180,18 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
         raise EpsballError(
             f"does not take an image of shape {tuple(image.shape)}: {type(error).__name__}: {first}"
         ) from None
-    if logits.shape[1] > 1 and (logits >= 0).all() and abs(logits.sum() - 1) < _TOLERANCE:
-        raise EpsballError("its outputs look like probabilities, expected logits; leave out its last softmax")
     return logits.shape[1], features.shape[1]
+
+
+def _require_rows(network: Network, batch: Tensor) -> None:
+    """Check that one image gives a row of logits, and two images two."""
+    one, two = (outputs.in_output(network.run(batch[:count])) for count in (1, 2))
+    for count, found in enumerate((one, two), 1):
+        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != count:
+            raise EpsballError(
+                f"gives {outputs.describe(one)} for one image and {outputs.describe(two)} for two, expected logits, a "
+                "tensor (n, classes) for n images"
+            )
 
 
 def require_labels(labels: NDArray[np.int64], classes: int, owner: str) -> None:

@@ -1,7 +1,7 @@
 """Softmax scores and margins in float64, from a few numbers of each forward pass.
 
-Near 1, saturation hides differences of scores. So logit, runner-up logit and log-sum-exp are stored: 1 - p follows from
-them without cancellation, and the margin complements the score.
+Near 1, saturation hides differences of scores. So the log-odds of the score p are stored, ln(p / (1 - p)): p and 1 - p
+follow from them without cancellation, however sure the network is. The margin complements the score.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Summary(NamedTuple):
     Attributes:
         logit: logit of the right class, float64.
         runner_up_logit: highest logit of another class, float64.
-        logsumexp: log-sum-exp of all logits, float64.
+        log_odds: logit less the log-sum-exp of all other logits, float64.
         prediction: class with the highest logit, int64.
     """
 
     logit: Array
     runner_up_logit: Array
-    logsumexp: Array
+    log_odds: Array
     prediction: NDArray[np.int64]
 
 
@@ -37,17 +37,20 @@ def summarise(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> Summar
     rows = np.arange(len(wide))
     others = wide.copy()
     others[rows, labels] = -np.inf
-    return Summary(wide[rows, labels], others.max(axis=1), special.logsumexp(wide, axis=1), wide.argmax(axis=1))
+    logit = wide[rows, labels]
+    return Summary(logit, others.max(axis=1), logit - special.logsumexp(others, axis=1), wide.argmax(axis=1))
 
 
-def score(logit: Array, logsumexp: Array) -> Array:
+def score(log_odds: Array) -> Array:
     """Return the softmax score of the right class."""
-    return np.exp(logit - logsumexp)
+    found: Array = special.expit(log_odds)
+    return found
 
 
-def shortfall(logit: Array, logsumexp: Array) -> Array:
-    """Return 1 - score, exact where the score is near 1."""
-    return -np.expm1(logit - logsumexp)
+def shortfall(log_odds: Array) -> Array:
+    """Return 1 - score, exact however near 1 the score is."""
+    found: Array = special.expit(-log_odds)
+    return found
 
 
 def margin(logit: Array, runner_up_logit: Array) -> Array:

@@ -59,12 +59,19 @@ def read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def save(module: nn.Module, path: Path) -> str:
-    """Write a network's weights, whole or not at all, and return their digest."""
-    state = {name: tensor.cpu().contiguous() for name, tensor in module.state_dict().items()}
+def save(module: nn.Module, path: Path, classifier: str | None = None) -> str:
+    """Write a network's weights and the name of its classification layer, whole or not at all; return their digest."""
+    # Cloned: modules may share tensors, which safetensors refuses.
+    state = {name: tensor.cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
     with files.atomic_write(path) as temporary:
-        safetensors.torch.save_file(state, temporary)
+        safetensors.torch.save_file(state, temporary, {"classifier": classifier or ""})
     return digest(path)
+
+
+def read_classifier(path: Path) -> str | None:
+    """Return the name of the classification layer in a file that `save` wrote; None if it is not known."""
+    with safetensors.safe_open(path, framework="pt") as opened:
+        return (opened.metadata() or {}).get("classifier") or None
 
 
 def digest(path: Path) -> str:

@@ -68,7 +68,7 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
             "kind": [direction.kind for direction, _ in cells],
             "direction": [direction.name for direction, _ in cells],
             "radius": [radius for _, radius in cells],
-            "score": np.where(known, scores.score(found.logit, found.logsumexp), np.nan),
+            "score": np.where(known, scores.score(found.log_odds), np.nan),
             "margin": np.where(known, scores.margin(found.logit, found.runner_up_logit), np.nan),
             "misclassified": known & (found.prediction != inputs.label),
             "distance": [direction.crossing.distance for direction, _ in cells],

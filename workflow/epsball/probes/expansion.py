@@ -42,7 +42,7 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
         moves = torch.split(images - inputs.pixels, _AT_ONCE)
         parts = [derivatives.along(inputs.to_logits, inputs.pixels, some) for some in moves]
         first, second = (torch.cat(order).cpu().double() for order in zip(*parts, strict=True))  # (draw, classes)
-        score = scores.shortfall(before.logit, before.logsumexp) - scores.shortfall(after.logit, after.logsumexp)
+        score = scores.shortfall(before.log_odds) - scores.shortfall(after.log_odds)
         margin = scores.margin(after.logit, after.runner_up_logit) - scores.margin(before.logit, before.runner_up_logit)
         row: dict[str, float] = {"radius": radius, "draws": len(images)}
         for name, change, expand in (("score", score, _score), ("margin", margin, _margin)):

@@ -36,7 +36,7 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
     summary = scores.summarise(logits[None].numpy(), np.array([label]))
     return pd.DataFrame(
         {
-            "score": scores.score(summary.logit, summary.logsumexp),
+            "score": scores.score(summary.log_odds),
             "margin": scores.margin(summary.logit, summary.runner_up_logit),
             "gradient_score": of_score.norm().item(),
             "gradient_margin": of_margin.norm().item(),

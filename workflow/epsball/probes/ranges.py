@@ -14,7 +14,7 @@ import xarray as xr
 from epsball.networks import scores
 from epsball.probes import Context, table
 
-_LOGITS = ("logit", "runner_up_logit", "logsumexp")
+_LOGITS = ("logit", "runner_up_logit", "log_odds")
 
 
 def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
@@ -29,11 +29,11 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
         class that the network takes draw_min for.
     """
     prediction = activations["prediction"].values
-    logit, other, logsumexp = (activations[name].values for name in _LOGITS)
-    logit64, other64, logsumexp64 = (activations[f"float64_{name}"].values for name in _LOGITS)
+    logit, other, log_odds = (activations[name].values for name in _LOGITS)
+    logit64, other64, log_odds64 = (activations[f"float64_{name}"].values for name in _LOGITS)
     twice = logit64.shape[2]
-    shortfall, margin = scores.shortfall(logit, logsumexp), scores.margin(logit, other)
-    score_error = shortfall[:, :, :twice] - scores.shortfall(logit64, logsumexp64)
+    shortfall, margin = scores.shortfall(log_odds), scores.margin(logit, other)
+    score_error = shortfall[:, :, :twice] - scores.shortfall(log_odds64)
     margin_error = margin[:, :, :twice] - scores.margin(logit64, other64)
     lowest = shortfall.argmax(axis=2)
     columns = {

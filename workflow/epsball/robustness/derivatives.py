@@ -45,9 +45,13 @@ def score_gradient(logits: Tensor, label: int) -> Tensor:
     """
     scores = logits.softmax(dim=0)
     gradient = -scores[label] * scores
-    others = torch.cat([logits[:label], logits[label + 1 :]])
-    gradient[label] = scores[label] * (others.logsumexp(dim=0) - logits.logsumexp(dim=0)).exp()
+    gradient[label] = scores[label] * (-log_odds(logits, label)).sigmoid()
     return gradient
+
+
+def log_odds(logits: Tensor, label: int) -> Tensor:
+    """Return ln(p / (1 - p)) of a class's softmax score p, of logits (classes,)."""
+    return logits[label] - torch.cat([logits[:label], logits[label + 1 :]]).logsumexp(dim=0)
 
 
 def runner_up(logits: Tensor, label: int) -> int:

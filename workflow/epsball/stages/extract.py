@@ -19,6 +19,7 @@ from torch import Tensor
 from epsball.config import Ball, Compute
 from epsball.data import Pool
 from epsball.networks import scores
+from epsball.networks.consistency import require_repeated, require_surveyed
 from epsball.networks.forward import Forward, Passed
 from epsball.perturbations.ball import perturbed_images
 from epsball.perturbations.families import family
@@ -46,12 +47,15 @@ def extract(
     What a previous store with the same attributes holds is reused: only further samples, radii and draws are computed,
     and a store that holds everything is kept as it is. Attributes decide numbers, unless memory forced smaller passes.
 
-    The store has, for each sample, radius and draw: `logit`, `runner_up_logit`, `logsumexp` and `prediction` (see
+    The store has, for each sample, radius and draw: `logit`, `runner_up_logit`, `log_odds` and `prediction` (see
     `epsball.networks.scores.Summary`), and `features` if the family keeps them; the same of the clean image as
     `clean_...`; and for the first draws, computed again in float64, `float64_logit`, `float64_runner_up_logit`,
-    `float64_logsumexp` and `float64_d_out`, the distance of their features from the clean image's.
+    `float64_log_odds` and `float64_d_out`, the distance of their features from the clean image's.
 
     At radius 0 all draws are one image: one batch of it is computed, and repeated.
+
+    Raises:
+        EpsballError: the network is no fixed function of one image, or not the one that was surveyed.
     """
     previous = store.PreviousStore(path, attributes)
     if previous.restore(samples, spec.radii, spec.draws):
@@ -59,7 +63,9 @@ def extract(
     keeps = family(name).KEEPS_FEATURES
     known = [functools.partial(previous.draws, seed) for seed in samples["seed"].tolist()]
     passes = sum(passes_per_sample(spec, compute, draws) for draws in known)
-    label = f"extract {attributes.get('network', '')} {name}"
+    network = attributes.get("network", "")
+    surveyed = samples.set_index("sample").get(f"score_{network}")
+    label = f"extract {network} {name}"
     writer = store.StoreWriter(path, len(spec.radii), behind=_prefetch_depth(forward))
     with writer, Progress(label, passes, "images") as progress:
         for row, image in sample_images(samples, pool):
@@ -71,6 +77,10 @@ def extract(
                 cells.append({key: values for key, values in cell.items() if key != "features"})
                 if place == 0:
                     variables = _clean(cell)
+                    require_repeated(cell["logit"])
+                    if surveyed is not None:
+                        score = float(scores.score(cell["log_odds"])[0])
+                        require_surveyed(network, row.image, score, surveyed[row.sample])
             for key in cells[0]:
                 variables[key] = (_dims(key)[:3], np.stack([cell[key] for cell in cells])[None])
             smallest = min(forward.size, int(previous.attributes.get("images_in_a_pass", forward.size)))

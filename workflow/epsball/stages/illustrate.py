@@ -106,7 +106,7 @@ def _candidates(network: str, paths: Sequence[Path], samples: pd.DataFrame, spec
         rows = shard_rows(samples, shard)
         with store.open_part(path, rows, spec.radii, spec.draws) as held:
             wrong = held["prediction"].values != held["label"].values[:, None, None]
-            score = scores.score(held["logit"].values, held["logsumexp"].values)
+            score = scores.score(held["log_odds"].values)
         for sample, radius in np.ndindex(score.shape[:2]):
             if spec.radii[radius] == 0:
                 continue
@@ -122,4 +122,4 @@ def _candidates(network: str, paths: Sequence[Path], samples: pd.DataFrame, spec
 def _scores(forward: Forward, images: Tensor, label: int) -> tuple[scores.Array, np.ndarray]:
     """Return scores and predictions of one batch."""
     summary = scores.summarise(forward(images)[0].numpy(), np.full(len(images), label))
-    return scores.score(summary.logit, summary.logsumexp), summary.prediction
+    return scores.score(summary.log_odds), summary.prediction

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from epsball.data import Pool, arrays, images
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import forward, process
+from epsball.networks.adopt import adopt, copy_module
 from epsball.networks.model import Network, probe_shape, require_labels
 from epsball.perturbations import families
 from epsball.probes import Context
@@ -68,7 +68,7 @@ def measure(
         labels: integers (n,), the correct outputs of the model.
         probe: name of a probe in `epsball.probes.PROBES`.
         layer: name in `named_modules()` of the module whose output is the features; by default the features are the
-            input of the last Linear module.
+            input of the classification layer.
         radii: radii beyond epsilon, rising; radius 0, a check, and epsilon are added.
         epsilon: the small radius.
         draws: number of perturbations for each image and radius.
@@ -161,7 +161,7 @@ def _network(model: nn.Module, layer: str | None, pool: Pool) -> Network:
     """Return the model with its features, after a check that the images and labels fit it."""
     if not isinstance(model, nn.Module):
         raise EpsballError(f"model is of type {type(model).__name__}; expected a torch.nn.Module")
-    network = Network(copy.deepcopy(model).float().eval().requires_grad_(False), layer)
+    network = Network(adopt(copy_module(model)), layer)
     first = forward.inputs(pool.read(0))
     try:
         classes, _ = probe_shape(network.cpu(), first)

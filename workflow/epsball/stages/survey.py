@@ -6,6 +6,7 @@ import pandas as pd
 
 from epsball.data import Pool, images
 from epsball.networks import scores
+from epsball.networks.consistency import require_function
 from epsball.networks.forward import Forward, inputs
 from epsball.runs.progress import Progress
 
@@ -16,8 +17,12 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
     Returns:
         One row for each usable image: image, label, prediction, score (softmax of the label's class), digest (of the
         pixels), track, and the minimum and maximum of its input and of its features behind g and h of Eq. 9.
+
+    Raises:
+        EpsballError: the network is no fixed function of one image.
     """
     parts = []
+    require_function(forward, inputs(next(pool.batches(2))[1]))
     with Progress(f"survey {name}", len(pool), "images") as progress:
         for numbers, pictures in pool.batches(batch):
             passed = inputs(pictures)
@@ -28,7 +33,7 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
                 "image": [pool.names[number] for number in numbers],
                 "label": labels,
                 "prediction": summary.prediction,
-                "score": scores.score(summary.logit, summary.logsumexp),
+                "score": scores.score(summary.log_odds),
                 "digest": [images.digest(picture) for picture in pictures],
                 "track": [pool.tracks[number] if pool.tracks else "" for number in numbers],
                 "input_min": passed.amin(dim=(1, 2, 3)).double().numpy(),

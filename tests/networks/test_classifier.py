@@ -1,0 +1,112 @@
+"""The classification layer is the one whose output is the logits, wherever it is defined."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from epsball.errors import EpsballError
+from epsball.networks.model import Network
+from support.toys import SIZE, conv_net
+from torch import Tensor, nn
+from torch.nn import functional
+
+IMAGES = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+class Base(nn.Module):
+    """Pooled activations, a classifier, and a Linear module that is defined after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(8, 3)
+        self.other = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.body(x))
+        return logits
+
+
+class Gated(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.body(x)
+        gate = self.other(features).sigmoid().mean(1, keepdim=True)
+        logits: Tensor = self.head(features * gate)
+        return logits
+
+
+class TwoHeads(Base):
+    """The mean of two heads, as of DeiT's and LeViT's in eval mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.body(x)
+        mean: Tensor = (self.head(features) + self.other(features)) / 2
+        return mean
+
+
+class Functional(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(self.body(x), self.head.weight, self.head.bias)
+
+
+class Scaled(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = 10 * self.head(self.body(x))
+        return logits
+
+
+class Twice(Base):
+    """The classifier also sees another input first."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.head(self.body(x.flip(1)))
+        logits: Tensor = self.head(self.body(x))
+        return logits
+
+
+class InPlaceAfterwards(Base):
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.body(x)
+        logits: Tensor = self.head(input=features)
+        features.zero_()
+        return logits
+
+
+class Convolutional(Base):
+    """A 1 × 1 convolution, and modules behind it that only change the shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Sequential(nn.Dropout(), nn.Conv2d(8, 3, 1), nn.Flatten(), nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.last(self.body(x)[:, :, None, None])
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(Base(), "head"), (Gated(), "head"), (InPlaceAfterwards(), "head"), (Convolutional(), "last.1")],
+)
+def test_the_layer_that_gives_the_logits_is_the_classifier(module: Base, name: str) -> None:
+    network = Network(module.eval())
+    logits, features = network(IMAGES)
+    assert network.classifier == name
+    assert network.features_from == f"input of {name}"
+    part = module.get_submodule(name)
+    assert isinstance(part, nn.Linear | nn.Conv2d)
+    torch.testing.assert_close(functional.linear(features, part.weight.flatten(1), part.bias), logits)
+
+
+def test_features_are_those_of_a_network_that_is_defined_in_order() -> None:
+    assert torch.equal(Network(Gated().eval())(IMAGES)[1].sign(), Network(Base().eval())(IMAGES)[1].sign())
+    plain = conv_net().eval()
+    assert Network(plain)(IMAGES)[1].shape == (3, plain[-1].in_features)
+
+
+@pytest.mark.parametrize("module", [TwoHeads(), Functional(), Scaled(), Twice()])
+def test_where_no_layer_gives_the_logits_it_is_asked_for(module: Base) -> None:
+    with pytest.raises(EpsballError, match=r"set its key layer to the layer .*, such as 'body' or 'body\.3'"):
+        Network(module.eval())(IMAGES)
+    assert torch.equal(Network(module, "body.3")(IMAGES)[1], module.body(IMAGES))

@@ -1,0 +1,61 @@
+"""Make a module ready to be measured, and copy one, whatever it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from epsball.errors import EpsballError
+
+
+def adopt(module: nn.Module) -> nn.Module:
+    """Put a module into eval mode and full precision, without gradients, and without a compiler around it.
+
+    Returns:
+        The module, changed in place, or the one that `torch.compile` wrapped. Half precision stays what it is.
+
+    Raises:
+        EpsballError: its layers cannot be looked into, or have no shape yet.
+    """
+    module = getattr(module, "_orig_mod", module)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise EpsballError(
+            "the network is TorchScript, whose layers cannot be looked into; give the module that it was made from"
+        )
+    for name, tensor in _tensors(module):
+        if is_lazy(tensor):
+            raise EpsballError(
+                f"'{name}' of the network has no shape before its first pass; pass an image through the network in its "
+                "factory, or give its lazy layers their sizes"
+            )
+        if tensor.dtype == torch.float64:
+            module.float()
+    with contextlib.suppress(NotImplementedError):  # an exported program has one mode
+        module.eval()
+    return module.requires_grad_(False)
+
+
+def copy_module(module: nn.Module) -> nn.Module:
+    """Copy a module deeply; what cannot be copied, such as a lock or an open file, both share."""
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        for value in vars(part).values():
+            if isinstance(value, Tensor) and not value.is_leaf:  # as of weight_norm, made anew in each pass
+                memo[id(value)] = value.detach().clone()
+            elif not isinstance(value, Tensor | dict | nn.Module):
+                try:
+                    copy.deepcopy(value)
+                except Exception:  # a user's attribute can raise anything
+                    memo[id(value)] = value
+    return copy.deepcopy(module, memo)
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()

@@ -1,0 +1,66 @@
+"""Logits in what a network returns: a tensor, or a structure that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from epsball.errors import EpsballError
+
+_TOLERANCE = 1e-5  # on the sum of probabilities computed in float32
+_BINARY = "stack them as two logits, torch.cat([torch.zeros_like(z), z], 1)"
+
+
+def in_output(output: object) -> object:
+    """Return what a network's output has as logits: under the key or attribute of that name, or all of it."""
+    found = output["logits"] if isinstance(output, Mapping) and "logits" in output else output
+    return getattr(found, "logits", found)
+
+
+def logits_of(output: object) -> Tensor:
+    """Return the logits (n, classes) in a network's output, in float32 at least.
+
+    Args:
+        output: a tensor; a mapping with the key "logits", or an object with that attribute, as in Transformers.
+
+    Raises:
+        EpsballError: there are none, or they are no matrix.
+    """
+    found = in_output(output)
+    if not isinstance(found, Tensor) or found.ndim != 2 or not found.is_floating_point():
+        raise EpsballError(f"the network's output is {describe(output)}, expected logits, a tensor (n, classes)")
+    return widened(found)
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Return half precision as float32, and everything else as it is."""
+    return tensor.float() if tensor.dtype in {torch.float16, torch.bfloat16} else tensor
+
+
+def describe(found: object) -> str:
+    """Describe what was found in place of a tensor of another shape."""
+    if isinstance(found, Tensor):
+        return f"a tensor {tuple(found.shape)} of {str(found.dtype).removeprefix('torch.')}"
+    if isinstance(found, Mapping):
+        return f"a {type(found).__name__} with {', '.join(map(repr, found)) or 'no keys'}"
+    return f"a {type(found).__name__}" + (f" of {len(found)}" if isinstance(found, list | tuple) else "")
+
+
+def require_logits(logits: Tensor) -> None:
+    """Check that outputs of some images (n, classes) can be logits.
+
+    Raises:
+        EpsballError: there is one class, or they look like probabilities.
+    """
+    if logits.shape[1] == 1:
+        raise EpsballError(f"has 1 output, expected a logit for each class; {_BINARY}")
+    if not ((logits >= 0) & (logits <= 1)).all():
+        return
+    if ((logits.sum(dim=1) - 1).abs() < _TOLERANCE).all():
+        raise EpsballError("its outputs look like probabilities, expected logits; leave out its last softmax")
+    if logits.shape[1] > 1 and len(logits) > 1 and (logits > 0).all():
+        raise EpsballError(
+            "its outputs all lie between 0 and 1, as a sigmoid's do, expected logits; leave out its last sigmoid"
+        )
