@@ -158,8 +158,8 @@ def template_digest():
 
 def figure_category(name):
     """Return the category under which `snakemake --report` lists a figure."""
-    module, *_ = figures.FIGURES[name]
-    return {"paper": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}[module]
+    titles = {"paper": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}
+    return titles[figures.FIGURES[name][0]]
 
 
 def jobs_of_stages():
