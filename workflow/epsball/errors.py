@@ -6,6 +6,8 @@ import difflib
 import errno
 from collections.abc import Iterable
 
+_LISTED = 20  # most names that a message lists
+
 
 class EpsballError(Exception):
     """Bad input or an impossible request, in one sentence: where, what was found, what to do."""
@@ -17,7 +19,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"known: {', '.join(names)}." if names else "none is known."
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"known: {', '.join(names[:_LISTED])}{more}." if names else "none is known."
 
 
 def user_message(error: Exception) -> str | None:

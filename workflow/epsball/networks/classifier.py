@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from epsball.errors import EpsballError
 from epsball.networks.outputs import logits_of, widened
 
 _NAMED = 3  # most candidates that a message names
+_NOT_FOUND = "no layer's output is the logits"
 
 
 def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tensor) -> str:
@@ -33,7 +34,7 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
         EpsballError: no layer's output is the logits, or the layer is used more than once; the message names layers
             that `layer` could be set to.
     """
-    calls: list[tuple[str, Tensor]] = []  # layers whose output is a vector, in the order in which they end
+    calls: list[tuple[str, Tensor | None]] = []  # layers in the order in which they end, and outputs that are vectors
     handles = [
         part.register_forward_hook(lambda _part, _inputs, output, name=name: _keep(calls, name, output))
         for name, part in module.named_modules()
@@ -46,34 +47,26 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
         for handle in handles:
             handle.remove()
     parts = dict(module.named_modules())
-    own = [(name, output) for name, output in calls if _has_own_weights(parts[name])]
+    own = [(name, output) for name, output in calls if output is not None and _has_own_weights(parts[name])]
     same = functools.partial(torch.allclose, rtol=0, atol=0, equal_nan=True)
     found = [name for name, output in own if output.shape == logits.shape and same(output, logits)]
     if len(found) == 1 and [name for name, _ in own].count(found[0]) == 1:
         return found[0]
+    what = f"the logits are the output of {found[0]!r}, which is used more than once" if found else _NOT_FOUND
+    vectors = [name for name, output in calls if output is not None and output.shape != logits.shape]
+    last = list(dict.fromkeys(vectors or [name for name, _ in calls]))[: -_NAMED - 1 : -1]
     raise EpsballError(
-        f"{_what_is_wrong(found)}, so the input of the classification layer is unknown; set its key layer to the layer "
-        f"whose output that is{_candidates(calls, logits)}"
+        f"{what}, so the input of the classification layer is unknown; set its key layer to the layer whose output "
+        f"that is, such as {' or '.join(map(repr, last))}, or pass it through a torch.nn.Identity()"
     )
 
 
-def _keep(calls: list[tuple[str, Tensor]], name: str, output: object) -> None:
-    if isinstance(output, Tensor) and output.ndim > 1 and output[0].numel() == max(output.shape[1:]):
-        calls.append((name, widened(output.flatten(1)).clone()))  # what follows may work in place
+def _keep(calls: list[tuple[str, Tensor | None]], name: str, output: object) -> None:
+    vector = isinstance(output, Tensor) and output.ndim > 1 and output[0].numel() == max(output.shape[1:])
+    # Cloned, because what follows may work in place.
+    calls.append((name, widened(output.flatten(1)).clone() if isinstance(output, Tensor) and vector else None))
 
 
 def _has_own_weights(part: nn.Module) -> bool:
     """Return whether a module has weights that are not its children's, as parametrised and quantised ones may not."""
     return isinstance(part, nn.Linear | nn.Conv2d) or any(True for _ in part.parameters(recurse=False))
-
-
-def _what_is_wrong(found: list[str]) -> str:
-    if not found:
-        return "no layer's output is the logits"
-    return f"the logits are the output of {' and '.join(map(repr, dict.fromkeys(found)))}, which is used more than once"
-
-
-def _candidates(calls: list[tuple[str, Tensor]], logits: Tensor) -> str:
-    shapes: Mapping[str, Any] = {name: output.shape for name, output in calls if output.shape != logits.shape}
-    names = list(shapes)[-_NAMED:]
-    return f", such as {' or '.join(map(repr, reversed(names)))}" if names else ""

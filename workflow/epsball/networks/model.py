@@ -169,9 +169,8 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
     """
     batch = torch.stack([image, image.flip(-1)])
     try:
-        _require_rows(network, batch)
+        outputs.require_logits(_rows(network, batch))
         logits, features = network(batch)
-        outputs.require_logits(logits)
         require_function(network, batch)
     except EpsballError:
         raise
@@ -183,8 +182,8 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
     return logits.shape[1], features.shape[1]
 
 
-def _require_rows(network: Network, batch: Tensor) -> None:
-    """Check that one image gives a row of logits, and two images two."""
+def _rows(network: Network, batch: Tensor) -> Tensor:
+    """Return the logits of two images, after a check that one image gives a row, and two images two."""
     one, two = (outputs.in_output(network.run(batch[:count])) for count in (1, 2))
     for count, found in enumerate((one, two), 1):
         if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != count:
@@ -192,6 +191,7 @@ def _require_rows(network: Network, batch: Tensor) -> None:
                 f"gives {outputs.describe(one)} for one image and {outputs.describe(two)} for two, expected logits, a "
                 "tensor (n, classes) for n images"
             )
+    return outputs.logits_of(two)
 
 
 def require_labels(labels: NDArray[np.int64], classes: int, owner: str) -> None:

@@ -1,0 +1,229 @@
+"""Networks as people write them have the numbers that they have in plain PyTorch, or a sentence says why not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import epsball
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from epsball.errors import EpsballError
+from epsball.networks.adopt import adopt, copy_module
+from epsball.networks.forward import Forward
+from epsball.networks.model import Network, probe_shape
+from support.toys import COMPUTE, SIZE
+from torch import Tensor, nn
+
+IMAGES = torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+class Plain(nn.Module):
+    """What the others do otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.fc = nn.Linear(4 * SIZE * SIZE, 3)
+
+    def start(self, x: Tensor) -> Tensor:
+        return (x - 0.4) / 0.2
+
+    def flat(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.flat(self.conv(self.start(x)).relu()))
+        return logits
+
+
+LABELS = Plain().eval()(IMAGES).argmax(1)
+
+
+class Views(Plain):
+    def flat(self, x: Tensor) -> Tensor:
+        return x.view(x.size(0), -1)
+
+
+class ViewsOfASize(Plain):
+    def flat(self, x: Tensor) -> Tensor:
+        return x.view(torch.Size([len(x), 4 * SIZE * SIZE]))
+
+
+class InPlace(Plain):
+    def start(self, x: Tensor) -> Tensor:
+        return x.sub_(0.4).div_(0.2)
+
+
+class InDictionary(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return {"loss": None, "logits": super().forward(x)}  # type: ignore[return-value]
+
+
+class InDataclass(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return SimpleNamespace(logits=super().forward(x))  # type: ignore[return-value]
+
+
+class Locked(Plain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+        self.file = Path(__file__).open(encoding="utf-8")  # noqa: SIM115
+
+    def forward(self, x: Tensor) -> Tensor:
+        with self.lock:
+            return super().forward(x)
+
+
+def weight_normed() -> nn.Module:
+    with pytest.warns(FutureWarning, match="weight_norm"):
+        module = Plain()
+        nn.utils.weight_norm(module.fc)
+    return module
+
+
+def parametrised() -> nn.Module:
+    module = Plain()
+    nn.utils.parametrizations.weight_norm(module.fc)
+    return module
+
+
+def measured(module: nn.Module) -> pd.DataFrame:
+    return epsball.measure(module, IMAGES, LABELS, "lipschitz", radii=[1.0], draws=4, batch=4)
+
+
+@pytest.mark.parametrize(
+    "make", [Views, ViewsOfASize, InPlace, InDictionary, InDataclass, Locked, weight_normed, parametrised]
+)
+def test_a_function_has_its_numbers_however_it_is_written(make: Callable[[], nn.Module]) -> None:
+    before = IMAGES.clone()
+    found, expected = measured(make()), measured(Plain())
+    assert list(found.columns) == list(expected.columns)
+    for column in found.select_dtypes("number"):
+        if "floor" not in str(column):
+            np.testing.assert_allclose(found[column], expected[column], rtol=2e-4, atol=1e-6)
+    assert torch.equal(IMAGES, before)
+
+
+@pytest.mark.parametrize("make", [InPlace, Views])
+def test_derivatives_of_networks_that_write_over_their_input(make: Callable[[], nn.Module]) -> None:
+    found, expected = (
+        epsball.measure(module, IMAGES, LABELS, "gradient", radii=[1.0], draws=4, batch=4)
+        for module in (make(), Plain())
+    )
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-4)
+
+
+def test_channels_last_images_of_the_caller_are_not_written_over() -> None:
+    images = IMAGES.to(memory_format=torch.channels_last, copy=True)
+    before = images.clone()
+    epsball.measure(InPlace(), images, [0] * len(images), radii=[1.0], draws=4, batch=4)
+    assert torch.equal(images, before)
+
+
+def test_a_copy_shares_what_cannot_be_copied_alone() -> None:
+    module = Locked()
+    made = copy_module(module)
+    assert isinstance(made, Locked)
+    assert made.lock is module.lock
+    assert made.fc.weight is not module.fc.weight
+    assert torch.equal(made.fc.weight, module.fc.weight)
+
+
+def test_a_compiled_network_is_what_was_compiled() -> None:
+    module = Plain()
+    assert adopt(torch.compile(module)) is module  # type: ignore[arg-type]
+
+
+def test_an_exported_network_works_with_a_layer_or_is_refused() -> None:
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(Plain().eval(), (IMAGES,), dynamic_shapes=({0: batch},))
+    with pytest.raises(EpsballError, match="no layer's output is the logits"):
+        probe_shape(Network(adopt(program.module())), IMAGES[0])
+
+
+def test_half_precision_stays_half_and_has_a_noise_floor() -> None:
+    single, half = (Forward(Network(adopt(module)), COMPUTE) for module in (Plain(), Plain().half()))
+    logits, features = half(IMAGES)
+    assert logits.dtype == features.dtype == torch.float32
+    assert logits == pytest.approx(single(IMAGES)[0], abs=0.02)
+    assert not torch.equal(logits, single(IMAGES)[0])
+    exact = half.float64(IMAGES)[0]
+    assert 1e-5 < float((exact - logits).abs().max()) < 0.02
+
+
+def test_double_precision_is_measured_in_single() -> None:
+    assert Forward(Network(adopt(Plain().double())), COMPUTE)(IMAGES)[0].dtype == torch.float32
+
+
+class Autocast(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return super().forward(x)
+
+
+def test_autocast_is_measured_as_it_is() -> None:
+    logits, _ = Forward(Network(Autocast().eval()), COMPUTE)(IMAGES)
+    assert logits.dtype == torch.float32
+    assert torch.equal(logits, Autocast().eval()(IMAGES).float()) or logits == pytest.approx(
+        Autocast().eval()(IMAGES).float(), abs=0.05
+    )
+
+
+class Squeezed(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).squeeze()
+
+
+class Rows(Plain):
+    def flat(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3)).repeat(1, SIZE * SIZE).reshape(-1, 2 * SIZE * SIZE).repeat(1, 2)
+
+
+class OneLogit(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[:, :1]
+
+
+class Sigmoid(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).sigmoid()
+
+
+class Softmax(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).softmax(1)
+
+
+class Nothing(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return [super().forward(x), x]  # type: ignore[return-value]
+
+
+REFUSED = [
+    (Squeezed, r"gives a tensor \(3,\) of float32 for one image and a tensor \(2, 3\) of float32 for two"),
+    (Rows, r"gives a tensor \(2, 3\) of float32 for one image and a tensor \(4, 3\) of float32 for two"),
+    (OneLogit, r"has 1 output, expected a logit for each class; stack them as two logits"),
+    (Sigmoid, "all lie between 0 and 1, as a sigmoid's do, expected logits; leave out its last sigmoid"),
+    (Softmax, "look like probabilities, expected logits; leave out its last softmax"),
+    (Nothing, "gives a list of 2 for one image"),
+]
+
+
+@pytest.mark.parametrize(("make", "sentence"), REFUSED)
+def test_outputs_that_are_no_logits_are_refused(make: Callable[[], nn.Module], sentence: str) -> None:
+    with pytest.raises(EpsballError, match=sentence):
+        probe_shape(Network(make().eval()), IMAGES[0])
+
+
+def test_modules_that_cannot_be_looked_into_are_refused() -> None:
+    with pytest.raises(EpsballError, match="is TorchScript, whose layers cannot be looked into"):
+        adopt(torch.jit.trace(Plain().eval(), IMAGES))  # type: ignore[no-untyped-call]
+    with pytest.raises(EpsballError, match=r"'0\.weight' of the network has no shape before its first pass"):
+        adopt(nn.Sequential(nn.LazyConv2d(3, 3)))
