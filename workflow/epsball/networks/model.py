@@ -45,11 +45,8 @@ def build(spec: NetworkSpec, pretrained: bool = True) -> nn.Module:
     Raises:
         EpsballError: the factory does not exist or fails, or weights do not fit.
     """
-    source = importlib.import_module(sources.source(spec))
-    given = spec.weights if sources.loads_state(spec) else None
-    module: nn.Module = source.build(spec, pretrained and given is None)
-    if pretrained and given is not None:
-        state.load_file(module, Path(given), getattr(source, "UNUSED_WEIGHTS", ()))
+    sources.require_weights_read(spec)
+    module: nn.Module = importlib.import_module(sources.source(spec)).build(spec, pretrained)
     return module.eval().requires_grad_(False)
 
 
@@ -111,6 +108,7 @@ def open_network(spec: NetworkSpec, weights: dict[str, Tensor] | None = None, pr
         module = build(spec, pretrained and weights is None)
         if weights is not None:
             state.load(module, weights)
+            module.eval().requires_grad_(False)  # loading may have replaced parts
         return Network(module, spec.layer)
     except EpsballError as error:
         raise EpsballError(f"networks.{spec.name}: {error}") from None

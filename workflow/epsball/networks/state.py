@@ -1,80 +1,88 @@
-"""State dicts: read from files without running code, and loaded whole."""
+"""State dicts: loaded whole, as PyTorch and the network's own library load them."""
 
 from __future__ import annotations
 
-import pickle
-import zipfile
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
-import torch
 from torch import Tensor, nn
 
+from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, did_you_mean
+from epsball.networks import checkpoints
+
+_log = logging.getLogger(__name__)
+
+_OTHER_SHAPE = re.compile(
+    r"size mismatch for (\S+): copying a param with shape torch\.Size\(\[(.*?)\]\) from checkpoint, "
+    r"the shape in current model is torch\.Size\(\[(.*?)\]\)"
+)
 
 
-def load_file(module: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> None:
-    """Load a module's state dict from a file.
+def load_file(
+    module: nn.Module, spec: NetworkSpec, rename: Callable[[str], str] = str, unused: tuple[str, ...] = ()
+) -> None:
+    """Load a module's state dict from the file of a network, of whatever form; `loaded` says what was done for that.
 
     Args:
         module: module to load into.
-        path: file of weights.
-        unused: prefixes of names that the file may hold and the module does not have.
+        spec: specification of the network; its argument `state_dict` says which, if the file has several.
+        rename: gives a name in a file its present form.
+        unused: prefixes of names that the file may hold and the module may lack.
 
     Raises:
         EpsballError: the file cannot be read or does not fit.
     """
-    kept = {name: value for name, value in read(path).items() if not name.startswith(unused)}
+    path = Path(str(spec.weights))
+    checkpoint = checkpoints.read(path)
     try:
-        load(module, kept)
+        found, said = checkpoints.select(module, checkpoint, spec.args.get("state_dict"), rename)
+        own = module.state_dict()
+        for name in [name for name in found if name.startswith(unused) and name not in own]:
+            del found[name]
+        load(module, found)
     except EpsballError as error:
-        raise EpsballError(f"{path}: {error}") from None
+        error.args = (f"{path}: {error}",)
+        raise
+    note(module, path, said)
+
+
+def note(module: nn.Module, path: Path, said: str) -> None:
+    """Keep and log how a file of weights was read, where that was not as it is."""
+    if said:
+        _log.warning("weights '%s' are read %s", path, said)
+        module._loaded = said  # type: ignore[assignment]
+
+
+def loaded(module: nn.Module) -> str:
+    """Return how a module's weights were read from a file; empty if as they are there."""
+    return str(getattr(module, "_loaded", ""))
 
 
 def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Load a state dict, whole.
+    """Load a state dict, whole, with PyTorch's allowances for old versions of modules.
 
     Raises:
         EpsballError: naming the first array that is missing, unknown or of another shape.
     """
-    state = module.state_dict()
-    for name, tensor in state.items():
-        if name not in weights:
-            raise EpsballError(f"weights have no '{name}'; {did_you_mean(name, weights)}")
-        if weights[name].shape != tensor.shape:
-            raise EpsballError(
-                f"weights '{name}' have shape {tuple(weights[name].shape)}, expected {tuple(tensor.shape)}"
-            )
-    for name in weights:
-        if name not in state:
-            raise EpsballError(f"weights hold '{name}', which the network does not have; {did_you_mean(name, state)}")
-    module.load_state_dict(weights)
-
-
-def read(path: Path) -> dict[str, Tensor]:
-    """Read the state dict in a .safetensors file or one of `torch.save`.
-
-    Raises:
-        EpsballError: the file is missing, cut short, or holds something else.
-    """
-    if not path.is_file():
-        raise EpsballError(f"weights '{path}' do not exist; expected a file")
     try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        RuntimeError,
-        OSError,
-        EOFError,
-        ValueError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        safetensors.SafetensorError,
-    ) as error:
-        message = " ".join(str(error).split())[:120]
-        raise EpsballError(f"weights '{path}' cannot be read as a state dict ({message}); get the file again") from None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise EpsballError(f"weights '{path}' hold no state dict of tensors; save module.state_dict()")
-    return state
+        try:
+            result = module.load_state_dict(weights, strict=False)
+        except ValueError:  # a module that must know the version of its state dict, which the file does not have
+            current = OrderedDict(weights)
+            current._metadata = module.state_dict()._metadata  # type: ignore[attr-defined]
+            result = module.load_state_dict(current, strict=False)
+    except RuntimeError as error:
+        if other := _OTHER_SHAPE.search(str(error)):
+            name, found, expected = other.groups()
+            raise EpsballError(f"weights '{name}' have shape ({found}), expected ({expected})") from None
+        raise EpsballError(f"weights do not load: {' '.join(str(error).split())[:300]}") from None
+    for name in result.missing_keys:
+        raise EpsballError(f"weights have no '{name}'; {did_you_mean(name, weights)}")
+    for name in result.unexpected_keys:
+        raise EpsballError(
+            f"weights hold '{name}', which the network does not have; {did_you_mean(name, module.state_dict())}"
+        )

@@ -13,6 +13,7 @@ from epsball.config import Compute, NetworkSpec
 from epsball.data import Pool
 from epsball.networks import licences, model
 from epsball.networks.forward import Forward, inputs
+from epsball.networks.state import loaded
 from epsball.networks.weights import save
 from epsball.runs import files, provenance
 from epsball.stages.training import train
@@ -50,6 +51,7 @@ def build_network(
         "parameters": parameters,
         **_measured(Forward(network, compute), pool, compute.batch),
         "digest": save(module, weights),
+        "weights_read": loaded(module) or "as they are",
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
         "terms": licences.of_weights(spec),
