@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import re
 from collections import OrderedDict
@@ -14,8 +15,11 @@ import pytest
 import safetensors.torch
 import torch
 from epsball.config import NetworkSpec
+from epsball.data import arrays
 from epsball.errors import EpsballError
 from epsball.networks import checkpoints, model, state, weights
+from epsball.stages import build_network
+from support.toys import COMPUTE
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torchvision import models
@@ -125,6 +129,16 @@ def test_safetensors_with_a_prefix(resnet: nn.Module, tmp_path: Path) -> None:
     assert torch.equal(made.get_parameter("fc.weight"), resnet.get_parameter("fc.weight"))
 
 
+def test_the_card_says_how_weights_were_read(resnet: nn.Module, tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "pool.npz", images=images, labels=np.arange(6))
+    torch.save({"model": nn.DataParallel(resnet).state_dict()}, tmp_path / "w.pth")
+    own = spec("torchvision:resnet18", weights=str(tmp_path / "w.pth"), args={"num_classes": 7})
+    card, pool = tmp_path / "card.json", arrays.load(tmp_path / "pool.npz")
+    build_network.build_network(own, pool, None, COMPUTE, 1, tmp_path / "w.safetensors", card)
+    assert json.loads(card.read_text())["weights_read"] == "from 'model', without the prefix 'module.'"
+
+
 def test_two_that_fit_are_asked_about(resnet: nn.Module, tmp_path: Path) -> None:
     average = AveragedModel(shuffled(models.resnet18(num_classes=7), seed=4))
     saved = {"model": resnet.state_dict(), "model_ema": average.state_dict(), "epoch": 3}
@@ -208,6 +222,7 @@ def test_vits_old_names_of_the_mlp(tmp_path: Path) -> None:
     assert torch.allclose(found, logits(module), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("googlenet", 64), ("inception_v3", 96)])
 @pytest.mark.parametrize("heads", [False, True])
 def test_networks_with_auxiliary_classifiers(tmp_path: Path, name: str, size: int, heads: bool) -> None:

@@ -87,6 +87,18 @@ def test_deits_file_and_another_size_of_images(tmp_path: Path) -> None:
     assert same(larger, expected.eval(), torch.rand(1, 3, 256, 256))
 
 
+def test_files_that_hold_no_state_dict(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", a=np.ones(3))
+    for name in ("resnet18", "vit_tiny_patch16_224"):  # without a loader of JAX's files, and with one
+        with pytest.raises(EpsballError, match=f"factory 'timm:{name}' fails"):
+            build(name, tmp_path / "w.npz")
+    torch.save([torch.ones(2)], tmp_path / "w.pth")
+    with pytest.raises(EpsballError, match="hold no state dict of tensors"):
+        build("resnet18", tmp_path / "w.pth")
+    with pytest.raises(EpsballError, match="weights '.*gone.pth' do not exist"):
+        build("resnet18", tmp_path / "gone.pth")
+
+
 def test_a_file_of_another_network_is_refused_also_where_timm_is_not_strict(tmp_path: Path) -> None:
     """Timm loads DLA without looking at what is missing: a wrong file would give a random network."""
     torch.save(made("mobilenetv3_small_050").state_dict(), tmp_path / "w.pth")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +27,7 @@ def _create(spec: NetworkSpec, pretrained: bool, **overlay: Any) -> Any:
         return timm.create_model(
             name, pretrained=pretrained, pretrained_cfg_overlay=overlay or None, **sources.arguments(spec)
         )
-    except (OSError, RuntimeError, TypeError) as error:
+    except (OSError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         message = " ".join(str(error).split())[:200]
         raise EpsballError(
             f"factory '{spec.factory}' fails: {message}; where there is no network, give a local file as weights"
@@ -69,9 +70,11 @@ def _converted(spec: NetworkSpec, module: nn.Module) -> nn.Module | None:
     """Return a network with the weights of a file of another project, such as DeiT's; None if timm does not take it."""
     path = Path(str(spec.weights))
     held = checkpoints.read(path)
+    if not isinstance(held, Mapping):
+        return None
     keys = [key for key in ("model", "state_dict", "model_ema", "state_dict_ema") if held.get(key) is not None]
     key = spec.args.get("state_dict", keys[0] if keys else None)
-    if len(keys) > 1 and key not in spec.args.values():
+    if len(keys) > 1 and "state_dict" not in spec.args:
         raise checkpoints.SeveralError(keys)
     lacks: list[str] = []
     log = logging.getLogger("timm.models._builder")  # which says what a loading that is not strict leaves as it was

@@ -33,7 +33,8 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     size = spec.args.get("image_size", 224)
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     try:
-        scripted = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings(action="ignore"):  # that there will be no TorchScript one day
+            scripted = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise EpsballError(
             f"factory '{spec.factory}' cannot be read as TorchScript: {' '.join(str(error).split())[:200]}"

@@ -50,6 +50,7 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
 
 def _model(spec: NetworkSpec, pretrained: bool) -> Any:
     transformers = sources.import_package("transformers")
+    transformers.utils.logging.disable_progress_bar()
     name, auto = _place(spec), transformers.AutoModelForImageClassification
     try:
         if not pretrained:
