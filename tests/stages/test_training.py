@@ -65,6 +65,7 @@ def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> N
     assert (card["parameters"], card["classes"], card["units"]) == (5 * 27 + 5 + 20 * 7 + 7 + 7 * 3 + 3, 3, 7)
     assert card["terms"] == "those of the images that this run trained it on"
     assert card["digest"] == weights.digest(tmp_path / "w.safetensors")
+    assert card["weights_read"] == "as they are"
 
 
 def test_the_card_takes_some_images_of_a_large_pool(

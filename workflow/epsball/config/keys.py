@@ -142,8 +142,9 @@ class NetworkSpec(_Keys):
     factory: Annotated[
         Text,
         _key(
-            "What builds the network: torchvision:<name>, timm:<name>, efficientnet-lite:0 (1, 2), sign:ciresan2012, "
-            "sign:aghdam2015, or your own as path/to/file.py:function or package.module:function.",
+            "What builds the network: torchvision:<name>, timm:<name>, transformers:<folder or name>, "
+            "torchscript:<file>, onnx:<file>, efficientnet-lite:0 (1, 2), sign:ciresan2012, sign:aghdam2015, or your "
+            "own as path/to/file.py:function or package.module:function.",
             pattern="^.+:.+$",
         ),
     ]

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import layers, outputs, sources
+from epsball.networks import layers, outputs, sources, state
 from epsball.networks.adopt import adopt
 from epsball.networks.classifier import find_classifier
 from epsball.networks.consistency import require_function
 from epsball.networks.views import ViewsAsReshapes, is_about_views
-from epsball.networks.weights import load, load_file, read, read_classifier
+from epsball.networks.weights import read
 
 
 def fetch(spec: NetworkSpec) -> Path | None:
@@ -37,12 +37,8 @@ def build(spec: NetworkSpec, pretrained: bool = True) -> nn.Module:
     If `pretrained`, it gets weights: the file in the specification, or those of its source. A user's factory does not
     know this option.
     """
-    source = importlib.import_module(sources.source(spec))
-    given = spec.weights if sources.loads_state(spec) else None
-    module: nn.Module = source.build(spec, pretrained and given is None)
-    if pretrained and given is not None:
-        load_file(module, Path(given), getattr(source, "UNUSED_WEIGHTS", ()))
-    module = adopt(module)
+    sources.require_weights_read(spec)
+    module = adopt(importlib.import_module(sources.source(spec)).build(spec, pretrained))
     for name, held in module.state_dict().items():
         if not isinstance(held, Tensor):
             raise EpsballError(
@@ -144,7 +140,8 @@ def open_network(
     try:
         module = build(spec, pretrained and weights is None)
         if weights is not None:
-            load(module, weights)
+            state.load(module, weights)
+            module.eval().requires_grad_(False)  # loading may have replaced parts
         return Network(module, spec.layer, classifier)
     except EpsballError as error:
         raise EpsballError(f"networks.{spec.name}: {error}") from None
@@ -152,7 +149,7 @@ def open_network(
 
 def restore(spec: NetworkSpec, path: Path) -> Network:
     """Build a configured network with the weights that a run saved."""
-    return open_network(spec, read(path), read_classifier(path))
+    return open_network(spec, *read(path))
 
 
 def parameters(module: nn.Module) -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
-from epsball.networks import sources
+from epsball.networks import sources, state
 
 TERMS = "those of your data: trained by this workflow, or your own file"
 LOADS_STATE = True
@@ -61,5 +61,8 @@ ARCHITECTURES = {"ciresan2012": ciresan2012, "aghdam2015": aghdam2015}
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
-    """See `epsball.networks.model.build`; always untrained. Argument `classes`: number of outputs."""
-    return ARCHITECTURES[sources.model_name(spec, ARCHITECTURES)](**spec.args)
+    """See `epsball.networks.model.build`; untrained without `weights`. Argument `classes`: number of outputs."""
+    module = ARCHITECTURES[sources.model_name(spec, ARCHITECTURES)](**sources.arguments(spec))
+    if pretrained and spec.weights is not None:
+        state.load_file(module, spec)
+    return module

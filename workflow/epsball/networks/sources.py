@@ -21,6 +21,9 @@ SOURCES = {
     "sign": "epsball.networks.sign",
     "torchvision": "epsball.networks.torchvision_models",
     "timm": "epsball.networks.timm_models",
+    "transformers": "epsball.networks.transformers_models",
+    "torchscript": "epsball.networks.torchscript_files",
+    "onnx": "epsball.networks.onnx_files",
 }
 
 _USER = "epsball.networks.user_factory"
@@ -52,6 +55,52 @@ def loads_state(spec: NetworkSpec) -> bool:
     return "LOADS_STATE" in declared(source(spec))
 
 
+def require_weights_read(spec: NetworkSpec) -> None:
+    """Check that a network with `weights` is of a source that reads them.
+
+    Raises:
+        EpsballError: it is not.
+    """
+    if spec.weights is not None and source(spec) != _USER and not loads_state(spec):
+        raise EpsballError(
+            f"weights '{spec.weights}' are not read by factory '{spec.factory}', which has its own; remove the key"
+        )
+
+
+def arguments(spec: NetworkSpec, *own: str) -> dict[str, Any]:
+    """Return the arguments of a network's constructor: all but `state_dict` and a source's own."""
+    return {key: value for key, value in spec.args.items() if key not in ("state_dict", *own)}
+
+
+def require_file(spec: NetworkSpec) -> Path:
+    """Return the file behind the colon of `factory`.
+
+    Raises:
+        EpsballError: it does not exist.
+    """
+    path = Path(spec.factory.split(":", 1)[1])
+    if not path.is_file():
+        raise EpsballError(
+            f"factory's file '{path}' does not exist; paths are from the folder that the command runs in"
+        )
+    return path
+
+
+def mean_and_std(spec: NetworkSpec, *others: str) -> tuple[list[float], list[float]]:
+    """Return the normalisation of a network from a file, its arguments `mean` and `std`: a number for each channel.
+
+    Raises:
+        EpsballError: there are other arguments, or not three numbers.
+    """
+    given = {"mean": [0.0] * 3, "std": [1.0] * 3, **arguments(spec, *others)}
+    for key, value in given.items():
+        if key not in ("mean", "std") or not isinstance(value, list) or len(value) != 3:
+            raise EpsballError(
+                f"factory '{spec.factory}' takes the args mean and std, lists of three numbers, not {key}: {value}"
+            )
+    return given["mean"], given["std"]
+
+
 def files_digest(spec: NetworkSpec) -> str:
     """Return a digest of `own_files`; empty if there are none."""
     digests = [hashlib.sha256(path.read_bytes()).digest() for path in own_files(spec)]
@@ -60,7 +109,7 @@ def files_digest(spec: NetworkSpec) -> str:
 
 def fetches(spec: NetworkSpec) -> bool:
     """Return whether a network's weights are published and may have to be downloaded."""
-    return spec.weights is None and "fetch" in declared(source(spec))
+    return spec.weights is None and "fetch" in declared(source(spec)) and not own_files(spec)
 
 
 def terms(spec: NetworkSpec) -> str:
@@ -75,11 +124,14 @@ def terms(spec: NetworkSpec) -> str:
 def own_files(spec: NetworkSpec) -> list[Path]:
     """Return the user's files that build a network, the factory's and what it imports from beside it, that first.
 
-    They are found in syntax trees, without running code. There are none for networks of other sources, nor if the
+    They are found in syntax trees, without running code. There are none for networks that are known by name, nor if the
     factory's file does not exist, an error that building the network reports.
     """
     if source(spec) != _USER:
-        return []
+        if "READS_FILES" not in declared(source(spec)):
+            return []
+        path = Path(spec.factory.split(":", 1)[1])
+        return sorted(found for found in (path, *path.glob("*")) if found.is_file())
     place = spec.factory.rsplit(":", 1)[0]
     first = _factory_file(place)
     if first is None or not first.is_file():

@@ -13,6 +13,7 @@ from epsball.config import Compute, NetworkSpec
 from epsball.data import Pool
 from epsball.networks import model, sources
 from epsball.networks.forward import Forward, inputs
+from epsball.networks.state import loaded
 from epsball.networks.weights import save
 from epsball.runs import files, provenance
 from epsball.stages.training import train
@@ -42,6 +43,7 @@ def build_network(
         **_measured(Forward(network, compute), pool, compute.batch),
         "layer": network.features_from,
         "digest": save(module, weights, network.classifier),
+        "weights_read": loaded(module) or "as they are",
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
         "terms": sources.terms(spec),
