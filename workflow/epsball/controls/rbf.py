@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from epsball.networks.model import Network
-from epsball.robustness.derivatives import warned
+from epsball.robustness.differentiation import differentiable, differentiating
 
 PROBES = ("isotropy", "symmetry")
 OWN_FEATURES = False  # it has none
@@ -35,8 +35,8 @@ class RadialBasisFunction(nn.Module):
 
     def refit_at(self, image: Tensor, label: int) -> None:
         """Match the network at this image from now on."""
-        at = image.clone()[None].requires_grad_()
-        with torch.enable_grad(), warned():
+        at = differentiable(image)[None].requires_grad_()
+        with differentiating():
             logits, _ = self.network(at)
             # On the CPU from here on, because not every device has float64.
             log_score = logits.cpu().double().log_softmax(dim=1)[0, label]

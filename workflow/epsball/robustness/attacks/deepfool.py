@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from epsball.robustness.attacks.target import Target
+from epsball.robustness.differentiation import differentiating
 
 _STEPS = 20  # DeepFool's; where it works it takes a few
 _CANDIDATES = 10  # classes that each step of DeepFool looks at
@@ -34,7 +35,7 @@ def attack(target: Target) -> Tensor:
     ddn = foolbox.attacks.DDNAttack(init_epsilon=target.hyperplane_distance() or 1.0, steps=_DDN_STEPS)
     point = target.image
     for method in (foolbox.attacks.L2DeepFoolAttack(steps=_STEPS, candidates=_CANDIDATES), ddn):
-        with torch.random.fork_rng(devices=[]):  # where a gradient vanishes DDN takes a random one
+        with differentiating(), torch.random.fork_rng(devices=[]):  # where a gradient vanishes DDN takes a random one
             torch.manual_seed(0)
             _, points, success = method(model, target.image[None], label, epsilons=None)
         point = points[0].detach()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from epsball.robustness.derivatives import runner_up
+from epsball.robustness.differentiation import differentiating
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Target:
         Returns:
             The gradient, float32 (3, height, width), and the logits, float64 (classes,).
         """
-        with torch.enable_grad():
+        with differentiating():
             images = point.detach()[None].clone().requires_grad_()
             logits = self.logits(images)[0].cpu().double()  # not every device has float64
             (gradient,) = torch.autograd.grad(value(logits), images)
