@@ -29,19 +29,13 @@ _LEAST: dict[str, Any] = {
     "mantel_permutations": 99,
     "illustration_grid": 3,
 }
-# What each has less of, beside numbers.
+# What each has otherwise, beside these numbers: all networks, probes and controls stay.
 _LESS: dict[str, dict[str, Any]] = {
-    "config": {
-        "networks": ["efficientnet-lite0", "aghdam2015"],
-        "extra_probes": ["alpha"],
-        "controls": ["random-projection"],
-    },
+    "config": {"extra_probes": ["alpha"]},
     "beyond": {
-        "networks": ["ciresan2012-adversarial"],
-        "controls": ["linearised", "identity"],
-        "white_box": {"draws": 3},
+        "white_box": {"draws": 3, "power_iterations": 5, "clever_batches": 3, "clever_size": 2, "directions": 2}
     },
-    "sensitivity": {"networks": ["aghdam2015"]},
+    "sensitivity": {},
     "paper": {},
 }
 # Networks that were hardly trained are hardly sure.
@@ -70,10 +64,8 @@ def clone(folder: Path) -> None:
     for name, less in _LESS.items():
         path = folder / "config" / f"{name}.yaml"
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        kept = {network: raw["networks"][network] for network in less.get("networks", raw["networks"])}
-        raw |= {**_LEAST, **less, "networks": kept}
-        used = {spec["dataset"] for spec in kept.values()}
-        raw["datasets"] = {dataset: spec for dataset, spec in raw["datasets"].items() if dataset in used}
+        kept = raw["networks"]
+        raw |= {**_LEAST, **less}
         for spec in raw["datasets"].values():
             spec |= {"samples": 2, **_FEW.get(spec["kind"], {})}
             if name == "config" and spec["kind"] == "signs":
@@ -85,9 +77,9 @@ def clone(folder: Path) -> None:
             _supply(folder / "data", kept)
         if name == "sensitivity":
             # Among its readings are thresholds up to 0.999.
-            spec = kept["aghdam2015"]
-            del spec["training"]
-            spec["weights"] = _sure(spec["factory"], folder / "sure.safetensors")
+            for network, spec in kept.items():
+                del spec["training"]
+                spec["weights"] = _sure(spec["factory"], folder / f"{network}.safetensors")
         path.write_text(yaml.safe_dump(raw), encoding="utf-8")
     for name, changes in _BENCHMARKS.items():
         path = folder / "benchmarks" / name
