@@ -99,7 +99,7 @@ OPERATIONS: dict[str, Callable[[], nn.Module]] = {
 
 def tiny_vit() -> nn.Module:
     module: nn.Module = vision_transformer.VisionTransformer(16, 8, 2, 2, 16, 32, num_classes=5)
-    nn.init.normal_(module.get_submodule("heads.head").weight)  # it starts at zero
+    nn.init.normal_(module.get_parameter("heads.head.weight"))  # it starts at zero
     return module
 
 
