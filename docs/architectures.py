@@ -11,7 +11,11 @@ import copy
 import json
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +103,24 @@ ARCHITECTURES: dict[str, tuple[int, dict[str, Any]]] = {
 
 def main(names: list[str]) -> None:
     """Try architectures and write the page."""
-    forward.configure(COMPUTE)
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else {}
     for name in names or [one for one in ARCHITECTURES if one not in kept]:
         print(name, flush=True)
-        kept[name] = dict(tried(name))
+        # A process each: it gives its memory back, and can crash.
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            try:
+                kept[name] = process.submit(_all, name).result()
+            except BrokenProcessPool:
+                kept[name] = dict.fromkeys([*PROBES, *CONTROLS], "PyTorch crashes on it")
         KEPT.parent.mkdir(exist_ok=True)
         KEPT.write_text(json.dumps(kept, indent=1), encoding="utf-8")
         put(DOCS / "reference" / "architectures.md", "architectures", page(kept))
+
+
+def _all(name: str) -> dict[str, str]:
+    warnings.simplefilter("ignore")
+    forward.configure(COMPUTE)
+    return dict(tried(name))
 
 
 def tried(factory: str) -> Iterator[tuple[str, str]]:
