@@ -38,6 +38,12 @@ ELSEWHERE = {
 EPSBALL = [command for command in commands() if command.startswith("epsball ")]
 # Minutes, however little there is in them: `make commands`.
 LONG = ("make sensitivity", "make bench", "snakemake --cores N --configfile config/beyond.yaml")
+# "config" is the default's; `make sensitivity` runs its own.
+OTHERS = [
+    path.stem
+    for path in sorted((ROOT / "config").glob("*.yaml"))
+    if path.stem not in ("config", "sensitivity") and f"config/{path.name}" not in README
+]
 RUNS = [
     pytest.param(command, marks=pytest.mark.long if command in LONG else ())
     for command in commands()
@@ -106,7 +112,7 @@ def test_it_does_what_is_said(cloned: Path, command: str) -> None:
     folder = cloned.parent if "--snakefile" in command else cloned
     said = run(command, folder, cloned)
     if command.startswith("python docs/default.py"):
-        table = "| claim of the paper | aghdam2015 | no difference shown from |"
+        table = "| claim of the paper | ciresan2012 | aghdam2015 | no difference shown from |"
         assert table in (folder / "README.md").read_text(encoding="utf-8")
     else:
         assert said
@@ -119,6 +125,24 @@ def test_it_does_what_is_said(cloned: Path, command: str) -> None:
         else:
             assert (made / "report.html").stat().st_size > 100_000
             assert len(list((made / "figures").glob("fig*.pdf"))) >= 6
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_configuration_that_it_does_not_name_is_run(cloned: Path, name: str) -> None:
+    run(f"snakemake --cores N --configfile config/{name}.yaml", cloned, cloned)
+    assert (cloned / "results" / name / "report.html").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_reduced_configurations_keep_networks_and_controls(cloned: Path) -> None:
+    for path in (ROOT / "config").glob("*.yaml"):
+        whole, reduced = (yaml.safe_load((root / "config" / path.name).read_text()) for root in (ROOT, cloned))
+        assert set(whole["networks"]) == set(reduced["networks"])
+        assert whole.get("controls") == reduced.get("controls")
+        assert set(whole.get("extra_probes", ())) <= set(reduced.get("extra_probes", ()))
+        assert reduced["draws"] < whole.get("draws", 100)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from epsball.probes import white_box_probe
-from epsball.robustness import clever, derivatives
+from epsball.robustness import clever, derivatives, differentiation
 from scipy.stats import genextreme, weibull_max
 from support.toys import BALL, SIZE, conv_net, white_box_input
 from torch import Tensor, nn
@@ -65,7 +65,7 @@ def test_of_a_quadratic_function_the_second_order_is_all() -> None:
 def test_derivatives_along_a_direction_are_those_of_autograd() -> None:
     module, at = Quadratic(1.0).double(), image().double()
     directions = torch.stack([image(seed).double() - 0.5 for seed in (1, 2)])
-    first, second = derivatives.along(module, at, directions)
+    first, second = differentiation.second_order(module, at)(module, at, directions)
     flat, around = directions.flatten(start_dim=1), at.flatten()
     expected = torch.einsum("kij,j,ni->nk", module.matrices, around, flat) + flat @ module.linear.T
     np.testing.assert_allclose(first, expected, rtol=1e-10)

@@ -14,7 +14,7 @@ import yaml
 from epsball.config import NetworkSpec
 from epsball.networks import model
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from support.toys import ROOT
@@ -29,20 +29,15 @@ _LEAST: dict[str, Any] = {
     "mantel_permutations": 99,
     "illustration_grid": 3,
 }
-# What each has less of, beside numbers.
+# What each has otherwise, beside these numbers: all networks, probes and controls stay.
+_WHITE_BOX = {"draws": 3, "power_iterations": 5, "clever_batches": 3, "clever_size": 2, "directions": 2}
 _LESS: dict[str, dict[str, Any]] = {
-    "config": {
-        "networks": ["efficientnet-lite0", "aghdam2015"],
-        "extra_probes": ["alpha"],
-        "controls": ["random-projection"],
-    },
-    "beyond": {
-        "networks": ["ciresan2012-adversarial"],
-        "controls": ["linearised", "identity"],
-        "white_box": {"draws": 3},
-    },
-    "sensitivity": {"networks": ["aghdam2015"]},
+    "config": {"extra_probes": ["alpha"]},
+    "beyond": {"white_box": _WHITE_BOX},
+    "sensitivity": {},
     "paper": {},
+    "real": {},
+    "real-beyond": {"white_box": _WHITE_BOX},
 }
 # Networks that were hardly trained are hardly sure.
 _FEW: dict[str, dict[str, Any]] = {
@@ -57,6 +52,18 @@ _BENCHMARKS = {
     },
     "scaling.py": {"^FACTORS = .*?$": "FACTORS = (1,)"},
 }
+# The factory that its user writes; what it builds is torchvision's network instead of BVLC's.
+_GOOGLENET = """
+import numpy as np
+import torch
+from torchvision.models import googlenet
+
+
+def make(weights):
+    module = googlenet(weights=None, aux_logits=False, init_weights=False)
+    module.load_state_dict({name: torch.from_numpy(value) for name, value in np.load(weights).items()})
+    return module
+"""
 _SEEN = 5  # the class of all images of the reduced paper
 
 
@@ -70,10 +77,8 @@ def clone(folder: Path) -> None:
     for name, less in _LESS.items():
         path = folder / "config" / f"{name}.yaml"
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        kept = {network: raw["networks"][network] for network in less.get("networks", raw["networks"])}
-        raw |= {**_LEAST, **less, "networks": kept}
-        used = {spec["dataset"] for spec in kept.values()}
-        raw["datasets"] = {dataset: spec for dataset, spec in raw["datasets"].items() if dataset in used}
+        kept = raw["networks"]
+        raw |= {**_LEAST, **less}
         for spec in raw["datasets"].values():
             spec |= {"samples": 2, **_FEW.get(spec["kind"], {})}
             if name == "config" and spec["kind"] == "signs":
@@ -85,9 +90,9 @@ def clone(folder: Path) -> None:
             _supply(folder / "data", kept)
         if name == "sensitivity":
             # Among its readings are thresholds up to 0.999.
-            spec = kept["aghdam2015"]
-            del spec["training"]
-            spec["weights"] = _sure(spec["factory"], folder / "sure.safetensors")
+            for network, spec in kept.items():
+                del spec["training"]
+                spec["weights"] = _sure(spec["factory"], folder / f"{network}.safetensors")
         path.write_text(yaml.safe_dump(raw), encoding="utf-8")
     for name, changes in _BENCHMARKS.items():
         path = folder / "benchmarks" / name
@@ -99,7 +104,7 @@ def clone(folder: Path) -> None:
 
 
 def _supply(data: Path, specs: dict[str, Any]) -> None:
-    """What the paper's configuration asks its user for: images, all of one class, and weights that say that class."""
+    """What configurations ask their user for: images, all of one class, and weights that say that class."""
     ids = [f"n{number:08}" for number in range(1000)]
     for name in ids:
         (data / "imagenet" / "val" / name).mkdir(parents=True)
@@ -109,6 +114,12 @@ def _supply(data: Path, specs: dict[str, Any]) -> None:
     frames = _images(data / "gtsrb" / "GTSRB" / "Final_Test" / "Images", "ppm", 4, side=30)
     rows = [f"{frame};{_SEEN}" for frame in frames]
     (data / "gtsrb" / "GT-final_test.csv").write_text("\n".join(["Filename;ClassId", *rows]))
+    published = data / "imagenet" / "bvlc_googlenet" / "weights.npz"
+    published.parent.mkdir()
+    (data / "bvlc_googlenet.py").write_text(_GOOGLENET)
+    weights = load_file(_sure("torchvision:googlenet", data / "googlenet.safetensors"))
+    arrays: dict[str, Any] = {name: value.numpy() for name, value in weights.items()}
+    np.savez(published, **arrays)
     for name, spec in specs.items():
         if spec["factory"].startswith("torchvision:"):
             spec["weights"] = _sure(spec["factory"], data / f"{name}.safetensors")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.func import jvp, vmap
 
-from epsball.networks.model import Network
+from epsball.networks.model import Network, probe_shape
+from epsball.robustness.differentiation import Along, Function, first_order
 
 PROBES = ("isotropy", "symmetry", "topology", "lipschitz", "topology_mixed_radius")
 OWN_FEATURES = False
@@ -21,9 +21,9 @@ class Linearised(nn.Module):
 
     image: Tensor
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, classes: int, along: Along) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.classes, self.along = network, classes, along
         self.register_buffer("image", torch.empty(0))
 
     def refit_at(self, image: Tensor, label: int) -> None:
@@ -32,14 +32,17 @@ class Linearised(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and features, each Φ(x) + J v."""
-        with torch.inference_mode(False):
-            at = self.image[None]
-            # Mapped over draws, so that the network itself is passed once and not once for each draw.
-            along = (images - at).clone()[:, None]
-            values, changes = vmap(lambda v: jvp(self.network, (at,), (v,)))(along)  # type: ignore[misc]
-        return (values[0] + changes[0])[:, 0], (values[1] + changes[1])[:, 0]
+        values, changes = self.along(_joined(self.network), self.image, images - self.image)
+        expanded = values + changes
+        return expanded[:, : self.classes], expanded[:, self.classes :]
+
+
+def _joined(network: Network) -> Function:
+    """Return logits and features as one function."""
+    return lambda images: torch.cat(network(images), dim=1)
 
 
 def make(network: Network, image: Tensor, seed: int) -> nn.Module:
     """See `epsball.controls.Control`."""
-    return Linearised(network)
+    classes, _ = probe_shape(network, image)
+    return Linearised(network, classes, first_order(_joined(network), image))

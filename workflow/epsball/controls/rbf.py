@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from epsball.networks.model import Network
-from epsball.robustness.derivatives import log_odds, warned
+from epsball.robustness.derivatives import log_odds
+from epsball.robustness.differentiation import differentiable, differentiating
 
 PROBES = ("isotropy", "symmetry")
 OWN_FEATURES = False  # it has none
@@ -36,8 +37,8 @@ class RadialBasisFunction(nn.Module):
 
     def refit_at(self, image: Tensor, label: int) -> None:
         """Match the network at this image from now on."""
-        at = image.clone()[None].requires_grad_()
-        with torch.enable_grad(), warned():
+        at = differentiable(image)[None].requires_grad_()
+        with differentiating():
             logits, _ = self.network(at)
             # On the CPU from here on, because not every device has float64.
             odds = log_odds(logits[0].cpu().double(), label)

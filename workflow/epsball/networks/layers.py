@@ -45,19 +45,26 @@ def chosen(module: nn.Module, names: Sequence[str]) -> list[str]:
 def recorded(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """Record the last output (n, ...) of each layer while the block lasts, in the order in which layers are reached.
 
-    Layers that a pass does not reach, or whose output is not one tensor a batch, are left out.
+    Layers that a pass does not reach, or whose output is not one tensor with a row for each image, are left out.
     """
     held: dict[str, Tensor] = {}
+    images = 0
+
+    def count(part: nn.Module, inputs: tuple[object, ...]) -> None:
+        nonlocal images
+        images = len(inputs[0]) if isinstance(inputs[0], Tensor) else 0
 
     def keep(name: str) -> nn.modules.module._ForwardHook:  # type: ignore[name-defined]
         def hook(part: nn.Module, inputs: tuple[object, ...], output: object) -> None:
-            if isinstance(output, Tensor) and output.ndim > 1:
+            # Attention's windows, or tokens in front of images, are no rows of images.
+            if isinstance(output, Tensor) and output.ndim > 1 and len(output) == images:
                 held.pop(name, None)
                 held[name] = output.clone()  # what follows may work in place
 
         return hook
 
-    handles = [module.get_submodule(name).register_forward_hook(keep(name)) for name in names]
+    handles = [module.register_forward_pre_hook(count)]
+    handles += [module.get_submodule(name).register_forward_hook(keep(name)) for name in names]
     try:
         yield held
     finally:
@@ -69,7 +76,7 @@ def recorded(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tens
 def sizes(network: nn.Module, module: nn.Module, names: Sequence[str], image: Tensor) -> dict[str, int]:
     """Return the number of units of each layer that a pass of an image (3, height, width) reaches, in that order."""
     with recorded(module, names) as held:
-        network(image[None])
+        network(torch.stack([image, image]))  # two, to tell what has a row for each
         return {name: output[0].numel() for name, output in held.items()}
 
 

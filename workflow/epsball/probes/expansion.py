@@ -11,6 +11,7 @@ from epsball.config import Ball, WhiteBox
 from epsball.networks import scores
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import derivatives
+from epsball.robustness.differentiation import second_order
 
 _COST = 8  # forward passes that a pass with its nested derivatives costs
 _AT_ONCE = 5  # draws: each holds four of every activation
@@ -35,12 +36,13 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
     """
     rows = []
     clean, label = inputs.clean, inputs.label
+    along = second_order(inputs.to_logits, inputs.pixels)
     before = scores.summarise(clean[None].numpy(), np.array([label]))
     for radius in inputs.ball.radii[1:]:
         images = inputs.perturbed("uniform", radius)
         after = scores.summarise(inputs.logits(images).numpy(), np.full(len(images), label))
         moves = torch.split(images - inputs.pixels, _AT_ONCE)
-        parts = [derivatives.along(inputs.to_logits, inputs.pixels, some) for some in moves]
+        parts = [along(inputs.to_logits, inputs.pixels, some) for some in moves]
         first, second = (torch.cat(order).cpu().double() for order in zip(*parts, strict=True))  # (draw, classes)
         score = scores.shortfall(before.log_odds) - scores.shortfall(after.log_odds)
         margin = scores.margin(after.logit, after.runner_up_logit) - scores.margin(before.logit, before.runner_up_logit)

@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 from epsball.networks.scores import Array
 from epsball.robustness.boundary import crossings
 from epsball.robustness.derivatives import runner_up
+from epsball.robustness.differentiation import differentiating
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Target:
         Returns:
             The gradient, float32 (3, height, width), and the logits, float64 (classes,).
         """
-        with torch.enable_grad():
+        with differentiating():
             images = point.detach()[None].clone().requires_grad_()
             logits = self.logits(images)[0].cpu().double()  # not every device has float64
             (gradient,) = torch.autograd.grad(value(logits), images)
@@ -158,7 +159,7 @@ def deepfool(target: Target) -> Tensor:
     ddn = foolbox.attacks.DDNAttack(init_epsilon=target.hyperplane_distance() or 1.0, steps=_DDN_STEPS)
     point = target.image
     for method in (foolbox.attacks.L2DeepFoolAttack(steps=_DEEPFOOL_STEPS, candidates=_DEEPFOOL_CANDIDATES), ddn):
-        with torch.random.fork_rng(devices=[]):  # where a gradient vanishes DDN takes a random one
+        with differentiating(), torch.random.fork_rng(devices=[]):  # where a gradient vanishes DDN takes a random one
             torch.manual_seed(0)
             _, points, success = method(model, target.image[None], label, epsilons=None)
         point = points[0].detach()

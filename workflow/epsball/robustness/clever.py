@@ -11,7 +11,8 @@ from scipy.stats import weibull_min
 from torch import Tensor
 
 from epsball.networks.scores import Array
-from epsball.robustness.derivatives import Function, differentiable, seeded
+from epsball.robustness.derivatives import seeded
+from epsball.robustness.differentiation import Function, differentiable, differentiating
 
 # Shapes that the search for the likeliest distribution starts from, as the authors choose them. A fit beyond them runs
 # away: to a distribution without an end, whose location says nothing.
@@ -83,7 +84,7 @@ def gradient_norms(
         share = torch.rand(len(points), generator=generator) ** (1 / image.numel())
         points *= (radius * share / points.flatten(start_dim=1).norm(dim=1))[:, None, None, None]
         at = (centre + points.to(centre.device)).requires_grad_()
-        with torch.enable_grad():
+        with differentiating():
             (gradient,) = torch.autograd.grad(function(at).sum(), at)
         found.append(gradient.flatten(start_dim=1).cpu().double().norm(dim=1))
     return torch.cat(found).numpy().reshape(batches, size)

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import jvp, vjp
+from torch.autograd import grad
 
-Function = Callable[[Tensor], Tensor]
+from epsball.robustness.differentiation import Function, differentiable, differentiating, first_order
 
 _TOLERANCE = 1e-5  # of a norm, relative
 _STEADY = 3  # power iterations in a row that must change it by less
-
-
-@contextlib.contextmanager
-def warned() -> Iterator[None]:
-    """Turn errors about operations without a deterministic form into warnings, as of pooling's derivative on a GPU."""
-    before = torch.get_deterministic_debug_mode()
-    torch.set_deterministic_debug_mode("warn")
-    try:
-        yield
-    finally:
-        torch.set_deterministic_debug_mode(before)
-
-
-def differentiable(image: Tensor) -> Tensor:
-    """Copy an image so that derivatives can be taken at it, even if it was made in inference mode."""
-    with torch.inference_mode(False):
-        return image.clone()
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -72,33 +53,16 @@ def pulled_back(function: Function, image: Tensor, directions: Tensor) -> Tensor
     Returns:
         float64 (k, 3, height, width).
     """
-    _, pull = vjp(function, differentiable(image)[None])  # type: ignore[misc]
-    rows = []
-    for direction in directions:
-        # By their direction alone: a saturated score's numbers would be denormal in float32.
-        size = direction.abs().max()
-        unit = (direction / size if size > 0 else direction).to(image.dtype).to(image.device)
-        rows.append(pull(unit[None])[0][0].cpu().double() * size)
+    at, rows = differentiable(image)[None].requires_grad_(), []
+    with differentiating():
+        outputs = function(at)
+        for direction in directions:
+            # By their direction alone: a saturated score's numbers would be denormal in float32.
+            size = direction.abs().max()
+            unit = (direction / size if size > 0 else direction).to(outputs)
+            (pulled,) = grad(outputs, at, unit[None], retain_graph=True)
+            rows.append(pulled[0].cpu().double() * size)
     return torch.stack(rows)
-
-
-def along(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute the first and second derivative of outputs along directions: of f(x + t v) at t = 0.
-
-    By nested forward differentiation: exact, and without a matrix.
-
-    Args:
-        function: function from images (n, 3, height, width) to outputs (n, units), each image by itself.
-        image: x, float32 (3, height, width).
-        directions: v, float32 (n, 3, height, width).
-
-    Returns:
-        First and second derivatives, (n, units) each.
-    """
-    tangents = differentiable(directions)
-    at = differentiable(image.expand_as(tangents))
-    (_, first), (_, second) = jvp(lambda images: jvp(function, (images,), (tangents,)), (at,), (tangents,))  # type: ignore[misc]
-    return first, second
 
 
 class Norm(NamedTuple):
@@ -115,14 +79,16 @@ def jacobian_norm(function: Function, image: Tensor, iterations: int, seed: int)
 
     The seed is the first vector's; the image is float32 (3, height, width).
     """
-    at = differentiable(image)[None]
-    vector = torch.randn(at.shape, generator=seeded(seed)).to(at)
+    push, at = first_order(function, image), differentiable(image)[None].requires_grad_()
+    with differentiating():
+        outputs = function(at)
+    vector = torch.randn(at.shape, generator=seeded(seed)).to(image)
     vector /= vector.norm()
-    _, pull = vjp(function, at)  # type: ignore[misc]
     value, steady = 0.0, 0
     for done in range(1, iterations + 1):
-        pushed = jvp(function, (at,), (vector,))[1]
-        (image_of,) = pull(pushed)
+        _, pushed = push(function, image, vector)
+        with differentiating():
+            (image_of,) = grad(outputs, at, pushed, retain_graph=True)
         before, value = value, float(pushed.cpu().double().norm())
         squared = value**2
         if squared == 0:

@@ -10,7 +10,6 @@ from epsball.networks.forward import Forward
 from epsball.networks.model import Network
 from epsball.probes import white_box_probe
 from epsball.probes.white_box_input import WhiteBoxInput
-from epsball.robustness.derivatives import warned
 from epsball.runs.progress import Progress
 from epsball.stages.perturb import sample_images
 
@@ -33,7 +32,7 @@ def measure_white_box(
     """
     parts = []
     module = white_box_probe(name)
-    with warned(), Progress(f"{name} {network_name}", len(samples), "samples") as progress:
+    with Progress(f"{name} {network_name}", len(samples), "samples") as progress:
         for row, image in sample_images(samples, pool):
             inputs = WhiteBoxInput(
                 sample=str(row.sample),

@@ -1,0 +1,194 @@
+"""How PyTorch differentiates a network: the one place through which all derivatives pass.
+
+Along directions, forward mode is the fastest. Some operations lack it, and of others it is wrong without a word, such
+as of layer normalisation if nested. So it is compared with backward mode in one direction, and where the two differ
+backward mode is used. Both get attention as plain products, and some operations composed of others that have all
+derivatives. Passes without derivatives do without any of this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import grad
+from torch.func import jvp, vmap
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+from epsball.errors import EpsballError
+
+Function = Callable[[Tensor], Tensor]  # from images (n, 3, height, width) to outputs (n, units), each by itself
+# Of a function, at an image x (3, height, width), along directions v (n, 3, height, width): two tensors (n, units).
+Along = Callable[[Function, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+_AGREEMENT = 0.01  # by how much the two modes may differ, relative
+_ROUNDING = 1e-4  # of second derivatives, relative to first ones along a direction of norm 1
+
+
+@contextlib.contextmanager
+def differentiating() -> Iterator[None]:
+    """Let derivatives be taken while the block lasts, also where PyTorch has no deterministic form of them.
+
+    Raises:
+        EpsballError: PyTorch cannot differentiate the network.
+    """
+    fast, mode = torch.backends.mha.get_fastpath_enabled(), torch.get_deterministic_debug_mode()
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch.set_deterministic_debug_mode("warn")  # such as of pooling on a GPU
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), _Composed():
+            yield
+    except EpsballError:
+        raise
+    except Exception as error:  # a user's network can raise anything
+        message = " ".join(str(error).split())[:200]
+        raise EpsballError(
+            f"PyTorch cannot differentiate the network ({type(error).__name__}: {message}); leave out what needs "
+            "derivatives, or build the network from other operations"
+        ) from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torch.set_deterministic_debug_mode(mode)
+
+
+def differentiable(image: Tensor) -> Tensor:
+    """Copy an image so that derivatives can be taken at it, even if it was made in inference mode."""
+    with torch.inference_mode(False):
+        return image.clone()
+
+
+def first_order(function: Function, image: Tensor) -> Along:
+    """Choose how values f(x) and changes J v are computed.
+
+    Args:
+        function: the function.
+        image: float32 (3, height, width) to try at.
+
+    Raises:
+        EpsballError: PyTorch cannot differentiate the function.
+    """
+    direction, leaf = _direction(image), differentiable(image)[None].requires_grad_()
+    with differentiating():
+        outputs = function(leaf)
+        with contextlib.suppress(Exception):
+            change = forward_first(function, image, direction)[1]
+            # ⟨w, J v⟩ = ⟨Jᵀ w, v⟩, where w is J v unless that is 0.
+            along = change if change.any() else torch.ones_like(change)
+            (back,) = grad(outputs, leaf, along, retain_graph=True)
+            if _close((along * change).sum(), (back * direction).sum()):
+                return forward_first
+    backward_first(function, image, direction)
+    return backward_first
+
+
+def second_order(function: Function, image: Tensor) -> Along:
+    """Choose how first and second derivatives of f(x + t v) at t = 0 are computed; see `first_order`."""
+    direction = _direction(image)
+    expected = backward_second(function, image, direction)
+    with contextlib.suppress(Exception):
+        found = forward_second(function, image, direction)
+        rounding = _ROUNDING * float(expected[0].norm())
+        if all(_close(one, two, rounding) for one, two in zip(found, expected, strict=True)):
+            return forward_second
+    return backward_second
+
+
+def forward_first(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute f(x) and J v by forward mode. Mapped over directions, so that x itself is passed once."""
+    at, along = differentiable(image)[None], differentiable(directions)[:, None]
+    with differentiating():
+        values, changes = vmap(lambda v: jvp(function, (at,), (v,)))(along)  # type: ignore[misc]
+    return values[:, 0], changes[:, 0]
+
+
+def backward_first(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute f(x) and J v by backward mode: the derivative of Jᵀ w by w, along v."""
+    with differentiating():
+        _, outputs, weights, pulled = _pulled(function, image, directions)
+        (changes,) = grad(pulled, weights, differentiable(directions))
+    return outputs.detach(), changes
+
+
+def forward_second(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute first and second derivatives by nested forward mode: exact, and without a matrix."""
+    tangents = differentiable(directions)
+    at = differentiable(image.expand_as(tangents))
+    with differentiating():
+        (_, first), (_, second) = jvp(lambda x: jvp(function, (x,), (tangents,)), (at,), (tangents,))  # type: ignore[misc]
+    return first, second
+
+
+def backward_second(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute first and second derivatives by backward mode: of wᵀ J v by x along v, and then by w."""
+    along = differentiable(directions)
+    with differentiating():
+        at, _, weights, pulled = _pulled(function, image, directions)
+        (first,) = grad(pulled, weights, along, create_graph=True)
+        (curved,) = grad((pulled * along).sum(), at, create_graph=True, materialize_grads=True)
+        second = torch.zeros_like(first)
+        if curved.requires_grad:
+            (second,) = grad(curved, weights, along, materialize_grads=True)
+    return first.detach(), second.detach()
+
+
+def _pulled(function: Function, image: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return copies of the image, its outputs, weights w, which are 0, and Jᵀ w as a function of x and w."""
+    at = differentiable(image.expand_as(directions)).requires_grad_()
+    outputs = function(at)
+    weights = torch.zeros_like(outputs).requires_grad_()
+    (pulled,) = grad(outputs, at, weights, create_graph=True)
+    return at, outputs, weights, pulled
+
+
+def _direction(image: Tensor) -> Tensor:
+    """Return a random direction (1, 3, height, width) of norm 1, always the same one."""
+    vector = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    unit: Tensor = (vector / vector.norm()).to(image)
+    return unit[None]
+
+
+def _close(one: Tensor, two: Tensor, rounding: float = 0.0) -> bool:
+    return float((one - two).norm()) <= _AGREEMENT * float(torch.maximum(one.norm(), two.norm())) + rounding
+
+
+class _Composed(TorchFunctionMode):
+    """Replaces operations that lack a derivative by equal ones that have it."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        return _COMPOSED.get(func, func)(*args, **(kwargs or {}))
+
+
+def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    return (input + 3).clamp(0, 6) / 6
+
+
+def _layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> Tensor:
+    dims = tuple(range(-len(normalized_shape), 0))
+    centred = input - input.mean(dim=dims, keepdim=True)
+    normal = centred * (centred.square().mean(dim=dims, keepdim=True) + eps).rsqrt()
+    scaled = normal if weight is None else normal * weight
+    return scaled if bias is None else scaled + bias
+
+
+# With names of `torch.nn.functional`, of PyTorch's own operations and of exported graphs.
+_COMPOSED: dict[Any, Callable[..., Tensor]] = {
+    functional.hardsigmoid: _hardsigmoid,
+    torch.ops.aten.hardsigmoid.default: _hardsigmoid,
+    functional.layer_norm: _layer_norm,
+    torch.layer_norm: _layer_norm,
+    torch.ops.aten.layer_norm.default: _layer_norm,
+}
