@@ -6,6 +6,7 @@ from pathlib import Path
 
 from epsball import controls, probes
 from epsball.config import load_config
+from epsball.config.reading import read_yaml
 from epsball.errors import EpsballError, user_message
 from epsball.networks import sources
 from epsball.reporting import figures
@@ -26,6 +27,8 @@ def exit_with_message():
 
 
 with exit_with_message():
+    for given in workflow.config_settings.configfiles:
+        read_yaml(given)  # for keys that are given twice, of which Snakemake keeps one
     CONFIG = load_config(config)
     PROBES = probes.chosen_probes(CONFIG)
     controls.chosen_controls(CONFIG)

@@ -19,8 +19,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epsball.commands.arguments import add_path, read_yaml
+from epsball.commands.arguments import add_path
 from epsball.config import load_config
+from epsball.config.reading import read_yaml
 from epsball.errors import EpsballError, did_you_mean
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from epsball.commands.arguments import add_path, read_yaml
+from epsball.commands.arguments import add_path
 from epsball.config import Config, load_config
+from epsball.config.reading import read_yaml
 
 _RATES = "rates.json"  # in a run's folder
 

@@ -17,7 +17,8 @@ import shlex
 import shtab
 import yaml
 
-from epsball.commands.arguments import add_path, read_yaml
+from epsball.commands.arguments import add_path
+from epsball.config.reading import read_yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import shtab
 
-from epsball.commands.arguments import add_path, read_yaml
+from epsball.commands.arguments import add_path
 from epsball.config import load_config
+from epsball.config.reading import read_yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,8 @@ _INERT = frozenset(
         "config/__init__.py",
         "config/keys.py",
         "config/mistakes.py",
+        "config/reading.py",
+        "config/values.py",
         "errors.py",
         "networks/gpus.py",
         "runs/files.py",
