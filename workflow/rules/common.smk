@@ -7,7 +7,7 @@ from pathlib import Path
 from epsball import controls, probes
 from epsball.config import load_config
 from epsball.config.reading import read_yaml
-from epsball.errors import EpsballError, user_message
+from epsball.errors import EpsballError, print_on_any_terminal, user_message
 from epsball.networks import sources
 from epsball.reporting import figures
 from epsball.runs import provenance, provenance_records, run_folder
@@ -26,6 +26,7 @@ def exit_with_message():
         sys.exit(1)
 
 
+print_on_any_terminal()
 with exit_with_message():
     for given in workflow.config_settings.configfiles:
         read_yaml(given)  # for keys that are given twice, of which Snakemake keeps one

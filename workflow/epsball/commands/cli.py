@@ -16,7 +16,7 @@ import shtab
 
 from epsball import __version__
 from epsball.commands import check, compare, explain, plan, readings, sensitivity
-from epsball.errors import EpsballError, did_you_mean, user_message
+from epsball.errors import EpsballError, did_you_mean, print_on_any_terminal, user_message
 
 _MODULES = (check, plan, explain, compare, readings, sensitivity)
 COMMANDS = {module.__name__.rpartition(".")[2]: module for module in _MODULES}
@@ -43,6 +43,7 @@ Completion: eval "$(epsball --print-completion bash)" in ~/.bashrc.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    print_on_any_terminal()
     try:
         try:
             _run(sys.argv[1:] if arguments is None else list(arguments))

@@ -83,6 +83,14 @@ def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, 
                 "list one class an output"
             )
         model.require_labels(pool.labels, classes, f"dataset '{spec.dataset}' has")
+        if config.datasets[spec.dataset].kind == "imagefolder" and pool.classes is None:
+            folders = int(pool.labels.max()) + 1
+            if folders < classes:
+                _log.warning(
+                    "networks.%s has %d outputs, and dataset '%s' %d folders and no list of classes: they are taken "
+                    "for the first outputs; if that is wrong, set classes",
+                    *(spec.name, classes, spec.dataset, folders),
+                )
     except EpsballError as error:
         raise EpsballError(f"networks.{spec.name}: {error}") from None
     for name in config.extra_probes:

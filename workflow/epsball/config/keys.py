@@ -29,7 +29,8 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 
 # Strict: 1 is no boolean. An integer can stand for a float; see `values.as_meant` for text that is a number.
 Text = Annotated[str, Strict()]
-PathText = Annotated[Text, AfterValidator(values.path)]
+FolderText = Annotated[Text, AfterValidator(values.path)]
+FileText = Annotated[Text, AfterValidator(values.file)]
 Boolean = Annotated[bool, Strict()]
 Integer = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -159,10 +160,10 @@ class NetworkSpec(_Keys):
             "sign:aghdam2015, or your own as path/to/file.py:function or package.module:function.",
             pattern="^.+:.+$",
         ),
-        AfterValidator(values.path),
+        AfterValidator(values.file),
     ]
     args: Annotated[Mapping[Text, Any], _key("Keyword arguments of the factory.")] = field(default_factory=dict)
-    weights: Annotated[LeftOut[PathText], _key("Path handed to the factory as weights=.")] = None
+    weights: Annotated[LeftOut[FileText], _key("Path handed to the factory as weights=.")] = None
     layer: Annotated[
         LeftOut[Text],
         _key("Module whose output is Phi_L, by named_modules(); without it, what enters the last Linear module."),
@@ -210,7 +211,7 @@ class Gtsrb(DatasetKeys):
 
     TRAINABLE = True
     kind: Literal["gtsrb"]
-    root: PathText = Field(description="The folder that holds the folder gtsrb.")
+    root: FolderText = Field(description="The folder that holds the folder gtsrb.")
     size: Count = Field(48, description="Side that frames are squeezed to, in pixels.")
     download: Download = False
 
@@ -219,7 +220,7 @@ class Imagenette(DatasetKeys):
     """Imagenette, by torchvision: the validation split, ten classes, labelled as ImageNet's 1000 outputs."""
 
     kind: Literal["imagenette"]
-    root: PathText = Field(description="The folder that holds imagenette2 (or imagenette2-320, imagenette2-160).")
+    root: FolderText = Field(description="The folder that holds imagenette2 (or imagenette2-320, imagenette2-160).")
     size: Literal["full", "320px", "160px"] = Field("full", description="Which of its sizes.")
     download: Download = False
     resize: Resize = 256
@@ -230,8 +231,8 @@ class ImageFolder(DatasetKeys):
     """A folder of images for each class."""
 
     kind: Literal["imagefolder"]
-    root: PathText = Field(description="The folder that holds the classes' folders.")
-    classes: LeftOut[PathText] = Field(
+    root: FolderText = Field(description="The folder that holds the classes' folders.")
+    classes: LeftOut[FileText] = Field(
         None, description="File of class folders' names in the order of the outputs, one a line; else sorted names."
     )
     resize: LeftOut[Resize] = None
@@ -242,7 +243,7 @@ class Arrays(DatasetKeys):
     """An .npz of images, uint8 (n, height, width, 3), and labels."""
 
     kind: Literal["arrays"]
-    root: PathText = Field(description="The .npz file.")
+    root: FileText = Field(description="The .npz file.")
 
 
 AnyDataset = Photographs | Signs | Gtsrb | Imagenette | ImageFolder | Arrays

@@ -38,6 +38,7 @@ _SENTENCES = {
     "string_type [key]": "{parent} has the name {found}, which YAML takes for no text; put it in quotes",
     "too_short": "{place} is empty; give at least one",
     "tuple_type": "{place} is {found}; expected: a list, such as [1, 2]",
+    "wildcard": "{place} is {found}, and Snakemake takes {wildcard} for a wildcard; rename the file, or link to it",
     "unset_variable": "{place} is {found}, but {variable} is not set; set it, or write the path",
     "unexpected_keyword_argument": "unknown key '{key}' in {parent}; {hint}",
     "union_tag_invalid": "{place}.kind is '{tag}', no such kind; {hint}",

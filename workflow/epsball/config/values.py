@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
 _UNSET = re.compile(r"\$(\w+|\{\w+\})")
 
 
@@ -64,4 +65,16 @@ def path(text: str) -> str:
     expanded = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111 - a factory is a path and a function
     if (unset := _UNSET.search(expanded)) and not os.path.lexists(expanded):
         raise PydanticCustomError("unset_variable", "not set", {"variable": unset[0]})
+    return expanded
+
+
+def file(text: str) -> str:
+    """Return a path as `path` does, of a file that is an input of a rule.
+
+    Raises:
+        PydanticCustomError: a variable is not set, or Snakemake would take a part of the name for a wildcard.
+    """
+    expanded = path(text)
+    if (wildcard := _WILDCARD.search(expanded)) is not None:
+        raise PydanticCustomError("wildcard", "a wildcard", {"wildcard": wildcard[0]})
     return expanded

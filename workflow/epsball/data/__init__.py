@@ -7,6 +7,7 @@ import importlib
 import itertools
 import logging
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epsball.config import DatasetSpec
-from epsball.data import images
+from epsball.data import images, rgb, tree
 from epsball.data.images import Pictures, UnusableImageError
 from epsball.errors import EpsballError
 
@@ -43,6 +44,7 @@ class Pool:
         tracks: recording of which each image is a frame, if known.
         classes: number of classes, if the dataset defines it.
         files: file of each image, if there are files.
+        remarks: sentences about what was passed over or converted.
     """
 
     names: Sequence[str]
@@ -51,16 +53,39 @@ class Pool:
     tracks: Sequence[str] | None = None
     classes: int | None = None
     files: Sequence[Path] = ()
+    remarks: Sequence[str] = ()
 
     @classmethod
     def of_tree(cls, root: Path, outputs: Mapping[str, int], read: Callable[[Path], Pictures]) -> Pool:
-        """Make a pool of a folder for each class; `outputs` maps folders to classes, in the order of the pool."""
-        files = [file for name in outputs for file in sorted((root / name).glob("*")) if images.is_image(file)]
+        """Make a pool of a folder for each class; `outputs` maps folders to classes, in the order of the pool.
+
+        Images may be in folders of a class's folder. Names are in composed Unicode, as other systems have them.
+
+        Raises:
+            EpsballError: two files have one name.
+        """
+        files: list[Path] = []
+        others: list[Path] = []
+        labels: list[int] = []
+        for name, label in outputs.items():
+            for file in tree.files(root / name):
+                (files if tree.is_image(file) else others).append(file)
+            labels += [label] * (len(files) - len(labels))
+        names = [tree.readable(file.relative_to(root)) for file in files]
+        if len(set(names)) < len(names):
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise EpsballError(f"{tree.readable(root)}: two files have the name '{twice}'; rename one")
         return cls(
-            names=[str(file.relative_to(root)) for file in files],
-            labels=np.array([outputs[file.parent.name] for file in files], dtype=np.int64),
+            names=names,
+            labels=np.array(labels, dtype=np.int64),
             read=lambda number: read(files[number]),
             files=files,
+            remarks=[
+                f"{len(others)} files are no images by their suffix and are not read, such as "
+                f"{tree.readable(others[0])}"
+            ]
+            if others
+            else [],
         )
 
     def __len__(self) -> int:
@@ -90,15 +115,23 @@ class Pool:
     def verify(self) -> list[str]:
         """Read the header of every file, and return a sentence about each that cannot be used.
 
+        Log what else there is to say of the files: remarks, and what has another mode than RGB.
+
         Raises:
             EpsballError: no file can be used.
         """
         complaints = []
-        for file in self.files:
+        modes: dict[str, tuple[int, str]] = {}
+        for name, file in zip(self.names, self.files, strict=False):
             try:
-                images.verify(file)
+                mode = rgb.mode(images.open_image(file, load=False))
             except UnusableImageError as error:
                 complaints.append(str(error))
+                continue
+            count, first = modes.get(mode, (0, name))
+            modes[mode] = count + 1, first
+        for remark in (*self.remarks, *rgb.remarks(modes)):
+            _log.warning("%s", remark)
         self._require_usable(complaints)
         return complaints
 

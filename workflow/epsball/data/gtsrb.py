@@ -48,7 +48,7 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
         outputs = {f"{label:05d}": label for label in range(CLASSES)}
         pool = Pool.of_tree(base / "GTSRB" / "Training", outputs, lambda file: images.read_square(file, side))
         return replace(pool, classes=CLASSES, tracks=[name.rpartition("_")[0] for name in pool.names])
-    table = pd.read_csv(base / "GT-final_test.csv", sep=";")
+    table = pd.read_csv(base / "GT-final_test.csv", sep=";", encoding="utf-8-sig")
     files = [base / "GTSRB" / "Final_Test" / "Images" / name for name in table["Filename"]]
     return Pool(
         names=list(table["Filename"]),
