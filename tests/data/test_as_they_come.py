@@ -162,14 +162,18 @@ def test_links_are_followed_once(tmp_path: Path, dataset_spec: Make) -> None:
 @pytest.mark.parametrize("mark", ["utf-8", "utf-8-sig"])
 def test_class_lists_of_another_system(tmp_path: Path, dataset_spec: Make, form: str, mark: str) -> None:
     names = ["blé", "grün", "Ångström", "한국"]
-    for name in names:
-        save(tmp_path / "tree", f"{unicodedata.normalize('NFD' if form == 'NFC' else 'NFC', name)}/1.png")
-    text = "\r\n".join(unicodedata.normalize(form, name) for name in names)
+    composed = [unicodedata.normalize("NFC", name) for name in names]
+    decomposed = [unicodedata.normalize("NFD", name) for name in names]
+    assert composed != decomposed
+    on_disk, listed = (decomposed, composed) if form == "NFC" else (composed, decomposed)
+    for name in on_disk:
+        save(tmp_path / "tree", f"{name}/1.png")
+    text = "\r\n".join(listed)
     (tmp_path / "classes.txt").write_bytes(text.encode(mark))
     pool = open_pool(
         dataset_spec("imagefolder", root=str(tmp_path / "tree"), classes=str(tmp_path / "classes.txt")), tmp_path
     )
-    assert [names[label] for label in pool.labels] == [name.split("/")[0] for name in pool.names]
+    assert [composed[label] for label in pool.labels] == [name.split("/")[0] for name in pool.names]
     assert sorted(pool.labels) == [0, 1, 2, 3]
 
 
@@ -222,7 +226,7 @@ ARRAYS = {
 @pytest.mark.parametrize("name", ARRAYS)
 def test_arrays_as_people_save_them(tmp_path: Path, dataset_spec: Make, name: str) -> None:
     arrays, sentence = ARRAYS[name]
-    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(tmp_path / "a.npz", **arrays)
     spec = dataset_spec(root=str(tmp_path / "a.npz"))
     with pytest.raises(EpsballError, match=sentence):
         open_pool(spec, tmp_path)

@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from epsball import controls, probes
+from epsball import controls, data, probes
 from epsball.config import load_config
 from epsball.config.reading import read_yaml
 from epsball.errors import EpsballError, print_on_any_terminal, user_message
@@ -85,8 +85,9 @@ def pool_files(wildcards):
 
 def user_data_files(wildcards):
     """List the user's files that hold a dataset or its classes."""
-    options = CONFIG.datasets[dataset_name(wildcards)].options
-    return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
+    spec = CONFIG.datasets[dataset_name(wildcards)]
+    given = [spec.options[key] for key in ("root", "classes") if key in spec.options]
+    return [*map(str, data.own_files(spec)), *(path for path in given if Path(path).is_file())]
 
 
 def training_images(wildcards):

@@ -6,10 +6,11 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from epsball.config import Config, NetworkSpec
+from epsball.config import Config, NetworkSpec, TrainingSpec
 from epsball.controls import chosen_controls
 from epsball.data import Pool, missing, open_pool
 from epsball.errors import EpsballError
@@ -59,10 +60,34 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
             # Published weights are downloaded and verified by a rule.
             built = model.open_network(network, pretrained=not fetches(network))
             if network.dataset in pools:
-                rows.append(_fit(config, network, built, pools[network.dataset], unusable[network.dataset]))
+                pool = pools[network.dataset]
+                rows.append(_fit(config, network, built, pool, unusable[network.dataset]))
+                if network.training:
+                    dataset = config.datasets[network.dataset]
+                    training = open_pool(dataset, folder / dataset.name, "train")
+                    _require_training(network, network.training, training, pool, int(rows[-1]["classes"]))
     if mistakes:
         raise EpsballError("\n".join(mistakes))
     return pd.DataFrame(rows)
+
+
+def _require_training(network: NetworkSpec, spec: TrainingSpec, training: Pool, pool: Pool, classes: int) -> None:
+    """Check that there is a batch of images to train on, of the size of those to survey, with labels that fit."""
+    sides = [next(some.batches(1))[1].shape[2:0:-1] for some in (training, pool)]
+    if sides[0] != sides[1]:
+        sizes = [f"{width} × {height}" for width, height in sides]
+        raise EpsballError(
+            f"datasets.{network.dataset}: images to train on have {sizes[0]} pixels, and others {sizes[1]}; set resize "
+            "and crop"
+        )
+    if round((1 - spec.validation) * len(training)) < spec.batch:
+        raise EpsballError(
+            f"networks.{network.name}.training: of {len(training)} images, too few are left for a batch of {spec.batch}"
+        )
+    try:
+        model.require_labels(training.labels, classes, f"the training split of dataset '{network.dataset}' has")
+    except EpsballError as error:
+        raise EpsballError(f"networks.{network.name}: {error}") from None
 
 
 @contextlib.contextmanager
@@ -73,7 +98,7 @@ def _noting(mistakes: list[str]) -> Iterator[None]:
         mistakes.append(str(error))
 
 
-def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, unusable: int) -> dict[str, object]:
+def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, unusable: int) -> dict[str, Any]:
     picture = next(pool.batches(1))[1][0]
     try:
         classes, units = model.probe_shape(network, inputs(picture))

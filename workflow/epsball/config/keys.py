@@ -246,7 +246,49 @@ class Arrays(DatasetKeys):
     root: FileText = Field(description="The .npz file.")
 
 
-AnyDataset = Photographs | Signs | Gtsrb | Imagenette | ImageFolder | Arrays
+class Torchvision(DatasetKeys):
+    """An image classification dataset of torchvision, such as CIFAR10, in torchvision's own files."""
+
+    TRAINABLE = True
+    kind: Literal["torchvision"]
+    name: Text = Field(description="Name of its class in torchvision.datasets.")
+    root: FolderText = Field(description="The folder that the class is given as root=.")
+    split: LeftOut[Text] = Field(None, description="Split to take samples from; else the test or validation split.")
+    args: Mapping[Text, Any] = Field({}, description="Further keyword arguments of the class.")
+    download: Download = False
+    resize: LeftOut[Resize] = None
+    crop: LeftOut[Crop] = None
+
+
+class UserDataset(DatasetKeys):
+    """A function of your own that returns images and labels, or a dataset of (image, label)."""
+
+    TRAINABLE = True
+    kind: Literal["factory"]
+    factory: FileText = Field(
+        description="The function, as path/to/file.py:function or package.module:function.", pattern="^.+:.+$"
+    )
+    args: Mapping[Text, Any] = Field({}, description="Keyword arguments of the function.")
+    resize: LeftOut[Resize] = None
+    crop: LeftOut[Crop] = None
+
+
+class HuggingFace(DatasetKeys):
+    """A dataset of the package datasets: a name on the Hugging Face hub, or a local folder."""
+
+    TRAINABLE = True
+    kind: Literal["huggingface"]
+    name: FolderText = Field(description="Name on the hub, or a folder.")
+    subset: LeftOut[Text] = Field(None, description="Name of one of its configurations.")
+    split: LeftOut[Text] = Field(None, description="Split to take samples from; else the test or validation split.")
+    image: LeftOut[Text] = Field(None, description="Column of the images; else the only one of that type.")
+    label: LeftOut[Text] = Field(None, description="Column of the labels; else the only one of that type.")
+    download: Download = False
+    resize: LeftOut[Resize] = None
+    crop: LeftOut[Crop] = None
+
+
+AnyDataset = Photographs | Signs | Gtsrb | Imagenette | ImageFolder | Arrays | Torchvision | UserDataset | HuggingFace
 
 KINDS: dict[str, type[DatasetKeys]] = {
     get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(AnyDataset)

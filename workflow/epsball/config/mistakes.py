@@ -126,6 +126,8 @@ def _unmatched(datasets: Mapping[str, Any], networks: Mapping[str, Any]) -> Iter
             yield f"networks.{name}.dataset is '{dataset}', no dataset of this configuration; {hint}"
         elif "training" in networks[name] and kind is not None and not kind.TRAINABLE:
             yield f"networks.{name}.training is set, but dataset '{dataset}' has no training split"
+        if {"training", "weights"} <= networks[name].keys():
+            yield f"networks.{name} has weights and training; leave out one: training begins anew"
     if set(used.values()) <= datasets.keys():
         for name in datasets:
             if name not in used.values():

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from epsball import user_code
 from epsball.config import DatasetSpec
 from epsball.data import images, rgb, tree
 from epsball.data.images import Pictures, UnusableImageError
@@ -28,6 +29,9 @@ KINDS = {
     "imagenette": "epsball.data.imagenette",
     "imagefolder": "epsball.data.imagefolder",
     "arrays": "epsball.data.arrays",
+    "torchvision": "epsball.data.torchvision_sets",
+    "factory": "epsball.data.user_dataset",
+    "huggingface": "epsball.data.huggingface",
 }
 
 _log = logging.getLogger(__name__)
@@ -194,8 +198,12 @@ def download(spec: DatasetSpec) -> None:
 
 def pool_size(spec: DatasetSpec) -> int:
     """Return the number of images in a pool: those on disk, or what the configuration or the kind expects."""
-    found = _counted(spec.kind, spec.options["root"]) if "root" in spec.options and missing(spec) is None else None
-    size = found or int(spec.options.get("test", getattr(_kind(spec), "POOL", 1000)))
+    kind, found = _kind(spec), None
+    if missing(spec) is None and hasattr(kind, "size"):
+        found = kind.size(spec)
+    elif "root" in spec.options and missing(spec) is None:
+        found = _counted(spec.kind, spec.options["root"])
+    size = found or int(spec.options.get("test", getattr(kind, "POOL", 1000)))
     return size if spec.limit is None else min(size, spec.limit)
 
 
@@ -209,6 +217,16 @@ def _counted(kind: str, root: str) -> int | None:
 def training_size(spec: DatasetSpec) -> int:
     """Return the number of training images that the configuration or the kind expects; 0 if there are none."""
     return int(spec.options.get("train", getattr(_kind(spec), "TRAINING", 0)))
+
+
+def own_files(spec: DatasetSpec) -> list[Path]:
+    """Return the user's files that make a dataset, its factory's first; none for datasets of other kinds."""
+    return user_code.files(spec.options["factory"]) if "factory" in spec.options else []
+
+
+def files_digest(spec: DatasetSpec) -> str:
+    """Return a digest of `own_files`; empty if there are none."""
+    return user_code.files_digest(spec.options["factory"]) if "factory" in spec.options else ""
 
 
 def _kind(spec: DatasetSpec) -> Any:

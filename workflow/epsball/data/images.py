@@ -36,7 +36,15 @@ def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDAr
         UnusableImageError: the file is no image, or is damaged.
         EpsballError: it is smaller than the square.
     """
-    image = open_image(path)
+    return prepare(open_image(path), resize, crop, tree.readable(path))
+
+
+def prepare(image: Image.Image, resize: int | None, crop: int | None, name: str) -> NDArray[np.uint8]:
+    """Resize and crop an image in RGB as `read` does; `name` is the subject of the error message.
+
+    Raises:
+        EpsballError: it is smaller than the square.
+    """
     if resize is not None:
         ratio = resize / min(image.size)
         width, height = (max(resize, round(side * ratio)) for side in image.size)
@@ -45,8 +53,7 @@ def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDAr
         width, height = image.size
         if min(width, height) < crop:
             raise EpsballError(
-                f"{tree.readable(path)}: {width} × {height} pixels, expected at least {crop}; "
-                f"set resize: {crop} or more"
+                f"{name}: {width} × {height} pixels, expected at least {crop}; set resize: {crop} or more"
             )
         left, top = (width - crop) // 2, (height - crop) // 2
         image = image.crop((left, top, left + crop, top + crop))

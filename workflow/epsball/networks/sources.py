@@ -5,15 +5,14 @@ Free of PyTorch, because Snakemake asks at the start of every job.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from epsball import user_code
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, did_you_mean
-from epsball.networks import user_code
 from epsball.runs.provenance import declared
 
 SOURCES = {
@@ -62,17 +61,14 @@ def loads_state(spec: NetworkSpec) -> bool:
 
 def files_digest(spec: NetworkSpec) -> str:
     """Return a digest of the user's files that build a network; empty for networks of other sources."""
-    paths, digest = own_files(spec), hashlib.sha256()
-    for path in paths:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest() if paths else ""
+    return user_code.files_digest(spec.factory) if source(spec) == _USER else ""
 
 
 def own_files(spec: NetworkSpec) -> list[Path]:
     """Return the user's files that build a network; none for networks of other sources."""
-    return user_code.files(spec) if source(spec) == _USER else []
+    return user_code.files(spec.factory) if source(spec) == _USER else []
 
 
 def fetches(spec: NetworkSpec) -> bool:
     """Return whether a network's weights are published and may have to be downloaded."""
-    return spec.weights is None and "fetch" in declared(source(spec))
+    return spec.weights is None and spec.training is None and "fetch" in declared(source(spec))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from epsball.config import Compute, NetworkSpec
 from epsball.data import Pool
@@ -35,7 +36,8 @@ def build_network(
         weights: file to write, .safetensors.
         card: file to write, JSON.
     """
-    module = model.build(spec)
+    torch.manual_seed(seed)  # of parameters that a network which is trained has no other way to reset
+    module = model.build(spec, pretrained=spec.training is None)
     history = None
     checkpoint = card.with_name("training.pt")
     if spec.training is not None and training is not None:
