@@ -39,13 +39,14 @@ def build(spec: NetworkSpec, pretrained: bool = True) -> nn.Module:
 
     Args:
         spec: specification of the network.
-        pretrained: whether to load weights: the file in the specification, or those of its source. A user's factory
-            does not know this option.
+        pretrained: whether to load weights: the file in the specification, or those of its source; never of a network
+            that is to be trained. A user's factory does not know this option.
 
     Raises:
         EpsballError: the factory does not exist or fails, or weights do not fit.
     """
     source = importlib.import_module(sources.source(spec))
+    pretrained = pretrained and spec.training is None
     given = spec.weights if sources.loads_state(spec) else None
     module: nn.Module = source.build(spec, pretrained and given is None)
     if pretrained and given is not None:

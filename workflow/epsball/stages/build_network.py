@@ -37,7 +37,7 @@ def build_network(
         card: file to write, JSON.
     """
     torch.manual_seed(seed)  # of parameters that a network which is trained has no other way to reset
-    module = model.build(spec, pretrained=spec.training is None)
+    module = model.build(spec)
     history = None
     checkpoint = card.with_name("training.pt")
     if spec.training is not None and training is not None:
