@@ -78,6 +78,7 @@ def train(
     done = len([row for row in history if row["epoch"] % 1 == 0])
     with Progress(f"train {name}", steps * spec.batch * (spec.epochs - done), "images") as progress:
         for epoch in range(done, spec.epochs):
+            torch.manual_seed((seed * 1_000_081 + epoch) % 2**63)  # of dropout, so that a resumed training has the same
             losses: list[float] = []
             seen = _adversary(module, spec, seed, epoch)
             for step, (images, labels) in enumerate(_steps(training, spec, seed, epoch), start=1):
