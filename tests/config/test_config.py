@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import datetime
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from epsball.config import TrainingSpec, load_config
+from epsball.config.reading import read_yaml
 from epsball.errors import EpsballError
 from support.toys import ROOT
 
@@ -73,7 +76,17 @@ MISTAKES = [
     ("networks", {}, "networks is empty"),
     ("draws", True, "draws is True; expected: integer"),
     ("clip", 1, "clip is 1; expected: boolean"),
-    ("threshold", "0.9", "threshold is '0.9'; expected: number"),
+    ("threshold", "0,9", "threshold is '0,9'; expected: number"),
+    ("samples", "4.5", "samples is 4.5; expected: integer"),
+    ("clip", "perhaps", "clip is 'perhaps'; expected: boolean"),
+    ("radii", [1, float("inf")], "radii.1 is inf; expected: a finite number"),
+    ("radii", ["2", "1e0"], r"radii are \[2, 1.0\]; they must rise"),
+    ("run", 3, "run is 3; expected: string, so put it in quotes"),
+    ("run", datetime.date(2024, 11, 29), "run is 2024-11-29; expected: string, so put it in quotes"),
+    ("networks.net.weights", "model_{best}.pt", "is 'model_{best}.pt', and Snakemake takes {best} for a wildcard"),
+    ("networks.net.factory", "a{network}/net.py:make", "and Snakemake takes {network} for a wildcard; rename the file"),
+    ("datasets.photos.classes", "{n,.+}.txt", "and Snakemake takes {n,.+} for a wildcard"),
+    ("datasets.photos.root", "$NO_SUCH/photos", r"is '\$NO_SUCH/photos', but \$NO_SUCH is not set; set it, or"),
     ("datasets.photos.limit", None, "datasets.photos.limit is empty; expected: integer"),
     ("datasets.photos.kind", ["arrays"], "datasets.photos.kind is .* no such kind"),
     ("controls", ["identity", "identity"], "controls has 'identity' twice; name each once"),
@@ -86,6 +99,61 @@ MISTAKES = [
 def test_mistakes_are_named(path: str, value: Any, sentence: str) -> None:
     with pytest.raises(EpsballError, match=sentence):
         load_config(changed(path, value))
+
+
+def test_numbers_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """YAML 1.1 reads 1e-3 as text, and Snakemake's --config all that is in brackets."""
+    raw = yaml.safe_load("{epsilon: 1e-3, radii: [1, '2', 1e1], draws: 4.0, samples: '20', clip: 'true', seed: 1e3}")
+    raw["networks"] = {"net": {**MINIMAL["networks"]["net"], "training": {"augment": "no", "learning_rate": "1E-4"}}}
+    raw["datasets"] = {"photos": {"kind": "signs", "threshold": "5e-1", "limit": "100", "train": 50.0}}
+    config = load_config(raw)
+    assert config.ball.radii == (0, 0.001, 1, 2, 10)
+    assert (config.ball.draws, config.ball.clip, config.seed) == (4, True, 1000)
+    assert (type(config.ball.draws), type(config.seed)) == (int, int)
+    photos = config.datasets["photos"]
+    assert (photos.samples, photos.threshold, photos.limit, photos.options["train"]) == (20, 0.5, 100, 50)
+    assert config.networks["net"].training == TrainingSpec(augment=False, learning_rate=1e-4)
+    assert raw["epsilon"] == "1e-3"  # what was given is left alone
+
+
+def test_paths_are_expanded_as_a_shell_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("SCRATCH", "/scratch")
+    assert load_config(changed("datasets.photos.root", "~/photos")).datasets["photos"].options["root"] == (
+        "/home/me/photos"
+    )
+    network = load_config(changed("networks.net.weights", "${SCRATCH}/a.pt")).networks["net"]
+    assert network.weights == "/scratch/a.pt"
+    assert load_config(changed("networks.net.factory", "$HOME/net.py:make")).networks["net"].factory == (
+        "/home/me/net.py:make"
+    )
+    (tmp_path / "cost$NOTHING").mkdir()
+    there = str(tmp_path / "cost$NOTHING")
+    assert load_config(changed("datasets.photos.root", there)).datasets["photos"].options["root"] == there
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("samples: 4\nradii: [1]\nsamples: 2\n", "key 'samples' is given twice, in lines 1 and 3; keep one"),
+        ("networks:\n  a: {b: 1}\n  'a': {b: 2}\n", "key 'a' is given twice, in lines 2 and 3"),
+        ("{samples: 1, samples: 2}", "key 'samples' is given twice, in lines 1 and 1; keep one"),
+        ('{\n\t"samples": 1,\n\t"samples": 2}', "key 'samples' is given twice; keep one"),
+        ("a: 1\n---\nb: 2\n", "is not YAML"),
+    ],
+)
+def test_a_key_that_is_given_twice(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(EpsballError, match=sentence):
+        read_yaml(tmp_path / "mine.yaml")
+
+
+def test_a_file_with_a_byte_order_mark_and_merged_keys(tmp_path: Path) -> None:
+    text = "base: &base {a: 1, b: 2}\nmore:\n  <<: *base\n  a: 3\n"
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8-sig")
+    assert read_yaml(tmp_path / "mine.yaml") == {"base": {"a": 1, "b": 2}, "more": {"a": 3, "b": 2}}
+    (tmp_path / "mine.json").write_text('{\n\t"a": 1}', encoding="utf-8-sig")
+    assert read_yaml(tmp_path / "mine.json") == {"a": 1}
 
 
 def test_all_mistakes_come_at_once() -> None:

@@ -20,6 +20,7 @@ from epsball.stages import build_network
 from epsball.stages.survey import survey
 from epsball.stages.training import hold_out, train
 from support.toys import COMPUTE, ROOT, conv_net, pictures
+from torch import nn
 
 SPEC = TrainingSpec(epochs=15, batch=8, learning_rate=0.02)
 
@@ -96,10 +97,17 @@ def test_survey_gives_the_extremes_of_g_and_h(easy: Pool) -> None:
     assert table["score"].to_numpy() == pytest.approx(score.numpy(), abs=1e-6)
 
 
-def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Pool) -> None:
+def net(seed: int, dropout: float) -> nn.Module:
+    """A network with running statistics and, if so, random units: a resumed training must have both again."""
+    module = conv_net(seed=seed)
+    return nn.Sequential(nn.BatchNorm2d(3), module[:3], nn.Dropout(dropout), module[3:])
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Pool, dropout: float) -> None:
     configure(COMPUTE)
     spec = replace(SPEC, epochs=4, augment=True)
-    whole, stopped = conv_net(seed=1), conv_net(seed=1)
+    whole, stopped = net(1, dropout), net(1, dropout)
     history = train(whole, easy, spec, 3, "whole")
     reads = 0
 
@@ -113,14 +121,14 @@ def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Poo
     checkpoint = tmp_path / "training.pt"
     with pytest.raises(KeyboardInterrupt):
         train(stopped, replace(easy, read=failing), spec, 3, "stopped", checkpoint)
-    resumed = conv_net(seed=5)
+    resumed = net(5, dropout)
     reads = 0
     counting = replace(easy, read=lambda number: failing(number) if reads < 230 else easy.read(number))
     assert train(resumed, counting, spec, 3, "resumed", checkpoint) == history
     assert 170 <= reads <= 200, "two of four epochs"
     for one, two in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, two)
-    other = train(conv_net(seed=1), easy, replace(spec, epochs=3), 3, "other", checkpoint)
+    other = train(net(1, dropout), easy, replace(spec, epochs=3), 3, "other", checkpoint)
     assert len({row["epoch"] // 1 for row in other}) > 2, "a checkpoint of another training is left alone"
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import errno
+import io
+import sys
 from collections.abc import Iterable
 
 _LISTED = 20  # most names that a message lists
+# Signs in messages, as a terminal without Unicode can show them.
+_PLAIN = str.maketrans({"ε": "epsilon", "α": "alpha", "ρ": "rho", "Φ": "Phi", "²": "^2", "√": "sqrt", "∞": "inf"})
+_PLAIN |= str.maketrans(
+    {"×": "x", "–": "-", "−": "-", "±": "+-", "≤": "<=", "≥": ">=", "→": "->", "…": "...", "’": "'"}
+)
 
 
 class EpsballError(Exception):
@@ -30,3 +38,17 @@ def user_message(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"{error.strerror}: '{error.filename or 'results'}'; make room and run the same command again"
     return None
+
+
+def print_on_any_terminal() -> None:
+    """Let standard output and error show what their encoding lacks in other signs, rather than fail."""
+    codecs.register_error("epsball", _in_other_signs)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="epsball")
+
+
+def _in_other_signs(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)  # the streams are written
+    lacking = error.object[error.start : error.end]
+    return lacking.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii"), error.end

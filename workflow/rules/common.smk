@@ -4,9 +4,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from epsball import controls, probes
+from epsball import controls, data, probes
 from epsball.config import load_config
-from epsball.errors import EpsballError, user_message
+from epsball.config.reading import read_yaml
+from epsball.errors import EpsballError, print_on_any_terminal, user_message
 from epsball.networks import sources
 from epsball.reporting import figures
 from epsball.runs import provenance, provenance_records, run_folder
@@ -25,7 +26,10 @@ def exit_with_message():
         sys.exit(1)
 
 
+print_on_any_terminal()
 with exit_with_message():
+    for given in workflow.config_settings.configfiles:
+        read_yaml(given)  # for keys that are given twice, of which Snakemake keeps one
     CONFIG = load_config(config)
     probes.chosen_probes(CONFIG)
     controls.chosen_controls(CONFIG)
@@ -77,8 +81,9 @@ def pool_files(wildcards):
 
 def user_data_files(wildcards):
     """List the user's files that hold a dataset or its classes."""
-    options = CONFIG.datasets[dataset_name(wildcards)].options
-    return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
+    spec = CONFIG.datasets[dataset_name(wildcards)]
+    given = [spec.options[key] for key in ("root", "classes") if key in spec.options]
+    return [*map(str, data.own_files(spec)), *(path for path in given if Path(path).is_file())]
 
 
 def network_files(wildcards):

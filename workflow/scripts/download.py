@@ -14,4 +14,4 @@ with job(snakemake) as config:
 
     dataset = config.datasets[snakemake.wildcards.dataset]
     download(dataset)
-    files.write_text(Path(snakemake.output.note), f"{dataset.options['root']}\n")
+    files.write_text(Path(snakemake.output.note), f"{dataset.options.get('root', dataset.options.get('name'))}\n")

@@ -14,14 +14,14 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import shtab
 import yaml
 
 from epsball import __version__
 from epsball.config import load_config
-from epsball.errors import EpsballError, did_you_mean, user_message
+from epsball.config.reading import read_yaml
+from epsball.errors import EpsballError, did_you_mean, print_on_any_terminal, user_message
 
 _DESCRIPTION = """\
 What a ConvNet does in a small ball around an image.
@@ -45,6 +45,7 @@ Completion: eval "$(epsball --print-completion bash)" in ~/.bashrc.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    print_on_any_terminal()
     try:
         try:
             _run(sys.argv[1:] if arguments is None else list(arguments))
@@ -81,7 +82,7 @@ def check(config: Path, images: int, layers: str | None) -> None:
     """
     from epsball.commands import cost, inspection
 
-    study = load_config(_read_yaml(config))
+    study = load_config(read_yaml(config))
     if layers:
         print(inspection.layers(study, layers).to_string(index=False))
         return
@@ -108,7 +109,7 @@ def plan(config: Path, cores: int) -> None:
     """
     from epsball.commands import cost
 
-    study = load_config(_read_yaml(config))
+    study = load_config(read_yaml(config))
     print(cost.describe(study, cores, cost.measured(study, study.folder)), end="")
 
 
@@ -160,7 +161,7 @@ def readings(config: Path, folder: Path, cores: str) -> None:
     from epsball.analysis.readings import readings
     from epsball.runs import files
 
-    for name, raw in readings(_read_yaml(config)).items():
+    for name, raw in readings(read_yaml(config)).items():
         path = folder / f"{name}.yaml"
         files.write_text(path, yaml.safe_dump(raw, sort_keys=False, allow_unicode=True))
         command = ["snakemake", f"results/{raw['run']}/claims.tsv", "--cores", cores, "--configfile", str(path)]
@@ -184,7 +185,7 @@ def sensitivity(folder: Path) -> None:
     from epsball.reporting.figures import sensitivity, style
     from epsball.runs import files
 
-    raw = _read_yaml(folder / f"{readings.BASE}.yaml")
+    raw = read_yaml(folder / f"{readings.BASE}.yaml")
     base = load_config(raw)
     run = base.run.removesuffix(f"-{readings.BASE}")
     found = [name for name in readings.readings(raw | {"run": run}) if (folder / f"{name}.yaml").is_file()]
@@ -247,25 +248,6 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--cores", default="all", help="cores in the commands that are printed (default: all)")
     add(sensitivity, folder="where `epsball readings` wrote the configurations")
     return parser
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    """Read the keys of a configuration, unchecked."""
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        beside = [str(other) for suffix in ("yaml", "yml") for other in sorted(path.parent.glob(f"*.{suffix}"))]
-        hint = f"; {did_you_mean(str(path), beside)}" if beside and not path.exists() else ""
-        raise EpsballError(f"configuration '{path}' cannot be read: {error.strerror}{hint}") from None
-    except UnicodeDecodeError as error:
-        raise EpsballError(f"configuration '{path}' is not text in UTF-8 ({error.reason})") from None
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        hint = "; indent with spaces" if r"'\t'" in reason else ""
-        raise EpsballError(f"configuration '{path}' is not YAML: {reason}{hint}") from None
-    if not isinstance(raw, dict):
-        raise EpsballError(f"configuration '{path}' holds no keys; see config/README.md")
-    return raw
 
 
 if __name__ == "__main__":

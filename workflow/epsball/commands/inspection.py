@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from epsball.analysis import intervals
-from epsball.config import Config, NetworkSpec
+from epsball.config import Config, NetworkSpec, TrainingSpec
 from epsball.controls import chosen_controls
 from epsball.data import Pool, missing, open_pool
 from epsball.data.images import Pictures
@@ -39,10 +40,9 @@ _INPUTS = {
     "with channels reversed": (True, 1, "BGR", "RGB", "reverse them, x.flip(1), as its first step"),
     "with values from 0 to 255": (False, 255, "values from 0 to 255", "[0, 1]", "multiply by 255 as its first step"),
     "with channels reversed and values from 0 to 255": (
-        *(True, 255, "BGR from 0 to 255", "RGB in [0, 1]"),
-        "255 * x.flip(1) as its first step gives it that",
+        True, 255, "BGR from 0 to 255", "RGB in [0, 1]", "255 * x.flip(1) as its first step gives it that",
     ),
-}
+}  # fmt: skip
 
 _LABELS = {
     "with 1 taken from each label": (
@@ -68,7 +68,7 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
     """
     mistakes: list[str] = []
     pools: dict[str, tuple[Pool, int]] = {}
-    rows = []
+    rows: list[dict[str, Any]] = []
     with _noting(mistakes):
         device(config.compute.device)
     for chosen in (chosen_probes, chosen_controls):
@@ -88,10 +88,33 @@ def check(config: Config, folder: Path) -> pd.DataFrame:
             # Published weights are downloaded and verified by a rule.
             built = model.open_network(network, pretrained=not fetches(network))
             if network.dataset in pools:
-                rows.append(_fit(config, network, built, *pools[network.dataset]))
+                pool, skipped = pools[network.dataset]
+                rows.append(_fit(config, network, built, pool, skipped))
+                if network.training:
+                    training = open_pool(config.datasets[network.dataset], folder / network.dataset, "train")
+                    _require_training(network, network.training, training, pool, int(rows[-1]["classes"]))
     if mistakes:
         raise EpsballError("\n".join(mistakes))
     return pd.DataFrame(rows)
+
+
+def _require_training(network: NetworkSpec, spec: TrainingSpec, training: Pool, pool: Pool, classes: int) -> None:
+    """Check that there is a batch of images to train on, of the size of those to survey, with labels that fit."""
+    sides = [next(some.batches(1))[1].shape[2:0:-1] for some in (training, pool)]
+    if sides[0] != sides[1]:
+        sizes = [f"{width} × {height}" for width, height in sides]
+        raise EpsballError(
+            f"datasets.{network.dataset}: images to train on have {sizes[0]} pixels, and others {sizes[1]}; set resize "
+            "and crop"
+        )
+    if round((1 - spec.validation) * len(training)) < spec.batch:
+        raise EpsballError(
+            f"networks.{network.name}.training: of {len(training)} images, too few are left for a batch of {spec.batch}"
+        )
+    try:
+        model.require_labels(training.labels, classes, f"the training split of dataset '{network.dataset}' has")
+    except EpsballError as error:
+        raise EpsballError(f"networks.{network.name}: {error}") from None
 
 
 @contextlib.contextmanager
@@ -102,7 +125,7 @@ def _noting(mistakes: list[str]) -> Iterator[None]:
         mistakes.append(str(error))
 
 
-def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, unusable: int) -> dict[str, object]:
+def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, unusable: int) -> dict[str, Any]:
     picture = next(pool.batches(1))[1][0]
     try:
         classes, units = model.probe_shape(network, inputs(picture))
@@ -112,6 +135,16 @@ def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, 
                 "list one class an output"
             )
         model.require_labels(pool.labels, classes, f"dataset '{spec.dataset}' has")
+        folders = int(pool.labels.max()) + 1
+        if config.datasets[spec.dataset].kind == "imagefolder" and pool.classes is None and folders < classes:
+            _log.warning(
+                "networks.%s has %d outputs, and dataset '%s' %d folders and no list of classes: they are taken "
+                "for the first outputs; if that is wrong, set classes",
+                spec.name,
+                classes,
+                spec.dataset,
+                folders,
+            )
     except EpsballError as error:
         raise EpsballError(f"networks.{spec.name}: {error}") from None
     for name in config.extra_probes:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from epsball.config import values
 from epsball.config.keys import NORMS as NORMS
 from epsball.config.keys import Ball as Ball
 from epsball.config.keys import Compute as Compute
@@ -86,11 +87,16 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     Raises:
         EpsballError: there are mistakes; the message has one line for each.
     """
-    mistakes = list(contradictions(raw))
+    found: list[str] = []
     try:
         file = _file().validate_python(raw)
-    except ValidationError as error:
-        mistakes = [*violations(error, schema()), *mistakes]
+    except ValidationError as first:
+        raw = values.as_meant(raw, first)
+        try:
+            file = _file().validate_python(raw)
+        except ValidationError as error:
+            found = list(violations(error, schema()))
+    mistakes = [*found, *contradictions(raw)]
     if mistakes:
         raise EpsballError("\n".join(f"configuration: {mistake}" for mistake in mistakes))
     radii = (0.0, file.epsilon, *map(float, file.radii))

@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchema
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from epsball.config import values
+
 T = TypeVar("T")
 
 Norm = Literal["l2", "linf"]
@@ -25,11 +27,13 @@ NORMS: dict[Norm, tuple[str, str]] = {
 }
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
-# Strict: "20" is no number and 1 is no boolean. An integer can stand for a float.
+# Strict: 1 is no boolean. An integer can stand for a float; see `values.as_meant` for text that is a number.
 Text = Annotated[str, Strict()]
+FolderText = Annotated[Text, AfterValidator(values.path)]
+FileText = Annotated[Text, AfterValidator(values.file)]
 Boolean = Annotated[bool, Strict()]
 Integer = Annotated[int, Strict()]
-Number = Annotated[float, Strict()]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Count = Annotated[Integer, Field(ge=1)]
 Positive = Annotated[Number, Field(gt=0)]
 Score = Annotated[Positive, Field(lt=1)]
@@ -147,9 +151,10 @@ class NetworkSpec(_Keys):
             "own as path/to/file.py:function or package.module:function.",
             pattern="^.+:.+$",
         ),
+        AfterValidator(values.file),
     ]
     args: Annotated[Mapping[Text, Any], _key("Keyword arguments of the factory.")] = field(default_factory=dict)
-    weights: Annotated[LeftOut[Text], _key("Path handed to the factory as weights=.")] = None
+    weights: Annotated[LeftOut[FileText], _key("Path handed to the factory as weights=.")] = None
     layer: Annotated[
         LeftOut[Text],
         _key("Module whose output is Phi_L, by named_modules(); without it, what enters the classification layer."),
@@ -197,7 +202,7 @@ class Gtsrb(DatasetKeys):
 
     TRAINABLE = True
     kind: Literal["gtsrb"]
-    root: Text = Field(description="The folder that holds the folder gtsrb.")
+    root: FolderText = Field(description="The folder that holds the folder gtsrb.")
     size: Count = Field(48, description="Side that frames are squeezed to, in pixels.")
     download: Download = False
 
@@ -206,7 +211,7 @@ class Imagenette(DatasetKeys):
     """Imagenette, by torchvision: the validation split, ten classes, labelled as ImageNet's 1000 outputs."""
 
     kind: Literal["imagenette"]
-    root: Text = Field(description="The folder that holds imagenette2 (or imagenette2-320, imagenette2-160).")
+    root: FolderText = Field(description="The folder that holds imagenette2 (or imagenette2-320, imagenette2-160).")
     size: Literal["full", "320px", "160px"] = Field("full", description="Which of its sizes.")
     download: Download = False
     resize: Resize = 256
@@ -217,8 +222,8 @@ class ImageFolder(DatasetKeys):
     """A folder of images for each class."""
 
     kind: Literal["imagefolder"]
-    root: Text = Field(description="The folder that holds the classes' folders.")
-    classes: LeftOut[Text] = Field(
+    root: FolderText = Field(description="The folder that holds the classes' folders.")
+    classes: LeftOut[FileText] = Field(
         None, description="File of class folders' names in the order of the outputs, one a line; else sorted names."
     )
     resize: LeftOut[Resize] = None
@@ -229,10 +234,52 @@ class Arrays(DatasetKeys):
     """An .npz of images, uint8 (n, height, width, 3), and labels."""
 
     kind: Literal["arrays"]
-    root: Text = Field(description="The .npz file.")
+    root: FileText = Field(description="The .npz file.")
 
 
-AnyDataset = Photographs | Signs | Gtsrb | Imagenette | ImageFolder | Arrays
+class Torchvision(DatasetKeys):
+    """An image classification dataset of torchvision, such as CIFAR10, in torchvision's own files."""
+
+    TRAINABLE = True
+    kind: Literal["torchvision"]
+    name: Text = Field(description="Name of its class in torchvision.datasets.")
+    root: FolderText = Field(description="The folder that the class is given as root=.")
+    split: LeftOut[Text] = Field(None, description="Split to take samples from; else the test or validation split.")
+    args: Mapping[Text, Any] = Field({}, description="Further keyword arguments of the class.")
+    download: Download = False
+    resize: LeftOut[Resize] = None
+    crop: LeftOut[Crop] = None
+
+
+class UserDataset(DatasetKeys):
+    """A function of your own that returns images and labels, or a dataset of (image, label)."""
+
+    TRAINABLE = True
+    kind: Literal["factory"]
+    factory: FileText = Field(
+        description="The function, as path/to/file.py:function or package.module:function.", pattern="^.+:.+$"
+    )
+    args: Mapping[Text, Any] = Field({}, description="Keyword arguments of the function.")
+    resize: LeftOut[Resize] = None
+    crop: LeftOut[Crop] = None
+
+
+class HuggingFace(DatasetKeys):
+    """A dataset of the package datasets: a name on the Hugging Face hub, or a local folder."""
+
+    TRAINABLE = True
+    kind: Literal["huggingface"]
+    name: FolderText = Field(description="Name on the hub, or a folder.")
+    subset: LeftOut[Text] = Field(None, description="Name of one of its configurations.")
+    split: LeftOut[Text] = Field(None, description="Split to take samples from; else the test or validation split.")
+    image: LeftOut[Text] = Field(None, description="Column of the images; else the only one of that type.")
+    label: LeftOut[Text] = Field(None, description="Column of the labels; else the only one of that type.")
+    download: Download = False
+    resize: LeftOut[Resize] = None
+    crop: LeftOut[Crop] = None
+
+
+AnyDataset = Photographs | Signs | Gtsrb | Imagenette | ImageFolder | Arrays | Torchvision | UserDataset | HuggingFace
 
 KINDS: dict[str, type[DatasetKeys]] = {
     get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(AnyDataset)

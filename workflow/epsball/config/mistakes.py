@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ _SENTENCES = {
     "dataclass_type": "{place} is {found}; expected: keys with values",
     "dict_type": "{place} is {found}; expected: keys with values",
     "extra_forbidden": "unknown key '{key}' in {parent}; {hint}",
+    "finite_number": "{place} is {found}; expected: a finite number",
     "float_type": "{place} is {found}; expected: number",
     "greater_than": "{place} is {found}; it must be above {gt:.20g}",
     "greater_than_equal": "{place} is {found}; it must be at least {ge:.20g}",
@@ -32,10 +34,12 @@ _SENTENCES = {
     "string_pattern_mismatch": "{place} is {found}; expected: letters, digits, . _ -",
     "string_pattern_mismatch [key]": "{parent} has the name {found}; expected: letters, digits, . _ -",
     "string_pattern_mismatch factory": "{place} is {found}; expected: kind:name, such as sign:ciresan2012",
-    "string_type": "{place} is {found}; expected: string",
+    "string_type": "{place} is {found}; expected: string{quotes}",
     "string_type [key]": "{parent} has the name {found}, which YAML takes for no text; put it in quotes",
     "too_short": "{place} is empty; give at least one",
     "tuple_type": "{place} is {found}; expected: a list, such as [1, 2]",
+    "wildcard": "{place} is {found}, and Snakemake takes {wildcard} for a wildcard; rename the file, or link to it",
+    "unset_variable": "{place} is {found}, but {variable} is not set; set it, or write the path",
     "unexpected_keyword_argument": "unknown key '{key}' in {parent}; {hint}",
     "union_tag_invalid": "{place}.kind is '{tag}', no such kind; {hint}",
     "union_tag_not_found": "{place} has no key 'kind'; it is needed",
@@ -50,7 +54,7 @@ def violations(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[st
 
 
 def _describe(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
-    steps, kind, context = error["loc"], error["type"], error.get("ctx", {})
+    steps, kind, context, found = error["loc"], error["type"], error.get("ctx", {}), error["input"]
     template = _SENTENCES.get(f"{kind} {steps[-1]}" if steps else kind) or _SENTENCES.get(kind, "{place}: {message}")
     # Below a dataset, pydantic's places name its kind.
     place = steps[:2] + steps[3:] if steps[:1] == ("datasets",) else steps
@@ -61,7 +65,8 @@ def _describe(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
         place=".".join(names) or "the file",
         parent=".".join(names[:-1]) or "the file",
         key=key,
-        found="empty" if error["input"] is None else repr(error["input"]),
+        found="empty" if found is None else str(found) if isinstance(found, datetime.date) else repr(found),
+        quotes=", so put it in quotes" if isinstance(found, int | float | datetime.date) else "",
         choices=context.get("expected", "").replace("'", "").replace(" or ", ", "),
         hint=did_you_mean(context.get("tag", key), known),
         message=error["msg"],
@@ -114,6 +119,8 @@ def _unmatched(datasets: Mapping[str, Any], networks: Mapping[str, Any]) -> Iter
             yield f"networks.{name}.dataset is '{dataset}', no dataset of this configuration; {hint}"
         elif "training" in networks[name] and kind is not None and not kind.TRAINABLE:
             yield f"networks.{name}.training is set, but dataset '{dataset}' has no training split"
+        if {"training", "weights"} <= networks[name].keys():
+            yield f"networks.{name} has weights and training; leave out one: training begins anew"
     if set(used.values()) <= datasets.keys():
         for name in datasets:
             if name not in used.values():

@@ -6,6 +6,7 @@ import importlib
 import itertools
 import logging
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from epsball import user_code
 from epsball.config import DatasetSpec
-from epsball.data import images
+from epsball.data import images, rgb, tree
 from epsball.data.images import Pictures, UnusableImageError
 from epsball.errors import EpsballError
 from epsball.runs.provenance import declared
@@ -27,6 +29,9 @@ KINDS = {
     "imagenette": "epsball.data.imagenette",
     "imagefolder": "epsball.data.imagefolder",
     "arrays": "epsball.data.arrays",
+    "torchvision": "epsball.data.torchvision_sets",
+    "factory": "epsball.data.user_dataset",
+    "huggingface": "epsball.data.huggingface",
 }
 
 _log = logging.getLogger(__name__)
@@ -43,6 +48,7 @@ class Pool:
         tracks: recording of which each image is a frame, if known.
         classes: number of classes, if the dataset defines it.
         files: file of each image, if there are files.
+        remarks: sentences about what was passed over or converted.
     """
 
     names: Sequence[str]
@@ -51,14 +57,39 @@ class Pool:
     tracks: Sequence[str] | None = None
     classes: int | None = None
     files: Sequence[Path] = ()
+    remarks: Sequence[str] = ()
 
     @classmethod
     def of_tree(cls, root: Path, outputs: Mapping[str, int], read: Callable[[Path], Pictures]) -> Pool:
-        """Make a pool of a folder for each class; `outputs` maps folders to classes, in the order of the pool."""
-        files = [file for name in outputs for file in sorted((root / name).glob("*")) if images.is_image(file)]
-        labels = np.array([outputs[file.parent.name] for file in files], dtype=np.int64)
+        """Make a pool of a folder for each class; `outputs` maps folders to classes, in the order of the pool.
+
+        Images may be in folders of a class's folder. Names are in composed Unicode, as other systems have them.
+
+        Raises:
+            EpsballError: two files have one name.
+        """
+        files: list[Path] = []
+        others: list[Path] = []
+        labels: list[int] = []
+        for name, label in outputs.items():
+            for file in tree.files(root / name):
+                (files if tree.is_image(file) else others).append(file)
+            labels += [label] * (len(files) - len(labels))
+        names = [tree.readable(file.relative_to(root)) for file in files]
+        if len(set(names)) < len(names):
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise EpsballError(f"{tree.readable(root)}: two files have the name '{twice}'; rename one")
         return cls(
-            [str(file.relative_to(root)) for file in files], labels, lambda number: read(files[number]), files=files
+            names=names,
+            labels=np.array(labels, dtype=np.int64),
+            read=lambda number: read(files[number]),
+            files=files,
+            remarks=[
+                f"{len(others)} files are no images by their suffix and are not read, such as "
+                f"{tree.readable(others[0])}"
+            ]
+            if others
+            else [],
         )
 
     def __len__(self) -> int:
@@ -86,13 +117,25 @@ class Pool:
         return self.take([place * len(self) // limit for place in range(limit)])
 
     def verify(self) -> list[str]:
-        """Read the header of every file; return a sentence about each that cannot be used, if there are others."""
+        """Read the header of every file, and return a sentence about each that cannot be used.
+
+        Log what else there is to say of the files: remarks, and what has another mode than RGB.
+
+        Raises:
+            EpsballError: no file can be used.
+        """
         complaints = []
-        for file in self.files:
+        modes: dict[str, tuple[int, str]] = {}
+        for name, file in zip(self.names, self.files, strict=False):
             try:
-                images.open_image(file, load=False)
+                mode = rgb.mode(images.open_image(file, load=False))
             except UnusableImageError as error:
                 complaints.append(str(error))
+                continue
+            count, first = modes.get(mode, (0, name))
+            modes[mode] = count + 1, first
+        for remark in (*self.remarks, *rgb.remarks(modes)):
+            _log.warning("%s", remark)
         self._require_usable(complaints)
         return complaints
 
@@ -151,8 +194,11 @@ def download(spec: DatasetSpec) -> None:
 
 def pool_size(spec: DatasetSpec) -> int:
     """Return the number of images in a pool: those on disk, or what the configuration or the kind expects."""
-    kind = _kind(spec)
-    found = kind.count(Path(spec.options["root"])) if hasattr(kind, "count") and missing(spec) is None else None
+    kind, found = _kind(spec), None
+    if missing(spec) is None and hasattr(kind, "size"):
+        found = kind.size(spec)
+    elif missing(spec) is None and hasattr(kind, "count"):
+        found = kind.count(Path(spec.options["root"]))
     size = found or int(spec.options.get("test", getattr(kind, "POOL", 1000)))
     return size if spec.limit is None else min(size, spec.limit)
 
@@ -165,6 +211,16 @@ def training_size(spec: DatasetSpec) -> int:
 def terms(spec: DatasetSpec) -> str:
     """Return the terms of a dataset's images: facts about where they come from, not advice."""
     return str(declared(KINDS[spec.kind])["TERMS"])
+
+
+def own_files(spec: DatasetSpec) -> list[Path]:
+    """Return the user's files that make a dataset, its factory's first; none for datasets of other kinds."""
+    return user_code.files(spec.options["factory"]) if "factory" in spec.options else []
+
+
+def files_digest(spec: DatasetSpec) -> str:
+    """Return a digest of `own_files`; empty if there are none."""
+    return user_code.files_digest(spec.options["factory"]) if "factory" in spec.options else ""
 
 
 def _kind(spec: DatasetSpec) -> Any:

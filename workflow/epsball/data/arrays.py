@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,15 @@ from epsball.errors import EpsballError
 
 TERMS = "those of your images"
 
-_UNREADABLE = (ValueError, OSError, zipfile.BadZipFile)
-
 
 def load(path: Path) -> Pool:
     """Load an .npz of `images`, uint8 (n, height, width, 3), and `labels`, integers (n,)."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-    except _UNREADABLE as error:
-        raise EpsballError(f"{path}: not readable as an .npz of plain arrays ({error})") from None
-    for name in ("images", "labels"):
-        if name not in found:
-            raise EpsballError(f"{path}: holds {sorted(found)}, expected the arrays 'images' and 'labels'")
+    found = _read(path, ("images", "labels"))
     pictures, labels = found["images"], found["labels"]
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
         raise EpsballError(
             f"{path}: images are {pictures.dtype} {pictures.shape}, expected uint8 (n, height, width, 3), RGB"
+            f"{_how_to_save(pictures)}"
         )
     return Pool(names(len(pictures)), integers(labels, len(pictures), f"{path}: labels"), pictures.__getitem__)
 
@@ -48,16 +40,50 @@ def missing(spec: DatasetSpec) -> str | None:
 def count(root: Path) -> int | None:
     """Count images on disk for plans, which ask often; None for a file that cannot be read."""
     try:
-        with np.load(root, allow_pickle=False) as arrays:
-            return len(arrays["labels"])
-    except (*_UNREADABLE, KeyError, TypeError):
+        return len(_read(root, ("labels",))["labels"])
+    except (EpsballError, TypeError):  # a single label has no length
         return None
+
+
+def _read(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Read arrays of these names."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if (missing := [name for name in names if name not in arrays.files]) and len(arrays.files):
+                raise EpsballError(
+                    f"{path}: holds {sorted(arrays.files)}, expected the arrays 'images' and 'labels'; "
+                    f"{' and '.join(missing)} is missing"
+                )
+            return {name: np.asarray(arrays[name]) for name in names}
+    except EpsballError:
+        raise
+    except Exception as error:  # of a damaged archive, its decoders raise anything
+        reason = "it is a single array" if path.suffix == ".npy" else str(error) or type(error).__name__
+        raise EpsballError(
+            f"{path}: not readable as an .npz of plain arrays ({reason}); save it with "
+            "np.savez(path, images=…, labels=…)"
+        ) from None
+
+
+def _how_to_save(pictures: NDArray[Any]) -> str:
+    """Return the end of a sentence: how to make them what is expected, where that is plain."""
+    if pictures.ndim == 4 and pictures.shape[3] != 3 and pictures.shape[1] == 3:
+        return "; save images.transpose(0, 2, 3, 1)"
+    if pictures.dtype.kind == "f":
+        return "; save np.round(255 * images).astype(np.uint8) of values from 0 to 1"
+    if pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] == 1):
+        return "; save np.repeat(images.reshape(*images.shape[:3], 1), 3, axis=3) of grey images"
+    return ""
 
 
 def integers(labels: NDArray[Any], count: int, owner: str) -> NDArray[np.int64]:
     """Return labels, which must be one integer for each image; `owner` is the subject of the error message."""
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
-        raise EpsballError(f"{owner} are {labels.dtype} {labels.shape}, expected {count} integers, one for each image")
+        hint = "; of one-hot labels, save labels.argmax(1)" if labels.shape[1:] and labels.shape[0] == count else ""
+        hint = "; save labels.ravel()" if labels.shape == (count, 1) else hint
+        raise EpsballError(
+            f"{owner} are {labels.dtype} {labels.shape}, expected {count} integers, one for each image{hint}"
+        )
     return labels.astype(np.int64)
 
 

@@ -54,7 +54,7 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
         outputs = {f"{label:05d}": label for label in range(CLASSES)}
         pool = Pool.of_tree(base / "GTSRB" / "Training", outputs, read)
         return replace(pool, classes=CLASSES, tracks=[name.rpartition("_")[0] for name in pool.names])
-    table = pd.read_csv(base / "GT-final_test.csv", sep=";")
+    table = pd.read_csv(base / "GT-final_test.csv", sep=";", encoding="utf-8-sig")
     files = [base / "GTSRB" / "Final_Test" / "Images" / name for name in table["Filename"]]
     labels = table["ClassId"].to_numpy(np.int64)
     return Pool(list(table["Filename"]), labels, lambda number: read(files[number]), classes=CLASSES, files=files)

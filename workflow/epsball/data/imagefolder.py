@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from epsball.config import DatasetSpec
-from epsball.data import Pool, images
+from epsball.data import Pool, images, tree
 from epsball.errors import EpsballError, did_you_mean
 
 TERMS = "those of your images"
@@ -29,40 +30,53 @@ def missing(spec: DatasetSpec) -> str | None:
 @functools.cache
 def count(root: Path) -> int:
     """Count images on disk for plans, which ask often: trees may be large."""
-    return len(Pool.of_tree(root, dict.fromkeys(_folders(root), 0), images.read))
-
-
-def _folders(root: Path) -> list[str]:
-    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    return len(Pool.of_tree(root, dict.fromkeys(tree.folders(root), 0), images.read))
 
 
 def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     """See `epsball.data.open_pool`; a class is the index of its folder in the list of classes, or in sorted order."""
     root, options = Path(spec.options["root"]), spec.options
-    outputs = {name: number for number, name in enumerate(_folders(root))}
+    outputs = {name: number for number, name in enumerate(tree.folders(root))}
     pool = Pool.of_tree(root, outputs, lambda file: images.read(file, options.get("resize"), options.get("crop")))
-    if not len(pool) and (elsewhere := next(filter(images.is_image, root.rglob("*")), None)):
+    listed = "classes" in options
+    classes = _listed_classes(Path(options["classes"])) if listed else list(map(tree.readable, outputs))
+    unlisted = [name for name in map(tree.readable, outputs) if name not in classes]
+    elsewhere = [file for file in root.iterdir() if tree.is_image(file) and not tree.is_foreign(file.name)]
+    deeper = [file for file in pool.files if file.parent.parent != root]
+    # Where all are deeper, only a list tells classes from folders such as train and val.
+    if (unlisted or not listed or not deeper) and len(deeper) == len(pool) and (lost := [*elsewhere, *deeper]):
         raise EpsballError(
             f"datasets.{spec.name}: no image is where it is looked for, {root}/<class>/<image>; one that is not: "
-            f"'{elsewhere}'; change root, or make a folder for each class"
+            f"'{tree.readable(lost[0])}'; change root, or make a folder for each class"
         )
-    if "classes" not in options:
-        return pool
-    classes = _listed_classes(Path(options["classes"]), list(outputs), root)
-    labels = np.array([classes.index(name) for name in outputs], dtype=np.int64)[pool.labels]
-    return replace(pool, labels=labels, classes=len(classes))
+    if unlisted:
+        raise EpsballError(
+            f"{options['classes']}: does not list '{unlisted[0]}', a folder of {root}; "
+            f"{did_you_mean(unlisted[0], classes)}"
+        )
+    remarks = [*pool.remarks, *_remarks(pool, list(outputs), elsewhere)]
+    if not listed:
+        return replace(pool, remarks=remarks)
+    labels = np.array([classes.index(tree.readable(name)) for name in outputs], dtype=np.int64)[pool.labels]
+    return replace(pool, labels=labels, classes=len(classes), remarks=remarks)
 
 
-def _listed_classes(path: Path, present: list[str], root: Path) -> list[str]:
+def _remarks(pool: Pool, folders: Sequence[str], elsewhere: Sequence[Path]) -> Iterator[str]:
+    if elsewhere:
+        first = tree.readable(elsewhere[0])
+        yield f"{len(elsewhere)} images are in no class's folder and are not read, such as {first}"
+    present = set(pool.labels.tolist())
+    if empty := [tree.readable(name) for number, name in enumerate(folders) if number not in present]:
+        yield f"class folders without an image, which keep their place among the classes: {', '.join(empty)}"
+
+
+def _listed_classes(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise EpsballError(f"{path}: is not text in UTF-8 ({error.reason}); save it so") from None
-    classes = [line.strip() for line in lines if line.strip()]
-    for name in classes:
-        if classes.count(name) > 1:
-            raise EpsballError(f"{path}: class '{name}' is listed more than once")
-    for name in present:
-        if name not in classes:
-            raise EpsballError(f"{path}: does not list '{name}', a folder of {root}; {did_you_mean(name, classes)}")
+    classes = [tree.readable(line.strip()) for line in lines if line.strip()]
+    if len(set(classes)) != len(classes):
+        repeated = next(name for name in classes if classes.count(name) > 1)
+        raise EpsballError(f"{path}: class '{repeated}' is listed more than once")
     return classes

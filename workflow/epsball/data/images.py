@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from epsball.data import rgb, tree
 from epsball.errors import EpsballError
 
 # (..., height, width, 3): files give uint8, a user's arrays may be float32 in [0, 1].
 Pictures = NDArray[np.uint8 | np.float32]
-
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".tif", ".tiff"}
-_MODES = ("RGB", "L")  # one ImageNet photograph in a hundred is grey
 
 
 class UnusableImageError(EpsballError):
     """A file that cannot be used as an RGB image: it is named, skipped and counted."""
 
 
-def is_image(path: Path) -> bool:
-    """Return whether a file's suffix is that of an image."""
-    return path.suffix.lower() in _SUFFIXES
-
-
 def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDArray[np.uint8]:
-    """Read an image, resize its short side (bicubic) and crop the central square; grey gets three equal channels.
+    """Read an image, resize its short side (bicubic) and crop the central square; other modes become RGB.
 
     Args:
         path: file of the image.
@@ -39,10 +33,18 @@ def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDAr
         uint8 (height, width, 3).
 
     Raises:
-        UnusableImageError: the file is no image, or neither RGB nor grey.
+        UnusableImageError: the file is no image, or is damaged.
         EpsballError: it is smaller than the square.
     """
-    image = open_image(path)
+    return prepare(open_image(path), resize, crop, tree.readable(path))
+
+
+def prepare(image: Image.Image, resize: int | None, crop: int | None, name: str) -> NDArray[np.uint8]:
+    """Resize and crop an image in RGB as `read` does; `name` is the subject of the error message.
+
+    Raises:
+        EpsballError: it is smaller than the square.
+    """
     if resize is not None:
         ratio = resize / min(image.size)
         width, height = (max(resize, round(side * ratio)) for side in image.size)
@@ -51,7 +53,7 @@ def read(path: Path, resize: int | None = None, crop: int | None = None) -> NDAr
         width, height = image.size
         if min(width, height) < crop:
             raise EpsballError(
-                f"{path}: {width} × {height} pixels, expected at least {crop}; set resize: {crop} or more"
+                f"{name}: {width} × {height} pixels, expected at least {crop}; set resize: {crop} or more"
             )
         left, top = (width - crop) // 2, (height - crop) // 2
         image = image.crop((left, top, left + crop, top + crop))
@@ -62,17 +64,23 @@ def open_image(path: Path, load: bool = True) -> Image.Image:
     """Read an image file, RGB or grey, as an image in RGB; or only its header, to find out whether it can be read.
 
     Raises:
-        UnusableImageError: the file is no image, or neither RGB nor grey.
+        UnusableImageError: the file is no image, or is damaged.
     """
     try:
-        with Image.open(path) as image:
-            if load:
-                image.load()
-    except OSError as error:  # Pillow's own is one
-        raise UnusableImageError(f"{path}: not readable as an image ({error}); replace or remove it") from None
-    if image.mode not in _MODES:
-        raise UnusableImageError(f"{path}: mode is {image.mode}, expected RGB or L (grey); convert or remove it")
-    return image.convert("RGB") if load else image
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a large size, odd metadata: the pixels are what counts
+            with Image.open(path) as image:
+                if load:
+                    return rgb.convert(image)
+                rgb.mode(image)
+                return image
+    except Image.DecompressionBombError as error:
+        raise UnusableImageError(f"{tree.readable(path)}: too large ({error}); make it smaller or remove it") from None
+    except Exception as error:  # of a damaged file, decoders raise anything
+        said = str(error) or type(error).__name__
+        raise UnusableImageError(
+            f"{tree.readable(path)}: not readable as an image ({said}); replace or remove it"
+        ) from None
 
 
 def digest(image: Pictures) -> str:

@@ -34,11 +34,11 @@ def fetch(spec: NetworkSpec) -> Path | None:
 def build(spec: NetworkSpec, pretrained: bool = True) -> nn.Module:
     """Build a configured network in eval mode.
 
-    If `pretrained`, it gets weights: the file in the specification, or those of its source. A user's factory does not
-    know this option.
+    If `pretrained`, it gets weights: the file in the specification, or those of its source; but not if it is to be
+    trained. A user's factory does not know this option.
     """
     sources.require_weights_read(spec)
-    module = adopt(importlib.import_module(sources.source(spec)).build(spec, pretrained))
+    module = adopt(importlib.import_module(sources.source(spec)).build(spec, pretrained and spec.training is None))
     for name, held in module.state_dict().items():
         if not isinstance(held, Tensor):
             raise EpsballError(

@@ -5,13 +5,13 @@ Free of PyTorch, because Snakemake asks at the start of every job.
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import importlib.util
-from collections.abc import Collection, Iterator
+import importlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from epsball import user_code
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, did_you_mean
 from epsball.runs.provenance import declared
@@ -107,9 +107,20 @@ def files_digest(spec: NetworkSpec) -> str:
     return hashlib.sha256(b"".join(digests)).hexdigest() if digests else ""
 
 
+def own_files(spec: NetworkSpec) -> list[Path]:
+    """Return the user's files that build a network, the factory's first; none for networks that are known by name."""
+    if source(spec) == _USER:
+        return user_code.files(spec.factory)
+    if "READS_FILES" not in declared(source(spec)):
+        return []
+    path = Path(spec.factory.split(":", 1)[1])
+    return sorted(found for found in (path, *path.glob("*")) if found.is_file())
+
+
 def fetches(spec: NetworkSpec) -> bool:
     """Return whether a network's weights are published and may have to be downloaded."""
-    return spec.weights is None and "fetch" in declared(source(spec)) and not own_files(spec)
+    published = spec.weights is None and spec.training is None
+    return published and "fetch" in declared(source(spec)) and not own_files(spec)
 
 
 def terms(spec: NetworkSpec) -> str:
@@ -119,65 +130,3 @@ def terms(spec: NetworkSpec) -> str:
     if spec.training is not None:
         return "those of the images that this run trained it on"
     return str(declared(source(spec))["TERMS"])
-
-
-def own_files(spec: NetworkSpec) -> list[Path]:
-    """Return the user's files that build a network, the factory's and what it imports from beside it, that first.
-
-    They are found in syntax trees, without running code. There are none for networks that are known by name, nor if the
-    factory's file does not exist, an error that building the network reports.
-    """
-    if source(spec) != _USER:
-        if "READS_FILES" not in declared(source(spec)):
-            return []
-        path = Path(spec.factory.split(":", 1)[1])
-        return sorted(found for found in (path, *path.glob("*")) if found.is_file())
-    place = spec.factory.rsplit(":", 1)[0]
-    first = _factory_file(place)
-    if first is None or not first.is_file():
-        return []
-    if {"site-packages", "dist-packages"}.intersection(first.parts):
-        return [first]  # a package has a version, and may be large
-    ups = 0 if place.endswith(".py") else place.count(".") + (first.name == "__init__.py")
-    found = [first]
-    for path in found:  # grows
-        for other in _imported(path, first.parents[ups]):
-            if other not in found:
-                found.append(other)
-    return found
-
-
-def _factory_file(place: str) -> Path | None:
-    if place.endswith(".py"):
-        return Path(place)
-    try:
-        found = importlib.util.find_spec(place)
-    except ModuleNotFoundError:
-        return None
-    return None if found is None or found.origin is None else Path(found.origin)
-
-
-def _imported(path: Path, root: Path) -> Iterator[Path]:
-    """Yield the files below a folder that a file there imports, with the packages around them."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except SyntaxError:
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names, start = [alias.name for alias in node.names], root
-        elif isinstance(node, ast.ImportFrom):
-            start = path.parents[node.level - 1] if node.level else root
-            names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]
-        else:
-            continue
-        for name in names:
-            yield from _modules(start, name.split("."))
-
-
-def _modules(folder: Path, parts: list[str]) -> Iterator[Path]:
-    for number, part in enumerate(parts):
-        package = folder.joinpath(*parts[:number])
-        for candidate in (package / f"{part}.py", package / part / "__init__.py"):
-            if candidate.is_file():
-                yield candidate

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from epsball.errors import user_message
+from epsball.errors import print_on_any_terminal, user_message
 
 if TYPE_CHECKING:
     from epsball.config import Config
@@ -32,6 +32,7 @@ def job(snakemake: Any) -> Iterator[Config]:
     the block, so that an error or Ctrl-C during the import is reported the same way.
     """
     gc.set_threshold(*GC_THRESHOLD)
+    print_on_any_terminal()
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)

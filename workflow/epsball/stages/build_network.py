@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from epsball.config import Compute, NetworkSpec
 from epsball.data import Pool
@@ -29,6 +30,7 @@ def build_network(
 
     Pass some images of `pool`, the held-out split, for the accuracy and the rate in the card.
     """
+    torch.manual_seed(seed)  # of parameters that a network which is trained has no other way to reset
     module = model.build(spec)
     history = None
     checkpoint = card.with_name("training.pt")

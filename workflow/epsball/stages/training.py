@@ -68,6 +68,7 @@ def train(
     done = len([row for row in history if row["epoch"] % 1 == 0])
     with Progress(f"train {name}", steps * spec.batch * (spec.epochs - done), "images") as progress:
         for epoch in range(done, spec.epochs):
+            torch.manual_seed((seed * 1_000_081 + epoch) % 2**63)  # of dropout, so that a resumed training has the same
             losses: list[float] = []
             radius, chance = spec.adversarial_radius, torch.Generator()
             chance.manual_seed((seed * 1_000_033 + epoch) % 2**63)

@@ -1,0 +1,252 @@
+"""Datasets by name and by a function, on local copies in the libraries' own files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+from epsball.config import DatasetSpec, load_config
+from epsball.data import download, files_digest, missing, open_pool, own_files, pool_size
+from epsball.data.torchvision_sets import _construct
+from epsball.errors import EpsballError
+from PIL import Image
+from support.named_data import coloured, write_cifar10, write_mnist
+from support.toys import pictures
+from torchvision import datasets as theirs
+
+Make = Callable[..., DatasetSpec]
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    """Datasets are kept by name and folder, for a process that asks often."""
+    _construct.cache_clear()
+
+
+def named(dataset_spec: Make, name: str, root: Path, **options: Any) -> DatasetSpec:
+    return dataset_spec("torchvision", name=name, root=str(root), args=options.pop("args", {}), **options)
+
+
+def test_cifar10_is_torchvisions(tmp_path: Path, dataset_spec: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cifar10(tmp_path, 50, 20, monkeypatch)
+    spec = named(dataset_spec, "CIFAR10", tmp_path)
+    for split in ("train", "test"):
+        pool = open_pool(spec, tmp_path, split)
+        right = theirs.CIFAR10(tmp_path, train=split == "train")
+        assert pool.labels.tolist() == right.targets
+        assert all((pool.read(number) == right.data[number]).all() for number in range(len(right)))
+        assert (pool.classes, list(pool.remarks)) == (10, [])
+    assert pool_size(spec) == 20
+    assert missing(spec) is None
+    download(spec)  # there is nothing to do
+
+
+def test_a_damaged_or_missing_copy_is_told(tmp_path: Path, dataset_spec: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = named(dataset_spec, "CIFAR10", tmp_path)
+    sentence = (
+        r"datasets.mine: torchvision's CIFAR10 cannot be read from .* \(Dataset not found.*; put it there as torch"
+    )
+    with pytest.raises(EpsballError, match=sentence):
+        open_pool(spec, tmp_path)
+    assert pool_size(spec) == 10_000
+    write_cifar10(tmp_path, 50, 20, monkeypatch)
+    path = tmp_path / "cifar-10-batches-py" / "test_batch"
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(EpsballError, match=sentence):
+        open_pool(spec, tmp_path)
+    with pytest.raises(EpsballError, match="name is 'CIFAR11', no dataset of torchvision; did you mean 'CIFAR10'"):
+        open_pool(named(dataset_spec, "CIFAR11", tmp_path), tmp_path)
+    with pytest.raises(EpsballError, match="has no training split|no training split"):
+        open_pool(named(dataset_spec, "FakeData", tmp_path, args={"size": 3}), tmp_path, "train")
+
+
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST", "KMNIST"])
+def test_grey_images_become_rgb_and_that_is_said(tmp_path: Path, dataset_spec: Make, name: str) -> None:
+    images, labels = write_mnist(tmp_path, name, 12, 7)
+    pool = open_pool(named(dataset_spec, name, tmp_path), tmp_path)
+    assert pool.labels.tolist() == labels.tolist()
+    assert all((pool.read(number) == images[number][:, :, None]).all() for number in range(7))
+    assert pool.remarks == [
+        "datasets.mine: of 7 images that were looked at, the modes are 7 L; all are converted to RGB"
+    ]
+
+
+def test_svhn_in_matlab_files(tmp_path: Path, dataset_spec: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Channels last but one, and the digit 0 as class 10."""
+    images, _ = coloured(6, 32, 6, 1)
+    labels = np.array([10, 1, 2, 9, 10, 5])
+    for split in ("train", "test"):
+        scipy.io.savemat(tmp_path / f"{split}_32x32.mat", {"X": images.transpose(1, 2, 3, 0), "y": labels[:, None]})
+    monkeypatch.setattr(theirs.SVHN, "_check_integrity", lambda self: True)  # its digest is of the original
+    pool = open_pool(named(dataset_spec, "SVHN", tmp_path), tmp_path)
+    assert pool.labels.tolist() == [0, 1, 2, 9, 0, 5]
+    assert (pool.read(3) == images[3]).all()
+    assert len(open_pool(named(dataset_spec, "SVHN", tmp_path), tmp_path, "train")) == 6
+
+
+def test_food101_whose_images_differ_in_size(tmp_path: Path, dataset_spec: Make) -> None:
+    base = tmp_path / "food-101"
+    (base / "meta").mkdir(parents=True)
+    names = {split: {"apple_pie": [f"apple_pie/{split}1"], "tacos": [f"tacos/{split}2"]} for split in ("train", "test")}
+    for split, entries in names.items():
+        (base / "meta" / f"{split}.json").write_text(json.dumps(entries))
+        for number, file in enumerate(one for files in entries.values() for one in files):
+            (base / "images" / file).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (40 + 20 * number, 50), (200, 0, 0)).save(base / "images" / f"{file}.jpg")
+    pool = open_pool(named(dataset_spec, "Food101", tmp_path), tmp_path)
+    assert pool.labels.tolist() == [0, 1]
+    with pytest.raises(EpsballError, match=r"60 × 50 pixels, expected 40 × 50 as the first image; set resize and crop"):
+        list(pool.batches(2))
+    pool = open_pool(named(dataset_spec, "Food101", tmp_path, resize=32, crop=32), tmp_path)
+    assert next(pool.batches(2))[1].shape == (2, 32, 32, 3)
+    (base / "images" / "tacos" / "test2.jpg").write_bytes(b"damaged")
+    assert [numbers for numbers, _ in pool.batches(2)] == [[0]]  # named, skipped
+
+
+def test_a_split_of_another_name(tmp_path: Path, dataset_spec: Make) -> None:
+    """Imagenette has train and val; FGVC Aircraft trainval too."""
+    for split in ("train", "val"):
+        for wnid in theirs.Imagenette._WNID_TO_CLASS:
+            (tmp_path / "imagenette2" / split / wnid).mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(tmp_path / "imagenette2" / split / wnid / f"{split}.JPEG")
+    assert len(open_pool(named(dataset_spec, "Imagenette", tmp_path), tmp_path)) == 10
+    with pytest.raises(EpsballError, match="Unknown value 'tset' for argument split"):
+        open_pool(named(dataset_spec, "Imagenette", tmp_path, split="tset"), tmp_path)
+
+
+FACTORY = """
+import helper
+import numpy as np
+import torch
+
+def arrays(train):
+    x, y = helper.make(8 if train else 6)
+    return x, y
+
+def tensors(split, scale=255):
+    x, y = helper.make(6)
+    return torch.from_numpy(x).permute(0, 3, 1, 2) / scale, torch.from_numpy(y)
+
+class Set(torch.utils.data.Dataset):
+    def __init__(self, kind):
+        self.kind, (self.x, self.y) = kind, helper.make(6)
+    def __len__(self):
+        return 6
+    def __getitem__(self, n):
+        if self.kind == "grey":
+            return self.x[n, :, :, 0], int(self.y[n])
+        return self.x[n], torch.tensor(self.y[n])
+
+def wrong():
+    return 3
+"""
+HELPER = (
+    "import numpy as np\n\ndef make(n):\n    d = np.load('pool.npz')\n    return d['images'][:n], d['labels'][:n]\n"
+)
+
+
+@pytest.fixture
+def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    images, labels = pictures(8, 5)
+    np.savez("pool.npz", images=images, labels=labels)
+    Path("mine.py").write_text(FACTORY)
+    Path("helper.py").write_text(HELPER)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["arrays", "tensors", "Set"])
+def test_a_factory_of_images_and_labels(factory: Path, dataset_spec: Make, name: str) -> None:
+    images, labels = pictures(8, 5)
+    args = {"kind": "colour"} if name == "Set" else {}
+    spec = dataset_spec("factory", factory=f"mine.py:{name}", args=args)
+    pool = open_pool(spec, factory)
+    assert pool.labels.tolist() == labels[:6].tolist()
+    for number in range(6):
+        read = pool.read(number)
+        assert read.dtype == (np.float32 if name == "tensors" else np.uint8)
+        assert np.allclose(read, images[number] / 255 if name == "tensors" else images[number], atol=1e-7)
+    if name == "Set":
+        with pytest.raises(EpsballError, match="there is no training split: it has no parameter 'train' or 'split'"):
+            open_pool(spec, factory, "train")
+    else:
+        assert len(open_pool(spec, factory, "train")) == (8 if name == "arrays" else 6)
+
+
+def test_what_a_factory_gets_wrong(factory: Path, dataset_spec: Make) -> None:
+    def spec(name: str, **args: Any) -> DatasetSpec:
+        return dataset_spec("factory", factory=f"mine.py:{name}", args=args)
+
+    grey = open_pool(spec("Set", kind="grey"), factory)
+    assert (grey.read(0)[:, :, 2] == pictures(8, 5)[0][0][:, :, 0]).all()
+    with pytest.raises(EpsballError, match="what the factory returned is a int, expected images and labels, or a data"):
+        open_pool(spec("wrong"), factory)
+    with pytest.raises(EpsballError, match="none of 6 images can be used; .* values from .* expected 0 to 1; leave"):
+        list(open_pool(spec("tensors", scale=2), factory).batches(2))
+    with pytest.raises(EpsballError, match=r"fails \(mine.py, line \d+\): TypeError|fails: TypeError"):
+        open_pool(spec("Set", other=1), factory)
+    with pytest.raises(EpsballError, match="factory 'sett' does not exist in mine.py"):
+        open_pool(spec("sett"), factory)
+
+
+def test_the_files_of_a_factory_count(factory: Path, dataset_spec: Make) -> None:
+    spec = dataset_spec("factory", factory="mine.py:arrays", args={})
+    assert own_files(spec) == [Path("mine.py"), Path("helper.py")]
+    before = files_digest(spec)
+    Path("helper.py").write_text(HELPER + "\n# changed\n")
+    assert files_digest(spec) != before
+    assert files_digest(dataset_spec(root="a.npz")) == ""
+
+
+def test_huggingface_from_local_folders(
+    tmp_path: Path, dataset_spec: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    images, labels = coloured(9, 8, 3, 2)
+    features = datasets.Features({"img": datasets.Image(), "fine": datasets.ClassLabel(names=["a", "b", "c"])})
+    rows = {"img": [Image.fromarray(image) for image in images], "fine": labels.tolist()}
+    table = datasets.Dataset.from_dict(rows, features=features)
+    datasets.DatasetDict({"train": table, "validation": table.select(range(5))}).save_to_disk(str(tmp_path / "saved"))
+    spec = dataset_spec("huggingface", name=str(tmp_path / "saved"))
+    pool = open_pool(spec, tmp_path)
+    assert (pool.labels.tolist(), pool.classes) == (labels[:5].tolist(), 3)
+    assert all((pool.read(number) == images[number]).all() for number in range(5))
+    assert len(open_pool(spec, tmp_path, "train")) == 9
+    for number, image in enumerate(images):
+        path = tmp_path / "tree" / "test" / "abc"[labels[number]] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    pool = open_pool(dataset_spec("huggingface", name=str(tmp_path / "tree")), tmp_path)
+    assert sorted(pool.labels) == sorted(labels)
+    assert {tuple(pool.read(number)[0, 0]) for number in range(9)} == {tuple(image[0, 0]) for image in images}
+    with pytest.raises(EpsballError, match="splits .*set split to the one"):
+        open_pool(dataset_spec("huggingface", name=str(tmp_path / "saved"), split="dev"), tmp_path)
+    with pytest.raises(EpsballError, match="label is 'coarse', no column; known: img, fine"):
+        open_pool(dataset_spec("huggingface", name=str(tmp_path / "saved"), label="coarse"), tmp_path)
+
+
+def test_a_name_on_the_hub_is_not_downloaded_unless_told(dataset_spec: Make, tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    with pytest.raises(EpsballError, match=r"'nobody/none' cannot be read .*; set download: true, or name a folder"):
+        open_pool(dataset_spec("huggingface", name="nobody/none"), tmp_path)
+
+
+def test_keys_of_these_kinds() -> None:
+    network = {"dataset": "d", "factory": "a.py:b", "training": {}}
+    for entry in (
+        {"kind": "torchvision", "name": "CIFAR10", "root": "data"},
+        {"kind": "factory", "factory": "a.py:b", "args": {"n": 3}},
+        {"kind": "huggingface", "name": "folder", "split": "dev"},
+    ):
+        assert load_config({"datasets": {"d": entry}, "networks": {"n": network}}).networks["n"].training is not None
+    both = {"d": {"kind": "signs"}}
+    with pytest.raises(EpsballError, match="networks.n has weights and training; leave out one: training begins anew"):
+        load_config({"datasets": both, "networks": {"n": {**network, "weights": "w.pt"}}})
+    assert torch.__version__

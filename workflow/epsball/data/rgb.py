@@ -1,0 +1,53 @@
+"""Images of every mode as RGB, converted as torchvision's loader does; what it would distort is scaled or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from PIL import Image
+
+# What is said of a mode, where there is more to say than that it is converted.
+_HOW = {"L": "grey, in three equal channels", "1": "black and white, in three equal channels"}
+_HOW |= dict.fromkeys(("RGBA", "LA", "PA", "RGBa", "La"), "without their transparency")
+_DEEP = "scaled to 8 bits, in three equal channels"
+_WAYS = {"La": "LA"}  # steps of a conversion that Pillow does not make at once
+
+
+def mode(image: Image.Image) -> str:
+    """Return the mode of an image, or of the header of its file.
+
+    Raises:
+        ValueError: the mode says nothing about the range of the values.
+    """
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PNG", "PPM"}):
+        return "I;16"
+    if image.mode in {"I", "F"}:
+        raise ValueError(f"its mode is {image.mode}, whose values have no range of their own; save it with 8 bits")
+    return image.mode
+
+
+def convert(image: Image.Image) -> Image.Image:
+    """Return an image in RGB with 8 bits a channel.
+
+    Raises:
+        ValueError: the image has a mode that cannot be converted.
+    """
+    if mode(image) == "I;16":  # Pillow would cut off all above 255
+        image = Image.fromarray(np.round(np.asarray(image, dtype=np.float64) / 257).astype(np.uint8))
+    if image.mode in _WAYS:
+        image = image.convert(_WAYS[image.mode])
+    return image.convert("RGB")
+
+
+def remarks(images: Mapping[str, tuple[int, str]]) -> Iterator[str]:
+    """Yield a sentence about the images of each mode but RGB.
+
+    Args:
+        images: by mode, how many there are, and the name of the first.
+    """
+    for name, (count, first) in sorted(images.items()):
+        if name != "RGB":
+            how = _DEEP if name == "I;16" else _HOW.get(name, "")
+            such = f"{count} images have mode {name}, such as {first}" if count > 1 else f"{first} has mode {name}"
+            yield f"{such}: converted to RGB{how and ', ' + how}"
