@@ -82,7 +82,7 @@ def test_a_fingerprint_names_what_has_changed() -> None:
     before = fingerprints(RAW)
     after = fingerprints({**RAW, "batch": 10})
     parts = [dict(part.split() for part in found["survey"].split(", ")) for found in (before, after)]
-    assert set(parts[0]) == {"configuration", "code", "above"}
+    assert set(parts[0]) == {"configuration", "code", "given", "above"}
     assert {name for name in parts[0] if parts[0][name] != parts[1][name]} == {"configuration"}
     measure = [found["measure"].rsplit(", above ", 1) for found in (before, after)]
     assert measure[0][0] == measure[1][0]

@@ -17,5 +17,6 @@ rule build_network:
     threads: lambda wildcards: CONFIG.building(CONFIG.networks[wildcards.network]).threads
     params:
         fingerprint=fingerprint("build_network"),
+        since=lambda wildcards: GIVEN.since(wildcards.network),
     script:
         "../scripts/build_network.py"

@@ -9,8 +9,8 @@ from epsball.config import load_config
 from epsball.errors import EpsballError, user_message
 from epsball.networks import sources
 from epsball.reporting import figures
-from epsball.runs import provenance, provenance_records, run_folder
-from epsball.stages import fingerprints, select
+from epsball.runs import contents, provenance, provenance_records, run_folder
+from epsball.stages import fingerprints, given, select
 
 
 @contextlib.contextmanager
@@ -36,8 +36,10 @@ FIGURES = figures.names(CONFIG)
 DATASETS, NETWORKS = list(CONFIG.datasets), list(CONFIG.networks)
 FOLDER = CONFIG.folder
 RUN = str(FOLDER)
+CONTENTS = contents.Contents(FOLDER / ".contents.json", fixed=not workflow.is_main_process)
+GIVEN = given.Given(CONFIG, CONTENTS)
 FINGERPRINTS = fingerprints.Fingerprints(
-    CONFIG, WORKFLOW / "scripts", {"figures": [figures.module_name(name) for name in FIGURES]}
+    CONFIG, WORKFLOW / "scripts", {"figures": [figures.module_name(name) for name in FIGURES]}, GIVEN
 )
 
 
@@ -80,9 +82,9 @@ def pool_files(wildcards):
 
 
 def user_data_files(wildcards):
-    """List the user's files that hold a dataset or its classes."""
+    """List the user's files that hold a dataset or its classes; their content counts, in the fingerprint."""
     options = CONFIG.datasets[dataset_name(wildcards)].options
-    return [options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()]
+    return ancient([options[key] for key in ("root", "classes") if key in options and Path(options[key]).is_file()])
 
 
 def training_images(wildcards):
@@ -90,10 +92,10 @@ def training_images(wildcards):
 
 
 def user_network_files(wildcards):
-    """List the user's files that a network is made from."""
+    """List the user's files that a network is made from; their content counts, in the fingerprint."""
     spec = CONFIG.networks[wildcards.network]
     weights = [spec.weights] if spec.weights and Path(spec.weights).is_file() else []
-    return [*map(str, sources.own_files(spec)), *weights]
+    return ancient([*map(str, sources.own_files(spec)), *weights])
 
 
 def published_weights(wildcards):

@@ -25,4 +25,5 @@ with job(snakemake) as config:
         config.seed,
         Path(snakemake.output.weights),
         Path(snakemake.output.card),
+        snakemake.params.since,
     )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 with job(snakemake) as config:
     from epsball.data import open_pool
-    from epsball.networks import forward, model, sources, weights
+    from epsball.networks import files_read, forward, model, sources, weights
     from epsball.perturbations import families
     from epsball.runs import files, provenance
     from epsball.stages.extract import extract
@@ -25,6 +25,7 @@ with job(snakemake) as config:
     pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
     rows = read_shard(snakemake.input.samples, int(wildcards.shard))
     digests = {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
+    digests["files_read"] = files_read.digest(kept)
     for path in map(Path, snakemake.output.stores):
         family = path.parent.name
         ball = families.ball(config.ball, family)

@@ -22,6 +22,7 @@ _INERT = frozenset(
         "config/keys.py",
         "config/mistakes.py",
         "errors.py",
+        "runs/contents.py",
         "runs/files.py",
         "runs/job.py",
         "runs/progress.py",

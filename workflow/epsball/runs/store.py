@@ -186,12 +186,13 @@ class PreviousStore:
         path: path of the new store; the previous one has its second name, see `epsball.runs.files.retain`.
         attributes: attributes of the new store. If those that decide its numbers differ from the previous store's, or
             the previous store is not whole, nothing is reused, and the log says so.
+        samples: samples of the new store. Of one that has another label now, nothing is reused.
 
     Attributes:
         attributes: attributes of the previous store; empty if nothing is reused.
     """
 
-    def __init__(self, path: Path, attributes: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, attributes: Mapping[str, str], samples: pd.DataFrame) -> None:
         self._held: xr.Dataset | None = None
         self.attributes: dict[str, str] = {}
         if not (earlier := files.previous(path)).is_file():
@@ -205,13 +206,19 @@ class PreviousStore:
         if unlike := [name for name, value in deciding.items() if held.attrs.get(name) != value]:
             _log.info("%s: made anew for another %s", path, ", ".join(unlike))
             return
+        labels = dict(zip(samples["seed"], samples["label"], strict=True))
+        pairs = enumerate(zip(held["seed"].values.tolist(), held["label"].values.tolist(), strict=True))
+        held = held.isel(sample=[place for place, (seed, label) in pairs if labels.get(seed, label) == label])
         self._held, self.attributes = held, held.attrs
         self._seeds = {seed: place for place, seed in enumerate(held["seed"].values.tolist())}
         self._radii = {radius: place for place, radius in enumerate(held["radius"].values.tolist())}
 
     def covers(self, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> bool:
-        """Return whether the previous store holds all requested items."""
-        return self._held is not None and not _lack(self._held, samples, radii, draws)
+        """Return whether the previous store holds all requested items, under the names that images have now."""
+        if self._held is None or _lack(self._held, samples, radii, draws):
+            return False
+        names = self._held["image"].values.tolist()
+        return [names[self._seeds[seed]] for seed in samples["seed"].tolist()] == samples["image"].tolist()
 
     def draws(self, seed: int, radius: float) -> int:
         """Return how many draws of one sample at one radius the previous store holds."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from epsball.config import Compute, NetworkSpec
 from epsball.data import Pool
-from epsball.networks import model, sources
+from epsball.networks import files_read, model, sources
 from epsball.networks.forward import Forward, inputs
 from epsball.networks.weights import save
 from epsball.runs import files, provenance
@@ -22,7 +22,14 @@ _ACCURACY_IMAGES = 1000
 
 
 def build_network(
-    spec: NetworkSpec, pool: Pool, training: Pool | None, compute: Compute, seed: int, weights: Path, card: Path
+    spec: NetworkSpec,
+    pool: Pool,
+    training: Pool | None,
+    compute: Compute,
+    seed: int,
+    weights: Path,
+    card: Path,
+    since: str = "",
 ) -> None:
     """Build a network, train it if its specification says so, and write its weights and card.
 
@@ -34,8 +41,10 @@ def build_network(
         seed: seed of the training.
         weights: file to write, .safetensors.
         card: file to write, JSON.
+        since: see `epsball.networks.files_read.keep`.
     """
-    module = model.build(spec)
+    with files_read.recording() as read:
+        module = model.build(spec)
     history = None
     checkpoint = card.with_name("training.pt")
     if spec.training is not None and training is not None:
@@ -55,6 +64,7 @@ def build_network(
         "terms": sources.terms(spec),
         "versions": provenance.versions(),
     }
+    files_read.keep(weights, read, since)
     files.write_text(card, json.dumps(facts, indent=2) + "\n")
     checkpoint.unlink(missing_ok=True)
 

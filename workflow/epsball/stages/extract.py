@@ -70,7 +70,7 @@ def extract(
     Raises:
         EpsballError: the network is no fixed function of one image, or not the one that was surveyed.
     """
-    previous = store.PreviousStore(path, attributes)
+    previous = store.PreviousStore(path, attributes, samples)
     if previous.covers(samples, spec.radii, spec.draws):
         _log.info("%s: the previous store holds everything", path)
         files.restore(path)

@@ -1,8 +1,9 @@
 """Fingerprints of the stages: what decides a stage's files, in one place.
 
-A stage's fingerprint has three parts: what it takes from the configuration, the code it runs, and the fingerprints of
-the stages above it. It is the one parameter by which Snakemake decides whether a rule's files are current. `STAGES`
-says for each stage what counts. This module stays free of PyTorch: rules ask it whenever they are read.
+A stage's fingerprint has four parts: what it takes from the configuration, the code it runs, the content of the user's
+files that it reads, and the fingerprints of the stages above it. It is the one parameter by which Snakemake decides
+whether a rule's files are current. `STAGES` says for each stage what counts. This module stays free of PyTorch: rules
+ask it whenever they are read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from epsball.perturbations import families
 from epsball.perturbations.families import FAMILIES
 from epsball.probes import PROBES, stored_probes, white_box_probes
 from epsball.runs import provenance
+from epsball.stages.given import Given
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,14 @@ class Stage:
         configuration: what it takes from the configuration.
         modules: registered modules that it loads by name; what its script imports counts by itself.
         above: stages that its inputs come from.
+        reads: which of the user's files it reads: those of its "network" or of its "dataset". A stage that reads images
+            of samples alone has a digest of their pixels.
     """
 
     configuration: Callable[[Job], object] = lambda job: None
     modules: Callable[[Job], Iterable[str]] = lambda job: ()
     above: Callable[[Job], Iterable[Above]] = lambda job: ()
+    reads: tuple[str, ...] = ()
 
 
 STAGES = {
@@ -128,16 +133,19 @@ STAGES = {
         lambda job: (job.spec, job.data.source, job.config.building(job.spec), job.config.seed),
         modules=Job.network_code,
         above=lambda job: job.rendered("train", "test"),
+        reads=("network", "dataset"),
     ),
     "survey": Stage(
         lambda job: (job.passed, job.data.limit, job.forward),
         modules=Job.network_code,
         above=lambda job: job.of_network("build_network"),
+        reads=("dataset",),
     ),
     "survey_control": Stage(
         lambda job: (job.passed, job.data.limit, job.forward, job.control, job.config.seed),
         modules=lambda job: job.network_code(CONTROLS[job.control]),
         above=lambda job: job.of_network("build_network"),
+        reads=("dataset",),
     ),
     "select": Stage(
         lambda job: (job.data, [spec.name for spec in job.networks], job.config.seed, job.config.shard_size),
@@ -230,14 +238,17 @@ class Fingerprints:
         config: configuration of the run.
         scripts: folder of the stages' scripts, each named after its stage.
         modules: modules above this package that a stage loads by name, by stage.
+        given: content of the user's files; without it, none counts.
     """
 
-    def __init__(self, config: Config, scripts: Path, modules: Mapping[str, list[str]]) -> None:
-        self._config, self._scripts, self._modules = config, scripts, modules
+    def __init__(
+        self, config: Config, scripts: Path, modules: Mapping[str, list[str]], given: Given | None = None
+    ) -> None:
+        self._config, self._scripts, self._modules, self._given = config, scripts, modules, given
         self._known: dict[tuple[str, ...], str] = {}
 
     def of(self, stage: str, **wildcards: str) -> str:
-        """Return a stage's fingerprint: three named digests, so that a difference tells what has changed.
+        """Return a stage's fingerprint: four named digests, so that a difference tells what has changed.
 
         Args:
             stage: name of the stage.
@@ -271,8 +282,14 @@ class Fingerprints:
             configuration = provenance.digest(entry.configuration(job))
             code = self._code(stage, [*entry.modules(job), *self._modules.get(stage, [])])
             above = provenance.digest(stage, *(self._of(*one) for one in entry.above(job)))
-            self._known[key] = f"configuration {configuration}, code {code}, above {above}"
+            given = provenance.digest([self._content(what, job) for what in entry.reads])
+            self._known[key] = f"configuration {configuration}, code {code}, given {given}, above {above}"
         return self._known[key]
+
+    def _content(self, what: str, job: Job) -> str:
+        if self._given is None:
+            return ""
+        return self._given.network(job.network) if what == "network" else self._given.dataset(job.data.name)
 
     def _code(self, stage: str, modules: Iterable[str]) -> str:
         return provenance.code_digest(self._scripts / f"{stage}.py", tuple(sorted(set(modules))))

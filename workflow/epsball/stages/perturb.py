@@ -82,7 +82,7 @@ def perturb(
         path: path of the store.
         attributes: what makes the store; equal attributes give equal numbers.
     """
-    earlier = store.PreviousStore(path, attributes)
+    earlier = store.PreviousStore(path, attributes, samples)
     if earlier.covers(samples, spec.radii, spec.draws):
         _log.info("%s: the earlier one holds all that is asked for", path)
         files.restore(path)
