@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,10 @@ def test_a_file_that_a_factory_reads_is_noticed_once_it_is_another(here: Path, h
     kept = here / "run" / "weights.safetensors"
 
     def build(since: str) -> set[str]:
+        sys.modules.pop("mine", None)  # each job is a process of its own
         with files_read.recording() as read:
-            weights.save(model.build(spec), kept)
+            module = model.build(spec)
+        weights.save(module, kept)
         files_read.keep(kept, read, since)
         return read
 
