@@ -26,4 +26,5 @@ with job(snakemake) as config:
         Path(snakemake.output.weights),
         Path(snakemake.output.card),
         snakemake.params.since,
+        snakemake.params.fingerprint,
     )

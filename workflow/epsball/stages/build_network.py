@@ -30,6 +30,7 @@ def build_network(
     weights: Path,
     card: Path,
     since: str = "",
+    made_by: str = "",
 ) -> None:
     """Build a network, train it if its specification says so, and write its weights and card.
 
@@ -42,13 +43,14 @@ def build_network(
         weights: file to write, .safetensors.
         card: file to write, JSON.
         since: see `epsball.networks.files_read.keep`.
+        made_by: see `epsball.stages.training.train`.
     """
     with files_read.recording() as read:
         module = model.build(spec)
     history = None
     checkpoint = card.with_name("training.pt")
     if spec.training is not None and training is not None:
-        history = train(module, training, spec.training, seed, spec.name, checkpoint)
+        history = train(module, training, spec.training, seed, spec.name, checkpoint, made_by)
     network = model.Network(module, spec.layer)
     parameters = model.parameters(module)
     facts: dict[str, Any] = {

@@ -41,7 +41,13 @@ def hold_out(pool: Pool, share: float) -> tuple[Pool, Pool]:
 
 
 def train(
-    module: nn.Module, pool: Pool, spec: TrainingSpec, seed: int, name: str, checkpoint: Path | None = None
+    module: nn.Module,
+    pool: Pool,
+    spec: TrainingSpec,
+    seed: int,
+    name: str,
+    checkpoint: Path | None = None,
+    made_by: str = "",
 ) -> list[dict[str, float]]:
     """Train a network in place by cross-entropy: AdamW, a one-cycle learning rate, images in a seeded order.
 
@@ -55,6 +61,7 @@ def train(
         name: name of the network in the progress.
         checkpoint: file that keeps the state after each epoch; an interrupted training continues from it, and ends with
             the same weights as an uninterrupted one.
+        made_by: fingerprint of the training; one with another does not continue from it.
 
     Returns:
         The learning curve, one row per point: epoch (with the fraction done) and loss (mean since the previous point),
@@ -72,7 +79,7 @@ def train(
     optimiser = torch.optim.AdamW(module.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, spec.learning_rate, total_steps=steps * spec.epochs)
     parts = {"module": module, "optimiser": optimiser, "schedule": schedule}
-    what = provenance.digest(spec, seed, len(pool), pool.labels.tolist(), str(module))
+    what = provenance.digest(made_by, spec, seed, len(pool), pool.labels.tolist(), str(module))
     history = _resume(checkpoint, what, parts)
     done = len([row for row in history if row["epoch"] % 1 == 0])
     with Progress(f"train {name}", steps * spec.batch * (spec.epochs - done), "images") as progress:
