@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from epsball.config import load_config
+from epsball.networks import files_read
+from epsball.runs.contents import Contents
 from epsball.stages.fingerprints import STAGES, Fingerprints
+from epsball.stages.given import Given
 from support.toys import ROOT
 
 RAW: dict[str, Any] = yaml.safe_load((ROOT / "config" / "beyond.yaml").read_text())
@@ -82,11 +87,57 @@ def test_a_fingerprint_names_what_has_changed() -> None:
     before = fingerprints(RAW)
     after = fingerprints({**RAW, "batch": 10})
     parts = [dict(part.split() for part in found["survey"].split(", ")) for found in (before, after)]
-    assert set(parts[0]) == {"configuration", "code", "above"}
+    assert set(parts[0]) == {"configuration", "code", "given", "above"}
     assert {name for name in parts[0] if parts[0][name] != parts[1][name]} == {"configuration"}
     measure = [found["measure"].rsplit(", above ", 1) for found in (before, after)]
     assert measure[0][0] == measure[1][0]
     assert measure[0][1] != measure[1][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "built"),
+    [
+        ("weights.pt", {"given"}),
+        ("own.py", {"given"}),
+        ("beside.py", {"given"}),
+        ("read.npy", {"given"}),
+        ("photos/red/1.png", {"given"}),
+        ("classes.txt", {"given"}),
+        ("photos/notes.txt", {"given"}),
+        ("elsewhere.txt", set()),
+    ],
+)
+def test_a_file_of_the_users_makes_anew_what_reads_it_and_what_is_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, built: set[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = {"kind": "imagefolder", "root": "photos", "classes": "classes.txt"}
+    network = {"dataset": "d", "factory": "own.py:make", "weights": "weights.pt"}
+    config = load_config({"datasets": {"d": data}, "networks": {"n": network}, "controls": ["rbf"]})
+    Path("photos/red").mkdir(parents=True)
+    for path in ("weights.pt", "own.py", "beside.py", "read.npy", "photos/red/1.png", "classes.txt"):
+        Path(path).write_text("import beside" if path == "own.py" else "1")
+    (config.folder / "networks" / "n").mkdir(parents=True)
+    files_read.keep(config.folder / "networks" / "n" / "weights.safetensors", {"read.npy"}, "")
+
+    def of(stage: str, **wildcards: str) -> dict[str, str]:
+        given = Given(config, Contents(tmp_path / "contents.json"))
+        found = Fingerprints(config, ROOT / "workflow" / "scripts", {}, given)
+        parts = found.of(stage, **wildcards).split(", ")
+        return {**dict(part.split() for part in parts), "control": found.of_control("n", "rbf")}
+
+    jobs = [("build_network", {"network": "n"}), ("extract", {"network": "n"}), ("perturb", {"dataset": "d"})]
+    before = [of(stage, **wildcards) for stage, wildcards in jobs]
+    Path(name).write_text("import beside  # 2" if name == "own.py" else "2")
+    os.utime(name, (1e9, 1e9))
+    after = [of(stage, **wildcards) for stage, wildcards in jobs]
+    network_parts, extract_parts, perturb_parts = (
+        {part for part in one if one[part] != other[part]} for one, other in zip(before, after, strict=True)
+    )
+    control = {"control"} if built else set()
+    assert network_parts == built | control
+    assert ("above" in extract_parts) == bool(built)
+    assert perturb_parts == control, "its images are known by the digests of their pixels"
 
 
 def test_a_control_is_made_anew_by_what_is_its_own() -> None:

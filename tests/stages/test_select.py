@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -49,6 +50,28 @@ def test_selection_is_the_naive_one() -> None:
     assert found["shard"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
     assert found["sample"].is_unique
     assert set(found) >= {"sample", "image", "label", "seed", "shard", "score_a", "score_b"}
+
+
+def test_surveys_are_joined_by_image_never_by_row() -> None:
+    tables = surveys()
+    shuffled = {**tables, "b": tables["b"].sample(frac=1, random_state=1)}
+    pd.testing.assert_frame_equal(select(shuffled, SPEC, 1, 4), select(tables, SPEC, 1, 4))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda table: table.iloc[1:],
+        lambda table: table.assign(digest=["new", *table["digest"][1:]]),
+        lambda table: table.assign(label=[3, *table["label"][1:]]),
+        lambda table: table.assign(image=["new", *table["image"][1:]]),
+    ],
+    ids=["fewer", "pixels", "label", "name"],
+)
+def test_surveys_of_other_images_are_refused(other: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    tables = surveys()
+    with pytest.raises(EpsballError, match=r"datasets.mine: the surveys of 'b' and 'a' are not of the same images: "):
+        select({**tables, "b": other(tables["b"])}, SPEC, 1, 4)
 
 
 def test_more_samples_extend_and_order_of_networks_is_nothing() -> None:

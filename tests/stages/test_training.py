@@ -132,6 +132,18 @@ def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Poo
     assert len({row["epoch"] // 1 for row in other}) > 2, "a checkpoint of another training is left alone"
 
 
+def test_a_training_stopped_before_its_images_were_replaced_begins_anew(tmp_path: Path, easy: Pool) -> None:
+    configure(COMPUTE)
+    checkpoint, spec = tmp_path / "training.pt", replace(SPEC, epochs=2)
+    train(conv_net(seed=1), easy, spec, 3, "one", checkpoint, "images as given first")
+    replaced = replace(easy, read=lambda number: 255 - easy.read(number))
+    fresh, after = conv_net(seed=1), conv_net(seed=1)
+    expected = train(fresh, replaced, spec, 3, "fresh")
+    assert train(after, replaced, spec, 3, "after", checkpoint, "images as given now") == expected
+    for one, two in zip(fresh.parameters(), after.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
 def test_frames_of_a_track_are_on_one_side(easy: Pool) -> None:
     tracks = [f"t{number // 6}" for number in range(len(easy))]
     pool = replace(easy, tracks=tracks)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 import xarray as xr
@@ -119,9 +120,25 @@ def test_what_is_damaged_or_made_otherwise_is_made_anew(
     assert passed == from_nothing
     xr.testing.assert_identical(whole, again)
     assert "made anew: " in caplog.text
-    assert store.PreviousStore(path, {"family": "uniform"}).draws(11, 0.1) == BALL.draws
-    assert store.PreviousStore(path, {"family": "uniform", "code": "other"}).draws(11, 0.1) == 0
+    assert store.PreviousStore(path, {"family": "uniform"}, stages.samples).draws(11, 0.1) == BALL.draws
+    assert store.PreviousStore(path, {"family": "uniform", "code": "other"}, stages.samples).draws(11, 0.1) == 0
     assert "made anew for another code" in caplog.text
+
+
+def test_a_sample_with_another_label_or_name_is_not_taken_for_the_same(
+    stages: Stages, extract: Callable[[Ball, str], tuple[xr.Dataset, int]]
+) -> None:
+    before, from_nothing = extract(BALL, "a.zarr.zip")
+    stages.samples = stages.samples.assign(image=["renamed", *stages.samples["image"][1:]])
+    stages.pool = replace(stages.pool, names=["renamed", *stages.pool.names[1:]])
+    renamed, passed = extract(BALL, "a.zarr.zip")
+    assert renamed["image"].values[0] == "renamed"
+    assert passed < from_nothing / 4
+    np.testing.assert_array_equal(renamed["log_odds"], before["log_odds"])
+    stages.samples = stages.samples.assign(label=[(stages.samples["label"][0] + 1) % 3, *stages.samples["label"][1:]])
+    relabelled, _ = extract(BALL, "a.zarr.zip")
+    fresh, _ = extract(BALL, "fresh.zarr.zip")
+    xr.testing.assert_identical(relabelled, fresh)
 
 
 @pytest.mark.parametrize("family", ["uniform", "permuted"])

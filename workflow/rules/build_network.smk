@@ -1,6 +1,7 @@
 rule build_network:
     input:
-        network_files,
+        made_network_files,
+        user_network_files,
     output:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         card=f"{RUN}/networks/{{network}}/card.json",
@@ -14,5 +15,6 @@ rule build_network:
     threads: lambda wildcards: CONFIG.building(CONFIG.networks[wildcards.network]).threads
     params:
         fingerprint=fingerprint("build_network"),
+        since=lambda wildcards: GIVEN.since(wildcards.network),
     script:
         "../scripts/build_network.py"

@@ -10,8 +10,8 @@ from epsball.config.reading import read_yaml
 from epsball.errors import EpsballError, print_on_any_terminal, user_message
 from epsball.networks import sources
 from epsball.reporting import figures
-from epsball.runs import provenance, provenance_records, run_folder
-from epsball.stages import fingerprints, select
+from epsball.runs import contents, provenance, provenance_records, run_folder
+from epsball.stages import fingerprints, given, select
 
 
 @contextlib.contextmanager
@@ -38,8 +38,10 @@ FIGURES = figures.names(CONFIG)
 DATASETS, NETWORKS = list(CONFIG.datasets), list(CONFIG.networks)
 FOLDER = CONFIG.folder
 RUN = str(FOLDER)
+CONTENTS = contents.Contents(FOLDER / ".contents.json", fixed=not workflow.is_main_process)
+GIVEN = given.Given(CONFIG, CONTENTS)
 FINGERPRINTS = fingerprints.Fingerprints(
-    CONFIG, WORKFLOW / "scripts", {"figures": [figures.module_name(name) for name in FIGURES]}
+    CONFIG, WORKFLOW / "scripts", {"figures": [figures.module_name(name) for name in FIGURES]}, GIVEN
 )
 
 
@@ -80,19 +82,24 @@ def pool_files(wildcards):
 
 
 def user_data_files(wildcards):
-    """List the user's files that hold a dataset or its classes."""
+    """List the user's files that hold a dataset or its classes; their content counts, in the fingerprint."""
     spec = CONFIG.datasets[dataset_name(wildcards)]
-    given = [spec.options[key] for key in ("root", "classes") if key in spec.options]
-    return [*map(str, data.own_files(spec)), *(path for path in given if Path(path).is_file())]
+    paths = [spec.options[key] for key in ("root", "classes") if key in spec.options]
+    return ancient([*map(str, data.own_files(spec)), *(path for path in paths if Path(path).is_file())])
 
 
-def network_files(wildcards):
-    """List the files that a network is built from: images to train on and for its accuracy, and the user's files."""
+def made_network_files(wildcards):
+    """List what a run makes for a network before it is built: images to train on and for its accuracy, a download."""
+    spec = CONFIG.networks[wildcards.network]
+    published = [f"{RUN}/networks/{spec.name}/published.txt"] if sources.fetches(spec) else []
+    return [*made_files(spec.dataset, "test", *(["train"] if spec.training else [])), *published]
+
+
+def user_network_files(wildcards):
+    """List the user's files that a network is built from; their content counts, in the fingerprint."""
     spec = CONFIG.networks[wildcards.network]
     weights = [spec.weights] if spec.weights and Path(spec.weights).is_file() else []
-    published = [f"{RUN}/networks/{spec.name}/published.txt"] if sources.fetches(spec) else []
-    rendered = made_files(spec.dataset, "test", *(["train"] if spec.training else []))
-    return [*rendered, *map(str, sources.own_files(spec)), *weights, *published]
+    return ancient([*map(str, sources.own_files(spec)), *weights])
 
 
 def samples_path(wildcards):

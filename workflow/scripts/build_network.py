@@ -19,4 +19,6 @@ with job(snakemake) as config:
     forward.configure(compute)
     pool = open_pool(dataset, folder)
     training = open_pool(dataset, folder, "train") if network.training else None
-    build_network(network, pool, training, compute, config.seed, Path(output.weights), Path(output.card))
+    since, made_by = snakemake.params.since, snakemake.params.fingerprint
+    weights, card = Path(output.weights), Path(output.card)
+    build_network(network, pool, training, compute, config.seed, weights, card, since, made_by)

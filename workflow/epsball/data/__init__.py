@@ -192,6 +192,19 @@ def download(spec: DatasetSpec) -> None:
         raise EpsballError(f"{problem}; downloading it failed ({error}); put it there yourself") from None
 
 
+def given(spec: DatasetSpec) -> list[Path]:
+    """Return the files and folders of the user's that a dataset is read from.
+
+    What a run downloads is not among them: it is not there when the run begins, and is verified when it arrives.
+    """
+    if spec.options.get("download"):
+        return []
+    kind = _kind(spec)
+    if hasattr(kind, "given"):
+        return list(kind.given(spec))
+    return [Path(value) for value in spec.options.values() if isinstance(value, str) and Path(value).exists()]
+
+
 def pool_size(spec: DatasetSpec) -> int:
     """Return the number of images in a pool: those on disk, or what the configuration or the kind expects."""
     kind, found = _kind(spec), None

@@ -35,6 +35,11 @@ def missing(spec: DatasetSpec) -> str | None:
     return None
 
 
+def given(spec: DatasetSpec) -> list[Path]:
+    """See `epsball.data.given`."""
+    return [Path(spec.options["root"]) / "gtsrb"]
+
+
 def download(spec: DatasetSpec) -> None:
     """Download both splits through torchvision, which verifies their digests."""
     from torchvision.datasets import GTSRB

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import layers, outputs, sources, state
+from epsball.networks import files_read, layers, outputs, sources, state
 from epsball.networks.adopt import adopt
 from epsball.networks.classifier import find_classifier
 from epsball.networks.consistency import require_function
@@ -148,7 +148,15 @@ def open_network(
 
 
 def restore(spec: NetworkSpec, path: Path) -> Network:
-    """Build a configured network with the weights that a run saved."""
+    """Build a configured network with the weights that a run saved.
+
+    Raises:
+        EpsballError: a file that its factory reads is not what it was when the network was built.
+    """
+    try:
+        files_read.require_unchanged(path)
+    except EpsballError as error:
+        raise EpsballError(f"networks.{spec.name}: {error}") from None
     return open_network(spec, *read(path))
 
 

@@ -17,7 +17,10 @@ _LIBRARY = Path(__file__).parent.parent
 # themselves.
 _INERT = frozenset((_LIBRARY / "config").glob("*.py")) | {
     _LIBRARY / "errors.py",
-    *(_LIBRARY / "runs" / f"{name}.py" for name in ("files", "job", "progress", "provenance_records", "run_folder")),
+    *(
+        _LIBRARY / "runs" / f"{name}.py"
+        for name in ("contents", "files", "job", "progress", "provenance_records", "run_folder")
+    ),
 }
 
 # Registries: an entry counts only in the stages that use it, so that a new entry redoes nothing.

@@ -160,10 +160,11 @@ class PreviousStore:
     """What a job may reuse from the previous store at the same path, which has its second name by now.
 
     If the attributes of the new store that decide its numbers differ from the previous store's, or that is not whole,
-    nothing is reused, and the log says so. `attributes` are those of the previous store; empty if nothing is reused.
+    nothing is reused, and the log says so; nor is anything of a sample that has another label now. `attributes` are
+    those of the previous store; empty if nothing is reused.
     """
 
-    def __init__(self, path: Path, attributes: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, attributes: Mapping[str, str], samples: pd.DataFrame) -> None:
         self._path = path
         self._held = xr.Dataset(coords={"seed": ("sample", []), "radius": []})
         self.attributes: dict[str, str] = {}
@@ -178,11 +179,20 @@ class PreviousStore:
         if unlike := [name for name, value in deciding.items() if held.attrs.get(name) != value]:
             _log.info("%s: made anew for another %s", path, ", ".join(unlike))
             return
+        labels = dict(zip(samples["seed"], samples["label"], strict=True))
+        pairs = enumerate(zip(held["seed"].values.tolist(), held["label"].values.tolist(), strict=True))
+        held = held.isel(sample=[place for place, (seed, label) in pairs if labels.get(seed, label) == label])
         self._held, self.attributes = held, held.attrs
 
     def restore(self, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> bool:
-        """Give the previous store its first name again if it holds all requested items, and return whether it does."""
+        """Give the previous store its first name again if it holds all requested items, and return whether it does.
+
+        Images must have the names in it that they have now.
+        """
         if _lack(self._held, samples, radii, draws):
+            return False
+        names = dict(zip(self._held["seed"].values.tolist(), self._held["image"].values.tolist(), strict=True))
+        if samples["seed"].map(names).tolist() != samples["image"].tolist():
             return False
         _log.info("%s: the previous store holds everything", self._path)
         files.restore(self._path)

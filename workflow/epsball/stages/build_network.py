@@ -12,7 +12,7 @@ import torch
 
 from epsball.config import Compute, NetworkSpec
 from epsball.data import Pool
-from epsball.networks import model, sources
+from epsball.networks import files_read, model, sources
 from epsball.networks.forward import Forward, inputs
 from epsball.networks.state import loaded
 from epsball.networks.weights import save
@@ -24,18 +24,28 @@ _ACCURACY_IMAGES = 1000
 
 
 def build_network(
-    spec: NetworkSpec, pool: Pool, training: Pool | None, compute: Compute, seed: int, weights: Path, card: Path
+    spec: NetworkSpec,
+    pool: Pool,
+    training: Pool | None,
+    compute: Compute,
+    seed: int,
+    weights: Path,
+    card: Path,
+    since: str = "",
+    made_by: str = "",
 ) -> None:
     """Build a network, train it on `training` if its specification says so, and write its weights and card.
 
-    Pass some images of `pool`, the held-out split, for the accuracy and the rate in the card.
+    Pass some images of `pool`, the held-out split, for the accuracy and the rate in the card. `since` is that of
+    `epsball.networks.files_read.keep`, and `made_by` of `epsball.stages.training.train`.
     """
     torch.manual_seed(seed)  # of parameters that a network which is trained has no other way to reset
-    module = model.build(spec)
+    with files_read.recording() as read:
+        module = model.build(spec)
     history = None
     checkpoint = card.with_name("training.pt")
     if spec.training is not None and training is not None:
-        history = train(module, training, spec.training, seed, spec.name, checkpoint)
+        history = train(module, training, spec.training, seed, spec.name, checkpoint, made_by)
     network = model.Network(module, spec.layer)
     facts: dict[str, Any] = {
         "network": spec.name,
@@ -51,6 +61,7 @@ def build_network(
         "terms": sources.terms(spec),
         "versions": provenance.versions(),
     }
+    files_read.keep(weights, read, since)
     files.write_text(card, json.dumps(facts, indent=2) + "\n")
     checkpoint.unlink(missing_ok=True)
 

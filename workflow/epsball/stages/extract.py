@@ -57,7 +57,7 @@ def extract(
     Raises:
         EpsballError: the network is no fixed function of one image, or not the one that was surveyed.
     """
-    previous = store.PreviousStore(path, attributes)
+    previous = store.PreviousStore(path, attributes, samples)
     if previous.restore(samples, spec.radii, spec.draws):
         return
     keeps = family(name).KEEPS_FEATURES

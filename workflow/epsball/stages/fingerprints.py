@@ -1,8 +1,9 @@
 """Fingerprints of the stages: what decides a stage's files, in one place.
 
-A stage's fingerprint has three parts: what it takes from the configuration, the code it runs, and the fingerprints of
-the stages above it. It is the one parameter by which Snakemake decides whether a rule's files are current. `STAGES`
-says for each stage what counts. This module stays free of PyTorch: rules ask it whenever they are read.
+A stage's fingerprint has four parts: what it takes from the configuration, the code it runs, the content of the user's
+files that it reads, and the fingerprints of the stages above it. It is the one parameter by which Snakemake decides
+whether a rule's files are current. `STAGES` says for each stage what counts. This module stays free of PyTorch: rules
+ask it whenever they are read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from epsball.perturbations import families
 from epsball.perturbations.families import FAMILIES
 from epsball.probes import PROBES
 from epsball.runs import provenance
+from epsball.stages.given import Given
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,9 @@ class Stage:
     configuration: Callable[[Job], object] = lambda job: None  # what it takes from the configuration
     modules: Callable[[Job], Iterable[str]] = lambda job: ()  # that it loads by name; what its script imports counts
     above: tuple[str, ...] = ()  # the stages that its inputs come from, see `Job.jobs`
+    # Whose files of the user's it reads, of its "network" or "dataset". One that reads images of samples alone has a
+    # digest of their pixels.
+    reads: tuple[str, ...] = ()
 
 
 STAGES = {
@@ -113,16 +118,19 @@ STAGES = {
         lambda job: (job.spec, job.images, job.config.building(job.spec), job.config.seed),
         modules=Job.network_code,
         above=("render",),
+        reads=("network", "dataset"),
     ),
     "survey": Stage(
         lambda job: (job.passed, job.data.limit, job.forward),
         modules=Job.network_code,
         above=("build_network",),
+        reads=("dataset",),
     ),
     "survey_control": Stage(
         lambda job: (job.passed, job.data.limit, job.forward, job.control, job.config.seed),
         modules=lambda job: job.network_code(CONTROLS[job.control]),
         above=("build_network",),
+        reads=("dataset",),
     ),
     "select": Stage(
         lambda job: (job.data, [spec.name for spec in job.networks], job.config.seed, job.config.shard_size),
@@ -193,15 +201,18 @@ def _control_code(job: Job, name: str) -> list[str]:
 class Fingerprints:
     """The fingerprints of a run, whose stages have a script each.
 
-    Modules above this package that a stage loads by name are given by stage.
+    Modules above this package that a stage loads by name are given by stage; without `given`, no file of the user's
+    counts.
     """
 
-    def __init__(self, config: Config, scripts: Path, modules: Mapping[str, list[str]]) -> None:
-        self._config, self._scripts, self._modules = config, scripts, modules
+    def __init__(
+        self, config: Config, scripts: Path, modules: Mapping[str, list[str]], given: Given | None = None
+    ) -> None:
+        self._config, self._scripts, self._modules, self._given = config, scripts, modules, given
         self._known: dict[tuple[str, Job], str] = {}
 
     def of(self, stage: str, **wildcards: str) -> str:
-        """Return the fingerprint of a stage's job: three named digests, so that a difference tells what has changed."""
+        """Return the fingerprint of a stage's job: four named digests, so that a difference tells what has changed."""
         return self._of(stage, Job(self._config, **wildcards))
 
     def of_stores(self, stage: str, **wildcards: str) -> dict[str, str]:
@@ -222,11 +233,17 @@ class Fingerprints:
             configuration = provenance.digest(entry.configuration(job))
             code = self._code(stage, [*entry.modules(job), *self._modules.get(stage, [])])
             above = provenance.digest(stage, *self._above(job, *entry.above))
-            self._known[stage, job] = f"configuration {configuration}, code {code}, above {above}"
+            given = provenance.digest([self._content(what, job) for what in entry.reads])
+            self._known[stage, job] = f"configuration {configuration}, code {code}, given {given}, above {above}"
         return self._known[stage, job]
 
     def _above(self, job: Job, *stages: str) -> list[str]:
         return [self._of(stage, one) for stage in stages for one in job.jobs(stage)]
+
+    def _content(self, what: str, job: Job) -> str:
+        if self._given is None:
+            return ""
+        return self._given.network(job.network) if what == "network" else self._given.dataset(job.data.name)
 
     def _code(self, stage: str, modules: Iterable[str]) -> str:
         return provenance.code_digest(self._scripts / f"{stage}.py", tuple(sorted(set(modules))))

@@ -68,7 +68,7 @@ def perturb(
     family whose features are kept `distance`, between the perturbed images of each pair of draws, in the order of
     `epsball.perturbations.ball.distances`. All in float64.
     """
-    earlier = store.PreviousStore(path, attributes)
+    earlier = store.PreviousStore(path, attributes, samples)
     if earlier.restore(samples, spec.radii, spec.draws):
         return
     label = f"perturb {path.stem}"

@@ -13,6 +13,8 @@ import pandas as pd
 from epsball.config import DatasetSpec
 from epsball.errors import EpsballError
 
+_IMAGE = ["image", "label", "digest"]  # what an image is known by in each survey; its row may be another
+
 
 def sample_seed(seed: int, image_digest: str) -> int:
     """Return a sample's 64-bit seed: a hash of the run's seed and the image's digest."""
@@ -42,21 +44,28 @@ def select(
         for each network. Fewer rows than requested if the pool has no more.
 
     Raises:
-        EpsballError: no image qualifies; the message says how far each network gets.
+        EpsballError: the surveys are not of the same images, or no image qualifies; the message says how far each
+            network gets.
     """
-    first = next(iter(surveys.values()))
-    table = first[["image", "label", "digest", "track"]].copy()
+    table = next(iter(surveys.values()))[[*_IMAGE, "track"]].set_index(_IMAGE)
     sure = pd.Series(True, index=table.index)
     for network, survey in surveys.items():
-        table[f"score_{network}"] = survey["score"]
-        sure &= eligible(survey, spec.threshold)
+        own = survey.set_index(_IMAGE)
+        if len(others := table.index.symmetric_difference(own.index)):
+            raise EpsballError(
+                f"datasets.{spec.name}: the surveys of '{network}' and '{next(iter(surveys))}' are not of the same "
+                f"images: {len(others)} differ in name, label or pixels, such as '{others[0][0]}'; remove "
+                f"results/<run>/survey/{spec.name} and run again"
+            )
+        table[f"score_{network}"] = own["score"]
+        sure &= eligible(own.reset_index("label"), spec.threshold).set_axis(own.index)
     if not sure.any():
         reached = "; ".join(_reach(network, survey, spec.threshold) for network, survey in surveys.items())
         raise EpsballError(
             f"datasets.{spec.name}: none of {len(table)} images is classified correctly above {spec.threshold} by "
             f"all of its networks ({reached}); lower its threshold or check labels and normalisation"
         )
-    table = identify(table[sure], seed).drop_duplicates("digest").sort_values("seed")
+    table = identify(table[sure].reset_index(), seed).drop_duplicates("digest").sort_values("seed")
     table = table[(table["track"] == "") | ~table["track"].duplicated()]
     table = table.head(spec.samples).reset_index(drop=True)
     table["shard"] = _shards(table["sample"], before, shard_size)

@@ -33,14 +33,21 @@ def hold_out(pool: Pool, share: float) -> tuple[Pool, Pool]:
 
 
 def train(
-    module: nn.Module, pool: Pool, spec: TrainingSpec, seed: int, name: str, checkpoint: Path | None = None
+    module: nn.Module,
+    pool: Pool,
+    spec: TrainingSpec,
+    seed: int,
+    name: str,
+    checkpoint: Path | None = None,
+    made_by: str = "",
 ) -> list[dict[str, float]]:
     """Train a network in place by cross-entropy: AdamW, a one-cycle learning rate, images in a seeded order.
 
     Adversarial training uses only the worst-case images, which a few steps find in a ball around each image. The
     network, from RGB batches in [0, 1] to logits, is trained in float32 on the CPU and left in eval mode. The seed is
     that of initialisation, order, augmentation and the search for worst-case images. A checkpoint keeps the state after
-    each epoch: an interrupted training continues from it, and ends with the same weights as an uninterrupted one.
+    each epoch: an interrupted training continues from it, and ends with the same weights as an uninterrupted one. One
+    of a training with another fingerprint, `made_by`, is not continued.
 
     Returns:
         The learning curve, one row per point: epoch (with the fraction done) and loss (mean since the previous point),
@@ -58,7 +65,7 @@ def train(
     optimiser = torch.optim.AdamW(module.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, spec.learning_rate, total_steps=steps * spec.epochs)
     parts: dict[str, Any] = {"module": module, "optimiser": optimiser, "schedule": schedule}
-    what = provenance.digest(spec, seed, len(pool), pool.labels.tolist(), str(module))
+    what = provenance.digest(made_by, spec, seed, len(pool), pool.labels.tolist(), str(module))
     history: list[dict[str, float]] = []
     kept = torch.load(checkpoint, weights_only=True) if checkpoint is not None and checkpoint.is_file() else {}
     if kept.get("what") == what:

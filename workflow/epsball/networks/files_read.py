@@ -1,0 +1,162 @@
+"""The files that a factory reads by itself: recorded when its network is built, and compared ever after.
+
+They are known only once the factory has run, so Snakemake cannot be told of them before; see `since`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import json
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from epsball.errors import EpsballError
+from epsball.runs import contents, files, provenance
+
+# Readers that open a file in native code, which Python's audit events do not show: module and name.
+_NATIVE = (("safetensors", "safe_open"), ("safetensors.torch", "safe_open"), ("torch.jit", "load"))
+_SYSTEM = ("/proc", "/sys", "/dev", "/etc")
+
+_reading: list[set[str]] = []  # sets that note what is read, while a block of `recording` lasts
+_writing: list[set[str]] = []
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[set[str]]:
+    """Yield a set that has, at the end of the block, the files read in it: not those of packages, nor its own."""
+    _listen()
+    read: set[str] = set()
+    written: set[str] = set()
+    _reading.append(read)
+    _writing.append(written)
+    try:
+        with contextlib.ExitStack() as stack:
+            for module, name in _NATIVE:
+                stack.enter_context(_noting(importlib.import_module(module), name, read))
+            yield read
+    finally:
+        _reading.remove(read)
+        _writing.remove(written)
+        kept = {_source(name) for name in read - written}
+        read.clear()
+        read.update(_portable(Path(name)) for name in kept if _is_given(Path(name)))
+
+
+def keep(weights: Path, read: set[str], since: str) -> None:
+    """Keep, beside the weights of a run's network, the digests of the files that its factory has read.
+
+    Args:
+        weights: file of the weights.
+        read: the files.
+        since: what `since` returned when the network was begun.
+    """
+    entries = {name: contents.entry_of(Path(name)) for name in sorted(read)}
+    files.write_text(_path(weights), json.dumps({"since": since, "files": entries}, indent=1) + "\n")
+
+
+def since(weights: Path, digest: Callable[[Path], str]) -> str:
+    """Return a text that changes when a file does that the factory of a run's network has read.
+
+    It is empty until then, as before the first time, when these files are not known.
+    """
+    kept = _kept(weights)
+    now = {name: digest(Path(name)) for name in kept["files"]}
+    if all(now[name] in ("", entry[-1]) for name, entry in kept["files"].items()):
+        return str(kept["since"])
+    return provenance.digest(now)
+
+
+def digest(weights: Path) -> str:
+    """Return a digest of the files that the factory of a run's network has read; empty if there are none."""
+    entries = _kept(weights)["files"]
+    return provenance.digest({name: entry[-1] for name, entry in entries.items()}) if entries else ""
+
+
+def require_unchanged(weights: Path) -> None:
+    """Check that what the factory of a run's network reads is what it was when the network was built.
+
+    Raises:
+        EpsballError: a file has changed.
+    """
+    for name, entry in _kept(weights)["files"].items():
+        path = Path(name)
+        if path.is_file() and contents.entry_of(path, entry)[-1] != entry[-1]:
+            raise EpsballError(
+                f"'{name}', which its factory reads, has changed since the network was built; start the run again, "
+                "which builds it anew"
+            )
+
+
+def _kept(weights: Path) -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = json.loads(_path(weights).read_text(encoding="utf-8"))
+        return kept
+    except (OSError, ValueError):
+        return {"since": "", "files": {}}
+
+
+def _path(weights: Path) -> Path:
+    """Return a hidden file: Snakemake would remove an output before the rule that makes it runs again."""
+    return weights.with_name(".read.json")
+
+
+@functools.cache
+def _listen() -> None:
+    """Listen to Python's audit events, once: nothing ends that."""
+
+    def hear(event: str, given: tuple[Any, ...]) -> None:
+        if event != "open" or not _reading:
+            return
+        path, mode, flags = given
+        if isinstance(path, str | bytes | os.PathLike):
+            reads = "r" in mode if mode is not None else flags & os.O_ACCMODE == os.O_RDONLY
+            for found in _reading if reads else _writing:
+                found.add(os.fsdecode(path))
+
+    sys.addaudithook(hear)
+
+
+@contextlib.contextmanager
+def _noting(module: Any, name: str, read: set[str]) -> Iterator[None]:
+    reader = getattr(module, name)
+
+    @functools.wraps(reader)
+    def noting(path: Any, *arguments: Any, **named: Any) -> Any:
+        if isinstance(path, str | bytes | os.PathLike):
+            read.add(os.fsdecode(path))
+        return reader(path, *arguments, **named)
+
+    setattr(module, name, noting)
+    try:
+        yield
+    finally:
+        setattr(module, name, reader)
+
+
+def _source(name: str) -> str:
+    """Return the source of a compiled module, and any other file as it is."""
+    if not name.endswith(".pyc"):
+        return name
+    try:
+        return importlib.util.source_from_cache(name)
+    except ValueError:
+        return name
+
+
+def _portable(path: Path) -> str:
+    """Return a path from the folder that the run is in, where it is below it: the folder may move."""
+    return os.path.relpath(path) if path.absolute().is_relative_to(Path.cwd()) else str(path)
+
+
+def _is_given(path: Path) -> bool:
+    place = path.absolute()
+    own = (*_SYSTEM, sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), Path(__file__).parents[1])
+    if any(place.is_relative_to(folder) for folder in own):
+        return False
+    return not {"site-packages", "dist-packages"}.intersection(place.parts) and place.is_file()
