@@ -39,6 +39,11 @@ def forward(code: str) -> Callable[[], None]:
     return change("mine.py", "return self.net((x - 0.5) / 0.25)", code)
 
 
+def function() -> None:
+    config("    layer: net.3", "    #")()
+    forward("return 2 * self.net((x - 0.5) / 0.25)")()
+
+
 def arrays(shape: tuple[int, ...], labels: range) -> Callable[[], None]:
     def make() -> None:
         np.savez("a.npz", images=np.zeros(shape, np.uint8), labels=np.array(labels))
@@ -131,13 +136,39 @@ MISTAKES: dict[str, tuple[Callable[[], None], str]] = {
         "factory 'mine.py:make' returned NoneType, expected a torch.nn.Module",
     ),
     "no batch": (
-        forward("return self.net((x - 0.5) / 0.25)[0]"),
-        "the network's output is a tensor (3,), expected logits, a tensor (n, classes)",
+        forward("return self.net((x - 0.5) / 0.25).squeeze()"),
+        "gives a tensor (3,) of float32 for one image and a tensor (2, 3) of float32 for two, expected logits, …",
     ),
-    "tuple": (
-        forward("return self.net((x - 0.5) / 0.25), 1"),
-        "the network's output is a tuple, expected logits, a tensor (n, classes)",
+    "tuple": (forward("return self.net((x - 0.5) / 0.25), 1"), "gives a tuple of 2 for one image"),
+    "dropout": (
+        forward("return self.net(torch.nn.functional.dropout((x - 0.5) / 0.25))"),
+        "the same image has different scores from pass to pass (…)",
     ),
+    "batch statistics": (
+        forward("return self.net((x - x.mean()) / x.std())"),
+        "the scores of an image depend on the other images of its batch (…)",
+    ),
+    "classifier as a function": (
+        function,
+        "no layer's output is the logits, so the input of the classification layer is unknown; …",
+    ),
+    "one logit": (
+        forward("return self.net((x - 0.5) / 0.25)[:, :1]"),
+        "has 1 output, expected a logit for each class; …",
+    ),
+    "TorchScript": (
+        change("mine.py", "    return module", "    return torch.jit.trace(module, torch.rand(1, 3, 32, 32))"),
+        "is TorchScript, whose layers cannot be looked into; …",
+    ),
+    "lazy": (
+        change("mine.py", "    return module", "    return nn.Sequential(nn.LazyConv2d(3, 3))"),
+        "has no shape before its first pass; …",
+    ),
+    "quantised": (
+        change("mine.py", "    return module", "    return torch.ao.quantization.quantize_dynamic(module)"),
+        "of its state is a dtype, as of a quantised layer, …",
+    ),
+    "sigmoid": (forward("return self.net((x - 0.5) / 0.25).sigmoid()"), "… as a sigmoid's do …"),
     "softmax": (
         forward("return self.net((x - 0.5) / 0.25).softmax(1)"),
         "its outputs look like probabilities, expected logits; leave out its last softmax",
@@ -202,7 +233,8 @@ NOT_IN_THE_PAGE = {
     "too high, with its class list",
     "class list no UTF-8",
 }
-OF_OTHER_TESTS = ("configuration 'min.yaml' cannot", "device is cuda")  # wrong path below; a machine without a GPU
+# A wrong path below; a machine without a GPU; checkpoints, in tests/networks/test_checkpoints.py.
+OF_OTHER_TESTS = ("configuration 'min.yaml' cannot", "device is cuda", "weights hold", "w.pth: weights have no")
 
 
 @pytest.mark.parametrize("name", MISTAKES)

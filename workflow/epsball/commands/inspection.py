@@ -35,14 +35,26 @@ _log = logging.getLogger(__name__)
 _LEVEL = 0.001  # significance level of both tests
 _SHOWN = 10  # most classes in another order that are listed
 
-# Whether channels are reversed, a factor of the values; then what the factory seems to expect, gets, and should do.
+# Whether channels are reversed, a factor of the values, and what to do if the network expects that.
 _INPUTS = {
-    "with channels reversed": (True, 1, "BGR", "RGB", "reverse them, x.flip(1), as its first step"),
-    "with values from 0 to 255": (False, 255, "values from 0 to 255", "[0, 1]", "multiply by 255 as its first step"),
-    "with channels reversed and values from 0 to 255": (
-        True, 255, "BGR from 0 to 255", "RGB in [0, 1]", "255 * x.flip(1) as its first step gives it that",
+    "with channels reversed": (
+        True,
+        1,
+        "its factory seems to expect BGR, while epsball passes RGB; reverse them, x.flip(1), as its first step",
     ),
-}  # fmt: skip
+    "with values from 0 to 255": (
+        False,
+        255,
+        "its factory seems to expect values from 0 to 255, while epsball passes [0, 1]; multiply by 255 as its first "
+        "step",
+    ),
+    "with channels reversed and values from 0 to 255": (
+        True,
+        255,
+        "its factory seems to expect BGR from 0 to 255, while epsball passes RGB in [0, 1]; 255 * x.flip(1) as its "
+        "first step gives it that",
+    ),
+}
 
 _LABELS = {
     "with 1 taken from each label": (
@@ -301,13 +313,12 @@ def _interpretations(passes: Forward, pool: Pool, given: _Interpretation, output
         advice = f"{cause}; labels count from 0 in the order of the network's outputs"
         if label.min() >= 0 and label.max() < outputs:
             yield _Interpretation(assumption, advice, given.prediction, label)
-    for assumption, (reverse, factor, expected, got, remedy) in _INPUTS.items():
+    for assumption, (reverse, factor, advice) in _INPUTS.items():
         changed = replace(pool, read=functools.partial(_read_changed, pool, reverse, factor))
         try:
             table = survey(passes, changed, passes.size, assumption)
         except EpsballError:
             continue  # it refuses such images, so it does not expect them
-        advice = f"its factory seems to expect {expected}, while epsball passes {got}; {remedy}"
         yield _Interpretation(assumption, advice, table["prediction"].to_numpy(), given.label)
     yield _reordered(given, outputs)
 
