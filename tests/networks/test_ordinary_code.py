@@ -16,6 +16,7 @@ from epsball.errors import EpsballError
 from epsball.networks.adopt import adopt, copy_module
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network, probe_shape
+from epsball.networks.outputs import bounded_outputs
 from support.toys import COMPUTE, SIZE
 from torch import Tensor, nn
 
@@ -210,7 +211,6 @@ REFUSED = [
     (Squeezed, r"gives a tensor \(3,\) of float32 for one image and a tensor \(2, 3\) of float32 for two"),
     (Rows, r"gives a tensor \(2, 3\) of float32 for one image and a tensor \(4, 3\) of float32 for two"),
     (OneLogit, r"has 1 output, expected a logit for each class; stack them as two logits"),
-    (Sigmoid, "all lie between 0 and 1, as a sigmoid's do, expected logits; leave out its last sigmoid"),
     (Softmax, "look like probabilities, expected logits; leave out its last softmax"),
     (Nothing, "gives a list of 2 for one image"),
 ]
@@ -220,6 +220,13 @@ REFUSED = [
 def test_outputs_that_are_no_logits_are_refused(make: Callable[[], nn.Module], sentence: str) -> None:
     with pytest.raises(EpsballError, match=sentence):
         probe_shape(Network(make().eval()), IMAGES[0])
+
+
+def test_outputs_of_a_sigmoid_are_told_from_many_images() -> None:
+    outputs = Sigmoid().eval()(torch.rand(12, 3, SIZE, SIZE))
+    assert bounded_outputs(outputs[:2]) == ""
+    assert "all lie between 0 and 1, as a sigmoid's do" in bounded_outputs(outputs)
+    assert bounded_outputs(outputs + 1) == ""
 
 
 def test_modules_that_cannot_be_looked_into_are_refused() -> None:

@@ -89,6 +89,7 @@ def white_box_input(
     """What a white-box probe is given of an image (3, height, width) and a network."""
     configure(COMPUTE)
     network = Network(module.eval().requires_grad_(False), layer)
+    network.find_classifier(image)
     return WhiteBoxInput(
         sample="s0",
         image=image.permute(1, 2, 0),

@@ -25,6 +25,7 @@ from epsball.data.images import Pictures
 from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import model
 from epsball.networks.forward import Forward, configure, device, inputs
+from epsball.networks.outputs import bounded_outputs
 from epsball.networks.sources import fetches
 from epsball.probes import PROBES, chosen_probes, require
 from epsball.stages.select import eligible
@@ -201,11 +202,11 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     network = model.restore(spec, kept) if restored else model.open_network(spec)
     passes = Forward(network, compute)
     table = survey(passes, pool, compute.batch, spec.name)
-    image = _first_image(pool)
+    some = inputs(next(pool.batches(compute.batch))[1])
     start = time.perf_counter()
-    logits, features = passes(image)  # which is filled up to a batch
+    logits, features = passes(some)  # which are filled up to a batch
     rate = compute.batch / (time.perf_counter() - start) / compute.threads
-    passes.float64(image)  # which a run will do
+    passes.float64(some[:1])  # which a run will do
     accuracy = float((table["prediction"] == table["label"]).mean())
     sure = intervals.share(eligible(table, dataset.threshold))
     row = {
@@ -224,6 +225,8 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     hint = ""
     if trained and (other := _find_mismatch(passes, pool, table, logits.shape[1])) is not None:
         hint = f"{accuracy:.0%} right, but {other.right.mean():.0%} {other.assumption}: {other.advice}."
+    elif trained and (said := bounded_outputs(logits)):
+        raise EpsballError(f"networks.{spec.name}: {said}")
     elif torch.equal(logits, features):
         hint = (
             f"the output of layer '{spec.layer}' is the logits; what enters the classification layer is the "

@@ -10,6 +10,7 @@ from torch import Tensor
 from epsball.errors import EpsballError
 
 _TOLERANCE = 1e-5  # on the sum of probabilities computed in float32
+_MANY = 10  # images; the logits of a few may lie between 0 and 1 by chance
 _BINARY = "stack them as two logits, torch.cat([torch.zeros_like(z), z], 1)"
 
 
@@ -56,11 +57,12 @@ def require_logits(logits: Tensor) -> None:
     """
     if logits.shape[1] == 1:
         raise EpsballError(f"has 1 output, expected a logit for each class; {_BINARY}")
-    if not ((logits >= 0) & (logits <= 1)).all():
-        return
-    if ((logits.sum(dim=1) - 1).abs() < _TOLERANCE).all():
+    if (logits >= 0).all() and ((logits.sum(dim=1) - 1).abs() < _TOLERANCE).all():
         raise EpsballError("its outputs look like probabilities, expected logits; leave out its last softmax")
-    if logits.shape[1] > 1 and len(logits) > 1 and (logits > 0).all():
-        raise EpsballError(
-            "its outputs all lie between 0 and 1, as a sigmoid's do, expected logits; leave out its last sigmoid"
-        )
+
+
+def bounded_outputs(logits: Tensor) -> str:
+    """Return a sentence if the outputs of many images (n, classes) look like a sigmoid's; else an empty one."""
+    if len(logits) < _MANY or not ((logits >= 0) & (logits <= 1)).all():
+        return ""
+    return "its outputs all lie between 0 and 1, as a sigmoid's do, expected logits; leave out its last sigmoid"

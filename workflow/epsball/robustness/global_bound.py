@@ -52,6 +52,7 @@ def global_bound(network: Network, image_shape: tuple[int, int, int]) -> Bound:
     the batch normalisation that alone follows it are one linear operation.
     """
     steps: list[Step] = []
+    network.find_classifier(torch.zeros(image_shape))  # before a trace, in which values are not known
     try:
         value = _features_bound(network, image_shape, steps)
     except UnboundedError as error:
@@ -59,6 +60,9 @@ def global_bound(network: Network, image_shape: tuple[int, int, int]) -> Bound:
     if not math.isfinite(value):
         return Bound(math.nan, "the product over the layers is not finite", tuple(steps))
     return Bound(value, "", tuple(steps))
+
+
+_COPIES = ("clone", "_to_copy")  # by which a network is kept from writing over its images
 
 
 def _features_bound(network: Network, image_shape: tuple[int, int, int], steps: list[Step]) -> float:
@@ -127,7 +131,8 @@ def _value(node: Node, values: Mapping[Node, Any], folded: set[Node], steps: lis
     except EpsballError as error:
         raise UnboundedError(f"{error}{where}") from None
     most = max(value.bound for value in entering)
-    steps.append(Step(layer, name, result / most if most else math.nan, result))
+    if layer or name not in _COPIES:
+        steps.append(Step(layer, name, result / most if most else math.nan, result))
     return Varying(result, first.shape)
 
 
