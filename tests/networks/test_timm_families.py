@@ -61,13 +61,13 @@ def test_features_of_timms_families() -> None:
             continue
         with torch.inference_mode():
             expected = pre_logits(module, (image - 0.5) / 0.5)
-        if expected is None or expected.shape != features.shape:
-            other.append(name)
-            classifier = module.get_submodule(str(network.classifier))
-            again = classifier(features.view(1, -1, 1, 1) if isinstance(classifier, torch.nn.Conv2d) else features)
-            torch.testing.assert_close(again.flatten(1), logits, rtol=1e-4, atol=1e-5)
-        else:
-            torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
+        if expected is not None and expected.shape == features.shape and torch.allclose(features, expected, 1e-4, 1e-5):
             right.append(name)
+            continue
+        # Some of timm's heads have a step, such as a normalisation, between what they call so and the classifier.
+        classifier = module.get_submodule(str(network.classifier))
+        again = classifier(features.view(1, -1, 1, 1) if isinstance(classifier, torch.nn.Conv2d) else features)
+        torch.testing.assert_close(again.flatten(1), logits, rtol=1e-4, atol=1e-5, msg=name)
+        other.append(name)
     print(f"as timm's head: {right}\nby the classifier alone: {other}\nasked for: {asked}")
     assert len(right) > len(asked)
