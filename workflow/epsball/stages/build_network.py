@@ -61,12 +61,12 @@ def build_network(
         **_measured(Forward(network, compute), pool, compute.batch),
         "layer": network.features_from,
         "digest": save(module, weights, network.classifier),
+        "files_read": files_read.keep(weights, read, since),
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
         "terms": sources.terms(spec),
         "versions": provenance.versions(),
     }
-    files_read.keep(weights, read, since)
     files.write_text(card, json.dumps(facts, indent=2) + "\n")
     checkpoint.unlink(missing_ok=True)
 
