@@ -100,6 +100,7 @@ def test_a_fingerprint_names_what_has_changed() -> None:
         ("weights.pt", {"given"}),
         ("own.py", {"given"}),
         ("beside.py", {"given"}),
+        ("named.h5", {"given"}),
         ("read.npy", {"given"}),
         ("photos/red/1.png", {"given"}),
         ("classes.txt", {"given"}),
@@ -112,10 +113,10 @@ def test_a_file_of_the_users_makes_anew_what_reads_it_and_what_is_below(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     data = {"kind": "imagefolder", "root": "photos", "classes": "classes.txt"}
-    network = {"dataset": "d", "factory": "own.py:make", "weights": "weights.pt"}
+    network = {"dataset": "d", "factory": "own.py:make", "weights": "weights.pt", "args": {"of": "named.h5"}}
     config = load_config({"datasets": {"d": data}, "networks": {"n": network}, "controls": ["rbf"]})
     Path("photos/red").mkdir(parents=True)
-    for path in ("weights.pt", "own.py", "beside.py", "read.npy", "photos/red/1.png", "classes.txt"):
+    for path in ("weights.pt", "own.py", "beside.py", "named.h5", "read.npy", "photos/red/1.png", "classes.txt"):
         Path(path).write_text("import beside" if path == "own.py" else "1")
     (config.folder / "networks" / "n").mkdir(parents=True)
     files_read.keep(config.folder / "networks" / "n" / "weights.safetensors", {"read.npy"}, "")

@@ -94,6 +94,9 @@ def test_images_that_are_not_those_surveyed_any_more(stages: Stages) -> None:
     stages.samples["digest"] = stages.samples["digest"].iloc[::-1].to_numpy()
     with pytest.raises(EpsballError, match="has other pixels than when it was surveyed; remove its dataset's survey"):
         stages.extract(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE)
+    stages.pool = replace(stages.pool, names=["other", *stages.pool.names[1:]])
+    with pytest.raises(EpsballError, match=f"{stages.samples['image'][0]}: is not there any more; run again"):
+        stages.extract(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE)
 
 
 def test_more_and_other_samples(stages: Stages, extract: Callable[[Ball, str], tuple[xr.Dataset, int]]) -> None:

@@ -48,8 +48,8 @@ def recording() -> Iterator[set[str]]:
         read.update(_portable(Path(name)) for name in kept if _is_given(Path(name)))
 
 
-def keep(weights: Path, read: set[str], since: str) -> None:
-    """Keep, beside the weights of a run's network, the digests of the files that its factory has read.
+def keep(weights: Path, read: set[str], since: str) -> dict[str, str]:
+    """Keep, beside the weights of a run's network, the SHA-256 of the files that its factory has read; return these.
 
     Args:
         weights: file of the weights.
@@ -58,6 +58,7 @@ def keep(weights: Path, read: set[str], since: str) -> None:
     """
     entries = {name: contents.entry_of(Path(name)) for name in sorted(read)}
     files.write_text(_path(weights), json.dumps({"since": since, "files": entries}, indent=1) + "\n")
+    return {name: entry[-1] for name, entry in entries.items()}
 
 
 def since(weights: Path, digest: Callable[[Path], str]) -> str:

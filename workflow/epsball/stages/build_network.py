@@ -56,12 +56,12 @@ def build_network(
         "layer": network.features_from,
         "digest": save(module, weights, network.classifier),
         "weights_read": loaded(module) or "as they are",
+        "files_read": files_read.keep(weights, read, since),
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
         "terms": sources.terms(spec),
         "versions": provenance.versions(),
     }
-    files_read.keep(weights, read, since)
     files.write_text(card, json.dumps(facts, indent=2) + "\n")
     checkpoint.unlink(missing_ok=True)
 

@@ -23,9 +23,12 @@ class Given:
         self._config, self._contents = config, contents
 
     def network(self, name: str) -> str:
-        """Return a digest of a network's weights, of its factory's code, and of what the factory reads by itself."""
+        """Return a digest of a network's weights, its factory's code, files in `args`, and what the factory reads."""
         spec = self._config.networks[name]
-        paths = [*sources.own_files(spec), *([Path(spec.weights)] if spec.weights else [])]
+        named = [Path(value) for value in spec.args.values() if isinstance(value, str) and Path(value).is_file()]
+        if not (own := sources.own_files(spec)):
+            named.append(Path(spec.factory.partition(":")[2]))  # a file or folder for some sources, else nothing
+        paths = [*own, *named, *([Path(spec.weights)] if spec.weights else [])]
         return provenance.digest([self._contents.digest(path) for path in paths], self.since(name))
 
     def dataset(self, name: str) -> str:

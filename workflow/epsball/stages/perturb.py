@@ -31,10 +31,12 @@ def sample_images(samples: pd.DataFrame, pool: Pool) -> Iterator[tuple[Any, Tens
     """Yield each row of a sample table with its image, float32 (height, width, 3) in [0, 1].
 
     Raises:
-        EpsballError: an image has changed since it was surveyed.
+        EpsballError: an image has changed since it was surveyed, or is not there any more.
     """
     numbers = {name: number for number, name in enumerate(pool.names)}
     for row in samples.itertuples():
+        if str(row.image) not in numbers:
+            raise EpsballError(f"{row.image}: is not there any more; run again, which surveys what is")
         picture = pool.read(numbers[str(row.image)])
         if images.digest(picture) != row.digest:
             raise EpsballError(
