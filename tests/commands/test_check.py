@@ -49,7 +49,7 @@ def test_a_probe_that_does_not_exist(raw: dict[str, Any], tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"extra_probes": ["frequency"]}, "networks.net: has no convolution to measure frequency by; remove"),
+        ({"extra_probes": ["frequency"]}, "networks.net: has no convolution to measure frequency by; leave it out"),
         (
             {"extra_probes": ["depth"], "white_box": {"layers": {"net": ["2"]}}},
             r"white_box.layers.net: layer '2' does not exist in the network; known: 0, 1\.",

@@ -144,25 +144,25 @@ BROKEN[2, 0, 1, 1] = np.nan
         ({"model": lambda x: x}, "model is of type function; expected a torch.nn.Module"),
         ({"model": nn.Sequential(nn.Linear(3, 3))}, "the model does not take an image of shape (3, 6, 6)"),
         (
-            {"images": IMAGES.transpose(0, 3, 1, 2)},
+            {"data": IMAGES.transpose(0, 3, 1, 2)},
             "images are uint8 (4, 3, 6, 6); expected uint8 (n, height, width, 3)",
         ),
-        ({"images": IMAGES[0]}, "images are uint8 (6, 6, 3); expected"),
-        ({"images": IMAGES[:0]}, "images are empty"),
-        ({"images": 255 * FLOATS}, "images have values from 60 to 218; expected [0, 1]"),
-        ({"images": BROKEN}, "image 2 has values that are not finite"),
-        ({"images": IMAGES[[0, 1, 2, 1]]}, "images 1 and 3 are equal"),
+        ({"data": IMAGES[0]}, "images are uint8 (6, 6, 3); expected"),
+        ({"data": IMAGES[:0]}, "images are empty"),
+        ({"data": 255 * FLOATS}, "images have values from 60 to 218; expected [0, 1]"),
+        ({"data": BROKEN}, "image 2 has values that are not finite"),
+        ({"data": IMAGES[[0, 1, 2, 1]]}, "images 1 and 3 are equal"),
         ({"labels": LABELS[:3]}, "labels are int64 (3,), expected 4 integers, one for each image"),
         ({"labels": LABELS / 1}, "labels are float64 (4,), expected 4 integers"),
         ({"labels": LABELS + 1}, "the model has 3 outputs, but there are labels from 1 to 3; labels count from 0"),
         ({"draws": 2}, "draws is 2; it must be at least 3"),
-        ({"radii": [3, 1]}, "radii are [3.0, 1.0]; they must rise"),
+        ({"radii": [3, 1]}, "radii are [3, 1]; they must rise"),
         ({"white_box": {"drws": 3}}, "unknown key 'drws' in white_box; did you mean 'draws'?"),
         ({"probe": "depth", "white_box": {"layers": {"model": ["fc"]}}}, "layer 'fc' does not exist in the network"),
     ],
 )
 def test_mistakes_are_one_sentence(change: dict[str, Any], sentence: str) -> None:
-    arguments = {"model": sure_net(), "images": IMAGES, "labels": LABELS, **change}
+    arguments = {"model": sure_net(), "data": IMAGES, "labels": LABELS, **change}
     with pytest.raises(EpsballError, match=re.escape(sentence)) as raised:
         epsball.measure(**arguments)
     assert "\n" not in str(raised.value)

@@ -27,7 +27,7 @@ def exit_with_message():
 
 with exit_with_message():
     CONFIG = load_config(config)
-    PROBES = probes.chosen_probes(CONFIG)
+    probes.chosen_probes(CONFIG)
     controls.chosen_controls(CONFIG)
 STORED = probes.stored_probes(CONFIG)
 WHITE_BOX = probes.white_box_probes(CONFIG)
@@ -112,7 +112,7 @@ def survey_path(wildcards):
 def control_surveys(wildcards):
     """List the surveys of controls with features of their own, on which g of Eq. 9 is based."""
     folder = f"{RUN}/survey/{dataset_name(wildcards)}"
-    own = controls.with_own_features(CONFIG)
+    own = controls.with_own_features(CONFIG, wildcards.network)
     return [f"{folder}/{controls.name_of(wildcards.network, control)}.parquet" for control in own]
 
 
@@ -146,18 +146,21 @@ def own_tables(network, names):
     return [f"{RUN}/metrics/{network}/{probe}" for probe in names]
 
 
-def control_tables(network):
-    """List the tables of a network's controls, without their suffix."""
+def control_tables(network, asked=None):
+    """List the tables of a network's controls, without their suffix: of any network's, or those asked of one."""
     return [
         f"{RUN}/metrics/{controls.name_of(network, control)}/{probe}"
-        for control in CONFIG.controls
-        for probe in controls.measured_by(CONFIG, control)
+        for control in controls.chosen_controls(CONFIG, asked)
+        for probe in controls.measured_by(CONFIG, control, asked)
     ]
 
 
-def network_tables(network):
-    """List the tables of a network and of its controls, without their suffix."""
-    return own_tables(network, PROBES) + control_tables(network)
+def network_tables(network, asked=None):
+    """List the tables of a network and of its controls, without their suffix: of any network's, or those asked of one.
+
+    What is asked of another network alone is a table without rows.
+    """
+    return own_tables(network, probes.chosen_probes(CONFIG, asked)) + control_tables(network, asked)
 
 
 SAMPLES = [f"{RUN}/samples/{dataset}.csv" for dataset in DATASETS]

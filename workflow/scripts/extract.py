@@ -12,6 +12,7 @@ with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import forward, model, sources, weights
     from epsball.perturbations import families
+    from epsball.probes import families as families_read
     from epsball.runs import files, provenance
     from epsball.stages.extract import extract
     from epsball.stages.select import read_shard
@@ -25,8 +26,12 @@ with job(snakemake) as config:
     pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
     rows = read_shard(snakemake.input.samples, int(wildcards.shard))
     digests = {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
+    asked = families_read(config, network.name)
     for path in map(Path, snakemake.output.stores):
         family = path.parent.name
+        if family not in asked:
+            files.write_text(path, "")  # no probe of this network reads it
+            continue
         ball = families.ball(config.ball, family)
         made_by = provenance.attributes(
             dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), network=network, compute=compute

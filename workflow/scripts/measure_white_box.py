@@ -13,8 +13,9 @@ with job(snakemake) as config:
 
     from epsball.data import open_pool
     from epsball.networks import forward, model
+    from epsball.probes import on_failure
     from epsball.probes.normalisers import read_scales
-    from epsball.runs import files
+    from epsball.runs import files, gaps
     from epsball.stages.measure_white_box import measure_white_box
     from epsball.stages.select import read_shard
 
@@ -25,15 +26,16 @@ with job(snakemake) as config:
     forward.configure(compute)
     scale_g, scale_h = read_scales(paths.survey)
     restored = model.restore(network, Path(paths.weights))
-    table = measure_white_box(
-        wildcards.probe,
-        restored,
-        network.name,
-        forward.Forward(restored, compute),
-        read_shard(paths.samples, int(wildcards.shard)),
-        open_pool(dataset, config.folder / "datasets" / dataset.name),
-        config.ball,
-        config.white_box,
-        scale_g / scale_h,
-    )
-    files.write_table(Path(snakemake.output.table), table)
+    with gaps.collected([wildcards.probe], on_failure(config, wildcards.probe)) as tables:
+        tables[wildcards.probe] = measure_white_box(
+            wildcards.probe,
+            restored,
+            network.name,
+            forward.Forward(restored, compute),
+            read_shard(paths.samples, int(wildcards.shard)),
+            open_pool(dataset, config.folder / "datasets" / dataset.name),
+            config.ball,
+            config.white_box,
+            scale_g / scale_h,
+        )
+    files.write_table(Path(snakemake.output.table), tables[wildcards.probe])

@@ -60,7 +60,7 @@ def _controls(run: Run, claims: pd.DataFrame) -> SummaryText:
 
 def _geometry(run: Run, claims: pd.DataFrame) -> SummaryText:
     one, mixed = (
-        {network: float(at_radius(run, probe, network)["rho"].median()) for network in run.networks}
+        {network: float(at_radius(run, probe, network)["rho"].median()) for network in run.having(probe)}
         for probe in ("topology", "topology_mixed_radius")
     )
     return summarise(
@@ -90,7 +90,7 @@ def _symmetry(run: Run, claims: pd.DataFrame) -> SummaryText:
 
 def _frequency(run: Run, claims: pd.DataFrame) -> SummaryText:
     off, spread, kept = {}, {}, {}
-    for network in run.networks:
+    for network in run.having("frequency"):
         table = run.metrics("frequency", network)
         mean = table.groupby(["family", "filter"], as_index=False)[["measured", "parseval", "spread"]].mean()
         off[network] = 100 * float((mean["parseval"] / mean["measured"] - 1).abs().median())
@@ -123,7 +123,7 @@ def _expansion(run: Run, claims: pd.DataFrame) -> SummaryText:
 
 def _depth(run: Run, claims: pd.DataFrame) -> SummaryText:
     ends, losses, where = {}, {}, {}
-    for network in run.networks:
+    for network in run.having("depth"):
         table = run.metrics("depth", network)
         mixed = table[table["family"] == "mixed_radius"]
         rho = mixed.groupby("depth")["rho"].median()
@@ -138,7 +138,7 @@ def _depth(run: Run, claims: pd.DataFrame) -> SummaryText:
 
 
 def _lipschitz(run: Run, claims: pd.DataFrame) -> SummaryText:
-    tables = {network: run.metrics("lipschitz_bounds", network) for network in run.networks}
+    tables = {network: run.metrics("lipschitz_bounds", network) for network in run.having("lipschitz_bounds")}
     reasons = {network: why for network, table in tables.items() if (why := table["unavailable"].iloc[0])}
     text = "The Jacobian's norm is {} times the sampled ratio of Eq. 9."
     if len(reasons) < len(tables):
@@ -156,7 +156,7 @@ def _lipschitz(run: Run, claims: pd.DataFrame) -> SummaryText:
 
 def _boundary(run: Run, claims: pd.DataFrame) -> SummaryText:
     worst, met, missed = {}, {}, {}
-    for network in run.networks:
+    for network in run.having("boundary"):
         table = run.metrics("boundary", network).drop_duplicates(["sample", "kind", "direction"])
         attacks = table[table["kind"] == "attack"].groupby("sample")["distance"].min()
         worst[network] = float(attacks.median())

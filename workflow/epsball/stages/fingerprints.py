@@ -58,6 +58,16 @@ class Job:
         return self.config.networks_of(self.data.name)
 
     @property
+    def stored(self) -> list[str]:
+        """The network's probes that read stores."""
+        return stored_probes(self.config, self.network)
+
+    @property
+    def controls(self) -> list[str]:
+        """The network's controls."""
+        return controls.chosen_controls(self.config, self.network)
+
+    @property
     def passed(self) -> tuple[object, ...]:
         """What decides what comes out of the network: its configuration and files, and the images."""
         return self.spec, self.data.source, sources.files_digest(self.spec)
@@ -69,8 +79,9 @@ class Job:
 
     @property
     def balls(self) -> dict[str, Ball]:
-        """The ball of each family, by name."""
-        return {name: families.ball(self.config.ball, name) for name in probes.families(self.config)}
+        """The ball of each family that is read of the network, or of any, by name."""
+        read = probes.families(self.config, self.network or None)
+        return {name: families.ball(self.config.ball, name) for name in read}
 
     def network_code(self, *more: str) -> list[str]:
         """Return the registered modules behind the network, its images, and `more`."""
@@ -97,8 +108,9 @@ class Job:
 
     def parts(self) -> list[Above]:
         """Return the jobs that make the parts of the network's tables."""
-        white_box = [("measure_white_box", replace(self, probe=name)) for name in white_box_probes(self.config)]
-        of_controls = self.of_network("measure_controls") if self.config.controls else []
+        names = white_box_probes(self.config, self.network)
+        white_box = [("measure_white_box", replace(self, probe=name)) for name in names]
+        of_controls = self.of_network("measure_controls") if self.controls else []
         return [*self.of_network("measure"), *white_box, *of_controls]
 
 
@@ -157,9 +169,9 @@ STAGES = {
         lambda job: (
             job.balls,
             job.config.mantel_permutations,
-            {name: PROBES[name].family for name in stored_probes(job.config)},
+            {name: PROBES[name].family for name in job.stored},
         ),
-        modules=lambda job: [PROBES[name].module for name in stored_probes(job.config)],
+        modules=lambda job: [PROBES[name].module for name in job.stored],
         above=lambda job: [*job.of_network("survey", "extract"), *job.of_datasets("perturb")],
     ),
     "measure_white_box": Stage(
@@ -168,11 +180,11 @@ STAGES = {
         above=lambda job: job.of_network("build_network", "survey"),
     ),
     "measure_controls": Stage(
-        lambda job: [_control(job, name) for name in job.config.controls],
-        modules=lambda job: [module for name in job.config.controls for module in _control_code(job, name)],
+        lambda job: [_control(job, name) for name in job.controls],
+        modules=lambda job: [module for name in job.controls for module in _control_code(job, name)],
         above=lambda job: [
             *job.of_network("build_network", "survey"),
-            *(("survey_control", replace(job, control=name)) for name in with_own_features(job.config)),
+            *(("survey_control", replace(job, control=name)) for name in with_own_features(job.config, job.network)),
             *job.of_datasets("perturb"),
         ],
     ),
@@ -213,14 +225,15 @@ STAGES = {
 
 def _control(job: Job, name: str) -> tuple[object, ...]:
     """Return what a control takes from the configuration."""
-    config, measured = job.config, controls.measured_by(job.config, name)
+    config, measured = job.config, controls.measured_by(job.config, name, job.network)
     return name, measured, job.passed, config.ball, config.compute, config.mantel_permutations, config.seed
 
 
 def _control_code(job: Job, name: str) -> list[str]:
     """Return the registered modules behind a control's tables."""
-    measuring = [PROBES[probe].module for probe in controls.measured_by(job.config, name)]
-    return job.network_code(CONTROLS[name], *measuring, *(FAMILIES[f] for f in controls.families(job.config, name)))
+    measuring = [PROBES[probe].module for probe in controls.measured_by(job.config, name, job.network)]
+    drawn = [FAMILIES[family] for family in controls.families(job.config, name, job.network)]
+    return job.network_code(CONTROLS[name], *measuring, *drawn)
 
 
 class Fingerprints:

@@ -11,6 +11,7 @@ from epsball.networks.model import Network
 from epsball.probes import white_box_probe
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness.derivatives import warned
+from epsball.runs.gaps import explained
 from epsball.runs.progress import Progress
 from epsball.stages.perturb import sample_images
 
@@ -38,6 +39,9 @@ def measure_white_box(
         ball: radii, draws, norm, noise and clipping.
         settings: settings of white-box probes.
         scale: see `epsball.probes.white_box_input.WhiteBoxInput`.
+
+    Raises:
+        UnavailableError: the probe fails.
     """
     parts = []
     module = white_box_probe(name)
@@ -55,7 +59,8 @@ def measure_white_box(
                 settings=settings,
                 scale=scale,
             )
-            table = module.measure(inputs)
+            with explained(f"probe '{name}'", network_name):
+                table = module.measure(inputs)
             table.insert(0, "sample", inputs.sample)
             parts.append(table)
             progress.advance(1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from epsball.analysis.run import Run
 from epsball.config import Config
+from epsball.controls import chosen_controls
 from epsball.probes import chosen_probes
 from epsball.runs import files
 from epsball.runs.provenance import declared
@@ -38,8 +39,13 @@ class FigureModule(Protocol):
 def names(config: Config) -> list[str]:
     """Return the names of the figures that a run draws."""
     trains = any(network.training for network in config.networks.values())
-    held = {*chosen_probes(config), *OTHERS} - (set() if config.controls else {"controls"})
-    return [*(name for name in FIGURES if held.issuperset(reads(name))), *(TRAINING_FIGURES if trains else ())]
+    # Of one network at least it is asked for.
+    held = [
+        {*chosen_probes(config, network), *OTHERS} - (set() if chosen_controls(config, network) else {"controls"})
+        for network in config.networks
+    ]
+    drawn = [name for name in FIGURES if any(one.issuperset(reads(name)) for one in held)]
+    return [*drawn, *(TRAINING_FIGURES if trains else ())]
 
 
 def module_name(name: str) -> str:
@@ -69,8 +75,10 @@ def draw(name: str, config: Config, folder: Path, path: Path) -> None:
     """
     from epsball.reporting.figures import style  # seaborn takes seconds to import, and most jobs need only names
 
+    run = Run(config, folder)
+    read = [probe for probe in reads(name) if probe not in OTHERS]
     with style.paper():
-        save(figure(name).draw(Run(config, folder)), path)
+        save(figure(name).draw(run) if run.having(*read) else style.empty(run, read), path)
 
 
 def draw_all(config: Config, run: Path, folder: Path) -> list[Path]:

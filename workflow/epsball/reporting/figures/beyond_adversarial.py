@@ -24,7 +24,7 @@ _QUANTITIES = {  # of `correlates`: what its axis is called, and whether it is l
 
 def draw(run: Run) -> Figure:
     """Draw each quantity against the smallest adversarial distance: points are samples, squares networks' medians."""
-    networks = run.config.networks
+    networks = run.having(*READS)
     table = pd.concat({name: correlates(run, name) for name in networks}, names=["network"])
     table = table[np.isfinite(table["distance"])].reset_index("network")
     medians = table.groupby("network").median()

@@ -18,7 +18,7 @@ def draw(run: Run) -> Figure:
     """Draw a row for each network: the score over the radius, and distances to the boundary, one point per sample."""
     config = run.config
     figure, rows = style.panels(run, "boundary", 2, height=2.1)
-    for network, (scores, distances) in rows.items():
+    for network, (scores, distances) in style.available(run, rows, READS):
         table = run.metrics("boundary", network)
         attack = table["kind"] == "attack"
         table["along"] = table["direction"].where(attack, "random")

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from epsball.analysis.run import Run
-from epsball.controls import CONTROLS, compared, name_of
+from epsball.controls import CONTROLS, chosen_controls, compared, name_of
 from epsball.reporting.figures import style
 
 READS = ("isotropy", "topology", "lipschitz", "controls")
@@ -25,12 +25,16 @@ def draw(run: Run) -> Figure:
     """Draw a row for each network, a column for each quantity: the median over samples, and where half of them lie."""
     config = run.config
     palette = dict(zip(CONTROLS, _COLOURS, strict=False))
-    colours = {name: palette.get(name, style.GREY) for name in config.controls}
+    colours = {name: palette.get(name, style.GREY) for name in chosen_controls(config)}
     figure, rows = style.panels(run, "isotropy", len(_COLUMNS), height=1.7)
     lowest = np.inf  # lower end of the networks' bands
     for network, row in rows.items():
         for ax, (probe, column, label) in zip(row, _COLUMNS, strict=True):
-            names = {name: name_of(network, name) for name in compared(config, probe)} | {_OWN: network}
+            names = {name: name_of(network, name) for name in compared(config, network, probe)} | {_OWN: network}
+            gone = [name for name, of in names.items() if run.unavailable(of, probe)]
+            names = {name: of for name, of in names.items() if name not in gone}
+            if gone:
+                style.write(ax, 0.02, 0.04, f"not available: {', '.join(gone)}", color="0.35")
             tables = {of: run.metrics(probe, name) for of, name in names.items()}
             table = pd.concat(tables, names=["of"]).groupby(["of", "sample", "radius"])[column].median().reset_index()
             shown = {name: colours.get(name, "black") for name in names}

@@ -18,7 +18,7 @@ _LABELLED = 12  # layers, at most
 def draw(run: Run) -> Figure:
     """Draw a row for each network: ρ and the relative ratio over depth, at mixed norms and at the largest radius."""
     figure, rows = style.panels(run, "depth", 2, height=2.5, sharex=False)
-    for network, row in rows.items():
+    for network, row in style.available(run, rows, READS):
         table = run.metrics("depth", network)
         largest = table["radius"].max()
         names = {"mixed_radius": f"norms mixed up to {largest:g}", "uniform": f"r = {largest:g}"}

@@ -16,7 +16,7 @@ _LOWEST = -0.25  # shown: below 0 an expansion is worse than none
 def draw(run: Run) -> Figure:
     """Draw a row for each network, score beside margin: explained variance over the radius."""
     figure, rows = style.panels(run, "expansion", 2, height=1.9)
-    for network, row in rows.items():
+    for network, row in style.available(run, rows, READS):
         table = run.metrics("expansion", network)
         for ax, quantity in zip(row, ("score", "margin"), strict=True):
             orders = {f"{quantity}_first": "gradient", f"{quantity}_second": "gradient and Hessian"}

@@ -25,7 +25,7 @@ _DEAD = 1e-8  # of the strongest filter's energy: what answers less has no weigh
 def draw(run: Run) -> Figure:
     """Draw a row for each network, one point per filter: measured energy against a flat spectrum's, and Parseval's."""
     figure, rows = style.panels(run, "frequency", 2, height=2.4, sharex=False, sharey=False)
-    for network, row in rows.items():
+    for network, row in style.available(run, rows, READS):
         table = run.metrics("frequency", network)
         means = table.groupby(["family", "filter"], sort=False)[["measured", "white", "parseval"]].mean()
         means = means[means["white"] > _DEAD * means["white"].max()]

@@ -14,7 +14,7 @@ def draw(run: Run) -> Figure:
     """Draw a panel for each network: one point per sample, at the largest radius and at norms mixed up to it."""
     figure, axes = style.panels(run, "topology")
     largest = max(run.config.ball.radii)
-    for network, [ax] in axes.items():
+    for network, [ax] in style.available(run, axes, READS):
         tables = (run.metrics(name, network) for name in READS)
         rho, rho_mixed, alpha, alpha_mixed = (table[table["radius"] == largest] for table in tables)
         values = {

@@ -21,7 +21,7 @@ _MARGIN = {"margin_gradient": "‖∇m‖", "clever_largest": "largest ‖∇m�
 def draw(run: Run) -> Figure:
     """Draw a panel for each network, one point per sample: features left of the line, the margin right of it."""
     figure, axes = style.panels(run, "lipschitz_bounds", height=2.6)
-    for network, [ax] in axes.items():
+    for network, [ax] in style.available(run, axes, READS):
         table = run.metrics("lipschitz_bounds", network).rename(columns=_FEATURES | _MARGIN)
         values = {label: table[label].astype(float) for label in (*_FEATURES.values(), *_MARGIN.values())}
         style.columns(ax, values, [style.BLUE] * len(_FEATURES) + [style.RED] * len(_MARGIN), slanted=True)

@@ -27,7 +27,7 @@ def draw(run: Run) -> Figure:
     """Draw a panel for each network, one point per sample: ranges under permutation over those of fresh draws."""
     figure, axes = style.panels(run, "isotropy", height=2.5)
     radii = [radius for radius in run.config.ball.radii if radius >= 1]
-    for network, [ax] in axes.items():
+    for network, [ax] in style.available(run, axes, READS):
         values = {}
         for label, probes in _COLUMNS.items():
             permuted, redrawn = (wide(run.metrics(probe, network), "margin_range")[radii] for probe in probes)

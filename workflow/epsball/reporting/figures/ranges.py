@@ -43,7 +43,9 @@ def draw_ranges(run: Run, probe: str, quantity: Quantity) -> Figure:
         ranges, floors = table[quantity.range], NOISE_FLOOR_FACTOR * table[quantity.floor]
         bottom = lowest_drawn(ranges, table[quantity.floor])
         table = table.assign(x=style.side_by_side(table), y=ranges.clip(lower=bottom), floor=floors.clip(lower=bottom))
-        sns.scatterplot(table, x="x", y="floor", color=_FLOOR, marker="_", s=8, lw=0.8, zorder=1, ax=ax)
+        sns.scatterplot(
+            table.dropna(subset="floor"), x="x", y="floor", color=_FLOOR, marker="_", s=8, lw=0.8, zorder=1, ax=ax
+        )
         noise, wrong = ranges <= floors, table["misclassified"] > 0
         points: dict[str, Any] = {"x": "x", "y": "y", "s": 13, "zorder": 2, "ax": ax}
         shades = {"hue": "score_mean", "hue_norm": colours.norm, "palette": style.SEQUENTIAL, "legend": False}
@@ -56,7 +58,8 @@ def draw_ranges(run: Run, probe: str, quantity: Quantity) -> Figure:
         ax.set(yscale="log", ylim=(foot, top), ylabel=f"range of {quantity.name}")
         ax.minorticks_off()
         check = "0" if (at_zero == 0).all() else f"up to {at_zero.max():.1e}: not 0"
-        note = style.write(ax, 0.98, 0.04, f"all ranges at r = 0: {check}", ha="right")
+        unknown = "; noise floor not available" if floors.isna().all() else ""
+        note = style.write(ax, 0.98, 0.04, f"all ranges at r = 0: {check}{unknown}", ha="right")
         note.set_bbox({"facecolor": "white", "alpha": 0.8, "pad": 1, "linewidth": 0})
     figure.colorbar(colours, ax=figure.axes, label="mean score of the right class", aspect=40, pad=0.01)
     key: dict[str, dict[str, Any]] = {

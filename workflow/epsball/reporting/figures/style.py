@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -90,10 +91,31 @@ def panels(
     return figure, axes
 
 
+def available(run: Run, axes: Mapping[str, list[Axes]], probes: Sequence[str]) -> Iterator[tuple[str, list[Axes]]]:
+    """Yield the networks that have the tables of these probes, with their panels; of the others, write why not."""
+    for network, row in axes.items():
+        why = run.unavailable(network, *probes)
+        if not why:
+            yield network, row
+            continue
+        for ax in row:
+            ax.grid(False)
+            words = textwrap.fill(f"not available: {why}", 48 // len(row), max_lines=8, placeholder=" …")
+            write(ax, 0.5, 0.5, words, ha="center", va="center", color="0.35")
+
+
+def empty(run: Run, probes: Sequence[str]) -> Figure:
+    """Draw what stands in for a figure of which no network has the tables: why not, in the panel of each."""
+    figure, axes = panels(run, probes[0])
+    for _ in available(run, axes, probes):
+        pass
+    return figure
+
+
 def title(ax: Axes, run: Run, network: str, probe: str) -> None:
     """Write the name of a network, its dataset, the number of samples in a probe's table and the score they exceed."""
     dataset = run.config.datasets[run.config.networks[network].dataset]
-    samples = run.metrics(probe, network)["sample"].nunique()
+    samples = 0 if run.unavailable(network, probe) else run.metrics(probe, network)["sample"].nunique()
     ax.set_title(network, fontweight="bold", pad=14)
     facts = f"{dataset.name}, {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
     write(ax, 0, 1.02, facts, color="0.35")

@@ -75,10 +75,11 @@ def _ranges(probe: str, column: str, floor: str) -> Callable[[Run, str], Iterato
         table = table.assign(y=table[column].clip(lower=bottom), level=level)
         noise, wrong = table[column] <= level, table["misclassified"] > 0
         name = f"{NOISE_FLOOR_FACTOR} noise floors"
-        yield _dashes(table["x"], level.clip(lower=bottom), 7, 1, name=name, hoverinfo="skip")
-        hover = (
-            f"range %{{customdata[1]:.3~g}}<br>{name} %{{customdata[2]:.3~g}}<br>misclassified %{{customdata[3]:.0%}}"
-        )
+        known = level.notna()
+        label = name if known.any() or table.empty else f"{name}: not available"
+        yield _dashes(table["x"][known], level[known].clip(lower=bottom), 7, 1, name=label, hoverinfo="skip")
+        shown = "not available" if table[floor].isna().all() else "%{customdata[2]:.3~g}"
+        hover = f"range %{{customdata[1]:.3~g}}<br>{name} {shown}<br>misclassified %{{customdata[3]:.0%}}"
         for kind, rows, marker in (
             ("all draws correct", ~noise & ~wrong, {"color": BLUE}),
             ("at least one misclassified", ~noise & wrong, {"color": ORANGE, "symbol": "square"}),
