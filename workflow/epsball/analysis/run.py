@@ -147,14 +147,15 @@ class Run:
         return [network for network in self.networks if not self.unavailable(network, *names)]
 
     def gaps(self, *names: str) -> Iterator[str]:
-        """Yield a sentence for each network and control of which one of these probes could not be measured."""
+        """Yield a sentence for each of these probes that could not be measured on a network, and for each control."""
         for network in [*self.networks, *self.controls]:
             own, _, control = network.partition("~")
-            for probe in names:
-                measured = not control or probe in controls.measured_by(self.config, control)
-                why = self.unavailable(network, probe) if measured else ""
-                if why not in ("", gaps.LEFT_OUT):
-                    yield f"{probe} of {own}{f', control {control}' if control else ''}, is not available: {why}."
+            measured = [probe for probe in names if not control or probe in controls.measured_by(self.config, control)]
+            reasons = {probe: self.unavailable(network, probe) for probe in measured}
+            whys = {f"control {control}" if control else probe: why for probe, why in reasons.items() if why}
+            yield from (
+                f"{what} of {own} is not available: {why}." for what, why in whys.items() if why != gaps.LEFT_OUT
+            )
 
     def samples(self, dataset: str) -> pd.DataFrame:
         """Read the samples of a dataset: sample, image, label, seed, shard, digest, and score_<network> per network."""
