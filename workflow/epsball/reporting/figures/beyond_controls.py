@@ -29,12 +29,11 @@ def draw(run: Run) -> Figure:
     figure, rows = style.panels(run, "isotropy", len(_COLUMNS), height=1.7)
     lowest = np.inf  # lower end of the networks' bands
     for network, row in rows.items():
+        gone: dict[str, str] = {}  # controls, in their order
         for ax, (probe, column, label) in zip(row, _COLUMNS, strict=True):
             names = {name: name_of(network, name) for name in compared(config, network, probe)} | {_OWN: network}
-            gone = [name for name, of in names.items() if run.unavailable(of, probe)]
+            gone |= {name: "" for name, of in names.items() if run.unavailable(of, probe)}
             names = {name: of for name, of in names.items() if name not in gone}
-            if gone:
-                style.write(ax, 0.02, 0.04, f"not available: {', '.join(gone)}", color="0.35")
             tables = {of: run.metrics(probe, name) for of, name in names.items()}
             table = pd.concat(tables, names=["of"]).groupby(["of", "sample", "radius"])[column].median().reset_index()
             shown = {name: colours.get(name, "black") for name in names}
@@ -45,6 +44,8 @@ def draw(run: Run) -> Figure:
             elif probe == "isotropy":
                 own = table[(table["of"] == _OWN) & (table[column] > 0)]
                 lowest = min(lowest, own.groupby("radius")[column].quantile(0.25).min())
+        if gone:
+            style.write(row[-1], 1, 1.02, f"not available: {', '.join(gone)}", ha="right", color="0.35")
     for ax in (row[0], row[2]):
         style.log_scale(ax)
     if np.isfinite(lowest):

@@ -58,8 +58,8 @@ def draw_ranges(run: Run, probe: str, quantity: Quantity) -> Figure:
         ax.set(yscale="log", ylim=(foot, top), ylabel=f"range of {quantity.name}")
         ax.minorticks_off()
         check = "0" if (at_zero == 0).all() else f"up to {at_zero.max():.1e}: not 0"
-        unknown = "; noise floor not available" if floors.isna().all() else ""
-        note = style.write(ax, 0.98, 0.04, f"all ranges at r = 0: {check}{unknown}", ha="right")
+        unknown = "noise floor not available\n" if floors.isna().all() else ""
+        note = style.write(ax, 0.98, 0.04, f"{unknown}all ranges at r = 0: {check}", ha="right")
         note.set_bbox({"facecolor": "white", "alpha": 0.8, "pad": 1, "linewidth": 0})
     figure.colorbar(colours, ax=figure.axes, label="mean score of the right class", aspect=40, pad=0.01)
     key: dict[str, dict[str, Any]] = {

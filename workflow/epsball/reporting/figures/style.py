@@ -100,7 +100,9 @@ def available(run: Run, axes: Mapping[str, list[Axes]], probes: Sequence[str]) -
             continue
         for ax in row:
             ax.grid(False)
-            words = textwrap.fill(f"not available: {why}", 48 // len(row), max_lines=8, placeholder=" …")
+            if len(ax.get_shared_x_axes().get_siblings(ax)) == 1:
+                ax.set_xticks([])
+            words = textwrap.fill(f"not available: {why}", 34, max_lines=9, placeholder=" …")
             write(ax, 0.5, 0.5, words, ha="center", va="center", color="0.35")
 
 
@@ -115,9 +117,11 @@ def empty(run: Run, probes: Sequence[str]) -> Figure:
 def title(ax: Axes, run: Run, network: str, probe: str) -> None:
     """Write the name of a network, its dataset, the number of samples in a probe's table and the score they exceed."""
     dataset = run.config.datasets[run.config.networks[network].dataset]
-    samples = 0 if run.unavailable(network, probe) else run.metrics(probe, network)["sample"].nunique()
     ax.set_title(network, fontweight="bold", pad=14)
-    facts = f"{dataset.name}, {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
+    facts = dataset.name
+    if not run.unavailable(network, probe):
+        samples = run.metrics(probe, network)["sample"].nunique()
+        facts += f", {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
     write(ax, 0, 1.02, facts, color="0.35")
 
 
