@@ -14,7 +14,7 @@ with job(snakemake) as config:
     from epsball import controls
     from epsball.data import open_pool
     from epsball.networks import forward, model
-    from epsball.probes import Context, chosen_probes
+    from epsball.probes import Context
     from epsball.probes.normalisers import read_scales
     from epsball.runs import files, gaps
     from epsball.stages.measure_controls import measure_control
@@ -25,35 +25,25 @@ with job(snakemake) as config:
     forward.configure(compute)
     samples = read_shard(paths.samples, int(snakemake.wildcards.shard))
     pool = open_pool(config.datasets[network.dataset].source, config.folder / "datasets" / network.dataset)
-    asked, measured = controls.chosen_controls(config, network.name), chosen_probes(config, network.name)
-    surveys = {Path(path).stem: path for path in (paths.survey, *paths.control_surveys)}
+    surveys = {Path(path).stem: Path(path) for path in (paths.survey, *paths.control_surveys)}
+    drawn = {path.parent.name: path for path in map(Path, paths.perturbations)}
+    parts: dict[str, dict[str, Path]] = {}
     for path in map(Path, snakemake.output.tables):
-        if path.parts[-3].partition("~")[2] not in asked or path.parent.name not in measured:
-            files.write_table(path, gaps.gap(gaps.LEFT_OUT))
-    for control in asked:
+        parts.setdefault(path.parts[-3].partition("~")[2], {})[path.parent.name] = path
+    for control, outputs in parts.items():
         name = controls.name_of(network.name, control)
-        outputs = {path.parent.name: path for path in map(Path, snakemake.output.tables) if path.parts[-3] == name}
-        outputs = {probe: path for probe, path in outputs.items() if probe in measured}
-        made_by = f"{snakemake.params.made_by[control]}, samples {snakemake.params.rows}"
+        for probe in outputs.keys() - set(measured := controls.measured_by(config, control, network.name)):
+            files.write_table(outputs.pop(probe), gaps.gap(gaps.LEFT_OUT))
+        made_by = f"{snakemake.params.made_by.get(control)}, samples {snakemake.params.rows}"
         if all(files.restore_table(path, made_by) for path in outputs.values()):
             continue
-        surveyed = surveys.get(name, paths.survey)
         with gaps.collected(outputs, config.on_failure) as tables:
-            gaps.require(Path(surveyed))
+            gaps.require(surveyed := surveys.get(name, Path(paths.survey)))
             restored = model.restore(network, Path(paths.weights))
-            made = controls.of(control, restored, pool, config.seed, network.name)
-            measured_tables = measure_control(
-                forward.Forward(made, compute),
-                list(outputs),
-                samples,
-                pool,
-                {path.parent.name: path for path in map(Path, paths.perturbations)},
-                config.ball,
-                compute,
-                Context(*read_scales(surveyed), config.mantel_permutations),
-                name,
-            )
-            tables.update(measured_tables)
+            passes = forward.Forward(controls.of(control, restored, pool, config.seed, network.name), compute)
+            context = Context(*read_scales(str(surveyed)), config.mantel_permutations)
+            found = measure_control(passes, measured, samples, pool, drawn, config.ball, compute, context, name)
+            tables.update(found)
         for probe, path in outputs.items():
             files.write_table(path, tables[probe], made_by)
             files.retain(path)

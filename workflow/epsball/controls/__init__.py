@@ -86,7 +86,9 @@ def probes_of(name: str) -> tuple[str, ...]:
 
 
 def measured_by(config: Config, name: str, network: str | None = None) -> list[str]:
-    """Return the probes of a run, or of one of its networks, that measure a control."""
+    """Return the probes of a run, or of one of its networks, that measure a control; none if it is not asked for."""
+    if name not in chosen_controls(config, network):
+        return []
     return [probe for probe in chosen_probes(config, network) if probe in probes_of(name)]
 
 
