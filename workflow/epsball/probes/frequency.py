@@ -95,7 +95,7 @@ def _first_layer(network: Network, images: Tensor, name: str) -> tuple[Tensor, T
         for part in _convolutions(network, name):
             hooks.callback(part.register_forward_hook(stop).remove)
         try:
-            network(images)
+            network.run(images)  # not a pass of one image, which may come first to find the classification layer
         except _ReachedError as reached:
             into, out, layer = reached.args
             return into, out, layer
