@@ -26,7 +26,15 @@ from support.toys import ROOT
 from support.written_run import MINIMAL_RUN, write_run
 
 RAW: dict[str, Any] = yaml.safe_load((ROOT / "config" / "sensitivity.yaml").read_text())
-VERDICTS = ("holds", "does not hold", "undecided", "too few samples", "too few draws", "not measured in this run")
+VERDICTS = (
+    "holds",
+    "does not hold",
+    "undecided",
+    "too few samples",
+    "too few draws",
+    "not available",
+    "not measured in this run",
+)
 
 
 def parts(config: Config) -> dict[str, object]:

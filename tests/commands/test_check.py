@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from epsball.commands.inspection import check
+import yaml
+from epsball.commands.cli import main
+from epsball.commands.inspection import check, inspect
 from epsball.config import load_config
 from epsball.errors import EpsballError
 from PIL import Image
@@ -16,6 +18,7 @@ from support.toys import pictures
 
 FACTORY = """
 import torch
+import yaml
 from torch import nn
 
 def make(outputs=3, weights=None):
@@ -49,7 +52,7 @@ def test_a_probe_that_does_not_exist(raw: dict[str, Any], tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"extra_probes": ["frequency"]}, "networks.net: has no convolution to measure frequency by; remove"),
+        ({"extra_probes": ["frequency"]}, "networks.net: has no convolution to measure frequency by; leave it out"),
         (
             {"extra_probes": ["depth"], "white_box": {"layers": {"net": ["2"]}}},
             r"white_box.layers.net: layer '2' does not exist in the network; known: 0, 1\.",
@@ -116,3 +119,81 @@ def test_all_mistakes_at_once(raw: dict[str, Any], tmp_path: Path) -> None:
     assert "none of 2 images can be used" in lines[0]
     assert "networks.net: layer '2' does not exist" in lines[1]
     assert "networks.other: layer '7' does not exist" in lines[2]
+
+
+ODD = """
+import torch
+import yaml
+from torch import nn
+
+class Same(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+class Odd(nn.Module):
+    # Has no forward derivative, and no convolution.
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(6 * 6 * 3, 3)
+
+    def forward(self, x):
+        return self.head(Same.apply(x).flatten(1))
+
+def make():
+    torch.manual_seed(0)
+    return Odd()
+"""
+
+
+@pytest.fixture
+def odd(raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A study of which a network cannot do a probe and a control."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "odd.py").write_text(ODD)
+    raw["networks"]["odd"] = {"dataset": "mine", "factory": f"{tmp_path}/odd.py:make"}
+    return {**raw, "radii": [1], "extra_probes": ["alpha", "expansion"], "controls": ["linearised", "identity"]}
+
+
+def test_each_probe_and_control_is_tried(odd: dict[str, Any]) -> None:
+    _, _, refusals = inspect(load_config(odd), 4)
+    assert [sentence.partition(" (")[0] for sentence in refusals] == [
+        "networks.odd: probe 'expansion' cannot be measured",
+        "networks.odd: control 'linearised' cannot be measured",
+    ]
+    assert all("setup_context" in sentence for sentence in refusals)
+    odd["networks"]["odd"] |= {"extra_probes": ["alpha"], "controls": ["identity"]}
+    assert not inspect(load_config(odd), 4)[2]
+
+
+def test_what_cannot_be_measured_stops_or_is_told(
+    odd: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for on_failure, code in (("stop", 1), ("gap", 0)):
+        (tmp_path / "odd.yaml").write_text(yaml.safe_dump({**odd, "on_failure": on_failure}))
+        assert main(["check", "odd.yaml", "--images", "4"]) == code
+        said = "".join(capsys.readouterr())
+        assert "networks.odd: probe 'expansion' cannot be measured" in said
+        assert ("Not available, and left as gaps" in said) == (on_failure == "gap")
+        assert "Traceback" not in said
+
+
+def test_a_gap_is_no_mistake_but_a_layer_that_is_not_there_is(raw: dict[str, Any], tmp_path: Path) -> None:
+    gap = {**raw, "on_failure": "gap", "extra_probes": ["frequency", "depth"]}
+    assert len(check(load_config(gap), tmp_path)) == 1
+    with pytest.raises(EpsballError, match="layer '2' does not exist"):
+        check(load_config({**gap, "white_box": {"layers": {"net": ["2"]}}}), tmp_path)
+
+
+def test_a_probe_of_one_network_that_does_not_exist(raw: dict[str, Any], tmp_path: Path) -> None:
+    for key, sentence in (
+        ("extra_probes", r"networks.net.extra_probes has 'alfa', no such probe"),
+        ("controls", r"networks.net.controls has 'alfa', no such control"),
+    ):
+        raw["networks"]["net"][key] = ["alfa"]
+        with pytest.raises(EpsballError, match=sentence):
+            check(load_config(raw), tmp_path)

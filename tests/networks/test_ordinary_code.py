@@ -96,7 +96,8 @@ def parametrised() -> nn.Module:
 
 
 def measured(module: nn.Module) -> pd.DataFrame:
-    return epsball.measure(module, IMAGES, LABELS, "lipschitz", radii=[1.0], draws=4, batch=4)
+    table: pd.DataFrame = epsball.measure(module, IMAGES, LABELS, "lipschitz", radii=[1.0], draws=4, batch=4)
+    return table
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,9 @@ def survey_path(wildcards):
 
 def surveys(wildcards):
     """List the surveys on which g of Eq. 9 is based: of a network, and of its controls with features of their own."""
-    own = [controls.name_of(wildcards.network, control) for control in controls.with_own_features(CONFIG)]
-    return [f"{RUN}/survey/{dataset_name(wildcards)}/{name}.parquet" for name in (wildcards.network, *own)]
+    network = wildcards.network
+    own = [controls.name_of(network, control) for control in controls.with_own_features(CONFIG, network)]
+    return [f"{RUN}/survey/{dataset_name(wildcards)}/{name}.parquet" for name in (network, *own)]
 
 
 def perturbation_stores(wildcards):
@@ -137,15 +138,22 @@ def rows_digest(wildcards):
     return provenance.digest(*rows.itertuples(index=False, name=None))
 
 
-def control_tables(network):
-    """List the tables of a network's controls, without their suffix."""
-    measured = {controls.name_of(network, name): controls.measured_by(CONFIG, name) for name in CONFIG.controls}
-    return [f"{RUN}/metrics/{name}/{probe}" for name, names in measured.items() for probe in names]
+def control_tables(network, asked=None):
+    """List the tables of a network's controls, without their suffix: of any network's, or those asked of one."""
+    return [
+        f"{RUN}/metrics/{controls.name_of(network, control)}/{probe}"
+        for control in controls.chosen_controls(CONFIG, asked)
+        for probe in controls.measured_by(CONFIG, control, asked)
+    ]
 
 
-def network_tables(network):
-    """List the tables of a network and of its controls, without their suffix."""
-    return [f"{RUN}/metrics/{network}/{probe}" for probe in probes.chosen_probes(CONFIG)] + control_tables(network)
+def network_tables(network, asked=None):
+    """List the tables of a network and of its controls, without their suffix: of any network's, or those asked of one.
+
+    What is asked of another network alone is a table without rows.
+    """
+    own = [f"{RUN}/metrics/{network}/{probe}" for probe in probes.chosen_probes(CONFIG, asked)]
+    return own + control_tables(network, asked)
 
 
 SAMPLES = [f"{RUN}/samples/{dataset}.csv" for dataset in DATASETS]

@@ -3,7 +3,7 @@ rule gather:
         samples=samples_path,
         parts=lambda wildcards: [
             f"{table}/{shard}.parquet"
-            for table in network_tables(wildcards.network)
+            for table in network_tables(wildcards.network, wildcards.network)
             for shard in shards_of(dataset_name(wildcards))
         ],
     output:

@@ -18,6 +18,9 @@ rule measure_controls:
     params:
         fingerprint=fingerprint("measure_controls"),
         rows=rows_digest,
-        made_by=lambda wildcards: {name: FINGERPRINTS.of_control(wildcards.network, name) for name in CONFIG.controls},
+        made_by=lambda wildcards: {
+            name: FINGERPRINTS.of_control(wildcards.network, name)
+            for name in controls.chosen_controls(CONFIG, wildcards.network)
+        },
     script:
         "../scripts/measure_controls.py"

@@ -12,6 +12,7 @@ with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import files_read, forward, model, sources, weights
     from epsball.perturbations import families
+    from epsball.probes import families as families_read
     from epsball.runs import files, provenance
     from epsball.stages.extract import extract
     from epsball.stages.select import read_shard
@@ -27,8 +28,12 @@ with job(snakemake) as config:
     made_by = provenance.attributes(dataset=dataset, ball=drawn, network=network, compute=compute)
     made_by |= {"network": network.name, "device": passes.device, "files_read": files_read.digest(kept)}
     made_by |= {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
+    asked = families_read(config, network.name)
     for path in map(Path, snakemake.output.stores):
         family = path.parent.name
+        if family not in asked:
+            files.write_text(path, "")  # no probe of this network reads it
+            continue
         by_code = made_by | {"code": snakemake.params.code[family]}
         extract(family, passes, rows, pool, families.ball(ball, family), compute, path, by_code)
         if config.keep_activations:

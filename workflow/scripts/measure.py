@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 with job(snakemake) as config:
     from epsball.perturbations import families
-    from epsball.probes import Context, family_of
+    from epsball.probes import Context, family_of, on_failure, stored_probes
     from epsball.probes.normalisers import read_scales
-    from epsball.runs import files
+    from epsball.runs import files, gaps
     from epsball.stages.measure import measure
     from epsball.stages.select import read_shard
 
@@ -22,8 +22,14 @@ with job(snakemake) as config:
     )
     rows = read_shard(paths.samples, int(snakemake.wildcards.shard))
     context = Context(*read_scales(paths.survey), config.mantel_permutations)
+    asked = stored_probes(config, snakemake.wildcards.network)
     for path in map(Path, snakemake.output.tables):
         probe = path.parent.name
+        if probe not in asked:
+            files.write_table(path, gaps.gap(gaps.LEFT_OUT))
+            continue
         name = family_of(probe)
         ball = families.ball(config.ball, name)
-        files.write_table(path, measure(probe, rows, activations[name], perturbations[name], ball, context))
+        with gaps.collected([probe], on_failure(config, probe)) as tables:
+            tables[probe] = measure(probe, rows, activations[name], perturbations[name], ball, context)
+        files.write_table(path, tables[probe])

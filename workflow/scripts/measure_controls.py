@@ -16,7 +16,7 @@ with job(snakemake) as config:
     from epsball.networks import forward, model
     from epsball.probes import Context
     from epsball.probes.normalisers import read_scales
-    from epsball.runs import files
+    from epsball.runs import files, gaps
     from epsball.stages.measure_controls import measure_control
     from epsball.stages.select import read_shard
 
@@ -25,18 +25,25 @@ with job(snakemake) as config:
     forward.configure(compute)
     samples = read_shard(paths.samples, int(snakemake.wildcards.shard))
     pool = open_pool(config.datasets[network.dataset].source, config.folder / "datasets" / network.dataset)
-    surveys = {Path(path).stem: path for path in paths.surveys}
+    surveys = {Path(path).stem: Path(path) for path in paths.surveys}
     drawn = {path.parent.name: path for path in map(Path, paths.perturbations)}
-    for control in config.controls:
+    parts: dict[str, dict[str, Path]] = {}
+    for path in map(Path, snakemake.output.tables):
+        parts.setdefault(path.parts[-3].partition("~")[2], {})[path.parent.name] = path
+    for control, outputs in parts.items():
         name = controls.name_of(network.name, control)
-        outputs = {path.parent.name: path for path in map(Path, snakemake.output.tables) if path.parts[-3] == name}
-        made_by = f"{snakemake.params.made_by[control]}, samples {snakemake.params.rows}"
+        for probe in outputs.keys() - set(measured := controls.measured_by(config, control, network.name)):
+            files.write_table(outputs.pop(probe), gaps.gap(gaps.LEFT_OUT))
+        made_by = f"{snakemake.params.made_by.get(control)}, samples {snakemake.params.rows}"
         if all(files.restore_table(path, made_by) for path in outputs.values()):
             continue
-        made = controls.of(control, model.restore(network, Path(paths.weights)), pool, config.seed)
-        passes = forward.Forward(made, compute)
-        context = Context(*read_scales(surveys.get(name, surveys[network.name])), config.mantel_permutations)
-        tables = measure_control(passes, list(outputs), samples, pool, drawn, config.ball, compute, context, name)
+        with gaps.collected(outputs, config.on_failure) as tables:
+            gaps.require(surveyed := surveys.get(name, surveys[network.name]))
+            restored = model.restore(network, Path(paths.weights))
+            passes = forward.Forward(controls.of(control, restored, pool, config.seed, network.name), compute)
+            context = Context(*read_scales(str(surveyed)), config.mantel_permutations)
+            found = measure_control(passes, measured, samples, pool, drawn, config.ball, compute, context, name)
+            tables.update(found)
         for probe, path in outputs.items():
             files.write_table(path, tables[probe], made_by)
             files.retain(path)

@@ -13,8 +13,9 @@ with job(snakemake) as config:
 
     from epsball.data import open_pool
     from epsball.networks import forward, model
+    from epsball.probes import on_failure
     from epsball.probes.normalisers import read_scales
-    from epsball.runs import files
+    from epsball.runs import files, gaps
     from epsball.stages.measure_white_box import measure_white_box
     from epsball.stages.select import read_shard
 
@@ -27,6 +28,7 @@ with job(snakemake) as config:
     passes = forward.Forward(network, compute)
     rows = read_shard(paths.samples, int(wildcards.shard))
     pool = open_pool(config.datasets[spec.dataset].source, config.folder / "datasets" / spec.dataset)
-    settings, scale = config.white_box, scale_g / scale_h
-    table = measure_white_box(wildcards.probe, network, spec.name, passes, rows, pool, config.ball, settings, scale)
-    files.write_table(Path(snakemake.output.table), table)
+    settings, scale, probe = config.white_box, scale_g / scale_h, wildcards.probe
+    with gaps.collected([probe], on_failure(config, probe)) as tables:
+        tables[probe] = measure_white_box(probe, network, spec.name, passes, rows, pool, config.ball, settings, scale)
+    files.write_table(Path(snakemake.output.table), tables[probe])

@@ -14,7 +14,7 @@ with job(snakemake) as config:
     from epsball import controls
     from epsball.data import open_pool
     from epsball.networks import forward, model
-    from epsball.runs import files
+    from epsball.runs import files, gaps
     from epsball.stages.survey import survey
 
     network, control = config.networks[snakemake.wildcards.network], snakemake.wildcards.control
@@ -22,6 +22,8 @@ with job(snakemake) as config:
     forward.configure(compute)
     pool = open_pool(config.datasets[network.dataset], config.folder / "datasets" / network.dataset)
     restored = model.restore(network, Path(snakemake.input.weights))
-    passes = forward.Forward(controls.of(control, restored, pool, config.seed), compute)
-    table = survey(passes, pool, compute.batch, controls.name_of(network.name, control))
-    files.write_table(Path(snakemake.output.table), table)
+    name = controls.name_of(network.name, control)
+    with gaps.collected([name], config.on_failure) as tables, gaps.explained(f"control '{control}'", network.name):
+        passes = forward.Forward(controls.of(control, restored, pool, config.seed, network.name), compute)
+        tables[name] = survey(passes, pool, compute.batch, name)
+    files.write_table(Path(snakemake.output.table), tables[name])

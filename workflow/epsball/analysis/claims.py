@@ -14,6 +14,7 @@ import pandas as pd
 from epsball.analysis import intervals
 from epsball.analysis.run import Run
 from epsball.config import Config
+from epsball.runs.gaps import UnavailableError
 
 # With fewer samples an interval says next to nothing: the numbers are only an illustration.
 MIN_SAMPLES = 20
@@ -42,6 +43,7 @@ class Verdict(StrEnum):
     DIFFERS = "differs", "≠"
     NO_DIFFERENCE = "no difference shown", "≈"
     NOT_MEASURED = "not measured in this run", "–"
+    NOT_AVAILABLE = "not available", "∅"
 
     symbol: str
 
@@ -165,7 +167,9 @@ def log_ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
 
 
 def _above_noise(table: pd.DataFrame) -> pd.Series:
-    return table["range"] > NOISE_FLOOR_FACTOR * table["noise_floor"].fillna(0)
+    if table["noise_floor"].isna().any():
+        raise UnavailableError("there is no noise floor: the network does not compute in float64")
+    return table["range"] > NOISE_FLOOR_FACTOR * table["noise_floor"]
 
 
 def _more_anisotropic(run: Run, network: str) -> Values | None:

@@ -11,6 +11,8 @@ import pandas as pd
 from epsball.analysis.claims import Claim, Values, at_radius, log_ratio, wide
 from epsball.analysis.run import Run
 from epsball.config import Config
+from epsball.probes import chosen_probes
+from epsball.runs.gaps import UnavailableError
 
 # What might explain adversarial examples, in words.
 QUANTITIES = {
@@ -153,7 +155,11 @@ def _explains(quantity: str, across: bool) -> Claim:
         said += ", partial on the clean margin"
 
     def values(run: Run, network: str) -> Values:
-        names = _dataset_networks(run.config, network) if across else [network]
+        among = set(_dataset_networks(run.config, network)) if across else {network}
+        names = [name for name in run.having(*_ADVERSARIAL) if name in among]
+        if len(names) <= across:
+            why = run.unavailable(network, *_ADVERSARIAL) or "fewer than two networks of the dataset have it"
+            raise UnavailableError(why)
         return pd.concat([correlates(run, name)[columns] for name in names], axis=1).dropna()
 
     return _comparison(
@@ -169,7 +175,9 @@ def _explains(quantity: str, across: bool) -> Claim:
 
 
 def _dataset_networks(config: Config, network: str) -> list[str]:
-    return [spec.name for spec in config.networks_of(config.networks[network].dataset)]
+    """Return the networks of a network's dataset of which the probes of `correlates` are asked."""
+    specs = config.networks_of(config.networks[network].dataset)
+    return [spec.name for spec in specs if set(_ADVERSARIAL) <= set(chosen_probes(config, spec.name))]
 
 
 def _is_first_of_several(config: Config, network: str) -> bool:

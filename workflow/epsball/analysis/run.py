@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from epsball import controls, probes
 from epsball.config import Config, load_config
 from epsball.errors import EpsballError, did_you_mean
 from epsball.perturbations import families
-from epsball.runs import provenance_records
+from epsball.runs import gaps, provenance_records
 from epsball.stages.select import read_samples, shard_rows, shards
 
 CLAIM_COLUMNS = (
     *("claim", "kind", "quantity", "statement", "network", "dataset", "threshold", "control"),
     *("estimate", "ci_low", "ci_high", "bound", "samples", "difference", "difference_low", "difference_high"),
-    "verdict",
+    *("verdict", "unavailable"),
 )
 
 
@@ -45,8 +45,15 @@ def read_claims(path: Path) -> pd.DataFrame:
     Raises:
         EpsballError: it is not a claims table, or another version's.
     """
-    words = {"quantity": "str", "dataset": "str", "control": "str"}  # empty throughout in some runs
+    words = {
+        "quantity": "str",
+        "dataset": "str",
+        "control": "str",
+        "unavailable": "str",
+    }  # empty throughout in some runs
     table = pd.read_csv(path, sep="\t", dtype=words)
+    if "unavailable" not in table:  # of an earlier version
+        table["unavailable"] = ""
     if missing := [column for column in CLAIM_COLUMNS if column not in table]:
         raise EpsballError(f"'{path}' has no column {missing[0]}; expected the claims of a run, made by this version")
     return table.fillna(dict.fromkeys(words, ""))
@@ -69,7 +76,11 @@ class Run:
     @property
     def controls(self) -> list[str]:
         """Names of the controls, ``<network>~<control>``."""
-        return [controls.name_of(network, name) for network in self.networks for name in self.config.controls]
+        return [
+            controls.name_of(network, name)
+            for network in self.networks
+            for name in controls.chosen_controls(self.config, network)
+        ]
 
     @property
     def datasets(self) -> list[str]:
@@ -96,11 +107,14 @@ class Run:
 
         Args:
             probe: name of the probe.
-            network: name of a network or of a control, ``<network>~<control>``; all networks by default.
+            network: name of a network or of a control, ``<network>~<control>``; by default all networks that have it.
 
         Returns:
             Column network, then the probe's own columns: see ``measure`` in the probe's module in `epsball.probes`.
             Most have sample and radius (in the norm of the run).
+
+        Raises:
+            UnavailableError: the probe could not be measured, or was not asked for; its reason says which.
         """
         if probe in probes.PROBES and probe not in self.probes:
             raise EpsballError(
@@ -109,14 +123,39 @@ class Run:
             )
         self._require("probe", probe, self.probes)
         if network is None:
-            return pd.concat([self.metrics(probe, name) for name in self.networks], ignore_index=True)
+            having = self.having(probe) or self.networks[:1]
+            return pd.concat([self.metrics(probe, name) for name in having], ignore_index=True)
         self._require("network", network, [*self.networks, *self.controls])
         control = network.partition("~")[2]
         if control and probe not in controls.measured_by(self.config, control):
             raise EpsballError(f"'{network}' is not measured by '{probe}', which says nothing of this control")
         table = pd.read_parquet(self._existing("metrics", network, f"{probe}.parquet"))
+        if why := gaps.reason_of(table):
+            raise gaps.UnavailableError(why, f"run '{self.config.run}' has no '{probe}' of '{network}': {why}")
         table.insert(0, "network", network)
         return table
+
+    def unavailable(self, network: str, *names: str) -> str:
+        """Return why one of these probes has no table of a network or of a control; empty if all have."""
+        for probe in names:
+            if why := gaps.read_reason(self._existing("metrics", network, f"{probe}.parquet")):
+                return why
+        return ""
+
+    def having(self, *names: str) -> list[str]:
+        """Return the networks of which all of these probes have a table."""
+        return [network for network in self.networks if not self.unavailable(network, *names)]
+
+    def gaps(self, *names: str) -> Iterator[str]:
+        """Yield a sentence for each of these probes that could not be measured on a network, and for each control."""
+        for network in [*self.networks, *self.controls]:
+            own, _, control = network.partition("~")
+            measured = [probe for probe in names if not control or probe in controls.measured_by(self.config, control)]
+            reasons = {probe: self.unavailable(network, probe) for probe in measured}
+            whys = {f"control {control}" if control else probe: why for probe, why in reasons.items() if why}
+            yield from (
+                f"{what} of {own} is not available: {why}." for what, why in whys.items() if why != gaps.LEFT_OUT
+            )
 
     def samples(self, dataset: str) -> pd.DataFrame:
         """Read the samples of a dataset: sample, image, label, seed, shard, digest, and score_<network> per network."""
@@ -211,7 +250,7 @@ class Run:
         ball = self.config.ball
         radii = ", ".join(f"{radius:g}" for radius in ball.radii)
         facts = {
-            "controls": ", ".join(self.config.controls),
+            "controls": ", ".join(controls.chosen_controls(self.config)),
             "probes": ", ".join(self.probes),
             "families": ", ".join(self.families),
             "ball": f"{ball.norm}, {ball.noise} noise, {ball.draws} draws, radii {radii}",

@@ -16,6 +16,8 @@ from epsball.analysis.comparisons import COMPARISONS
 from epsball.analysis.run import CLAIM_COLUMNS, Run
 from epsball.config import Config
 from epsball.controls import compared, name_of
+from epsball.probes import chosen_probes
+from epsball.runs.gaps import UnavailableError
 
 _ESTIMATE = ("estimate", "ci_low", "ci_high")
 _DIFFERENCE = ("difference", "difference_low", "difference_high")
@@ -30,11 +32,12 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
         A row for each statement and network: claim (its name), kind ("paper", or "comparison" for those beyond it,
         which are 0 if there is no effect), quantity (which of several a comparison is about), statement,
         network, dataset, threshold, control, estimate, ci_low, ci_high, bound, samples, difference, difference_low,
-        difference_high, verdict.
+        difference_high, verdict, unavailable (why a network or a control has no estimate; empty if it has one).
 
-        A claim about "most" networks has one more row, of all networks. Comparisons are made where the run has the
-        probes that they need. A row with a control compares the network with it: the estimate is the control's, the
-        difference is the network's estimate less that, paired over samples, and the verdict says whether they differ.
+        A claim about "most" networks has one more row, of all networks. Comparisons are made of the networks of which
+        the probes that they need are asked. A row with a control compares the network with it: the estimate is the
+        control's, the difference is the network's estimate less that, paired over samples, and the verdict says whether
+        they differ.
     """
     run = Run(config, folder)
     rows: list[_Row] = []
@@ -42,7 +45,7 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
         if not set(claim.probes) <= set(run.probes):
             continue
         for network in run.networks:
-            if claim.applies(config, network):
+            if set(claim.probes) <= set(chosen_probes(config, network)) and claim.applies(config, network):
                 rows += _of_network(run, claim, network)
         if claim.most_networks is not None:
             rows.append(_of_most_networks(run, claim, claim.most_networks))
@@ -55,13 +58,26 @@ def _of_network(run: Run, claim: Claim, network: str) -> Iterator[_Row]:
     samples = len(run.samples(dataset.name))
     row = _row(claim, ALL_NETWORKS if claim.across else network, samples)
     row |= {"dataset": dataset.name, "threshold": dataset.threshold}
-    estimate = claim.estimate(run, network)
+    try:
+        estimate = claim.estimate(run, network)
+    except UnavailableError as error:
+        yield row | _lacking(error)
+        return
     yield row | _numbers(_ESTIMATE, estimate) | {"verdict": claim.judge(estimate, samples, run.config.ball.draws)}
-    for control in [] if claim.across else compared(run.config, *claim.probes):
+    for control in [] if claim.across else compared(run.config, network, *claim.probes):
         name = name_of(network, control)
-        difference = claim.difference(run, network, name)
-        numbers = _numbers(_ESTIMATE, claim.estimate(run, name)) | _numbers(_DIFFERENCE, difference)
-        yield row | numbers | {"control": control, "verdict": judge_difference(difference, samples)}
+        row |= {"control": control}
+        try:
+            difference = claim.difference(run, network, name)
+            numbers = _numbers(_ESTIMATE, claim.estimate(run, name)) | _numbers(_DIFFERENCE, difference)
+        except UnavailableError as error:
+            yield row | _lacking(error)
+        else:
+            yield row | numbers | {"verdict": judge_difference(difference, samples)}
+
+
+def _lacking(error: UnavailableError) -> _Row:
+    return {"verdict": Verdict.NOT_AVAILABLE, "unavailable": error.reason}
 
 
 def _of_most_networks(run: Run, claim: Claim, share: float) -> _Row:
@@ -75,7 +91,10 @@ def _of_most_networks(run: Run, claim: Claim, share: float) -> _Row:
     row = _row(most, ALL_NETWORKS, min(networks.values(), default=0))
     if not networks:
         return row | {"verdict": Verdict.TOO_FEW_SAMPLES}
-    values = {name: claim.values(run, name) for name in networks}
+    try:
+        values = {name: claim.values(run, name) for name in networks}
+    except UnavailableError as error:
+        return row | _lacking(error)
     arrays = {name: rows.to_numpy(float) for name, rows in values.items() if rows is not None and len(rows)}
     if len(arrays) < len(networks):
         return row | {"verdict": Verdict.NOT_MEASURED}
@@ -102,6 +121,7 @@ def _row(claim: Claim, network: str, samples: int) -> _Row:
         "control": "",
         "bound": claim.criterion,
         "samples": samples,
+        "unavailable": "",
     }
 
 

@@ -74,22 +74,29 @@ def check(config: Path, images: int, layers: str | None) -> None:
     prints a table with one row for each network: parameters, features, images a
     second on one core, accuracy, and the share of images that are right above the
     threshold. An accuracy far below the published one means a wrong channel order,
-    normalisation or class list. Below it: the likely cause of a low accuracy, and
-    how long a run takes. Such a hint is no error: the exit code is 1 only for what
-    cannot run. With --layers: a network's layers, for its key `layer`. Paths in
-    the configuration are from the folder that you are in. The rates are kept in
-    results/<run>/rates.json, for `epsball plan` and the run.
+    normalisation or class list. Below it: the likely cause of a low accuracy, which
+    extra probes and controls cannot be measured, each tried on one image, and how
+    long a run takes. A hint is no error: the exit code is 1 only for what cannot
+    run, such as these, unless `on_failure: gap` is set. With --layers: a network's
+    layers, for its key `layer`. Paths in the configuration are from the folder that
+    you are in. The rates are kept in results/<run>/rates.json, for `epsball plan`
+    and the run.
     """
     from epsball.commands import cost, inspection
+    from epsball.runs import gaps
 
     study = load_config(read_yaml(config))
     if layers:
         print(inspection.layers(study, layers).to_string(index=False))
         return
-    table, hints = inspection.inspect(study, images)
+    table, hints, refusals = inspection.inspect(study, images)
     print(table.to_string(index=False))
     for name, hint in hints.items():
         print(f"\n{name}: {hint}")
+    if refusals and study.on_failure == "stop":
+        raise EpsballError("\n".join([*refusals, f"To run all the same, {gaps.REMEDY}."]))
+    if refusals:
+        print("\nNot available, and left as gaps:", *refusals, sep="\n")
     rates = dict(zip(table["network"], table["images/s"], strict=True))
     cost.keep_rates(rates, study.folder)
     print(f"\nAt these rates the whole run takes about {cost.duration(study, 1, rates)}.")

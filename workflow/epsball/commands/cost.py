@@ -67,14 +67,14 @@ def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cos
     """Return the cost of a network; `rate` is its images a second on one core, where that was measured."""
     compute, dataset, nominal = config.compute, config.datasets[spec.dataset], _nominal(spec)
     pool, samples = pool_size(dataset), dataset.samples
-    balls = [families.ball(config.ball, name) for name in probes.families(config)]
+    balls = [families.ball(config.ball, name) for name in probes.families(config, spec.name)]
     passes = pool + samples * sum(passes_per_sample(ball, compute) for ball in balls)
     exact = samples * sum(float64_passes_per_sample(ball, compute) for ball in balls)
-    for name in probes.white_box_probes(config):
+    for name in probes.white_box_probes(config, spec.name):
         passes += samples * probes.white_box_probe(name).passes(config.white_box, config.ball)
-    for control in controls.chosen_controls(config):
-        times, own = controls.passes(control), control in controls.with_own_features(config)
-        drawn = [families.ball(config.ball, name) for name in controls.families(config, control)]
+    for control in controls.chosen_controls(config, spec.name):
+        times, own = controls.passes(control), controls.has_own_features(control)
+        drawn = [families.ball(config.ball, name) for name in controls.families(config, control, spec.name)]
         passes += times * (pool * own + samples * sum(passes_per_sample(ball, compute) for ball in drawn))
         exact += times * samples * sum(float64_passes_per_sample(ball, compute) for ball in drawn)
     training = 0
@@ -117,12 +117,13 @@ def disk(config: Config) -> dict[str, float]:
 def jobs(config: Config) -> int:
     """Return the number of jobs of a run, from nothing."""
     shards = {name: -(-spec.samples // config.shard_size) for name, spec in config.datasets.items()}
-    asked = sum(map(probes.is_white_box, probes.chosen_probes(config)))
-    surveyed, controlled = len(controls.with_own_features(config)), bool(config.controls)
     # build_network, survey, gather; and for each shard extract and measure.
     of_networks = sum(
-        3 + surveyed + sources.fetches(spec) + shards[spec.dataset] * (2 + asked + controlled)
-        for spec in config.networks.values()
+        3
+        + len(controls.with_own_features(config, name))
+        + sources.fetches(spec)
+        + shards[spec.dataset] * (2 + len(probes.white_box_probes(config, name)) + _is_controlled(config, name))
+        for name, spec in config.networks.items()
     )
     # select and illustrate; and for each shard perturb.
     of_datasets = sum(
@@ -130,6 +131,10 @@ def jobs(config: Config) -> int:
         for name, spec in config.datasets.items()
     )
     return of_networks + of_datasets + len(("figures", "claims", "report"))
+
+
+def _is_controlled(config: Config, network: str) -> bool:
+    return bool(controls.chosen_controls(config, network))
 
 
 def keep_rates(rates: Mapping[str, float], folder: Path) -> None:

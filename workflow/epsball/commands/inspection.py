@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from epsball.analysis import intervals
+from epsball.commands import trial
 from epsball.config import Config, NetworkSpec, TrainingSpec
 from epsball.controls import chosen_controls
 from epsball.data import Pool, missing, open_pool
@@ -27,7 +28,8 @@ from epsball.networks import model
 from epsball.networks.forward import Forward, configure, device, inputs
 from epsball.networks.outputs import bounded_outputs
 from epsball.networks.sources import fetches
-from epsball.probes import PROBES, chosen_probes, require
+from epsball.probes import chosen_probes, require
+from epsball.runs.gaps import collected
 from epsball.stages.select import eligible
 from epsball.stages.survey import survey
 
@@ -160,8 +162,8 @@ def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, 
             )
     except EpsballError as error:
         raise EpsballError(f"networks.{spec.name}: {error}") from None
-    for name in config.extra_probes:
-        if name in PROBES:
+    for name in chosen_probes(config, spec.name):
+        with collected([], config.on_failure):
             require(name, network, spec.name, config.white_box)
     return {
         "network": spec.name,
@@ -176,22 +178,26 @@ def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, 
     }
 
 
-def inspect(config: Config, images: int) -> tuple[pd.DataFrame, dict[str, str]]:
+def inspect(config: Config, images: int) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
     """Pass so many images of its dataset through each network, with its weights; one that the run has trained is used.
 
+    Each extra probe and control is tried on the first of them.
+
     Returns:
-        The table that `epsball check` prints, and what may be wrong with a network, with what to do, by its name.
+        The table that `epsball check` prints; what may be wrong with a network, with what to do, by its name; and a
+        sentence for each probe and control that cannot be measured.
     """
     if images < 1:
         raise EpsballError(f"--images is {images}; it must be at least 1")
     check(config, config.folder / "datasets")
     configure(config.compute)
     found = {name: _inspect(config, spec, images) for name, spec in config.networks.items()}
-    hints = {name: hint for name, (_, hint) in found.items() if hint}
-    return pd.DataFrame([row for row, _ in found.values()]), hints
+    hints = {name: hint for name, (_, hint, _) in found.items() if hint}
+    refusals = [sentence for _, _, refused in found.values() for sentence in refused]
+    return pd.DataFrame([row for row, _, _ in found.values()]), hints, refusals
 
 
-def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, object], str]:
+def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, object], str, list[str]]:
     dataset, compute = config.datasets[spec.dataset], config.compute
     whole = _pool(config, spec)
     pool = whole.spread(images)
@@ -207,6 +213,7 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     logits, features = passes(some)  # which are filled up to a batch
     rate = compute.batch / (time.perf_counter() - start) / compute.threads
     passes.float64(some[:1])  # which a run will do
+    refused = trial.refused(config, spec, network, pool)
     accuracy = float((table["prediction"] == table["label"]).mean())
     sure = intervals.share(eligible(table, dataset.threshold))
     row = {
@@ -239,7 +246,7 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
             f"{dataset.samples} samples are asked for. If {accuracy:.0%} right is less than you know of the network, "
             "check normalisation and class list. If not, lower `threshold`, give more images, or do with fewer samples."
         )
-    return row, hint
+    return row, hint, refused
 
 
 def layers(config: Config, name: str) -> pd.DataFrame:

@@ -160,6 +160,13 @@ class NetworkSpec(_Keys):
         _key("Module whose output is Phi_L, by named_modules(); without it, what enters the classification layer."),
     ] = None
     training: Annotated[LeftOut[TrainingSpec], _key("How the workflow trains the network on its dataset.")] = None
+    # Not in the repr, which digests are made of: what is measured of a network does not change it.
+    extra_probes: Annotated[LeftOut[Names], _key("Extra probes of this network, in place of the study's.")] = field(
+        default=None, repr=False
+    )
+    controls: Annotated[LeftOut[Names], _key("Controls of this network, in place of the study's.")] = field(
+        default=None, repr=False
+    )
 
 
 class DatasetKeys(BaseModel):
@@ -297,6 +304,10 @@ class RunSettings(_Keys):
     bootstrap: Annotated[Integer, _key("Bootstrap resamples behind an interval of the claims.", ge=100)] = 2000
     extra_probes: Annotated[Names, _key("Probes to measure beside the paper's four.")] = ()
     controls: Annotated[Names, _key("Networks made from each network, to compare it with.")] = ()
+    on_failure: Annotated[
+        Literal["stop", "gap"],
+        _key("What follows where an extra probe or a control cannot do a network: stop, or a gap that says why."),
+    ] = "stop"
     white_box: Annotated[WhiteBox, _key("How far probes go that ask the network.")] = field(default_factory=WhiteBox)
     illustration_grid: Annotated[Integer, _key("Points a side of the score plane of Fig. 2.", ge=3)] = 21
     keep_activations: Annotated[Boolean, _key("Whether stores of activations are kept once they are measured.")] = True

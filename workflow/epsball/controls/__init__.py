@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from epsball.config import Config
 from epsball.errors import EpsballError, did_you_mean
 from epsball.probes import chosen_probes, family_of
+from epsball.runs.gaps import explained
 from epsball.runs.provenance import declared
 
 if TYPE_CHECKING:
@@ -50,39 +51,60 @@ def control(name: str) -> Control:
     return cast(Control, importlib.import_module(CONTROLS[name]))
 
 
-def of(name: str, network: Network, pool: Pool, seed: int) -> nn.Module:
-    """Make a control of a network that classifies the images of a pool; see `Control.make`."""
+def of(name: str, network: Network, pool: Pool, seed: int, network_name: str = "") -> nn.Module:
+    """Make a control of a network that classifies the images of a pool; see `Control.make`.
+
+    Raises:
+        UnavailableError: it cannot be made; the message has the network's name.
+    """
     from epsball.networks.forward import inputs  # imports PyTorch, and jobs that ask for names alone do without
 
     picture = next(pool.batches(1))[1][0]
-    return control(name).make(network, inputs(picture), seed)
+    with explained(f"control '{name}'", network_name):
+        return control(name).make(network, inputs(picture), seed)
 
 
-def chosen_controls(config: Config) -> list[str]:
-    """Return the controls of a run.
+def chosen_controls(config: Config, network: str | None = None) -> list[str]:
+    """Return the controls of a run, or of one of its networks.
 
     Raises:
         EpsballError: there is no such control.
     """
-    for name in config.controls:
-        if name not in CONTROLS:
-            raise EpsballError(f"configuration: controls has '{name}', no such control; {did_you_mean(name, CONTROLS)}")
-    return list(config.controls)
+    own = {f"networks.{name}.": spec.controls for name, spec in config.networks.items()}
+    for place, names in {"": config.controls, **own}.items():
+        for name in names or ():
+            if name not in CONTROLS:
+                said = did_you_mean(name, CONTROLS)
+                raise EpsballError(f"configuration: {place}controls has '{name}', no such control; {said}")
+    asked = [own[f"networks.{name}."] for name in (config.networks if network is None else [network])]
+    return list(dict.fromkeys(name for names in asked for name in (config.controls if names is None else names)))
 
 
-def measured_by(config: Config, name: str) -> list[str]:
-    """Return the probes of a run that measure a control."""
-    return [probe for probe in chosen_probes(config) if probe in declared(CONTROLS[name])["PROBES"]]
+def probes_of(name: str) -> tuple[str, ...]:
+    """Return the probes that can measure a control."""
+    return tuple(declared(CONTROLS[name])["PROBES"])
 
 
-def compared(config: Config, *probes: str) -> list[str]:
-    """Return the controls of a run that all of the probes measure."""
-    return [name for name in config.controls if set(probes) <= set(measured_by(config, name))]
+def measured_by(config: Config, name: str, network: str | None = None) -> list[str]:
+    """Return the probes of a run, or of one of its networks, that measure a control; none if it is not asked for."""
+    if name not in chosen_controls(config, network):
+        return []
+    return [probe for probe in chosen_probes(config, network) if probe in probes_of(name)]
 
 
-def with_own_features(config: Config) -> list[str]:
-    """Return the run's controls whose features are of another kind than their network's."""
-    return [name for name in config.controls if declared(CONTROLS[name])["OWN_FEATURES"]]
+def compared(config: Config, network: str, *probes: str) -> list[str]:
+    """Return the controls of a network that all of the probes measure."""
+    return [name for name in chosen_controls(config, network) if set(probes) <= set(probes_of(name))]
+
+
+def has_own_features(name: str) -> bool:
+    """Return whether a control's features are of another kind than its network's."""
+    return bool(declared(CONTROLS[name])["OWN_FEATURES"])
+
+
+def with_own_features(config: Config, network: str | None = None) -> list[str]:
+    """Return the controls of a run, or of one of its networks, whose features are of another kind than a network's."""
+    return list(filter(has_own_features, chosen_controls(config, network)))
 
 
 def passes(name: str) -> int:
@@ -90,9 +112,9 @@ def passes(name: str) -> int:
     return int(declared(CONTROLS[name])["PASSES"])
 
 
-def families(config: Config, name: str) -> list[str]:
-    """Return the families of perturbations on which a control is measured."""
-    return sorted({family_of(probe) for probe in measured_by(config, name)})
+def families(config: Config, name: str, network: str | None = None) -> list[str]:
+    """Return the families of perturbations on which a control is measured, in a run or of one of its networks."""
+    return sorted({family_of(probe) for probe in measured_by(config, name, network)})
 
 
 def name_of(network: str, control_name: str) -> str:

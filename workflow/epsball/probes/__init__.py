@@ -112,32 +112,41 @@ def require(name: str, network: Network, network_name: str, settings: WhiteBox) 
         check(network, network_name, settings)
 
 
-def chosen_probes(config: Config) -> list[str]:
-    """Return the names of a run's probes.
+def on_failure(config: Config, name: str) -> str:
+    """Return what follows where a probe fails, "stop" or "gap": the first for the paper's, on which all rests."""
+    return "stop" if name in PAPERS else config.on_failure
+
+
+def chosen_probes(config: Config, network: str | None = None) -> list[str]:
+    """Return the names of a run's probes, or of those of one of its networks.
 
     Raises:
         EpsballError: the configuration asks for a probe that does not exist.
     """
-    for name in config.extra_probes:
-        if name not in PROBES:
-            said = did_you_mean(name, [known for known in PROBES if known not in PAPERS])
-            raise EpsballError(f"configuration: extra_probes has '{name}', no such probe; {said}")
-    return list(dict.fromkeys((*PAPERS, *config.extra_probes)))
+    own = {f"networks.{name}.": spec.extra_probes for name, spec in config.networks.items()}
+    for place, names in {"": config.extra_probes, **own}.items():
+        for name in names or ():
+            if name not in PROBES:
+                said = did_you_mean(name, [known for known in PROBES if known not in PAPERS])
+                raise EpsballError(f"configuration: {place}extra_probes has '{name}', no such probe; {said}")
+    asked = [own[f"networks.{name}."] for name in (config.networks if network is None else [network])]
+    extra = [name for names in asked for name in (config.extra_probes if names is None else names)]
+    return list(dict.fromkeys((*PAPERS, *extra)))
 
 
-def stored_probes(config: Config) -> list[str]:
-    """Return the names of a run's probes that read stores."""
-    return [name for name in chosen_probes(config) if not is_white_box(name)]
+def stored_probes(config: Config, network: str | None = None) -> list[str]:
+    """Return the names of a run's probes that read stores, or of those of one of its networks."""
+    return [name for name in chosen_probes(config, network) if not is_white_box(name)]
 
 
-def white_box_probes(config: Config) -> list[str]:
-    """Return the names of a run's white-box probes."""
-    return [name for name in chosen_probes(config) if is_white_box(name)]
+def white_box_probes(config: Config, network: str | None = None) -> list[str]:
+    """Return the names of a run's white-box probes, or of those of one of its networks."""
+    return [name for name in chosen_probes(config, network) if is_white_box(name)]
 
 
-def families(config: Config) -> list[str]:
-    """Return the families that a run's probes read from stores."""
-    return sorted({family_of(name) for name in stored_probes(config)})
+def families(config: Config, network: str | None = None) -> list[str]:
+    """Return the families that a run's probes read from stores, or those of one of its networks."""
+    return sorted({family_of(name) for name in stored_probes(config, network)})
 
 
 def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) -> pd.DataFrame:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from epsball.config import Ball, WhiteBox
-from epsball.errors import EpsballError
 from epsball.networks.model import Network
 from epsball.networks.scores import Array
 from epsball.probes.white_box_input import WhiteBoxInput
+from epsball.runs.gaps import UnavailableError
 
 _FAMILIES = ("permuted", "low_frequency", "permuted_low_frequency")
 
@@ -42,7 +42,7 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
         draws over the root mean of their squares, √2 where unrelated.
 
     Raises:
-        EpsballError: the network's first layer is no convolution.
+        UnavailableError: the network's first layer is no convolution.
     """
     radius = min((r for r in inputs.ball.radii if r >= 1), default=max(inputs.ball.radii))
     (clean,), (clean_out,), layer = _first_layer(inputs.network, inputs.pixels[None], inputs.network_name)
@@ -76,8 +76,8 @@ def require(network: Network, network_name: str, settings: WhiteBox) -> None:
 def _convolutions(network: Network, name: str) -> list[nn.Conv2d]:
     found = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
     if not found:
-        said = "has no convolution to measure frequency by; remove 'frequency' from extra_probes"
-        raise EpsballError(f"networks.{name}: {said}")
+        said = "has no convolution to measure frequency by"
+        raise UnavailableError(said, f"networks.{name}: {said}")
     return found
 
 
@@ -95,11 +95,11 @@ def _first_layer(network: Network, images: Tensor, name: str) -> tuple[Tensor, T
         for part in _convolutions(network, name):
             hooks.callback(part.register_forward_hook(stop).remove)
         try:
-            network(images)
+            network.run(images)  # not a pass of one image, which may come first to find the classification layer
         except _ReachedError as reached:
             into, out, layer = reached.args
             return into, out, layer
-    raise EpsballError(f"networks.{name}: no convolution is passed to measure frequency by")
+    raise UnavailableError("no convolution is passed to measure frequency by")
 
 
 def _parseval(moved: Tensor, weight: Tensor, layer: nn.Conv2d) -> Array:

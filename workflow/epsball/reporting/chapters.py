@@ -134,7 +134,7 @@ def _controls(run: Run, claims: pd.DataFrame) -> Chapter:
 
 def _geometry(run: Run, claims: pd.DataFrame) -> Chapter:
     one, mixed = (
-        {network: float(at_radius(run, probe, network)["rho"].median()) for network in run.networks}
+        {network: float(at_radius(run, probe, network)["rho"].median()) for network in run.having(probe)}
         for probe in ("topology", "topology_mixed_radius")
     )
     return Chapter(
@@ -170,7 +170,7 @@ def _symmetry(run: Run, claims: pd.DataFrame) -> Chapter:
 
 def _frequency(run: Run, claims: pd.DataFrame) -> Chapter:
     off, spread, kept = {}, {}, {}
-    for network in run.networks:
+    for network in run.having("frequency"):
         table = run.metrics("frequency", network)
         mean = table.groupby(["family", "filter"], as_index=False)[["measured", "parseval", "spread"]].mean()
         off[network] = 100 * float((mean["parseval"] / mean["measured"] - 1).abs().median())
@@ -208,7 +208,7 @@ def _expansion(run: Run, claims: pd.DataFrame) -> Chapter:
 
 def _depth(run: Run, claims: pd.DataFrame) -> Chapter:
     ends, losses, where = {}, {}, {}
-    for network in run.networks:
+    for network in run.having("depth"):
         table = run.metrics("depth", network)
         mixed = table[table["family"] == "mixed_radius"]
         rho = mixed.groupby("depth")["rho"].median()
@@ -226,7 +226,7 @@ def _depth(run: Run, claims: pd.DataFrame) -> Chapter:
 
 
 def _lipschitz(run: Run, claims: pd.DataFrame) -> Chapter:
-    tables = {network: run.metrics("lipschitz_bounds", network) for network in run.networks}
+    tables = {network: run.metrics("lipschitz_bounds", network) for network in run.having("lipschitz_bounds")}
     reasons = {network: why for network, table in tables.items() if (why := table["unavailable"].iloc[0])}
     text = "The Jacobian's norm is {} times the sampled ratio of Eq. 9."
     if len(reasons) < len(tables):
@@ -246,7 +246,7 @@ def _lipschitz(run: Run, claims: pd.DataFrame) -> Chapter:
 
 def _boundary(run: Run, claims: pd.DataFrame) -> Chapter:
     worst, met, missed = {}, {}, {}
-    for network in run.networks:
+    for network in run.having("boundary"):
         table = run.metrics("boundary", network).drop_duplicates(["sample", "kind", "direction"])
         attacks = table[table["kind"] == "attack"].groupby("sample")["distance"].min()
         worst[network] = float(attacks.median())

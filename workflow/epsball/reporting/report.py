@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ import yaml
 from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES, given, unanswered
 from epsball.analysis.run import Run
 from epsball.config import NORMS, Config
+from epsball.controls import chosen_controls
 from epsball.data import open_pool, terms
+from epsball.probes import chosen_probes
 from epsball.reporting.chapters import CHAPTERS, PROBE_CHAPTERS
-from epsball.reporting.figures import names
+from epsball.reporting.figures import names, reads
 from epsball.reporting.html import draws
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
 from epsball.reporting.html.template import data_uri, packed, render
@@ -66,11 +68,24 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         panels={sample["key"]: sample for dataset in datasets for sample in dataset["samples"]},
         networks=[_network(run, name) for name in config.networks],
         min_samples=MIN_SAMPLES,
-        unanswered=unanswered(config),
+        unanswered=[*unanswered(config), *_without_floor(run)],
+        gaps=list(run.gaps(*run.probes)),
+        gaps_of={name: list(run.gaps(*set(reads(name)).intersection(chosen_probes(config)))) for name in beyond},
+        controls=chosen_controls(config),
         all_networks=ALL_NETWORKS,
         configuration=yaml.safe_dump(plain, sort_keys=False, allow_unicode=True),
         versions=provenance.versions(),
     )
+
+
+def _without_floor(run: Run) -> Iterator[str]:
+    """Yield a sentence for each network of which no noise floor is known."""
+    for network in run.networks:
+        if run.metrics("isotropy", network)["noise_floor"].isna().any():
+            yield (
+                f"The noise floor of {network} is not available: the network does not compute in float64. Its ranges "
+                "may be rounding alone."
+            )
 
 
 def _figure(folder: Path, name: str, caption: str) -> dict[str, str]:

@@ -51,6 +51,16 @@ class Job:
         return self.config.networks_of(self.data.name)
 
     @property
+    def stored(self) -> list[str]:
+        """The network's probes that read stores."""
+        return probes.stored_probes(self.config, self.network)
+
+    @property
+    def controls(self) -> list[str]:
+        """The network's controls."""
+        return controls.chosen_controls(self.config, self.network)
+
+    @property
     def passed(self) -> tuple[object, ...]:
         """What decides what comes out of the network: its configuration and files, and the images."""
         return self.spec, *self.images, sources.files_digest(self.spec)
@@ -67,8 +77,9 @@ class Job:
 
     @property
     def balls(self) -> dict[str, Ball]:
-        """The ball of each family, by name."""
-        return {name: families.ball(self.config.ball, name) for name in probes.families(self.config)}
+        """The ball of each family that is read of the network, or of any, by name."""
+        read = probes.families(self.config, self.network or None)
+        return {name: families.ball(self.config.ball, name) for name in read}
 
     def network_code(self, *more: str) -> list[str]:
         """Return the registered modules behind the network, its images, and `more`."""
@@ -82,20 +93,23 @@ class Job:
             case "figures" | "claims":
                 return [Job(config)]
             case "render":
-                made = [data.name for data in datasets if data.kind == "signs"]
-                return [Job(config, dataset=name, split=split) for name in made for split in ("train", "test")]
+                signs = [data.name for data in datasets if data.kind == "signs"]
+                return [Job(config, dataset=name, split=split) for name in signs for split in ("train", "test")]
             case "select" | "perturb" | "illustrate":
                 return [Job(config, dataset=data.name) for data in datasets]
-            case "measure_white_box":
-                further = [{"probe": name} for name in probes.white_box_probes(config)]
-            case "survey_control":
-                further = [{"control": name} for name in controls.with_own_features(config)]
-            case "measure_controls":
-                further = [{}] if config.controls else []
-            case _:
-                further = [{}]
         specs = [self.spec] if self.network else [spec for data in datasets for spec in config.networks_of(data.name)]
-        return [Job(config, network=spec.name, **more) for spec in specs for more in further]
+        made: list[Job] = []
+        for job in (Job(config, network=spec.name) for spec in specs):
+            match stage:
+                case "measure_white_box":
+                    made += [replace(job, probe=name) for name in probes.white_box_probes(config, job.network)]
+                case "survey_control":
+                    made += [replace(job, control=name) for name in controls.with_own_features(config, job.network)]
+                case "measure_controls":
+                    made += [job] if job.controls else []
+                case _:
+                    made.append(job)
+        return made
 
 
 @dataclass(frozen=True)
@@ -150,9 +164,9 @@ STAGES = {
         lambda job: (
             job.balls,
             job.config.mantel_permutations,
-            {name: PROBES[name].family for name in probes.stored_probes(job.config)},
+            {name: PROBES[name].family for name in job.stored},
         ),
-        modules=lambda job: [PROBES[name].module for name in probes.stored_probes(job.config)],
+        modules=lambda job: [PROBES[name].module for name in job.stored],
         above=("survey", "extract", "perturb"),
     ),
     "measure_white_box": Stage(
@@ -161,8 +175,8 @@ STAGES = {
         above=("build_network", "survey"),
     ),
     "measure_controls": Stage(
-        lambda job: [_control(job, name) for name in job.config.controls],
-        modules=lambda job: [module for name in job.config.controls for module in _control_code(job, name)],
+        lambda job: [_control(job, name) for name in job.controls],
+        modules=lambda job: [module for name in job.controls for module in _control_code(job, name)],
         above=("build_network", "survey", "survey_control", "perturb"),
     ),
     "gather": Stage(above=("measure", "measure_white_box", "measure_controls")),
@@ -188,14 +202,15 @@ STAGES = {
 
 def _control(job: Job, name: str) -> tuple[object, ...]:
     """Return what a control takes from the configuration."""
-    config, measured = job.config, controls.measured_by(job.config, name)
+    config, measured = job.config, controls.measured_by(job.config, name, job.network)
     return name, measured, job.passed, config.ball, config.compute, config.mantel_permutations, config.seed
 
 
 def _control_code(job: Job, name: str) -> list[str]:
     """Return the registered modules behind a control's tables."""
-    measuring = [PROBES[probe].module for probe in controls.measured_by(job.config, name)]
-    return job.network_code(CONTROLS[name], *measuring, *(FAMILIES[f] for f in controls.families(job.config, name)))
+    measuring = [PROBES[probe].module for probe in controls.measured_by(job.config, name, job.network)]
+    drawn = [FAMILIES[family] for family in controls.families(job.config, name, job.network)]
+    return job.network_code(CONTROLS[name], *measuring, *drawn)
 
 
 class Fingerprints:

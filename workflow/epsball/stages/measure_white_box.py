@@ -10,6 +10,7 @@ from epsball.networks.forward import Forward
 from epsball.networks.model import Network
 from epsball.probes import white_box_probe
 from epsball.probes.white_box_input import WhiteBoxInput
+from epsball.runs.gaps import explained
 from epsball.runs.progress import Progress
 from epsball.stages.perturb import sample_images
 
@@ -29,6 +30,9 @@ def measure_white_box(
 
     The network is on the device of `forward`, which passes images through it in batches. The scale, which normalises a
     ratio, is the factor of g over that of h, of Eq. 9.
+
+    Raises:
+        UnavailableError: the probe fails.
     """
     parts = []
     module = white_box_probe(name)
@@ -46,7 +50,8 @@ def measure_white_box(
                 settings=settings,
                 scale=scale,
             )
-            table = module.measure(inputs)
+            with explained(f"probe '{name}'", network_name):
+                table = module.measure(inputs)
             table.insert(0, "sample", inputs.sample)
             parts.append(table)
             progress.advance(1)

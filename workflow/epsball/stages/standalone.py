@@ -1,22 +1,26 @@
-"""A probe on a model and an array, without Snakemake: the workflow's own stages, one sample at a time."""
+"""Probes on a model and images, without Snakemake: the workflow's own stages, one sample at a time."""
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
+from epsball import controls as registered
 from epsball import probes
 from epsball.config import Config, Noise, Norm, load_config
-from epsball.data import Pool, arrays, images
-from epsball.data.images import Pictures
+from epsball.controls import name_of
+from epsball.data import Pool, images
 from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import forward, process
 from epsball.networks.adopt import adopt, copy_module
@@ -24,8 +28,11 @@ from epsball.networks.model import Network, probe_shape, require_labels
 from epsball.perturbations import families
 from epsball.probes import Context
 from epsball.probes.normalisers import scales
+from epsball.runs.gaps import explained
+from epsball.stages import measure_input
 from epsball.stages.extract import extract
 from epsball.stages.measure import measure as measure_shard
+from epsball.stages.measure_controls import measure_control
 from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
 from epsball.stages.select import identify
@@ -33,13 +40,17 @@ from epsball.stages.survey import survey
 
 _NAME = "model"
 
+Data = ArrayLike | Tensor | Sequence[Any] | DataLoader[Any] | Dataset[Any]
+
 
 def measure(
     model: nn.Module,
-    images: ArrayLike | Tensor,
-    labels: ArrayLike | Tensor,
-    probe: str = "isotropy",
+    data: Data,
+    labels: ArrayLike | Tensor | None = None,
+    probe: str | Sequence[str] = "isotropy",
     *,
+    controls: Sequence[str] | None = None,
+    progress: bool = False,
     layer: str | None = None,
     radii: Sequence[float] | None = None,
     epsilon: float | None = None,
@@ -54,8 +65,10 @@ def measure(
     device: str | None = None,
     mantel_permutations: int | None = None,
     white_box: Mapping[str, Any] | None = None,
-) -> pd.DataFrame:
-    """Measure a probe on images. The numbers equal the workflow's for the same images, model and settings.
+) -> Any:  # a table, or a dictionary of them
+    """Measure probes on images, all from one set of passes.
+
+    The numbers equal the workflow's for the same images, model and settings.
 
     Settings that are left out have the configuration's defaults, which are the paper's: radii 1 to 20 with 100 draws
     each, about 2,000 passes per image. Fewer `radii` and `draws` are quicker.
@@ -63,10 +76,15 @@ def measure(
     Args:
         model: model from RGB batches, float32 (n, 3, height, width) in [0, 1], to logits (n, classes), which includes
             its own normalisation. A copy of it is used, in eval mode.
-        images: uint8 (n, height, width, 3), or floats (n, 3, height, width) in [0, 1]. Each should be an image that the
-            model classifies well, as none are left out. They are also the pool for g and h of Eq. 9.
-        labels: integers (n,), the correct outputs of the model.
-        probe: name of a probe in `epsball.probes.PROBES`.
+        data: uint8 (n, height, width, 3), or floats (n, 3, height, width) in [0, 1], as an array, a tensor or a list
+            of images; or a PyTorch Dataset or DataLoader that gives such images, or pairs of them and their labels, and
+            is read whole, in its order. Each should be an image that the model classifies well, as none are left out.
+            They are also the pool for g and h of Eq. 9.
+        labels: integers (n,), the correct outputs of the model; left out where `data` gives them.
+        probe: name of a probe in `epsball.probes.PROBES`, or a list of names.
+        controls: names of controls in `epsball.controls.CONTROLS`, to be made from the model and measured by those of
+            the probes that can.
+        progress: whether a bar shows how many images are done.
         layer: name in `named_modules()` of the module whose output is the features; by default the features are the
             input of the classification layer.
         radii: radii beyond epsilon, rising; radius 0, a check, and epsilon are added.
@@ -87,16 +105,15 @@ def measure(
             "model".
 
     Returns:
-        Column image, the index in `images`; then the probe's own columns: see ``measure`` in the module of
-        `epsball.probes` that has its name.
+        For the name of a probe a table: column image, the index in `data`; then the probe's own columns: see
+        ``measure`` in the module of `epsball.probes` that has its name. For a list of probes, or with controls, a
+        dictionary of such tables: each probe's by its name, that of a control by ``<probe>~<control>``.
 
     Raises:
-        EpsballError: an argument does not fit; the message is one sentence.
+        EpsballError: an argument does not fit, or the model cannot be measured; the message is one sentence.
     """
-    if probe not in probes.PROBES:
-        raise EpsballError(f"'{probe}' is no probe; {did_you_mean(probe, probes.PROBES)}")
-    given: dict[str, Any] = {
-        "radii": None if radii is None else [float(radius) for radius in radii],
+    settings = {
+        "radii": radii,
         "epsilon": epsilon,
         "draws": draws,
         "norm": norm,
@@ -104,57 +121,65 @@ def measure(
         "clip": clip,
         "seed": seed,
         "batch": batch,
-        "float64_draws": float64_draws,
+        # Fewer for a batch that is smaller than the default.
+        "float64_draws": min(4, max(2, batch)) if float64_draws is None and isinstance(batch, int) else float64_draws,
         "threads": torch.get_num_threads() if threads is None else threads,
         "device": device,
         "mantel_permutations": mantel_permutations,
         "white_box": white_box,
     }
-    # A dataset and a network that stand for the arguments.
-    given |= {"datasets": {"images": {"kind": "arrays", "root": ""}}}
-    given |= {"networks": {_NAME: {"dataset": "images", "factory": "given:model"}}}
+    single = isinstance(probe, str) and controls is None
+    with _in_own_words():
+        asked = _names(probe, "probe", probes.PROBES)
+        beside = _names(controls or (), "control", registered.CONTROLS)
+        config = _settings({key: measure_input.plain(value) for key, value in settings.items() if value is not None})
+        pool = measure_input.read_pool(data, labels)
+        with _undisturbed(), process.configured(config.compute.threads):
+            network = _network(model, layer, pool)
+            samples = _samples(pool, config.seed)
+            with tqdm(total=len(samples), unit="image", disable=not progress) as bar:
+                tables = tables_of(network, _NAME, samples, pool, config, asked, beside, bar.update)
+    for table in tables.values():
+        table.insert(0, "image", pd.Index(samples["sample"]).get_indexer(table["sample"]))
+    return tables[asked[0]] if single else tables
+
+
+@contextlib.contextmanager
+def _in_own_words() -> Iterator[None]:
+    """Leave out of a mistake what is of a configuration file, which there is none of."""
     try:
-        config = load_config({key: value for key, value in given.items() if value is not None})
+        yield
     except EpsballError as error:
-        raise EpsballError(str(error).replace("configuration: ", "")) from None
-    pictures = _pictures(images)
-    count = len(pictures)
-    pool = Pool(arrays.names(count), arrays.integers(_array(labels), count, "labels"), pictures.__getitem__)
-    network = _network(model, layer, pool)
-    samples = _samples(pool, config.seed)
-    with process.configured(config.compute.threads):
-        table = _measured(probe, network, samples, pool, config)
-    table.insert(0, "image", pd.Index(samples["sample"]).get_indexer(table["sample"]))
-    return table
+        said = str(error).replace("configuration: ", "").replace(f"networks.{_NAME}: ", "the model: ")
+        raise EpsballError(said.replace("\n", "; ")) from error.__cause__
 
 
-def _pictures(given: ArrayLike | Tensor) -> Pictures:
-    """Return images as a pool has them: uint8 if all values are 8-bit levels, so that their seeds are the same."""
-    array = _array(given)
-    if array.ndim == 4 and not len(array):
-        raise EpsballError("images are empty; give at least one")
-    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3:
-        return array
-    if array.dtype.kind != "f" or array.ndim != 4 or array.shape[1] != 3:
-        raise EpsballError(
-            f"images are {array.dtype} {array.shape}; expected uint8 (n, height, width, 3), or floats (n, 3, height, "
-            "width) in [0, 1], RGB"
-        )
-    bad = ~np.isfinite(array).all(axis=(1, 2, 3))
-    if bad.any():
-        raise EpsballError(f"image {bad.argmax()} has values that are not finite; leave it out or mend it")
-    if array.min() < 0 or array.max() > 1:
-        raise EpsballError(
-            f"images have values from {array.min():g} to {array.max():g}; expected [0, 1], the model's normalisation "
-            "being its first step"
-        )
-    floats = np.ascontiguousarray(np.moveaxis(array, 1, 3), np.float32)
-    levels = np.rint(floats * 255).astype(np.uint8)
-    return levels if np.array_equal(levels / np.float32(255), floats) else floats
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Compute as if the caller were in none of PyTorch's modes: no_grad, inference_mode, autocast."""
+    with contextlib.ExitStack() as modes:
+        for mode in (torch.inference_mode(False), torch.enable_grad()):
+            modes.enter_context(mode)
+        for kind in ("cpu", "cuda"):
+            modes.enter_context(torch.autocast(kind, enabled=False))
+        yield
 
 
-def _array(given: ArrayLike | Tensor) -> NDArray[Any]:
-    return given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+def _names(given: str | Sequence[str], what: str, known: Mapping[str, object]) -> list[str]:
+    names = [given] if isinstance(given, str) else list(given)
+    for name in names:
+        if name not in known:
+            raise EpsballError(f"'{name}' is no {what}; {did_you_mean(str(name), known)}")
+    if not names and what == "probe":
+        raise EpsballError("probe is empty; name at least one")
+    return list(dict.fromkeys(names))
+
+
+def _settings(given: Mapping[str, Any]) -> Config:
+    """Return a configuration with the given settings; its dataset and network stand for the arguments."""
+    standing = {"datasets": {"images": {"kind": "arrays", "root": ""}}}
+    standing["networks"] = {_NAME: {"dataset": "images", "factory": "given:model"}}
+    return load_config({**standing, **given})
 
 
 def _network(model: nn.Module, layer: str | None, pool: Pool) -> Network:
@@ -181,22 +206,95 @@ def _samples(pool: Pool, seed: int) -> pd.DataFrame:
     return identify(pd.DataFrame({"image": pool.names, "label": pool.labels, "digest": digests}), seed)
 
 
-def _measured(probe: str, network: Network, samples: pd.DataFrame, pool: Pool, config: Config) -> pd.DataFrame:
+def tables_of(
+    network: Network,
+    name: str,
+    samples: pd.DataFrame,
+    pool: Pool,
+    config: Config,
+    asked: Sequence[str],
+    beside: Sequence[str] = (),
+    advance: Callable[[int], object] = lambda count: None,
+) -> dict[str, pd.DataFrame]:
+    """Measure probes on a network and its controls, in this process and without a run's folder.
+
+    Args:
+        network: the network, which is moved to the device.
+        name: its name, as in the configuration's `white_box`.
+        samples: sample table.
+        pool: pool that holds the images, and on which g and h of Eq. 9 are based.
+        config: settings; its networks and datasets do not count.
+        asked: names of the probes.
+        beside: names of the controls, which those of the probes measure that can.
+        advance: called after each sample.
+
+    Returns:
+        The table of each probe, by its name, and of each control, by ``<probe>~<control>``.
+
+    Raises:
+        UnavailableError: a probe or a control fails.
+    """
+    stored = [probe for probe in asked if not probes.is_white_box(probe)]
+    made = [_Control(control, network, name, pool, config, stored) for control in beside]  # of the network as given
     passes = forward.Forward(network, config.compute, exclusive=False)
-    scale_g, scale_h = scales(survey(passes, pool, config.compute.batch, _NAME))
-    if probes.is_white_box(probe):
-        probes.require(probe, network, _NAME, config.white_box)
-        scale, ball = scale_g / scale_h, config.ball
-        return measure_white_box(probe, network, _NAME, passes, samples, pool, ball, config.white_box, scale)
-    context = Context(scale_g, scale_h, config.mantel_permutations)
-    family = probes.family_of(probe)
-    ball, parts = families.ball(config.ball, family), []
-    for place in range(len(samples)):
-        row = samples.iloc[[place]]
-        # One sample at a time: the stores of many could be large.
+    normalisers = scales(survey(passes, pool, config.compute.batch, name))
+    context = Context(*normalisers, config.mantel_permutations)
+    white_box = [probe for probe in asked if probes.is_white_box(probe)]
+    for probe in white_box:
+        probes.require(probe, network, name, config.white_box)
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for row in (samples.iloc[[place]] for place in range(len(samples))):
+        # Stores of many samples could be large.
         with tempfile.TemporaryDirectory(prefix="epsball-") as folder:
-            drawn, passed = Path(folder, "perturbations.zarr.zip"), Path(folder, "activations.zarr.zip")
-            perturb(family, row, pool, ball, drawn, {})
-            extract(family, passes, row, pool, ball, config.compute, passed, {"network": _NAME})
-            parts.append(measure_shard(probe, row, passed, drawn, ball, context))
-    return pd.concat(parts, ignore_index=True)
+            drawn: dict[str, Path] = {}
+            for family in dict.fromkeys(map(probes.family_of, stored)):
+                ball = families.ball(config.ball, family)
+                drawn[family], passed = Path(folder, f"{family}.drawn.zarr.zip"), Path(folder, f"{family}.zarr.zip")
+                perturb(family, row, pool, ball, drawn[family], {})
+                extract(family, passes, row, pool, ball, config.compute, passed, {"network": name})
+                for probe in stored:
+                    if probes.family_of(probe) == family:
+                        table = measure_shard(probe, row, passed, drawn[family], ball, context)
+                        parts.setdefault(probe, []).append(table)
+                passed.unlink()
+            for control in made:
+                for key, table in control.measure(row, pool, drawn, config, context).items():
+                    parts.setdefault(key, []).append(table)
+        scale = context.scale_g / context.scale_h
+        for probe in white_box:
+            table = measure_white_box(probe, network, name, passes, row, pool, config.ball, config.white_box, scale)
+            parts.setdefault(probe, []).append(table)
+        advance(1)
+    keys = [*asked, *(key for control in made for key in control.keys)]
+    return {key: pd.concat(parts[key], ignore_index=True) for key in keys}
+
+
+class _Control:
+    """A control of a network, made from a copy of it."""
+
+    def __init__(
+        self, control: str, network: Network, name: str, pool: Pool, config: Config, stored: Sequence[str]
+    ) -> None:
+        self._probes = [probe for probe in stored if probe in registered.probes_of(control)]
+        if not self._probes:
+            known = ", ".join(registered.probes_of(control))
+            raise EpsballError(f"control '{control}' is measured by none of the probes; it is by {known}")
+        self._name, self._compute = name_of(name, control), replace(config.compute, compile=False)
+        self.keys = [name_of(probe, control) for probe in self._probes]
+        made = registered.of(control, cast(Network, copy_module(network)), pool, config.seed, name)
+        self._passes = forward.Forward(made, self._compute, exclusive=False)
+        self._scales: tuple[float, float] | None = None
+        if registered.has_own_features(control):
+            with explained(f"control '{control}'", name):
+                self._scales = scales(survey(self._passes, pool, config.compute.batch, self._name))
+
+    def measure(
+        self, row: pd.DataFrame, pool: Pool, drawn: Mapping[str, Path], config: Config, context: Context
+    ) -> dict[str, pd.DataFrame]:
+        """Measure it on a sample; `context` is the network's."""
+        if self._scales is not None:
+            context = Context(*self._scales, context.mantel_permutations)
+        tables = measure_control(
+            self._passes, self._probes, row, pool, drawn, config.ball, self._compute, context, self._name
+        )
+        return dict(zip(self.keys, tables.values(), strict=True))

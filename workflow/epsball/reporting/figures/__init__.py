@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from epsball.analysis.run import Run
 from epsball.config import Config
-from epsball.probes import chosen_probes
+from epsball.controls import chosen_controls
+from epsball.probes import PROBES, chosen_probes
 from epsball.runs import files
 
 if TYPE_CHECKING:
@@ -44,10 +45,23 @@ FIGURES = {
 
 def names(config: Config) -> list[str]:
     """Return the names of the figures that a run draws."""
-    held = {*chosen_probes(config), "illustration"}
-    held |= {"controls"} if config.controls else set()
-    held |= {"training"} if any(network.training for network in config.networks.values()) else set()
-    return [name for name, (_, *needs) in FIGURES.items() if held.issuperset(needs)]
+    trained = {"training"} if any(network.training for network in config.networks.values()) else set()
+    # What at least one network is asked for.
+    held = [
+        {
+            *chosen_probes(config, name),
+            "illustration",
+            *trained,
+            *({"controls"} if chosen_controls(config, name) else ()),
+        }
+        for name in config.networks
+    ]
+    return [name for name, (_, *needs) in FIGURES.items() if any(one.issuperset(needs) for one in held)]
+
+
+def reads(name: str) -> list[str]:
+    """Return the probes whose tables a figure reads."""
+    return [need for need in FIGURES[name][1:] if need in PROBES]
 
 
 def module_name(name: str) -> str:
@@ -65,8 +79,9 @@ def draw(name: str, config: Config, folder: Path, path: Path) -> None:
     """Draw a figure of the run in a folder as PDF, SVG and PNG; `path` is that of one of them."""
     from epsball.reporting.figures import style  # seaborn takes seconds to import, and most jobs need only names
 
+    run = Run(config, folder)
     with style.paper():
-        save(figure(name, Run(config, folder)), path)
+        save(figure(name, run) if run.having(*reads(name)) else style.empty(run, reads(name)), path)
 
 
 def draw_all(config: Config, run: Path, folder: Path) -> list[Path]:

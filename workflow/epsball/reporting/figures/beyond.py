@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 from epsball.analysis.claims import log_ratio, wide
 from epsball.analysis.comparisons import boundary, correlates
 from epsball.analysis.run import Run
-from epsball.controls import CONTROLS, compared, name_of
-from epsball.reporting.figures import style
+from epsball.controls import CONTROLS, chosen_controls, compared, name_of
+from epsball.reporting.figures import reads, style
 
 
 def beyond_geometry(run: Run) -> Figure:
     """Draw a panel for each network: what ρ and Eq. 7 say of each sample at the largest radius and at mixed norms."""
     figure, axes = style.panels(run, "topology")
     largest = max(run.config.ball.radii)
-    for network, [ax] in axes.items():
+    for network, [ax] in style.available(run, axes, reads("beyond_geometry")):
         probes = ("topology", "topology_mixed_radius", "alpha", "alpha_mixed_radius")
         tables = (run.metrics(probe, network) for probe in probes)
         rho, rho_mixed, alpha, alpha_mixed = (table[table["radius"] == largest] for table in tables)
@@ -50,12 +50,15 @@ def beyond_controls(run: Run) -> Figure:
     )
     first_colours = (style.RED, style.PINK, style.BLUE, style.GREEN, style.AMBER)
     palette = dict(zip(CONTROLS, first_colours, strict=False))
-    colours = {itself: "black", **{name: palette.get(name, style.GREY) for name in config.controls}}
+    colours = {itself: "black", **{name: palette.get(name, style.GREY) for name in chosen_controls(config)}}
     figure, rows = style.panels(run, "isotropy", len(quantities), height=1.7)
     lowest = np.inf  # lower end of the networks' bands
     for network, row in rows.items():
+        gone: dict[str, str] = {}  # controls, in their order
         for ax, (probe, column, label) in zip(row, quantities, strict=True):
-            names = {name: name_of(network, name) for name in compared(config, probe)} | {itself: network}
+            names = {name: name_of(network, name) for name in compared(config, network, probe)} | {itself: network}
+            gone |= {name: "" for name, of in names.items() if run.unavailable(of, probe)}
+            names = {name: of for name, of in names.items() if name not in gone}
             tables = {of: run.metrics(probe, name) for of, name in names.items()}
             table = pd.concat(tables, names=["of"]).groupby(["of", "sample", "radius"])[column].median().reset_index()
             shown = {name: colours[name] for name in names}
@@ -66,6 +69,8 @@ def beyond_controls(run: Run) -> Figure:
             elif probe == "isotropy":
                 own = table[(table["of"] == itself) & (table[column] > 0)]
                 lowest = min(lowest, own.groupby("radius")[column].quantile(0.25).min())
+        if gone:
+            style.write(row[-1], 1, 1.02, f"not available: {', '.join(gone)}", ha="right", color="0.35")
     for ax in (row[0], row[2]):
         style.log_scale(ax)
     if np.isfinite(lowest):
@@ -85,7 +90,7 @@ def beyond_symmetry(run: Run) -> Figure:
     }
     figure, axes = style.panels(run, "isotropy", height=2.5)
     radii = [radius for radius in run.config.ball.radii if radius >= 1]
-    for network, [ax] in axes.items():
+    for network, [ax] in style.available(run, axes, reads("beyond_symmetry")):
         values = {}
         for label, probes in permutations.items():
             permuted, redrawn = (wide(run.metrics(probe, network), "margin_range")[radii] for probe in probes)
@@ -107,7 +112,7 @@ def beyond_frequency(run: Run) -> Figure:
     }
     dead = 1e-8  # of the strongest filter's energy: what answers less has no weights to speak of
     figure, rows = style.panels(run, "frequency", 2, height=2.4, sharex=False, sharey=False)
-    for network, row in rows.items():
+    for network, row in style.available(run, rows, reads("beyond_frequency")):
         table = run.metrics("frequency", network)
         means = table.groupby(["family", "filter"], sort=False)[["measured", "white", "parseval"]].mean()
         means = means[means["white"] > dead * means["white"].max()]
@@ -130,7 +135,7 @@ def beyond_expansion(run: Run) -> Figure:
     lowest = -0.25  # shown: below 0 an expansion is worse than none
     figure, rows = style.panels(run, "expansion", 2, height=1.9)
     colours = {"gradient": style.RED, "gradient and Hessian": style.BLUE}
-    for network, row in rows.items():
+    for network, row in style.available(run, rows, reads("beyond_expansion")):
         table = run.metrics("expansion", network)
         for ax, quantity in zip(row, ("score", "margin"), strict=True):
             orders = {f"{quantity}_first": "gradient", f"{quantity}_second": "gradient and Hessian"}
@@ -147,7 +152,7 @@ def beyond_expansion(run: Run) -> Figure:
 def beyond_depth(run: Run) -> Figure:
     """Draw a row for each network: ρ and the relative ratio over depth, at mixed norms and at the largest radius."""
     figure, rows = style.panels(run, "depth", 2, height=2.5, sharex=False)
-    for network, row in rows.items():
+    for network, row in style.available(run, rows, reads("beyond_depth")):
         table = run.metrics("depth", network)
         largest = table["radius"].max()
         names = {"mixed_radius": f"norms mixed up to {largest:g}", "uniform": f"r = {largest:g}"}
@@ -184,7 +189,7 @@ def beyond_lipschitz(run: Run) -> Figure:
     }
     of_margin = {"margin_gradient": "‖∇m‖", "clever_largest": "largest ‖∇m‖", "clever_lipschitz": "CLEVER"}
     figure, axes = style.panels(run, "lipschitz_bounds", height=2.6)
-    for network, [ax] in axes.items():
+    for network, [ax] in style.available(run, axes, reads("beyond_lipschitz")):
         table = run.metrics("lipschitz_bounds", network)
         values = {label: table[column].astype(float) for column, label in (of_features | of_margin).items()}
         style.columns(ax, values, [style.BLUE] * len(of_features) + [style.RED] * len(of_margin), slanted=True)
@@ -204,7 +209,7 @@ def beyond_boundary(run: Run) -> Figure:
     config = run.config
     attack_colours = (style.RED, style.AMBER, style.PINK, style.GREEN)
     figure, rows = style.panels(run, "boundary", 2, height=2.1)
-    for network, (scores, distances) in rows.items():
+    for network, (scores, distances) in style.available(run, rows, reads("beyond_boundary")):
         table = run.metrics("boundary", network)
         attack = table["kind"] == "attack"
         table["along"] = table["direction"].where(attack, "random")
@@ -238,7 +243,7 @@ def beyond_adversarial(run: Run) -> Figure:
         "gradient": ("‖∇ margin‖", True),
         "margin": ("clean margin", False),
     }
-    networks = run.config.networks
+    networks = run.having(*reads("beyond_adversarial"))
     table = pd.concat({name: correlates(run, name) for name in networks}, names=["network"])
     table = table[np.isfinite(table["distance"])].reset_index("network")
     medians = table.groupby("network").median()

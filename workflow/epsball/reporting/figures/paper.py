@@ -35,7 +35,9 @@ def _draw_ranges(run: Run, probe: str, quantity: str, prefix: str = "") -> Figur
     for network, [ax] in axes.items():
         at_zero = tables[network].loc[tables[network]["radius"] == 0, f"{prefix}range"]
         table = ranges_for_log_axis(style.radius_axis(ax, config, tables[network]), prefix)
-        sns.scatterplot(table, x="x", y="floor", color=_FLOOR, marker="_", s=8, lw=0.8, zorder=1, ax=ax)
+        sns.scatterplot(
+            table.dropna(subset="floor"), x="x", y="floor", color=_FLOOR, marker="_", s=8, lw=0.8, zorder=1, ax=ax
+        )
         points: dict[str, Any] = {"x": "x", "y": "y", "s": 13, "zorder": 2, "ax": ax}
         shades = {"hue": "score_mean", "hue_norm": colours.norm, "palette": style.SEQUENTIAL, "legend": False}
         for kind, marker in (("right", "o"), ("wrong", "s")):
@@ -47,14 +49,15 @@ def _draw_ranges(run: Run, probe: str, quantity: str, prefix: str = "") -> Figur
         ax.set(yscale="log", ylim=(foot, top), ylabel=f"range of {quantity}")
         ax.minorticks_off()
         check = "0" if (at_zero == 0).all() else f"up to {at_zero.max():.1e}: not 0"
-        note = style.write(ax, 0.98, 0.04, f"all ranges at r = 0: {check}", ha="right")
+        unknown = "noise floor not available\n" if table["level"].isna().all() else ""
+        note = style.write(ax, 0.98, 0.04, f"{unknown}all ranges at r = 0: {check}", ha="right")
         note.set_bbox({"facecolor": "white", "alpha": 0.8, "pad": 1, "linewidth": 0})
     figure.colorbar(colours, ax=figure.axes, label="mean score of the right class", aspect=40, pad=0.01)
     key: dict[str, dict[str, Any]] = {
         "all draws classified right": {"marker": "o"},
         "at least one misclassified": {"marker": "s"},
-        "at the floor": {"marker": "v", "mfc": "none"},
-        f"{NOISE_FLOOR_FACTOR} rounding floors of the sample": {"marker": "_", "color": _FLOOR, "mew": 1.2},
+        "at the noise floor": {"marker": "v", "mfc": "none"},
+        f"{NOISE_FLOOR_FACTOR} noise floors of the sample": {"marker": "_", "color": _FLOOR, "mew": 1.2},
         f"T = {config.ball.draws} {'draws' if probe == 'isotropy' else 'permutations'}": {},
     }
     handles = [Line2D([], [], label=label, **{"ls": "", "color": style.GREY, **how}) for label, how in key.items()]

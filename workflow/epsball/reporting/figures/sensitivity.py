@@ -19,6 +19,7 @@ _COLOURS = {
     Verdict.UNDECIDED: "0.85",
     Verdict.TOO_FEW_SAMPLES: "0.95",
     Verdict.TOO_FEW_DRAWS: "0.95",
+    Verdict.NOT_AVAILABLE: "0.95",
     Verdict.NOT_MEASURED: "white",
 }
 _HATCH = "////"  # of what was not measured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -87,11 +88,36 @@ def panels(
     axes = dict(zip(networks, shown.reshape(-1, columns).tolist(), strict=True))
     for network, (first, *_) in axes.items():
         dataset = run.config.datasets[run.config.networks[network].dataset]
-        samples = run.metrics(probe, network)["sample"].nunique()
-        facts = f"{dataset.name}, {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
+        facts = dataset.name
+        if not run.unavailable(network, probe):
+            samples = run.metrics(probe, network)["sample"].nunique()
+            facts += f", {samples} {'sample' if samples == 1 else 'samples'}, score > {dataset.threshold:g}"
         first.set_title(network, fontweight="bold", pad=14)
         write(first, 0, 1.02, facts, color="0.35")
     return figure, axes
+
+
+def available(run: Run, axes: Mapping[str, list[Axes]], probes: Sequence[str]) -> Iterator[tuple[str, list[Axes]]]:
+    """Yield the networks that have the tables of these probes, with their panels; of the others, write why not."""
+    for network, row in axes.items():
+        why = run.unavailable(network, *probes)
+        if not why:
+            yield network, row
+            continue
+        for ax in row:
+            ax.grid(False)
+            if len(ax.get_shared_x_axes().get_siblings(ax)) == 1:
+                ax.set_xticks([])
+            words = textwrap.fill(f"not available: {why}", 34, max_lines=9, placeholder=" …")
+            write(ax, 0.5, 0.5, words, ha="center", va="center", color="0.35")
+
+
+def empty(run: Run, probes: Sequence[str]) -> Figure:
+    """Draw what stands in for a figure of which no network has the tables: why not, in the panel of each."""
+    figure, axes = panels(run, probes[0])
+    for _ in available(run, axes, probes):
+        pass
+    return figure
 
 
 def write(ax: Axes, x: float, y: float, text: str, **how: Any) -> Text:

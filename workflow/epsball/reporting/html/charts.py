@@ -62,10 +62,11 @@ def _ranges(probe: str, prefix: str = "") -> Callable[[Run, str], Iterator[Trace
     def traces(run: Run, network: str) -> Iterator[Trace]:
         table = ranges_for_log_axis(_first_samples(run, probe, network), prefix)
         name = f"{NOISE_FLOOR_FACTOR} noise floors"
-        yield _dashes(table["x"], table["floor"], 7, 1, name=name, hoverinfo="skip")
-        hover = (
-            f"range %{{customdata[1]:.3~g}}<br>{name} %{{customdata[2]:.3~g}}<br>misclassified %{{customdata[3]:.0%}}"
-        )
+        known = table["level"].notna()
+        label = name if known.any() or table.empty else f"{name}: not available"
+        yield _dashes(table["x"][known], table["floor"][known], 7, 1, name=label, hoverinfo="skip")
+        told = "not available" if table["level"].isna().all() else "%{customdata[2]:.3~g}"
+        hover = f"range %{{customdata[1]:.3~g}}<br>{name} {told}<br>misclassified %{{customdata[3]:.0%}}"
         for kind, title, marker in (
             ("right", "all draws correct", {"color": BLUE}),
             ("wrong", "at least one misclassified", {"color": ORANGE, "symbol": "square"}),
