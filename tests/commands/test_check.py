@@ -132,11 +132,12 @@ class Same(torch.autograd.Function):
         return x.clone()
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
         return gradient
 
 class Odd(nn.Module):
-    # Has no forward derivative, and no convolution.
+    # Has no forward derivative, no second backward one, and no convolution.
     def __init__(self):
         super().__init__()
         self.head = nn.Linear(6 * 6 * 3, 3)

@@ -28,6 +28,7 @@ from PIL import Image
 from support.analytic import Linear
 from support.toys import BALL, COMPUTE, SIZE, Stages, pictures, sure_net
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.utils.data import DataLoader, Dataset
 
 SETTINGS: dict[str, Any] = {
@@ -219,12 +220,13 @@ class _Same(torch.autograd.Function):
         return x.clone()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
         return gradients[0]
 
 
 class OnceOnly(nn.Module):
-    """What has no forward derivative."""
+    """What has no forward derivative, nor a second backward one."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         same: torch.Tensor = _Same.apply(x)
