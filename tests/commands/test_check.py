@@ -10,7 +10,8 @@ import pytest
 import torch
 import yaml
 from epsball.commands.cli import main
-from epsball.commands.inspection import check, inspect
+from epsball.commands.inspection import inspect
+from epsball.commands.preflight import check
 from epsball.config import load_config
 from epsball.errors import EpsballError
 from PIL import Image
