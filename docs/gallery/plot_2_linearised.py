@@ -43,7 +43,7 @@ print(f"{pool.names[surest]}: score {scores.score(summary.log_odds)[surest]:.3f}
 
 RADII = (0.1, 1.0, 3.0, 10.0)
 spec = Ball(radii=(0.0, *RADII), epsilon=0.1, draws=6)
-expansion = Forward(linearised.make(copy.deepcopy(network), image, seed=0), compute)
+expansion = Forward(linearised.make(copy.deepcopy(network), image.permute(2, 0, 1), seed=0), compute)
 expansion.refit_at(image.permute(2, 0, 1), label)
 
 

@@ -293,7 +293,15 @@ def test_controls_that_are_no_different_stand_in_the_cell() -> None:
         ("two", "rbf", "differs"),
     ]
     rows = [
-        {"network": network, "control": control, "verdict": verdict, "statement": "s", "estimate": 1.0, "row": number}
+        {
+            "network": network,
+            "control": control,
+            "verdict": verdict,
+            "statement": "s",
+            "estimate": 1.0,
+            "row": number,
+            "unavailable": "",
+        }
         for number, (network, control, verdict) in enumerate(verdicts)
     ]
     part = {"title": "t", "networks": ["one", "two", "three"], "claims": [("c", rows)]}

@@ -34,6 +34,7 @@ _WHITE_BOX = {"draws": 3, "power_iterations": 5, "clever_batches": 3, "clever_si
 _LESS: dict[str, dict[str, Any]] = {
     "config": {"extra_probes": ["alpha"]},
     "beyond": {"white_box": _WHITE_BOX},
+    "cifar10": {},
     "sensitivity": {},
     "paper": {},
     "real": {},

@@ -52,7 +52,8 @@ def global_bound(network: Network, image_shape: tuple[int, int, int]) -> Bound:
     the batch normalisation that alone follows it are one linear operation.
     """
     steps: list[Step] = []
-    network.find_classifier(torch.zeros(image_shape))  # before a trace, in which values are not known
+    device = next((parameter.device for parameter in network.parameters()), None)
+    network.find_classifier(torch.zeros(image_shape, device=device))  # before a trace, in which values are not known
     try:
         value = _features_bound(network, image_shape, steps)
     except UnboundedError as error:
