@@ -28,7 +28,7 @@ from epsball.stages.measure_controls import measure_control
 from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
 from support.pretended import DEVICE, Pretended
-from support.toys import BALL, COMPUTE, CONTEXT, Stages, sure_net
+from support.toys import BALL, COMPUTE, CONTEXT, SIZE, Stages, sure_net
 from support.whole_run import make_run
 from torch import nn
 
@@ -114,6 +114,7 @@ def test_white_box_probes(there: There, stages: Stages, monkeypatch: pytest.Monk
 
     def measured() -> pd.DataFrame:
         network = Network(pooled_net().eval().requires_grad_(False), None)
+        network.find_classifier(torch.rand(3, SIZE, SIZE))
         passes, settings = Forward(network, COMPUTE), WhiteBox(draws=4, directions=2, clever_batches=2)
         table = measure_white_box(probe, network, "net", passes, stages.samples[:2], stages.pool, BALL, settings, 0.5)
         return table.drop(columns=["iterations", "residual"], errors="ignore")
