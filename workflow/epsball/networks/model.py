@@ -125,7 +125,7 @@ class Network(nn.Module):
         kind = next((part.dtype for part in self.module.parameters() if part.is_floating_point()), images.dtype)
         try:
             with ViewsAsReshapes() if self._reshapes else contextlib.nullcontext():
-                return self.module(images.to(kind, copy=True))
+                return self.module(images.clone() if images.dtype == kind else images.to(kind))
         except RuntimeError as error:
             if self._reshapes or not is_about_views(error):
                 raise
