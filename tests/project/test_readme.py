@@ -112,8 +112,9 @@ def test_it_does_what_is_said(cloned: Path, command: str) -> None:
     folder = cloned.parent if "--snakefile" in command else cloned
     said = run(command, folder, cloned)
     if command.startswith("python docs/default.py"):
-        table = "| claim of the paper | ciresan2012 | aghdam2015 | no difference shown from |"
-        assert table in (folder / "README.md").read_text(encoding="utf-8")
+        lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+        head = next(line for line in lines if line.startswith("| claim of the paper |"))
+        assert {"ciresan2012", "aghdam2015", "no difference shown from"} < set(head.strip("| ").split(" | "))
     else:
         assert said
     named = re.findall(r"--configfile (\S+)", command)
