@@ -14,7 +14,7 @@ import importlib.util
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -84,11 +84,10 @@ def _modules(folder: Path, parts: list[str]) -> Iterator[Path]:
                 yield candidate
 
 
-def files_digest(factory: str) -> str:
-    """Return a digest of `files`; empty if there are none."""
-    found = files(factory)
-    digests = [hashlib.sha256(path.read_bytes()).digest() for path in found]
-    return hashlib.sha256(b"".join(digests)).hexdigest() if found else ""
+def digest(paths: Sequence[Path]) -> str:
+    """Return a digest of the contents of files; empty if there are none."""
+    digests = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
+    return hashlib.sha256(b"".join(digests)).hexdigest() if digests else ""
 
 
 def call(

@@ -233,7 +233,7 @@ def own_files(spec: DatasetSpec) -> list[Path]:
 
 def files_digest(spec: DatasetSpec) -> str:
     """Return a digest of `own_files`; empty if there are none."""
-    return user_code.files_digest(spec.options["factory"]) if "factory" in spec.options else ""
+    return user_code.digest(own_files(spec))
 
 
 def _kind(spec: DatasetSpec) -> Any:

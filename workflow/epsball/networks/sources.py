@@ -5,7 +5,6 @@ Free of PyTorch, because Snakemake asks at the start of every job.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Collection
 from pathlib import Path
@@ -103,8 +102,7 @@ def mean_and_std(spec: NetworkSpec, *others: str) -> tuple[list[float], list[flo
 
 def files_digest(spec: NetworkSpec) -> str:
     """Return a digest of `own_files`; empty if there are none."""
-    digests = [hashlib.sha256(path.read_bytes()).digest() for path in own_files(spec)]
-    return hashlib.sha256(b"".join(digests)).hexdigest() if digests else ""
+    return user_code.digest(own_files(spec))
 
 
 def own_files(spec: NetworkSpec) -> list[Path]:
