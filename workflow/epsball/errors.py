@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import difflib
 import errno
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _LISTED = 20  # most names that a message lists
 # Signs in messages, as a terminal without Unicode can show them.
@@ -19,6 +20,15 @@ _PLAIN |= str.maketrans(
 
 class EpsballError(Exception):
     """Bad input or an impossible request, in one sentence: where, what was found, what to do."""
+
+
+@contextlib.contextmanager
+def about(subject: str) -> Iterator[None]:
+    """Begin the message of an `EpsballError` in the block with its subject, such as "networks.mine"."""
+    try:
+        yield
+    except EpsballError as error:
+        raise EpsballError(f"{subject}: {error}") from None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from epsball.config import Config, NetworkSpec, TrainingSpec
 from epsball.controls import chosen_controls
 from epsball.data import Pool, missing, open_pool
-from epsball.errors import EpsballError
+from epsball.errors import EpsballError, about
 from epsball.networks import model
 from epsball.networks.forward import device, inputs
 from epsball.networks.sources import fetches
@@ -78,10 +78,8 @@ def _require_training(network: NetworkSpec, spec: TrainingSpec, training: Pool, 
         raise EpsballError(
             f"networks.{network.name}.training: of {len(training)} images, too few are left for a batch of {spec.batch}"
         )
-    try:
+    with about(f"networks.{network.name}"):
         model.require_labels(training.labels, classes, f"the training split of dataset '{network.dataset}' has")
-    except EpsballError as error:
-        raise EpsballError(f"networks.{network.name}: {error}") from None
 
 
 @contextlib.contextmanager
@@ -94,7 +92,7 @@ def _noting(mistakes: list[str]) -> Iterator[None]:
 
 def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, unusable: int) -> dict[str, Any]:
     picture = next(pool.batches(1))[1][0]
-    try:
+    with about(f"networks.{spec.name}"):
         classes, units = model.probe_shape(network, inputs(picture))
         if pool.classes is not None and pool.classes != classes:
             raise EpsballError(
@@ -112,8 +110,6 @@ def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, 
                 spec.dataset,
                 folders,
             )
-    except EpsballError as error:
-        raise EpsballError(f"networks.{spec.name}: {error}") from None
     for name in chosen_probes(config, spec.name):
         with collected([], config.on_failure):
             require(name, network, spec.name, config.white_box)

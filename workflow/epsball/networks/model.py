@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
-from epsball.errors import EpsballError
+from epsball.errors import EpsballError, about
 from epsball.networks import files_read, layers, outputs, sources, state
 from epsball.networks.adopt import adopt
 from epsball.networks.classifier import find_classifier
@@ -24,11 +24,9 @@ from epsball.networks.weights import read
 
 def fetch(spec: NetworkSpec) -> Path | None:
     """Download a network's published weights if they are missing; verify and return the file, if its source has one."""
-    try:
+    with about(f"networks.{spec.name}"):
         path: Path | None = importlib.import_module(sources.source(spec)).fetch(spec)
         return path
-    except EpsballError as error:
-        raise EpsballError(f"networks.{spec.name}: {error}") from None
 
 
 def build(spec: NetworkSpec, pretrained: bool = True) -> nn.Module:
@@ -137,14 +135,12 @@ def open_network(
     spec: NetworkSpec, weights: dict[str, Tensor] | None = None, classifier: str | None = None, pretrained: bool = True
 ) -> Network:
     """Build a configured network, with its source's weights or with a given state dict."""
-    try:
+    with about(f"networks.{spec.name}"):
         module = build(spec, pretrained and weights is None)
         if weights is not None:
             state.load(module, weights)
             module.eval().requires_grad_(False)  # loading may have replaced parts
         return Network(module, spec.layer, classifier)
-    except EpsballError as error:
-        raise EpsballError(f"networks.{spec.name}: {error}") from None
 
 
 def restore(spec: NetworkSpec, path: Path) -> Network:
@@ -153,10 +149,8 @@ def restore(spec: NetworkSpec, path: Path) -> Network:
     Raises:
         EpsballError: a file that its factory reads is not what it was when the network was built.
     """
-    try:
+    with about(f"networks.{spec.name}"):
         files_read.require_unchanged(path)
-    except EpsballError as error:
-        raise EpsballError(f"networks.{spec.name}: {error}") from None
     return open_network(spec, *read(path))
 
 
