@@ -28,8 +28,8 @@ def exit_with_message():
 
 print_on_any_terminal()
 with exit_with_message():
-    for file in workflow.config_settings.configfiles:
-        read_yaml(file)  # for keys that are given twice, of which Snakemake keeps one
+    for file in workflow.config_settings.configfiles if workflow.is_main_process else ():
+        read_yaml(file)  # for keys that are given twice, of which Snakemake keeps one; no job need look again
     CONFIG = load_config(config)
     probes.chosen_probes(CONFIG)
     controls.chosen_controls(CONFIG)
