@@ -104,7 +104,7 @@ def layers(config: Config, name: str) -> pd.DataFrame:
         hint = did_you_mean(name, config.networks)
         raise EpsballError(f"--layers is '{name}', no network of the configuration; {hint}")
     spec = config.networks[name]
-    image = _first_image(_pool(config, spec))
+    image = inputs(next(_pool(config, spec).batches(1))[1])
     network = model.build(spec, pretrained=False)
     rows: list[dict[str, object]] = []
     names = {part: name for name, part in network.named_modules() if name}
@@ -124,7 +124,3 @@ def layers(config: Config, name: str) -> pd.DataFrame:
 
 def _pool(config: Config, spec: NetworkSpec) -> Pool:
     return open_pool(config.datasets[spec.dataset], config.folder / "datasets" / spec.dataset)
-
-
-def _first_image(pool: Pool) -> Tensor:
-    return inputs(next(pool.batches(1))[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -28,14 +27,15 @@ def adopt(module: nn.Module) -> nn.Module:
         raise EpsballError(
             "the network is TorchScript, whose layers cannot be looked into; give the module that it was made from"
         )
-    for name, tensor in _tensors(module):
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    for name, tensor in tensors.items():
         if is_lazy(tensor):
             raise EpsballError(
                 f"'{name}' of the network has no shape before its first pass; pass an image through the network in its "
                 "factory, or give its lazy layers their sizes"
             )
-        if tensor.dtype == torch.float64:
-            module.float()
+    if any(tensor.dtype == torch.float64 for tensor in tensors.values()):
+        module.float()
     with contextlib.suppress(NotImplementedError):  # an exported program has one mode
         module.eval()
     return module.requires_grad_(False)
@@ -54,8 +54,3 @@ def copy_module(module: nn.Module) -> nn.Module:
                 except Exception:  # a user's attribute can raise anything
                     memo[id(value)] = value
     return copy.deepcopy(module, memo)
-
-
-def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from module.named_parameters()
-    yield from module.named_buffers()
