@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import subprocess
 import time
 import warnings
@@ -9,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import epsball
 import numpy as np
@@ -127,3 +130,22 @@ def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, fu
     assert "make room and run the same command again" in said
     assert "Traceback" not in said
     assert not [left for left in full_disk.rglob("*") if "zarr" in left.name]
+
+
+def test_what_is_still_written_when_a_write_fails_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = zarr.storage.LocalStore._set
+
+    async def first_fails(self: zarr.storage.LocalStore, key: str, *arguments: Any, **options: Any) -> None:
+        if key == "x/c/0":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if key.startswith("x/c/"):
+            await asyncio.sleep(0.3)
+        await put(self, key, *arguments, **options)
+
+    monkeypatch.setattr(zarr.storage.LocalStore, "_set", first_fails)
+    with pytest.raises(OSError, match="No space left"), store.StoreWriter(tmp_path / "a.zarr.zip", 1) as writer:
+        writer.append(xr.Dataset({"x": ("sample", np.arange(4.0))}))
+    time.sleep(0.5)
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import warnings
@@ -18,6 +19,7 @@ import pandas as pd
 import xarray as xr
 import zarr
 import zarr.codecs
+import zarr.core.sync
 import zarr.errors
 import zarr.storage
 from numpy.typing import NDArray
@@ -117,7 +119,14 @@ class StoreWriter:
                             archive.write(file, file.relative_to(self._folder))
         finally:
             self._thread.shutdown(cancel_futures=True)
+            if error is not None:
+                zarr.core.sync.sync(_wait_for_zarr())
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+async def _wait_for_zarr() -> None:
+    """Wait for what Zarr still writes: where one write fails, those beside it go on, into a folder being removed."""
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
 
 
 def open_store(path: str | Path, verify: bool = False) -> xr.Dataset:
