@@ -3,6 +3,9 @@ CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 BIN := .venv/bin
 READY := .venv/.installed
 
+# Each job of a run is a process, which would compile the library again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help reproduce sensitivity test check commands lint docs soak test-slurm bench clean
 
 help: ## show this

@@ -40,7 +40,8 @@ from epsball.networks import model
 from epsball.networks.forward import Forward, Passed, configure, device
 from epsball.perturbations.ball import perturbed_images
 from epsball.runs import provenance
-from epsball.stages.extract import extract, passes_per_sample
+from epsball.stages.extract import extract
+from epsball.stages.passes import passes_per_sample
 from matplotlib import pyplot as plt
 from matplotlib.colors import ListedColormap
 from torch import Tensor

@@ -21,7 +21,7 @@ from typing import Any
 
 import stub
 from epsball.config import load_config
-from epsball.stages.extract import float64_passes_per_sample, passes_per_sample
+from epsball.stages.passes import float64_passes_per_sample, passes_per_sample
 
 SAMPLES, PART = 300, 20
 WIDTHS = {"alexnet": 4096, "googlenet": 1024, "vgg16": 4096, "resnet50": 2048, "ciresan2012": 300, "aghdam2015": 300}

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from epsball.networks.files_read import recording
 from epsball.runs.contents import Contents
+from epsball.runs.files_read import recording
 
 OLD = 1_000_000_000 * 10**9  # ns: long ago
 

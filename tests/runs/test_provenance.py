@@ -22,7 +22,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def digest(library: Path, script: str, *modules: str) -> str:
-    for cached in (provenance._tree, provenance._imports, provenance._essence, provenance.code_digest):
+    for cached in (provenance._read, provenance.code_digest):
         cached.cache_clear()
     return provenance.code_digest(library / "scripts" / script, modules)
 

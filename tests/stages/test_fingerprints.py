@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from epsball.config import load_config
-from epsball.networks import files_read
+from epsball.runs import files_read
 from epsball.runs.contents import Contents
 from epsball.stages.fingerprints import STAGES, Fingerprints
 from epsball.stages.given import Given
@@ -119,7 +119,7 @@ def test_a_file_of_the_users_makes_anew_what_reads_it_and_what_is_below(
     for path in ("weights.pt", "own.py", "beside.py", "named.h5", "read.npy", "photos/red/1.png", "classes.txt"):
         Path(path).write_text("import beside" if path == "own.py" else "1")
     (config.folder / "networks" / "n").mkdir(parents=True)
-    files_read.keep(config.folder / "networks" / "n" / "weights.safetensors", {"read.npy"}, "")
+    files_read.keep(config.folder / "networks" / "n", {"read.npy"}, "")
 
     def of(stage: str, **wildcards: str) -> dict[str, str]:
         given = Given(config, Contents(tmp_path / "contents.json"))

@@ -102,7 +102,8 @@ class Study:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name in ("workflow", "config", "envs", "profiles"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            # With what Python and Numba have compiled, but for files that they are writing.
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*", "*.tmp.*"))
         shutil.copy(ROOT / "Snakefile", folder)
         (folder / "factory.py").write_text(FACTORY)
         squares(folder)

@@ -112,6 +112,42 @@ def test_files_replaced_by_older_ones_and_images_added_before_a_second_network(s
     require_scores("second", "first.pt")
 
 
+DATASET = """
+import numpy as np
+
+class Lazy:
+    def __len__(self):
+        return 24
+
+    def __getitem__(self, number):
+        with np.load("squares.npz") as held:
+            return held["images"][number], int(held["labels"][number])
+
+def make():
+    return Lazy()
+"""
+
+
+def test_images_that_a_dataset_reads_by_itself(study: Study) -> None:
+    (study.folder / "images.py").write_text(DATASET)
+    squares = {"kind": "factory", "factory": "images.py:make"}
+    config = {**TINY, "run": "lazy", "datasets": {"squares": squares}}
+    target = "results/lazy/samples/squares.csv"
+    study.run(config, target)
+    assert study.run(config, target) == set()
+    before = pd.read_csv(study.folder / target)
+    path = study.folder / "squares.npz"
+    with np.load(path) as held:
+        images, labels = held["images"], held["labels"]
+    images[:, 0, 0] ^= 1
+    np.savez(path, images=images, labels=labels)
+    _age(path)
+    assert "survey/squares/one.parquet" in study.run(config, target)
+    after = pd.read_csv(study.folder / target)
+    assert not set(before["digest"]) & set(after["digest"])
+    assert study.run(config, target) == set()
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     """Photographs, two sets of weights, the second of them old, and what the factory reads by itself."""

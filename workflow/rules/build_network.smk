@@ -15,6 +15,6 @@ rule build_network:
     threads: lambda wildcards: CONFIG.building(CONFIG.networks[wildcards.network]).threads
     params:
         fingerprint=fingerprint("build_network"),
-        since=lambda wildcards: GIVEN.since(wildcards.network),
+        since=lambda wildcards: GIVEN.since("networks", wildcards.network),
     script:
         "../scripts/build_network.py"

@@ -203,7 +203,6 @@ if workflow.is_main_process:
 
     from epsball.analysis.run import read_claims
     from epsball.commands import cost
-    from epsball.commands.preflight import check
     from epsball.reporting import end_of_run
     from epsball.runs import monitor as monitoring
 

@@ -15,5 +15,6 @@ rule survey:
     threads: CONFIG.compute.threads
     params:
         fingerprint=fingerprint("survey"),
+        since=lambda wildcards: GIVEN.since("datasets", wildcards.dataset),
     script:
         "../scripts/survey.py"

@@ -11,14 +11,18 @@ if TYPE_CHECKING:
 with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import forward
+    from epsball.runs import files_read
     from epsball.stages.build_network import build_network
 
     network, output = config.networks[snakemake.wildcards.network], snakemake.output
     dataset, folder = config.datasets[network.dataset].source, config.folder / "datasets" / network.dataset
     compute = config.building(network)
     forward.configure(compute)
-    pool = open_pool(dataset, folder)
-    training = open_pool(dataset, folder, "train") if network.training else None
+    with files_read.recording() as read:
+        pool = open_pool(dataset, folder)
+        training = open_pool(dataset, folder, "train") if network.training else None
+    if dataset.kind != "factory" or training is None:
+        read.clear()  # what is read to train counts for the network, and the pool for its survey
     since, made_by = snakemake.params.since, snakemake.params.fingerprint
     weights, card = Path(output.weights), Path(output.card)
-    build_network(network, pool, training, compute, config.seed, weights, card, since, made_by)
+    build_network(network, pool, training, compute, config.seed, weights, card, since, made_by, read)

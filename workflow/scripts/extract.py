@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 with job(snakemake) as config:
     from epsball.data import open_pool
-    from epsball.networks import files_read, forward, model, sources, weights
+    from epsball.networks import forward, model, sources, weights
     from epsball.perturbations import families
     from epsball.probes import families as families_read
-    from epsball.runs import files, provenance
+    from epsball.runs import files, files_read, provenance
     from epsball.stages.extract import extract
     from epsball.stages.select import read_shard
 
@@ -26,7 +26,7 @@ with job(snakemake) as config:
     rows = read_shard(snakemake.input.samples, int(snakemake.wildcards.shard))
     drawn = (ball.norm, ball.clip, ball.noise)
     made_by = provenance.attributes(dataset=dataset, ball=drawn, network=network, compute=compute)
-    made_by |= {"network": network.name, "device": passes.device, "files_read": files_read.digest(kept)}
+    made_by |= {"network": network.name, "device": passes.device, "files_read": files_read.digest(kept.parent)}
     made_by |= {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
     asked = families_read(config, network.name)
     for path in map(Path, snakemake.output.stores):

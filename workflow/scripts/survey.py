@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import forward, model
-    from epsball.runs import files
+    from epsball.runs import files, files_read
     from epsball.stages.survey import survey
 
     network = config.networks[snakemake.wildcards.network]
     forward.configure(config.compute)
     passes = forward.Forward(model.restore(network, Path(snakemake.input.weights)), config.compute)
-    pool = open_pool(config.datasets[network.dataset], config.folder / "datasets" / network.dataset)
-    files.write_table(Path(snakemake.output.table), survey(passes, pool, config.compute.batch, network.name))
+    dataset, folder = config.datasets[network.dataset], config.folder / "datasets" / network.dataset
+    with files_read.recording() as read:
+        table = survey(passes, open_pool(dataset, folder), config.compute.batch, network.name)
+    if dataset.kind == "factory":  # of other kinds, the files are known
+        files_read.keep(folder, read, snakemake.params.since)
+    files.write_table(Path(snakemake.output.table), table)

@@ -17,7 +17,7 @@ from epsball.data import missing, pool_size, training_size
 from epsball.networks import sources
 from epsball.perturbations import families
 from epsball.runs import files
-from epsball.stages.extract import float64_passes_per_sample, passes_per_sample
+from epsball.stages.passes import float64_passes_per_sample, passes_per_sample
 
 _RATES = "rates.json"  # in a run's folder
 

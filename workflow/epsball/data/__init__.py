@@ -202,7 +202,8 @@ def given(spec: DatasetSpec) -> list[Path]:
     kind = _kind(spec)
     if hasattr(kind, "given"):
         return list(kind.given(spec))
-    return [Path(value) for value in spec.options.values() if isinstance(value, str) and Path(value).exists()]
+    named = [Path(value) for value in spec.options.values() if isinstance(value, str) and Path(value).exists()]
+    return [*own_files(spec), *named]
 
 
 def pool_size(spec: DatasetSpec) -> int:
@@ -229,11 +230,6 @@ def terms(spec: DatasetSpec) -> str:
 def own_files(spec: DatasetSpec) -> list[Path]:
     """Return the user's files that make a dataset, its factory's first; none for datasets of other kinds."""
     return user_code.files(spec.options["factory"]) if "factory" in spec.options else []
-
-
-def files_digest(spec: DatasetSpec) -> str:
-    """Return a digest of `own_files`; empty if there are none."""
-    return user_code.digest(own_files(spec))
 
 
 def _kind(spec: DatasetSpec) -> Any:

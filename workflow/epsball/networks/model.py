@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, about
-from epsball.networks import files_read, layers, outputs, sources, state
+from epsball.networks import layers, outputs, sources, state
 from epsball.networks.adopt import adopt
 from epsball.networks.classifier import find_classifier
 from epsball.networks.consistency import require_function
 from epsball.networks.views import ViewsAsReshapes, is_about_views
 from epsball.networks.weights import read
+from epsball.runs import files_read
 
 
 def fetch(spec: NetworkSpec) -> Path | None:
@@ -150,7 +151,7 @@ def restore(spec: NetworkSpec, path: Path) -> Network:
         EpsballError: a file that its factory reads is not what it was when the network was built.
     """
     with about(f"networks.{spec.name}"):
-        files_read.require_unchanged(path)
+        files_read.require_unchanged(path.parent)
     return open_network(spec, *read(path))
 
 

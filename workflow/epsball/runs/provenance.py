@@ -9,7 +9,7 @@ import importlib.metadata
 import platform
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _LIBRARY = Path(__file__).parent.parent
 
@@ -58,10 +58,10 @@ def code_digest(script: Path, modules: tuple[str, ...] = ()) -> str:
     files = {script} | {path for name in modules if (path := _file(name)) is not None}
     waiting = list(files)
     while waiting:
-        new = _imports(waiting.pop()) - files
+        new = _read(waiting.pop()).imports - files
         files |= new
         waiting += new
-    return digest(*sorted((path.name, _essence(path)) for path in files if path not in _INERT))
+    return digest(*sorted((path.name, _read(path).essence) for path in files if path not in _INERT))
 
 
 @functools.cache
@@ -77,7 +77,7 @@ def declared(module: str) -> dict[str, Any]:
     if path is None:
         raise KeyError(module)
     found: dict[str, Any] = {}
-    for node in _tree(path).body:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found[node.name] = None
         elif isinstance(node, ast.Assign):
@@ -102,15 +102,24 @@ def _file(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-@functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+class _Source(NamedTuple):
+    """What counts of a file."""
+
+    imports: frozenset[Path]  # files of this library that it imports
+    essence: str  # digest of its syntax tree without docstrings and registries
 
 
 @functools.cache
-def _imports(path: Path) -> frozenset[Path]:
-    """Return the files of this library that a file imports."""
-    return frozenset(found for name in _imported_names(_tree(path)) if (found := _file(name)) is not None)
+def _read(path: Path) -> _Source:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports = frozenset(found for name in _imported_names(tree) if (found := _file(name)) is not None)
+    tree.body = [node for node in tree.body if not _registers(node)]
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return _Source(imports, hashlib.sha256(ast.dump(tree).encode()).hexdigest())
 
 
 def _imported_names(tree: ast.AST) -> Iterator[str]:
@@ -122,19 +131,6 @@ def _imported_names(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
             yield from _imported_names(node)  # imports for type checking alone do not run
-
-
-@functools.cache
-def _essence(path: Path) -> str:
-    """Return a digest of a file's syntax tree without docstrings and registries."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    tree.body = [node for node in tree.body if not _registers(node)]
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        if ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _registers(node: ast.stmt) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import torch
 
 from epsball.config import Compute, NetworkSpec
 from epsball.data import Pool
-from epsball.networks import files_read, model, sources
+from epsball.networks import model, sources
 from epsball.networks.forward import Forward, inputs
 from epsball.networks.state import loaded
 from epsball.networks.weights import save
-from epsball.runs import files, provenance
+from epsball.runs import files, files_read, provenance
 from epsball.stages.training import train
 
 # Held-out images behind the accuracy in the card; the survey passes over the whole pool.
@@ -33,11 +34,13 @@ def build_network(
     card: Path,
     since: str = "",
     made_by: str = "",
+    read_before: Collection[str] = (),
 ) -> None:
     """Build a network, train it on `training` if its specification says so, and write its weights and card.
 
     Pass some images of `pool`, the held-out split, for the accuracy and the rate in the card. `since` is that of
-    `epsball.networks.files_read.keep`, and `made_by` of `epsball.stages.training.train`.
+    `epsball.runs.files_read.keep`, `made_by` of `epsball.stages.training.train`, and `read_before` are files that
+    its images to train on were read from.
     """
     torch.manual_seed(seed)  # of parameters that a network which is trained has no other way to reset
     with files_read.recording() as read:
@@ -56,7 +59,7 @@ def build_network(
         "layer": network.features_from,
         "digest": save(module, weights, network.classifier),
         "weights_read": loaded(module) or "as they are",
-        "files_read": files_read.keep(weights, read, since),
+        "files_read": files_read.keep(card.parent, read.union(read_before), since),
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
         "terms": sources.terms(spec),

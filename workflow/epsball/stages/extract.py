@@ -25,6 +25,7 @@ from epsball.perturbations.ball import perturbed_images
 from epsball.perturbations.families import family
 from epsball.runs import store
 from epsball.runs.progress import Progress
+from epsball.stages.passes import passes_per_sample, pending_draws
 from epsball.stages.perturb import coordinates, sample_images
 
 Cell = Mapping[str, NDArray[Any]]  # arrays over the draws of one sample at one radius
@@ -127,27 +128,6 @@ def _clean(at_zero: Cell) -> dict[str, Any]:
 def _dims(key: str) -> tuple[str, ...]:
     """Return the dimensions of a variable of a store; only features have the last."""
     return ("sample", "radius", "float64_draw" if key.startswith("float64") else "draw", "unit")
-
-
-def pending_draws(radius: float, known: int, spec: Ball, compute: Compute) -> range:
-    """Return the draws of a sample and radius that still have to pass, if the first `known` are there.
-
-    They are whole batches, counted from draw 0: a draw has the same place in its batch whenever it is computed.
-    """
-    if radius == 0:
-        once = min(compute.batch, spec.draws)
-        return range(0 if known >= once else once)
-    return range(known // compute.batch * compute.batch, spec.draws) if known < spec.draws else range(0)
-
-
-def passes_per_sample(spec: Ball, compute: Compute, known: Callable[[float], int] = lambda radius: 0) -> int:
-    """Return how many images of a sample pass in float32, if the first `known` draws of each radius are there."""
-    return sum(len(pending_draws(radius, known(radius), spec, compute)) for radius in spec.radii)
-
-
-def float64_passes_per_sample(spec: Ball, compute: Compute) -> int:
-    """Return how many images of a sample pass in float64, the clean one among them."""
-    return (len(spec.radii) - 1) * compute.float64_draws + 1
 
 
 class _Sample:

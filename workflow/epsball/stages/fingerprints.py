@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from epsball import controls, data, probes
+from epsball import controls, probes
 from epsball.config import Ball, Compute, Config, DatasetSpec, NetworkSpec
 from epsball.controls import CONTROLS
 from epsball.data import KINDS
@@ -62,13 +62,8 @@ class Job:
 
     @property
     def passed(self) -> tuple[object, ...]:
-        """What decides what comes out of the network: its configuration and files, and the images."""
-        return self.spec, *self.images, sources.files_digest(self.spec)
-
-    @property
-    def images(self) -> tuple[object, ...]:
-        """What decides the images: the configuration of the dataset, and the files of the user's that make it."""
-        return (self.data.source, *filter(None, [data.files_digest(self.data)]))
+        """What decides what comes out of the network, files of the user's aside: those are in the stages above."""
+        return self.spec, self.data.source
 
     @property
     def forward(self) -> Compute:
@@ -129,7 +124,7 @@ STAGES = {
     "download": Stage(lambda job: job.data.source),
     "fetch": Stage(lambda job: job.spec),
     "build_network": Stage(
-        lambda job: (job.spec, job.images, job.config.building(job.spec), job.config.seed),
+        lambda job: (job.spec, job.data.source, job.config.building(job.spec), job.config.seed),
         modules=Job.network_code,
         above=("render",),
         reads=("network", "dataset"),
@@ -151,7 +146,7 @@ STAGES = {
         above=("survey",),
     ),
     "perturb": Stage(
-        lambda job: (job.images, job.balls, job.config.compute.threads),
+        lambda job: (job.data.source, job.balls, job.config.compute.threads),
         modules=lambda job: [KINDS[job.data.kind], *(FAMILIES[name] for name in job.balls)],
         above=("render",),
     ),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from epsball import data
 from epsball.config import Config
-from epsball.networks import files_read, sources
-from epsball.runs import provenance
+from epsball.networks import sources
+from epsball.runs import files_read, provenance
 from epsball.runs.contents import Contents
 
 
@@ -29,13 +29,13 @@ class Given:
         if not (own := sources.own_files(spec)):
             named.append(Path(spec.factory.partition(":")[2]))  # a file or folder for some sources, else nothing
         paths = [*own, *named, *([Path(spec.weights)] if spec.weights else [])]
-        return provenance.digest([self._contents.digest(path) for path in paths], self.since(name))
+        return provenance.digest([self._contents.digest(path) for path in paths], self.since("networks", name))
 
     def dataset(self, name: str) -> str:
-        """Return a digest of a dataset's images, labels and class list."""
-        return provenance.digest([self._contents.digest(path) for path in data.given(self._config.datasets[name])])
+        """Return a digest of a dataset's images, labels and class list, its factory's code, and what that reads."""
+        paths = data.given(self._config.datasets[name])
+        return provenance.digest([self._contents.digest(path) for path in paths], self.since("datasets", name))
 
-    def since(self, name: str) -> str:
-        """See `epsball.networks.files_read.since`."""
-        weights = self._config.folder / "networks" / name / "weights.safetensors"
-        return files_read.since(weights, self._contents.digest)
+    def since(self, kind: str, name: str) -> str:
+        """See `epsball.runs.files_read.since`; the kind is "networks" or "datasets"."""
+        return files_read.since(self._config.folder / kind / name, self._contents.digest)

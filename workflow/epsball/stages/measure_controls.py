@@ -15,7 +15,8 @@ from epsball.probes import Context, family_of, probe
 from epsball.runs.gaps import explained
 from epsball.runs.progress import Progress
 from epsball.runs.store import open_part
-from epsball.stages.extract import iterate_radii, passes_per_sample
+from epsball.stages.extract import iterate_radii
+from epsball.stages.passes import passes_per_sample
 from epsball.stages.perturb import sample_images
 
 

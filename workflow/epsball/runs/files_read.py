@@ -1,4 +1,4 @@
-"""The files that a factory reads by itself: recorded when its network is built, and compared ever after.
+"""The files that a factory reads by itself: recorded when its network or images are made, and compared ever after.
 
 They are known only once the factory has run, so Snakemake cannot be told of them before; see `since`.
 """
@@ -21,6 +21,7 @@ from epsball.runs import contents, files, provenance
 
 # Readers that open a file in native code, which Python's audit events do not show: module and name.
 _NATIVE = (("safetensors", "safe_open"), ("safetensors.torch", "safe_open"), ("torch.jit", "load"))
+_KEPT = ".read.json"  # hidden: Snakemake would remove an output before the rule that makes it runs again
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc")
 
 _reading: list[set[str]] = []  # sets that note what is read, while a block of `recording` lasts
@@ -48,44 +49,44 @@ def recording() -> Iterator[set[str]]:
         read.update(_portable(Path(name)) for name in kept if _is_given(Path(name)))
 
 
-def keep(weights: Path, read: set[str], since: str) -> dict[str, str]:
-    """Keep, beside the weights of a run's network, the SHA-256 of the files that its factory has read; return these.
+def keep(folder: Path, read: set[str], since: str) -> dict[str, str]:
+    """Keep the SHA-256 of the files that a factory has read, and return them.
 
     Args:
-        weights: file of the weights.
+        folder: a run's folder of the network or dataset that the factory makes.
         read: the files.
-        since: what `since` returned when the network was begun.
+        since: what `since` returned when the job was begun.
     """
     entries = {name: contents.entry_of(Path(name)) for name in sorted(read)}
-    files.write_text(_path(weights), json.dumps({"since": since, "files": entries}, indent=1) + "\n")
+    files.write_text(folder / _KEPT, json.dumps({"since": since, "files": entries}, indent=1) + "\n")
     return {name: entry[-1] for name, entry in entries.items()}
 
 
-def since(weights: Path, digest: Callable[[Path], str]) -> str:
-    """Return a text that changes when a file does that the factory of a run's network has read.
+def since(folder: Path, digest: Callable[[Path], str]) -> str:
+    """Return a text that changes when a file does that the factory of a network or dataset has read.
 
     It is empty until then, as before the first time, when these files are not known.
     """
-    kept = _kept(weights)
+    kept = _kept(folder)
     now = {name: digest(Path(name)) for name in kept["files"]}
     if all(now[name] in ("", entry[-1]) for name, entry in kept["files"].items()):
         return str(kept["since"])
     return provenance.digest(now)
 
 
-def digest(weights: Path) -> str:
-    """Return a digest of the files that the factory of a run's network has read; empty if there are none."""
-    entries = _kept(weights)["files"]
+def digest(folder: Path) -> str:
+    """Return a digest of the files that the factory of a network has read; empty if there are none."""
+    entries = _kept(folder)["files"]
     return provenance.digest({name: entry[-1] for name, entry in entries.items()}) if entries else ""
 
 
-def require_unchanged(weights: Path) -> None:
+def require_unchanged(folder: Path) -> None:
     """Check that what the factory of a run's network reads is what it was when the network was built.
 
     Raises:
         EpsballError: a file has changed.
     """
-    for name, entry in _kept(weights)["files"].items():
+    for name, entry in _kept(folder)["files"].items():
         path = Path(name)
         if path.is_file() and contents.entry_of(path, entry)[-1] != entry[-1]:
             raise EpsballError(
@@ -94,17 +95,12 @@ def require_unchanged(weights: Path) -> None:
             )
 
 
-def _kept(weights: Path) -> dict[str, Any]:
+def _kept(folder: Path) -> dict[str, Any]:
     try:
-        kept: dict[str, Any] = json.loads(_path(weights).read_text(encoding="utf-8"))
+        kept: dict[str, Any] = json.loads((folder / _KEPT).read_text(encoding="utf-8"))
         return kept
     except (OSError, ValueError):
         return {"since": "", "files": {}}
-
-
-def _path(weights: Path) -> Path:
-    """Return a hidden file: Snakemake would remove an output before the rule that makes it runs again."""
-    return weights.with_name(".read.json")
 
 
 @functools.cache

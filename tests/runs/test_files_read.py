@@ -12,7 +12,8 @@ import safetensors.torch
 import torch
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import files_read, model, weights
+from epsball.networks import model, weights
+from epsball.runs import files_read
 from epsball.runs.contents import Contents
 
 FACTORY = """
@@ -62,7 +63,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _since(kept: Path) -> str:
-    return files_read.since(kept, Contents(kept.with_name("contents.json")).digest)
+    return files_read.since(kept.parent, Contents(kept.with_name("contents.json")).digest)
 
 
 @pytest.mark.parametrize("how", READS)
@@ -78,12 +79,12 @@ def test_a_file_that_a_factory_reads_is_noticed_once_it_is_another(here: Path, h
         with files_read.recording() as read:
             module = model.build(spec)
         weights.save(module, kept)
-        files_read.keep(kept, read, since)
+        files_read.keep(kept.parent, read, since)
         return read
 
     assert _since(kept) == ""
     [mine] = build("") - {"net.py"}
-    before = files_read.digest(kept)
+    before = files_read.digest(kept.parent)
     assert Path(mine).stem == "mine"
     os.utime(mine)
     assert _since(kept) == ""
@@ -96,7 +97,7 @@ def test_a_file_that_a_factory_reads_is_noticed_once_it_is_another(here: Path, h
     changed = _since(kept)
     assert changed != ""
     build(changed)
-    assert files_read.digest(kept) != before
+    assert files_read.digest(kept.parent) != before
     assert _since(kept) == changed, "built anew, so nothing is to be done"
     _write(here / mine, 1)
     assert _since(kept) not in (changed, ""), "the first one again, which is not what was built last"
