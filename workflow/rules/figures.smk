@@ -23,6 +23,7 @@ rule figures:
     priority: 30
     conda:
         "../../envs/environment.yaml"
+    threads: 2
     params:
         fingerprint=fingerprint("figures"),
     script:

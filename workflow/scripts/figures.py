@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 with job(snakemake) as config:
     from epsball.reporting.figures import draw_all
 
-    draw_all(config, config.folder, config.folder / "figures")
+    draw_all(config, config.folder, config.folder / "figures", snakemake.threads)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,11 +87,14 @@ def draw(name: str, config: Config, folder: Path, path: Path) -> None:
         save(figure(name, run) if run.having(*reads(name)) else style.empty(run, reads(name)), path)
 
 
-def draw_all(config: Config, run: Path, folder: Path) -> list[Path]:
-    """Draw every figure of a run in one process, which imports matplotlib once; return the paths of the PDF files."""
+def draw_all(config: Config, run: Path, folder: Path, processes: int = 1) -> list[Path]:
+    """Draw every figure of a run, several at a time; return the paths of the PDF files."""
     paths = [folder / f"{name}.pdf" for name in names(config)]
-    for path in paths:
-        draw(path.stem, config, run, path)
+    forking = get_context("fork" if sys.platform == "linux" else "spawn")
+    importlib.import_module("epsball.reporting.figures.style")  # which takes seconds, before processes are forked
+    with ProcessPoolExecutor(processes, forking) as pool:
+        for drawn in [pool.submit(draw, path.stem, config, run, path) for path in paths]:
+            drawn.result()
     return paths
 
 
