@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 import torch
 from torch import Tensor
@@ -101,14 +102,17 @@ def scale(integers: Tensor, radius: float | Tensor, norm: Norm, kind: Noise = "u
     """
     # float64, which other devices may lack. CUDA rounds roots and quotients as the CPU does.
     device = torch.device(integers.device if integers.device.type == "cuda" else "cpu")
-    if kind == "gaussian":
-        length = math.sqrt(integers.shape[1]) * philox.normal_deviation()
-        lengths = torch.full((len(integers),), length, dtype=torch.float64, device=device)
-    elif norm == "l2":
-        high, low = squares(integers).to(device).double().unbind(dim=1)
-        lengths = (high * 2.0**24 + low).sqrt()
-    else:
-        lengths = integers.abs().amax(dim=1).to(device).double() * 255
+    match "gaussian" if kind == "gaussian" else norm:
+        case "gaussian":
+            length = math.sqrt(integers.shape[1]) * philox.normal_deviation()
+            lengths = torch.full((len(integers),), length, dtype=torch.float64, device=device)
+        case "l2":
+            high, low = squares(integers).to(device).double().unbind(dim=1)
+            lengths = (high * 2.0**24 + low).sqrt()
+        case "linf":
+            lengths = integers.abs().amax(dim=1).to(device).double() * 255
+        case other:
+            assert_never(other)
     radii = radius.to(device) if isinstance(radius, Tensor) else radius
     factors = (radii / lengths).float().to(integers.device)
     return integers.float().mul_(factors[:, None])

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball.config import Ball, WhiteBox
+from epsball.config import Ball, Norm, WhiteBox
 from epsball.networks import scores
 from epsball.perturbations.ball import Draws
 from epsball.perturbations.families import family
@@ -130,9 +130,18 @@ def _image(inputs: WhiteBoxInput, ray: Tensor | None, radius: float) -> Tensor:
     """Return the image at a radius along a ray, or the sample's own without one."""
     if ray is None:
         return inputs.pixels
-    # The L2 length of what is of norm 1 in the run's norm.
-    unit = 1.0 if inputs.ball.norm == "l2" else 1 / (255 * float(ray.abs().max()))
-    return boundary.at(inputs.pixels, ray, radius * unit, inputs.ball.clip)
+    return boundary.at(inputs.pixels, ray, radius * _length(ray, inputs.ball.norm), inputs.ball.clip)
+
+
+def _length(ray: Tensor, norm: Norm) -> float:
+    """Return the L2 length of a vector in the direction of a ray that is of norm 1 in the run's norm."""
+    match norm:
+        case "l2":
+            return 1.0
+        case "linf":
+            return 1 / (255 * float(ray.abs().max()))
+        case _:
+            assert_never(norm)
 
 
 def _unit(vector: Tensor) -> Tensor:

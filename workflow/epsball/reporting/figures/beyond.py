@@ -32,7 +32,7 @@ def beyond_geometry(run: Run) -> Figure:
             "α\nmixed": alpha_mixed["distance"],
             "shuffled\nmixed": alpha_mixed["shuffled"],
         }
-        style.columns(ax, values, [style.RED if "shuffled" in label else style.BLUE for label in values])
+        style.columns(ax, values, [style.VERMILION if "shuffled" in label else style.BLUE for label in values])
         ax.axvline(1.5, color=style.GREY, lw=0.6)
         ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
         ax.set(ylim=(min(-0.1, ax.get_ylim()[0]), 1.05), ylabel="ρ; ‖α − cI‖ / ‖α‖")
@@ -48,7 +48,7 @@ def beyond_controls(run: Run) -> Figure:
         ("topology", "rho", "Mantel's ρ"),
         ("lipschitz", "ratio", "normalised ratio"),
     )
-    first_colours = (style.RED, style.PINK, style.BLUE, style.GREEN, style.AMBER)
+    first_colours = (style.VERMILION, style.PINK, style.BLUE, style.GREEN, style.AMBER)
     palette = dict(zip(CONTROLS, first_colours, strict=False))
     colours = {itself: "black", **{name: palette.get(name, style.GREY) for name in chosen_controls(config)}}
     figure, rows = style.panels(run, "isotropy", len(quantities), height=1.7)
@@ -107,7 +107,7 @@ def beyond_frequency(run: Run) -> Figure:
     # Permuted noise lies where permuted low frequencies do: its points are rings around theirs.
     families: dict[str, dict[str, Any]] = {
         "permuted": {"label": "permuted noise", "s": 18, "fc": "none", "ec": style.BLUE, "lw": 0.8},
-        "low_frequency": {"label": "low-frequency noise", "s": 7, "color": style.RED, "lw": 0},
+        "low_frequency": {"label": "low-frequency noise", "s": 7, "color": style.VERMILION, "lw": 0},
         "permuted_low_frequency": {"label": "the same, permuted", "s": 7, "color": style.GREEN, "lw": 0},
     }
     dead = 1e-8  # of the strongest filter's energy: what answers less has no weights to speak of
@@ -134,7 +134,7 @@ def beyond_expansion(run: Run) -> Figure:
     """Draw a row for each network, score beside margin: the variance that Eq. 3 explains, over the radius."""
     lowest = -0.25  # shown: below 0 an expansion is worse than none
     figure, rows = style.panels(run, "expansion", 2, height=1.9)
-    colours = {"gradient": style.RED, "gradient and Hessian": style.BLUE}
+    colours = {"gradient": style.VERMILION, "gradient and Hessian": style.BLUE}
     for network, row in style.available(run, rows, reads("beyond_expansion")):
         table = run.metrics("expansion", network)
         for ax, quantity in zip(row, ("score", "margin"), strict=True):
@@ -156,7 +156,7 @@ def beyond_depth(run: Run) -> Figure:
         table = run.metrics("depth", network)
         largest = table["radius"].max()
         names = {"mixed_radius": f"norms mixed up to {largest:g}", "uniform": f"r = {largest:g}"}
-        colours = dict(zip(names.values(), (style.BLUE, style.RED), strict=True))
+        colours = dict(zip(names.values(), (style.BLUE, style.VERMILION), strict=True))
         at = table[table["radius"] == largest].assign(norms=table["family"].map(names))
         layers = at.drop_duplicates("depth").set_index("depth")
         step = -(-len(layers) // 12)  # at most twelve are labelled
@@ -192,7 +192,7 @@ def beyond_lipschitz(run: Run) -> Figure:
     for network, [ax] in style.available(run, axes, reads("beyond_lipschitz")):
         table = run.metrics("lipschitz_bounds", network)
         values = {label: table[column].astype(float) for column, label in (of_features | of_margin).items()}
-        style.columns(ax, values, [style.BLUE] * len(of_features) + [style.RED] * len(of_margin), slanted=True)
+        style.columns(ax, values, [style.BLUE] * len(of_features) + [style.VERMILION] * len(of_margin), slanted=True)
         for place, column in enumerate(values.values()):
             if column.isna().all():
                 x = (place + 0.6) / (len(values) + 0.2)
@@ -207,7 +207,7 @@ def beyond_lipschitz(run: Run) -> Figure:
 def beyond_boundary(run: Run) -> Figure:
     """Draw a row for each network: the score over the radius, and distances to the boundary, one point per sample."""
     config = run.config
-    attack_colours = (style.RED, style.AMBER, style.PINK, style.GREEN)
+    attack_colours = (style.VERMILION, style.AMBER, style.PINK, style.GREEN)
     figure, rows = style.panels(run, "boundary", 2, height=2.1)
     for network, (scores, distances) in style.available(run, rows, reads("beyond_boundary")):
         table = run.metrics("boundary", network)

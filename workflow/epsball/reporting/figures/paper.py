@@ -71,7 +71,7 @@ fig1_isotropy_margin = partial(_draw_ranges, probe="isotropy", quantity="margin 
 fig3_symmetry = partial(_draw_ranges, probe="symmetry", quantity="score")
 fig3_symmetry_margin = partial(_draw_ranges, probe="symmetry", quantity="margin (logits)", prefix="margin_")
 
-_IMAGES = (("x", "o", "white"), ("x + v₁", "^", style.SKY), ("x + v₂", "s", style.RED))  # name, marker, colour
+_IMAGES = (("x", "o", "white"), ("x + v₁", "^", style.SKY), ("x + v₂", "s", style.VERMILION))  # name, marker, colour
 
 
 def fig2_illustration(run: Run) -> Figure:
@@ -172,7 +172,7 @@ def fig6_lipschitz(run: Run) -> Figure:
     lines: dict[str, dict[str, Any]] = {
         "linear fit": {"color": "black", "lw": 1.0},
         "quadratic fit": {"color": style.BLUE, "lw": 2.4},
-        "L = 1": {"color": style.RED, "lw": 1.0, "ls": "--"},
+        "L = 1": {"color": style.VERMILION, "lw": 1.0, "ls": "--"},
     }
     config = run.config
     radii = np.array(config.ball.radii)

@@ -26,7 +26,7 @@ WIDTH = 7.0  # inches, both columns
 DPI = 200
 SEQUENTIAL = "viridis"
 PALETTE = sns.color_palette("colorblind").as_hex()
-BLUE, AMBER, GREEN, RED, PINK, SKY = (PALETTE[number] for number in (0, 1, 2, 3, 4, 9))
+BLUE, AMBER, GREEN, VERMILION, PINK, SKY = (PALETTE[number] for number in (0, 1, 2, 3, 4, 9))
 GREY = "0.55"
 FLOOR = "0.88"
 

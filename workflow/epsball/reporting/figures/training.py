@@ -30,7 +30,7 @@ def training_curves(run: Run) -> Figure:
             held = curve.dropna(subset="validation_loss")
             held = held.assign(accuracy=100 * held["validation_accuracy"])
             for ax, column in ((left, "validation_loss"), (right, "accuracy")):
-                ax.plot("epoch", column, "s--", data=held, ms=4, color=style.RED, label="held out")
+                ax.plot("epoch", column, "s--", data=held, ms=4, color=style.VERMILION, label="held out")
         survey = run.survey(card["network"])
         test = 100 * (survey["label"] == survey["prediction"]).mean()
         right.axhline(test, color="black", lw=1, label=f"test: {test:.1f}%")

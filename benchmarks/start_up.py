@@ -1,0 +1,80 @@
+"""Time and core seconds of a run from nothing, and the share of its jobs' start-up.
+
+    python benchmarks/start_up.py [CONFIG] [--cores N]
+
+Runs a configuration, the default's if none is given, in a copy of the repository, and prints wall time, core seconds of
+all processes, jobs, and what starting costs: of each stage's script, the core seconds of a process that does its
+imports and nothing else (the least of three), times its jobs. Nothing else should run on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, nargs="?", default=ROOT / "config" / "config.yaml")
+    parser.add_argument("--cores", default="2")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name in ("workflow", "config", "envs", "profiles"):
+            shutil.copytree(ROOT / name, folder / name)
+        shutil.copy(ROOT / "Snakefile", folder)
+        config = options.config.resolve()
+        command = [sys.executable, "-m", "snakemake", "--cores", options.cores, "--configfile", str(config)]
+        before, began = _core_seconds(), time.monotonic()
+        with (folder / "said.txt").open("w") as said:
+            subprocess.run(command, cwd=folder, stdout=said, stderr=said, check=True)
+        wall, cores = time.monotonic() - began, _core_seconds() - before
+        jobs = _jobs((folder / "said.txt").read_text())
+        starts = {stage: _start(folder, stage) for stage in jobs}
+    print(f"{'stage':20} {'jobs':>5} {'start-up of one, core s':>24}")
+    for stage, count in jobs.items():
+        print(f"{stage:20} {count:5} {starts[stage]:24.2f}")
+    total = sum(count * starts[stage] for stage, count in jobs.items())
+    print(f"{sum(jobs.values())} jobs, {wall:.0f} s, {cores:.0f} core seconds; start-up of jobs {total:.0f}")
+    print(f"{total / cores:.1%} of the core seconds")
+
+
+def _core_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _jobs(said: str) -> Counter[str]:
+    """Return the jobs of each stage that ran, but the one that makes nothing."""
+    names = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", said, flags=re.MULTILINE)
+    return Counter(name for name in names if name != "all")
+
+
+def _start(folder: Path, stage: str) -> float:
+    """Return the core seconds of a process that does the imports of a stage's script, and Snakemake's before it."""
+    tree = ast.parse((folder / "workflow" / "scripts" / f"{stage}.py").read_text())
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    lines = ["from snakemake import script", *map(ast.unparse, imports)]
+    code = "\n".join(line for line in lines if line != "from snakemake.script import snakemake")
+    seconds = []
+    for _ in range(3):
+        before = _core_seconds()
+        subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+        seconds.append(_core_seconds() - before)
+    return min(seconds)
+
+
+if __name__ == "__main__":
+    main()
