@@ -37,7 +37,12 @@ ELSEWHERE = {
 }
 EPSBALL = [command for command in commands() if command.startswith("epsball ")]
 # Minutes, however little there is in them: `make commands`.
-LONG = ("make sensitivity", "make bench", "snakemake --cores N --configfile config/beyond.yaml")
+LONG = (
+    "make sensitivity",
+    "make bench",
+    "snakemake --cores N --configfile config/beyond.yaml",
+    "snakemake --cores N --configfile config/paper.yaml",
+)
 # "config" is the default's; `make sensitivity` runs its own.
 OTHERS = [
     path.stem

@@ -83,6 +83,11 @@ CLUSTER = (
 )
 
 
+def kinds(files: set[str]) -> set[str]:
+    """First folders of files."""
+    return {Path(name).parts[0] for name in files}
+
+
 def in_reach() -> bool:
     """Whether there is a SLURM that answers."""
     return (
