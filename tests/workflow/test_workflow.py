@@ -93,7 +93,7 @@ def test_a_second_run_does_nothing(study: Study) -> None:
 
 
 def test_a_run_names_what_it_has_made_at_its_end(study: Study) -> None:
-    done = study.snakemake(BASE, "results/small/claims.tsv", "--force")
+    done = study.snakemake(BASE, "results/small/claims.tsv", "--force", "--workflow-profile=none")
     assert "Claims: results/small/claims.tsv" in done.stdout
     assert "Report:" not in done.stdout
     assert "Figures:" not in done.stdout

@@ -193,7 +193,7 @@ def jobs_of_stages():
 @functools.cache
 def monitor():
     """Return the monitor of this run; the first call starts it."""
-    silent = monitoring.in_ci() or is_quiet_about(workflow.output_settings.quiet, "progress")
+    silent = monitoring.in_ci() or is_quiet_about(workflow.output_settings.quiet or (), "progress")
     return monitoring.Monitor(jobs_of_stages, FOLDER / "logs" / "progress.log", None if silent else sys.stderr)
 
 
