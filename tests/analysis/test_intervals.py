@@ -120,6 +120,19 @@ def test_ranges_at_the_floor_are_not_anisotropy(tmp_path: Path) -> None:
     assert table.loc["not symmetric", "verdict"] == "does not hold"
 
 
+def test_scores_that_are_all_1_give_no_verdict(tmp_path: Path) -> None:
+    """Beyond 1e-308 there is no number between a score and 1, however far the margin moves."""
+    write_run(tmp_path, samples=30, growth=10.0, floor=0.0)
+    for probe in ("isotropy", "symmetry"):
+        path = tmp_path / "metrics" / "net" / f"{probe}.parquet"
+        table = pd.read_parquet(path)
+        table.loc[table["sample"] == "s3", "range"] = 0.0
+        table.to_parquet(path)
+    verdicts = judge(MINIMAL_RUN, tmp_path).set_index("claim")["verdict"]
+    lost = {"not isotropic at epsilon", "more anisotropic at 1", "not symmetric", "permuted against redrawn"}
+    assert set(verdicts.index[verdicts == "not available"]) == lost
+
+
 def test_few_samples_and_missing_radii_give_no_verdict(tmp_path: Path) -> None:
     write_run(tmp_path, samples=19, growth=10.0, floor=1e-6)
     assert set(judge(MINIMAL_RUN, tmp_path)["verdict"]) == {"too few samples"}

@@ -170,6 +170,24 @@ def test_random_weights_are_of_the_seed_and_keep_the_scale() -> None:
     assert np.mean(kept) == pytest.approx(1, abs=0.4)
 
 
+def test_random_weights_that_change_nothing_are_refused() -> None:
+    class Hidden(nn.Module):
+        """Computes with modules that are in a list, beside layers of which it uses none."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = [conv_net()]
+            self.side = nn.Identity()
+            self.other = nn.Linear(2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = self.parts[0](self.side(x))
+            return logits
+
+    with pytest.raises(EpsballError, match="outputs do not change with the weights of its layers"):
+        control("random-weights").make(Network(Hidden().eval(), "side"), image(), 0)
+
+
 @pytest.mark.parametrize("name", ["linearised", "rbf"])
 def test_a_control_forgets_the_sample_before(name: str) -> None:
     once, again = (forward.Forward(control(name).make(network(conv_net()), image(), 0), COMPUTE) for _ in range(2))

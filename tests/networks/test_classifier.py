@@ -105,7 +105,92 @@ def test_features_are_those_of_a_network_that_is_defined_in_order() -> None:
     assert Network(plain)(IMAGES)[1].shape == (3, plain[-1].in_features)
 
 
-@pytest.mark.parametrize("module", [TwoHeads(), Functional(), Scaled(), Twice()])
+class Tempered(Base):
+    """Has a parameter of its own around all of it, as a temperature is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Base()
+        self.temperature = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.net(x) / self.temperature
+        return logits
+
+
+class Bilinear(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Bilinear(8, 3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.body(x)
+        logits: Tensor = self.last(features, self.other(features))
+        return logits
+
+
+def _first(module: nn.Module) -> nn.Module:
+    """A network that is behind a normalisation, which makes it a part."""
+    return nn.Sequential(nn.BatchNorm2d(3), module)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        _first(Tempered()),
+        nn.Sequential(Base(), nn.BatchNorm1d(3)),
+        nn.Sequential(Base(), nn.LayerNorm(3)),
+        nn.Sequential(Base(), nn.PReLU()),
+        Bilinear(),
+    ],
+)
+def test_what_only_scales_the_logits_or_takes_more_than_the_features_is_no_classifier(module: nn.Module) -> None:
+    with pytest.raises(EpsballError, match=r"which is not one classification layer, .*; set its key layer to"):
+        Network(module.eval())(IMAGES)
+
+
+def test_a_part_with_parameters_of_its_own_hides_no_classifier() -> None:
+    class Positioned(Base):
+        def __init__(self) -> None:
+            super().__init__()
+            self.position = nn.Parameter(torch.zeros(3, 1, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = super().forward(x + self.position)
+            return logits
+
+    network = Network(_first(Positioned()).eval())
+    network(IMAGES)
+    assert network.classifier == "1.head"
+
+
+class EarlyExit(Base):
+    """Dark images leave by another head."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.body(x)
+        dark = (x.mean((1, 2, 3)) < 0.2)[:, None]
+        return torch.where(dark, self.other(features), self.head(features))
+
+
+def test_a_classifier_that_is_not_that_of_all_images_is_found_out() -> None:
+    with pytest.raises(EpsballError, match="no layer's output is the logits"):
+        Network(EarlyExit().eval())(IMAGES / 4)
+    network = Network(EarlyExit().eval(), classifier="head")
+    network.require_layer(IMAGES)
+    with pytest.raises(EpsballError, match="some images are not the output of 'head', .* as with an early exit"):
+        network.require_layer(IMAGES * torch.tensor([1, 1, 0.1])[:, None, None, None])
+
+
+def test_a_layer_that_runs_twice_has_no_output_of_its_own() -> None:
+    module = Twice().eval()
+    with pytest.raises(EpsballError, match=r"its layer 'body\.3' runs 2 times in a pass"):
+        Network(module, "body.3").require_layer(IMAGES)
+    with pytest.raises(EpsballError, match=r"that is, or pass it through a torch\.nn\.Identity"):
+        Network(module)(IMAGES)
+
+
+@pytest.mark.parametrize("module", [TwoHeads(), Functional(), Scaled()])
 def test_where_no_layer_gives_the_logits_it_is_asked_for(module: Base) -> None:
     with pytest.raises(EpsballError, match=r"set its key layer to the layer .*, such as 'body' or 'body\.3'"):
         Network(module.eval())(IMAGES)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
+from epsball.networks import weights
 from epsball.networks.forward import Forward
-from epsball.networks.model import Network, probe_shape
+from epsball.networks.model import Network, open_network, probe_shape, reference, restore
 from epsball.stages.survey import survey
 from support.toys import COMPUTE, SIZE, Stages, conv_net
 from torch import Tensor, nn
@@ -75,6 +80,72 @@ def test_networks_that_are_no_fixed_function_are_refused(module: type[Around], s
         probe_shape(Network(module().eval()), IMAGE)
     with pytest.raises(EpsballError, match=sentence):
         survey(Forward(Network(module().eval()), COMPUTE), stages.pool, COMPUTE.batch, "net")
+
+
+class SideBranch(Around):
+    """Features that no logit depends on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.side = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.side(functional.dropout(x.flatten(1)))
+        logits: Tensor = self.net(x)
+        return logits
+
+
+class Masked(BatchStatistics):
+    """One class is left out by a huge number."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = super().forward(x)
+        return torch.cat([logits, torch.full((len(x), 4), -1e9)], 1)
+
+
+def test_features_count_and_a_masked_class_hides_nothing() -> None:
+    with pytest.raises(EpsballError, match="the same image has different features from pass to pass"):
+        probe_shape(Network(SideBranch().eval(), "side"), IMAGE)
+    with pytest.raises(EpsballError, match="scores of an image depend on the other images of its batch"):
+        probe_shape(Network(Masked().eval(), "net.5"), IMAGE)
+
+
+class NotFinite(Around):
+    def __init__(self) -> None:
+        super().__init__()
+        self.side = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.side(x.flatten(1).log())
+        logits: Tensor = self.net(x)
+        return logits
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(EpsballError, match="its features, the output of side, are not finite"):
+        probe_shape(Network(NotFinite().eval(), "side"), IMAGE - 1)
+
+
+def test_a_network_that_is_another_in_the_next_process_is_refused(tmp_path: Path) -> None:
+    """Also where it is so sure that its scores are all 1."""
+    (tmp_path / "net.py").write_text(
+        "import numpy as np, torch\nfrom torch import nn\n\n\nclass Net(nn.Sequential):\n"
+        "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(12, 3))\n"
+        "        self.gain = float(1000 * (1 + 0.05 * np.random.randn()))\n\n"
+        "    def forward(self, x):\n        return super().forward(x * self.gain)\n"
+    )
+    spec = NetworkSpec("one", "d", f"{tmp_path}/net.py:Net")
+    for factory, refused in ((spec, True), (replace(spec, factory="torchvision:resnet18"), False)):
+        network = open_network(factory, pretrained=False)
+        path = tmp_path / factory.factory[:5] / "weights.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        kept = reference(network, torch.zeros(3, 2 if refused else 32, 2 if refused else 32))
+        weights.save(network.module, path, reference=kept)
+        if refused:
+            with pytest.raises(EpsballError, match="networks.one: the same image has other scores in another process"):
+                restore(factory, path)
+        else:
+            restore(factory, path)
 
 
 def test_half_precision_is_a_fixed_function() -> None:

@@ -16,7 +16,7 @@ from epsball.errors import EpsballError
 from epsball.networks.adopt import adopt, copy_module
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network, probe_shape
-from epsball.networks.outputs import bounded_outputs
+from epsball.networks.outputs import require_unbounded
 from support.toys import COMPUTE, SIZE
 from torch import Tensor, nn
 
@@ -225,9 +225,10 @@ def test_outputs_that_are_no_logits_are_refused(make: Callable[[], nn.Module], s
 
 def test_outputs_of_a_sigmoid_are_told_from_many_images() -> None:
     outputs = Sigmoid().eval()(torch.rand(12, 3, SIZE, SIZE))
-    assert bounded_outputs(outputs[:2]) == ""
-    assert "all lie between 0 and 1, as a sigmoid's do" in bounded_outputs(outputs)
-    assert bounded_outputs(outputs + 1) == ""
+    with pytest.raises(EpsballError, match="all lie between 0 and 1, as a sigmoid's do"):
+        require_unbounded(outputs)
+    require_unbounded(outputs + 1)
+    require_unbounded(outputs / 10)
 
 
 def test_modules_that_cannot_be_looked_into_are_refused() -> None:

@@ -265,7 +265,7 @@ BROKEN[2, 0, 1, 1] = np.nan
         ({"probe": "topologie"}, "'topologie' is no probe; did you mean 'topology'?"),
         ({"layer": "5"}, "layer '5' does not exist in the network; known: 0, 1, 2, 3, 4."),
         ({"model": lambda x: x}, "model is of type function; expected a torch.nn.Module"),
-        ({"model": nn.Sequential(nn.Linear(3, 3))}, "the model does not take an image of shape (3, 6, 6)"),
+        ({"model": nn.Sequential(nn.Linear(3, 3))}, "the model: does not take an image of shape (3, 6, 6)"),
         (
             {"data": IMAGES.transpose(0, 3, 1, 2)},
             "images are uint8 (4, 3, 6, 6); expected uint8 (n, height, width, 3)",
@@ -277,7 +277,7 @@ BROKEN[2, 0, 1, 1] = np.nan
         ({"data": IMAGES[[0, 1, 2, 1]]}, "images 1 and 3 are equal"),
         ({"labels": LABELS[:3]}, "labels are int64 (3,), expected 4 integers, one for each image"),
         ({"labels": LABELS / 1}, "labels are float64 (4,), expected 4 integers"),
-        ({"labels": LABELS + 1}, "the model has 3 outputs, but there are labels from 1 to 3; labels count from 0"),
+        ({"labels": LABELS + 1}, "the model: has 3 outputs, but there are labels from 1 to 3; labels count from 0"),
         ({"labels": None}, "labels are missing"),
         ({"labels": [0, 1, 2, [0]]}, "labels are of different shapes, () and (1,)"),
         ({"data": [*IMAGES[:3], IMAGES[0][:4]]}, "images are of different shapes, (6, 6, 3) and (4, 6, 3)"),

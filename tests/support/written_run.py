@@ -45,7 +45,7 @@ def write_run(
     size = np.where(rows["place"] == 0, 0, 0.001 * growth ** (rows["place"] - 1.0))
     for probe_name, factor in (("isotropy", 1), ("symmetry", 2)):
         table = rows.assign(
-            range=factor * size, margin_range=factor * size, noise_floor=floor, margin_noise_floor=floor
+            range=factor * size, margin_range=factor * size, margin_min=5.0, noise_floor=floor, margin_noise_floor=floor
         )
         table = table.assign(score_mean=0.99 - 0.01 * rows["place"], misclassified=np.where(rows["place"] > 2, 0.1, 0))
         write_table(folder / "metrics" / "net" / f"{probe_name}.parquet", table)
@@ -74,9 +74,9 @@ def _write_further(folder: Path, rows: pd.DataFrame, size: np.ndarray) -> None:
     beyond = rows[rows["radius"] > 0]
     names = rows["sample"].unique()
     for name, factor in (("pixels", 1), ("channels", 1), ("patches", 1), ("low_frequency", 0.2)):
-        ranges = rows.assign(range=factor * size, margin_range=factor * size)
+        ranges = rows.assign(range=factor * size, margin_range=factor * size, margin_min=5.0)
         write_table(metrics / f"symmetry_{name}.parquet", ranges)
-    write_table(metrics / "isotropy_low_frequency.parquet", rows.assign(range=size, margin_range=size))
+    write_table(metrics / "isotropy_low_frequency.parquet", rows.assign(range=size, margin_range=size, margin_min=5.0))
     one = pd.DataFrame({"sample": names, "margin": generator.uniform(5, 9, len(names))})
     write_table(metrics / "gradient.parquet", one.assign(gradient_margin=generator.uniform(1, 2, len(names))))
     shares = {

@@ -15,7 +15,7 @@ with job(snakemake) as config:
     from epsball.probes import families as families_read
     from epsball.runs import files, files_read, provenance
     from epsball.stages.extract import extract
-    from epsball.stages.select import read_shard
+    from epsball.stages.select import read_samples, shard_rows
 
     network = config.networks[snakemake.wildcards.network]
     dataset, ball, compute = config.datasets[network.dataset].source, config.ball, config.compute
@@ -23,7 +23,9 @@ with job(snakemake) as config:
     kept = Path(snakemake.input.weights)
     passes = forward.Forward(model.restore(network, kept), compute)
     pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
-    rows = read_shard(snakemake.input.samples, int(snakemake.wildcards.shard))
+    selected = read_samples(snakemake.input.samples)
+    scores = selected[["sample", f"score_{network.name}"]]
+    rows = shard_rows(selected, int(snakemake.wildcards.shard)).merge(scores, on="sample")
     drawn = (ball.norm, ball.clip, ball.noise)
     made_by = provenance.attributes(dataset=dataset, ball=drawn, network=network, compute=compute)
     made_by |= {"network": network.name, "device": passes.device, "files_read": files_read.digest(kept.parent)}

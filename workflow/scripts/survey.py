@@ -12,14 +12,17 @@ with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import forward, model
     from epsball.runs import files, files_read
-    from epsball.stages.survey import survey
+    from epsball.stages.survey import require_usable, survey
 
     network = config.networks[snakemake.wildcards.network]
     forward.configure(config.compute)
-    passes = forward.Forward(model.restore(network, Path(snakemake.input.weights)), config.compute)
+    restored = model.restore(network, Path(snakemake.input.weights))
     dataset, folder = config.datasets[network.dataset], config.folder / "datasets" / network.dataset
     with files_read.recording() as read:
-        table = survey(passes, open_pool(dataset, folder), config.compute.batch, network.name)
+        pool = open_pool(dataset, folder)
+        require_usable(restored, pool, config.compute.batch)
+        passes = forward.Forward(restored, config.compute)
+        table = survey(passes, pool, config.compute.batch, network.name)
     if dataset.kind == "factory":  # of other kinds, the files are known
         files_read.keep(folder, read, snakemake.params.since)
     files.write_table(Path(snakemake.output.table), table)

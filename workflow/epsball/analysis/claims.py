@@ -159,6 +159,18 @@ def at_radius(run: Run, probe: str, network: str, radius: float | None = None) -
     return table[table["radius"] == (table["radius"].max() if radius is None else radius)].set_index("sample")
 
 
+def ranges(run: Run, probe: str, network: str) -> pd.DataFrame:
+    """Return a probe's table of ranges of scores.
+
+    Raises:
+        UnavailableError: where margins differ, scores do not, because they are nearer to 1 than any number.
+    """
+    table = run.metrics(probe, network)
+    if ((table["range"] == 0) & (table["margin_range"] > 0) & (table["margin_min"] > 0)).any():
+        raise UnavailableError("scores are nearer to 1 than 1e-308, where they cannot differ; look at the margin")
+    return table
+
+
 def log_ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
     """Return log(upper / lower) of ranges: 0 where both are 0, infinite where one is."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -172,13 +184,18 @@ def _above_noise(table: pd.DataFrame) -> pd.Series:
     return table["range"] > NOISE_FLOOR_FACTOR * table["noise_floor"]
 
 
+def _not_isotropic(run: Run, network: str) -> Values:
+    table = ranges(run, "isotropy", network)
+    return _above_noise(table[table["radius"] == run.config.ball.epsilon].set_index("sample"))
+
+
 def _more_anisotropic(run: Run, network: str) -> Values | None:
-    ranges = wide(run.metrics("isotropy", network), "range")
-    return log_ratio(ranges[1.0], ranges[run.config.ball.epsilon]) if 1.0 in ranges else None
+    found = wide(ranges(run, "isotropy", network), "range")
+    return log_ratio(found[1.0], found[run.config.ball.epsilon]) if 1.0 in found else None
 
 
 def _not_symmetric(run: Run, network: str) -> Values:
-    table = run.metrics("symmetry", network)
+    table = ranges(run, "symmetry", network)
     table = table[table["radius"] >= 1]
     return _above_noise(table).groupby(table["sample"], sort=False).all()
 
@@ -206,7 +223,7 @@ CLAIMS = (
         statement="not isotropic even at ε: share of samples whose range of scores is above "
         f"{NOISE_FLOOR_FACTOR} floors",
         bound=0.5,
-        values=lambda run, network: _above_noise(at_radius(run, "isotropy", network, run.config.ball.epsilon)),
+        values=_not_isotropic,
         statistic=np.mean,
     ),
     _isotropy(

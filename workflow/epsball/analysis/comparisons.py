@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from epsball.analysis.claims import Claim, Values, at_radius, log_ratio, wide
+from epsball.analysis.claims import Claim, Values, at_radius, log_ratio, ranges, wide
 from epsball.analysis.run import Run
 from epsball.config import Config
 from epsball.probes import chosen_probes
@@ -82,7 +82,7 @@ def _permutations(kind: str, words: str, permuted: str, redrawn: str = "isotropy
     """Compare the ranges of two probes: log2 of their ratio, mean over the radii from 1 on."""
 
     def values(run: Run, network: str) -> Values | None:
-        upper, lower = (wide(run.metrics(probe, network), "range") for probe in (permuted, redrawn))
+        upper, lower = (wide(ranges(run, probe, network), "range") for probe in (permuted, redrawn))
         radii = [radius for radius in run.config.ball.radii if radius >= 1]
         ratios = [log_ratio(upper[radius], lower[radius]) / np.log(2) for radius in radii]
         return pd.concat(ratios, axis=1).mean(axis=1) if ratios else None

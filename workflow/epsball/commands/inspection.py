@@ -14,12 +14,11 @@ from epsball.commands.input_mismatch import find_mismatch
 from epsball.commands.preflight import check
 from epsball.config import Config, NetworkSpec
 from epsball.data import Pool, open_pool
-from epsball.errors import EpsballError, did_you_mean
+from epsball.errors import EpsballError, about, did_you_mean
 from epsball.networks import model
 from epsball.networks.forward import Forward, configure, inputs
-from epsball.networks.outputs import bounded_outputs
 from epsball.stages.select import eligible
-from epsball.stages.survey import survey
+from epsball.stages.survey import require_usable, survey
 
 
 def inspect(config: Config, images: int) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
@@ -50,6 +49,10 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     restored = spec.training is not None and kept.is_file()
     trained = spec.training is None or restored
     network = model.restore(spec, kept) if restored else model.open_network(spec)
+    with about(f"networks.{spec.name}"):
+        network.find_classifier(inputs(next(pool.batches(1))[1])[0])
+        if trained:
+            require_usable(network, pool, compute.batch)
     passes = Forward(network, compute)
     table = survey(passes, pool, compute.batch, spec.name)
     some = inputs(next(pool.batches(compute.batch))[1])
@@ -76,8 +79,6 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     hint = ""
     if trained and (other := find_mismatch(passes, pool, table, logits.shape[1])) is not None:
         hint = f"{accuracy:.0%} right, but {other.right.mean():.0%} {other.assumption}: {other.advice}."
-    elif trained and (said := bounded_outputs(logits)):
-        raise EpsballError(f"networks.{spec.name}: {said}")
     elif torch.equal(logits, features):
         hint = (
             f"the output of layer '{spec.layer}' is the logits; what enters the classification layer is the "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,18 @@ from epsball.errors import EpsballError
 from epsball.networks.outputs import logits_of, widened
 
 _NAMED = 3  # most candidates that a message names
-_NOT_FOUND = "no layer's output is the logits"
 
 
-def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tensor) -> str:
+class _Call(NamedTuple):
+    """A call of a layer."""
+
+    name: str
+    inputs: int  # tensors among its arguments
+    width: int  # units of the first of them
+    output: Tensor | None  # flattened, if it is a vector
+
+
+def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], images: Tensor) -> str:
     """Find the layer whose output is the logits, in a pass.
 
     Not the last one that is defined: a gate or a second head may be defined later, and the classifier may be applied
@@ -25,48 +34,71 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
     Args:
         module: network from images to logits.
         run: function that passes images through it.
-        image: (1, 3, height, width).
+        images: (n, 3, height, width).
 
     Returns:
-        Its name in `named_modules()`. It has weights of its own, and its flattened output is the logits.
+        Its name in `named_modules()`. It is one layer with weights of its own, takes one tensor, and its flattened
+        output is the logits.
 
     Raises:
-        EpsballError: no layer's output is the logits, or the layer is used more than once; the message names layers
-            that `layer` could be set to.
+        EpsballError: there is no such layer, or it is used more than once; the message names layers that `layer` could
+            be set to.
     """
-    calls: list[tuple[str, Tensor | None]] = []  # layers in the order in which they end, and outputs that are vectors
+    calls: list[_Call] = []  # in the order in which layers end
     handles = [
-        part.register_forward_hook(lambda _part, _inputs, output, name=name: _keep(calls, name, output))
+        part.register_forward_hook(functools.partial(_keep, calls, name), with_kwargs=True)
         for name, part in module.named_modules()
-        if name
+        if name and "parametrizations" not in name.split(".")  # these compute a layer's weights
     ]
     try:
         with torch.no_grad():
-            logits = logits_of(run(image))
+            logits = logits_of(run(images))
     finally:
         for handle in handles:
             handle.remove()
     parts = dict(module.named_modules())
-    own = [(name, output) for name, output in calls if output is not None and _has_own_weights(parts[name])]
-    same = functools.partial(torch.allclose, rtol=0, atol=0, equal_nan=True)
-    found = [name for name, output in own if output.shape == logits.shape and same(output, logits)]
-    if len(found) == 1 and [name for name, _ in own].count(found[0]) == 1:
-        return found[0]
-    what = f"the logits are the output of {found[0]!r}, which is used more than once" if found else _NOT_FOUND
-    vectors = [name for name, output in calls if output is not None and output.shape != logits.shape]
-    last = list(dict.fromkeys(vectors or [name for name, _ in calls]))[: -_NAMED - 1 : -1]
+    times = Counter(call.name for call in calls)
+    weighted = [name for name in times if _has_own_weights(parts[name])]
+    found = [call for call in calls if call.name in weighted and _is_same(call.output, logits)]
+    single = [call for call in found if not any(name.startswith(f"{call.name}.") for name in weighted)]
+    layers = [call for call in single if call.inputs == 1 and _mixes(parts[call.name], call, logits)]
+    if len(layers) == 1 and times[layers[0].name] == 1:
+        return layers[0].name
+    if not found:
+        what = "no layer's output is the logits"
+    elif len(layers) == 1:
+        what = f"the logits are the output of {layers[0].name!r}, which is used more than once"
+    else:
+        what = f"the logits are the output of {found[-1].name!r}, which is not one classification layer"
+    once = [call for call in calls if times[call.name] == 1]
+    vectors = [call.name for call in once if call.output is not None and call.output.shape != logits.shape]
+    last = list(dict.fromkeys(vectors or [call.name for call in once]))[: -_NAMED - 1 : -1]
+    such = f", such as {' or '.join(map(repr, last))}, or" if last else ", or"
     raise EpsballError(
         f"{what}, so the input of the classification layer is unknown; set its key layer to the layer whose output "
-        f"that is, such as {' or '.join(map(repr, last))}, or pass it through a torch.nn.Identity()"
+        f"that is{such} pass it through a torch.nn.Identity()"
     )
 
 
-def _keep(calls: list[tuple[str, Tensor | None]], name: str, output: object) -> None:
+def _keep(
+    calls: list[_Call], name: str, part: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: object
+) -> None:
+    given = [value for value in (*inputs, *named.values()) if isinstance(value, Tensor)]
     vector = isinstance(output, Tensor) and output.ndim > 1 and output[0].numel() == max(output.shape[1:])
     # Cloned, because what follows may work in place.
-    calls.append((name, widened(output.flatten(1)).clone() if isinstance(output, Tensor) and vector else None))
+    flat = widened(output.flatten(1)).clone() if isinstance(output, Tensor) and vector else None
+    calls.append(_Call(name, len(given), given[0][:1].numel() if given else 0, flat))
+
+
+def _is_same(output: Tensor | None, logits: Tensor) -> bool:
+    return output is not None and output.shape == logits.shape and torch.equal(output, logits)
 
 
 def _has_own_weights(part: nn.Module) -> bool:
     """Return whether a module has weights that are not its children's, as parametrised and quantised ones may not."""
     return isinstance(part, nn.Linear | nn.Conv2d) or any(True for _ in part.parameters(recurse=False))
+
+
+def _mixes(part: nn.Module, call: _Call, logits: Tensor) -> bool:
+    """Return whether a layer computes logits from features: a scale or a normalisation takes them number by number."""
+    return isinstance(part, nn.Linear | nn.Conv2d) or call.width != logits.shape[1]

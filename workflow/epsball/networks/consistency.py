@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,14 +15,20 @@ from epsball.errors import EpsballError
 
 Function = Callable[[Tensor], tuple[Tensor, Tensor]]
 
-# Of the largest logit. Passes that are compared have one size, so that even half precision rounds alike in them.
+# Relative. Passes that are compared have one size, so that even half precision rounds alike in them.
 _TOLERANCE = 1e-4
-_SCORE_TOLERANCE = 1e-3  # between processes, whose devices may differ
+_BETWEEN_PROCESSES = 1e-3  # whose devices or processors may differ
+
+_OUTPUTS = ("scores", "features")
+_DRAWN = (
+    "a likely cause are attributes that are drawn at random when the network is built: register them as buffers, so "
+    "that they are kept with its weights"
+)
 
 
 @torch.inference_mode()
 def require_function(network: Function, images: Tensor) -> None:
-    """Check that an image has the same logits each time, among copies of itself and among others.
+    """Check that an image has the same logits and features each time, among copies of itself and among others.
 
     Args:
         network: function from images to logits and features.
@@ -30,32 +38,44 @@ def require_function(network: Function, images: Tensor) -> None:
         EpsballError: it has not; the message names the likely cause.
     """
     batch = torch.cat([images[:2], (1 - images[:1]) / 2])  # of other mean and variance
-    first, again = network(batch)[0], network(batch)[0]
-    tolerance = _TOLERANCE * (1 + float(first.abs().max()))
-    if _differ(first, again) > tolerance:
-        raise EpsballError(
-            "the same image has different scores from pass to pass "
-            f"(logits differ by up to {_differ(first, again):.2g}): {_why_changing(network, batch)}"
-        )
-    apart = torch.cat([network(image.expand_as(batch))[0][:1] for image in batch])
-    if _differ(first, apart) > tolerance:
-        raise EpsballError(
-            f"the scores of an image depend on the other images of its batch (logits differ by up to "
-            f"{_differ(first, apart):.2g}); a likely cause is batch normalisation by the statistics of the batch "
-            "(training=True, or track_running_stats=False): use running statistics"
-        )
+    first, again = network(batch), network(batch)
+    for what, one, other in zip(_OUTPUTS, first, again, strict=True):
+        if how_far := _differ(one, other, _scale(what, one)):
+            raise EpsballError(
+                f"the same image has different {what} from pass to pass ({how_far}): {_why_changing(network, batch)}"
+            )
+    copies = [network(image.expand_as(batch)) for image in batch]
+    for place, what in enumerate(_OUTPUTS):
+        alone = torch.cat([outputs[place][:1] for outputs in copies])
+        if how_far := _differ(first[place], alone, _scale(what, first[place])):
+            raise EpsballError(
+                f"the {what} of an image depend on the other images of its batch ({how_far}); a likely cause is batch "
+                "normalisation by the statistics of the batch (training=True, or track_running_stats=False): use "
+                "running statistics"
+            )
 
 
-def _differ(one: Tensor, other: Tensor) -> float:
-    return float((one - other).abs().max().nan_to_num(torch.inf))
+def _scale(what: str, outputs: Tensor) -> Tensor:
+    """Return what rounding is relative to, (n, 1): no single class that is masked by a huge number decides it."""
+    if what == "scores":
+        return outputs.topk(min(2, outputs.shape[1])).values.abs().amax(dim=1, keepdim=True)
+    return outputs.abs().mean(dim=1, keepdim=True)
+
+
+def _differ(one: Tensor, other: Tensor, scale: Tensor, tolerance: float = _TOLERANCE) -> str:
+    """Say by how much outputs differ; nothing if that is rounding."""
+    off = (one - other).abs()
+    if bool((off <= tolerance * (scale + one.abs())).all()):
+        return ""
+    return f"they differ by up to {float(off.max()):.2g}"
 
 
 def _why_changing(network: Function, batch: Tensor) -> str:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        first = network(batch)[0]
+        first = network(batch)
         torch.manual_seed(0)
-        random = torch.equal(first, network(batch)[0])
+        random = all(map(torch.equal, first, network(batch)))
     if random:
         return (
             "it draws random numbers; a likely cause is dropout that is left on, F.dropout(x) without "
@@ -83,9 +103,42 @@ def require_surveyed(network: str, image: str, score: float, surveyed: float) ->
     Raises:
         EpsballError: it has another.
     """
-    if abs(score - surveyed) > _SCORE_TOLERANCE:
+    if abs(score - surveyed) > _BETWEEN_PROCESSES:
         raise EpsballError(
-            f"networks.{network}: image '{image}' has the score {score:.6g}, but {surveyed:.6g} in the survey; a "
-            "likely cause are attributes that are drawn at random when the network is built: register them as buffers, "
-            "so that they are kept with its weights"
+            f"networks.{network}: image '{image}' has the score {score:.6g}, but {surveyed:.6g} in the survey; {_DRAWN}"
         )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Logits of one image, kept with a network's weights: what is restored from them has to have these.
+
+    Attributes:
+        size: height and width of the image, which is noise.
+        logits: of each class.
+    """
+
+    size: tuple[int, int]
+    logits: tuple[float, ...]
+
+    @classmethod
+    def of(cls, run: Callable[[Tensor], Tensor], size: tuple[int, int]) -> Self:
+        """Pass the image through a network on the CPU, a function from images to logits."""
+        return cls(size, tuple(run(_noise(size))[0].tolist()))
+
+    def require(self, run: Callable[[Tensor], Tensor]) -> None:
+        """Check that a network has these logits.
+
+        Raises:
+            EpsballError: it has others.
+        """
+        built, restored = torch.tensor([self.logits]), run(_noise(self.size)).float()
+        if how_far := _differ(restored, built, _scale("scores", built), _BETWEEN_PROCESSES):
+            raise EpsballError(
+                f"the same image has other scores in another process ({how_far}): built again with the weights that it "
+                f"had, the network is another function; {_DRAWN}"
+            )
+
+
+def _noise(size: tuple[int, int]) -> Tensor:
+    return torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))

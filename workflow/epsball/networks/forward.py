@@ -133,6 +133,8 @@ class Forward:
             logits, features = arrived()
             if not logits.isfinite().all():
                 raise EpsballError("the network's logits are not finite; check its weights and normalisation")
+            if not features.isfinite().all():
+                raise EpsballError("the network's features are not finite; check its weights, or set its key layer")
             return logits, features
 
         return passed

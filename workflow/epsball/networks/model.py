@@ -17,7 +17,7 @@ from epsball.errors import EpsballError, about
 from epsball.networks import layers, outputs, sources, state
 from epsball.networks.adopt import adopt
 from epsball.networks.classifier import find_classifier
-from epsball.networks.consistency import require_function
+from epsball.networks.consistency import Reference, require_function
 from epsball.networks.views import ViewsAsReshapes, is_about_views
 from epsball.networks.weights import read
 from epsball.runs import files_read
@@ -102,7 +102,39 @@ class Network(nn.Module):
             EpsballError: see `epsball.networks.classifier.find_classifier`.
         """
         if self.classifier is None and self._layer is None:
-            self._hook(find_classifier(self.module, self.run, image[None]))
+            others = [image.flip(-1), 1 - image, image / 2]  # a network may treat images differently
+            self._hook(find_classifier(self.module, self.run, torch.stack([image, *others])))
+
+    @torch.inference_mode()
+    def require_layer(self, images: Tensor) -> Tensor:
+        """Check on images (n, 3, height, width) that their features come from one call of the right layer.
+
+        Returns:
+            Their logits (n, classes).
+
+        Raises:
+            EpsballError: the layer runs more than once, or the classification layer does not give all logits.
+        """
+        calls: list[Any] = []
+        name = self._layer or self.classifier or ""
+        keep = self.module.get_submodule(name).register_forward_hook(
+            lambda part, inputs, output: calls.append(output.clone() if isinstance(output, Tensor) else output)
+        )
+        try:
+            logits = outputs.logits_of(self.run(images))
+        finally:
+            keep.remove()
+        if len(calls) > 1:
+            raise EpsballError(
+                f"its layer {name!r} runs {len(calls)} times in a pass, so it has no output of its own; set layer to "
+                "one that runs once, such as a torch.nn.Identity() in the place that is meant"
+            )
+        if self._layer is None and not (calls and torch.equal(outputs.widened(calls[0].flatten(1)), logits)):
+            raise EpsballError(
+                f"the logits of some images are not the output of {name!r}, its classification layer, as with an early "
+                "exit; set its key layer to the layer whose output the features are"
+            )
+        return logits
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (n, classes) and features (n, units) of images (n, 3, height, width) in [0, 1]."""
@@ -112,12 +144,19 @@ class Network(nn.Module):
         features, self._features = self._features, None
         if not isinstance(features, Tensor):
             raise EpsballError(f"what the network's layer gives is {outputs.describe(features)}, expected one tensor")
+        if not features.numel():
+            raise EpsballError(f"what the network's layer gives is {outputs.describe(features)}, which has no numbers")
         if not len(images) == len(logits) == len(features):
             raise EpsballError(
                 f"{len(images)} images give {len(logits)} rows of logits and {len(features)} of features, expected one "
                 "row for each image; look for a view or reshape that counts on another image size"
             )
         return logits, outputs.widened(features.flatten(start_dim=1))
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits (n, classes) alone."""
+        return outputs.logits_of(self.run(images))
 
     def run(self, images: Tensor) -> Any:
         """Return the module's own output for images, of which it gets a copy in the precision of its weights."""
@@ -144,15 +183,26 @@ def open_network(
         return Network(module, spec.layer, classifier)
 
 
+def reference(network: Network, image: Tensor) -> Reference:
+    """Compute what a network that is restored has to give again; the image (3, height, width) is for its size."""
+    return Reference.of(network.logits, (image.shape[1], image.shape[2]))
+
+
 def restore(spec: NetworkSpec, path: Path) -> Network:
     """Build a configured network with the weights that a run saved.
 
     Raises:
-        EpsballError: a file that its factory reads is not what it was when the network was built.
+        EpsballError: a file that its factory reads is not what it was when the network was built, or the network is
+            another function than then.
     """
     with about(f"networks.{spec.name}"):
         files_read.require_unchanged(path.parent)
-    return open_network(spec, *read(path))
+    kept = read(path)
+    network = open_network(spec, kept.state, kept.classifier)
+    if kept.reference is not None:
+        with about(f"networks.{spec.name}"):
+            kept.reference.require(network.logits)
+    return network
 
 
 def parameters(module: nn.Module) -> int:
@@ -171,6 +221,9 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
     try:
         outputs.require_logits(_rows(network, batch))
         logits, features = network(batch)
+        if not features.isfinite().all():
+            raise EpsballError(f"its features, the {network.features_from}, are not finite; set layer to another")
+        network.require_layer(batch)
         require_function(network, batch)
     except EpsballError:
         raise

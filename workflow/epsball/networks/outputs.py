@@ -9,8 +9,8 @@ from torch import Tensor
 
 from epsball.errors import EpsballError
 
-_TOLERANCE = 1e-5  # on the sum of probabilities computed in float32
-_MANY = 10  # images; the logits of a few may lie between 0 and 1 by chance
+_TOLERANCE = 1e-2  # on the sum of probabilities, which may be in half precision
+_SURE = 0.5  # which some of a sigmoid's outputs exceed, and logits that are all near 0 do not
 _BINARY = "stack them as two logits, torch.cat([torch.zeros_like(z), z], 1)"
 
 
@@ -61,8 +61,13 @@ def require_logits(logits: Tensor) -> None:
         raise EpsballError("its outputs look like probabilities, expected logits; leave out its last softmax")
 
 
-def bounded_outputs(logits: Tensor) -> str:
-    """Return a sentence if the outputs of many images (n, classes) look like a sigmoid's; else an empty one."""
-    if len(logits) < _MANY or not ((logits >= 0) & (logits <= 1)).all():
-        return ""
-    return "its outputs all lie between 0 and 1, as a sigmoid's do, expected logits; leave out its last sigmoid"
+def require_unbounded(logits: Tensor) -> None:
+    """Check that the outputs of many images (n, classes) are not a sigmoid's; those of a few may look so by chance.
+
+    Raises:
+        EpsballError: they look so.
+    """
+    if ((logits >= 0) & (logits <= 1)).all() and logits.max() > _SURE:
+        raise EpsballError(
+            "its outputs all lie between 0 and 1, as a sigmoid's do, expected logits; leave out its last sigmoid"
+        )

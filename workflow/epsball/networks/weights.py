@@ -6,17 +6,27 @@ import hashlib
 import json
 from collections import OrderedDict
 from pathlib import Path
+from typing import NamedTuple
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from epsball.networks.consistency import Reference
 from epsball.runs import files
 
 
-def save(module: nn.Module, path: Path, classifier: str | None = None) -> str:
-    """Write a network's weights and the name of its classification layer, whole or not at all; return their digest."""
+class Kept(NamedTuple):
+    """What is kept of a network."""
+
+    state: dict[str, Tensor]
+    classifier: str | None  # name of the classification layer, if it is known
+    reference: Reference | None
+
+
+def save(module: nn.Module, path: Path, classifier: str | None = None, reference: Reference | None = None) -> str:
+    """Write a network's weights and what is kept with them, whole or not at all; return the digest of the weights."""
     held = module.state_dict()
     # Cloned: modules may share tensors, which the format does not know.
     state = {name: tensor.cpu().contiguous().clone() for name, tensor in held.items()}
@@ -24,18 +34,24 @@ def save(module: nn.Module, path: Path, classifier: str | None = None) -> str:
     versions = {name: facts.get("version") for name, facts in getattr(held, "_metadata", {}).items()}
     with files.atomic_write(path) as temporary:
         beside = {"classifier": classifier or "", "versions": json.dumps(versions)}
+        if reference is not None:
+            beside["reference"] = json.dumps(vars(reference))
         safetensors.torch.save_file(state, temporary, beside)
     return digest(path)
 
 
-def read(path: Path) -> tuple[dict[str, Tensor], str | None]:
-    """Read what `save` wrote: a state dict, and the name of the classification layer if it is known."""
+def read(path: Path) -> Kept:
+    """Read what `save` wrote."""
     state = OrderedDict(safetensors.torch.load_file(path))
     with safetensors.safe_open(path, framework="pt") as opened:
         beside = opened.metadata() or {}
     versions = json.loads(beside.get("versions", "{}"))
     state._metadata = {name: {"version": version} for name, version in versions.items()}  # type: ignore[attr-defined]
-    return state, beside.get("classifier") or None
+    reference = None
+    if "reference" in beside:
+        found = json.loads(beside["reference"])
+        reference = Reference(tuple(found["size"]), tuple(found["logits"]))
+    return Kept(state, beside.get("classifier") or None, reference)
 
 
 def digest(path: Path) -> str:

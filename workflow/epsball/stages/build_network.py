@@ -50,6 +50,8 @@ def build_network(
     if spec.training is not None and training is not None:
         history = train(module, training, spec.training, seed, spec.name, checkpoint, made_by)
     network = model.Network(module, spec.layer)
+    image = inputs(next(pool.batches(1))[1])[0]
+    reference = model.reference(network, image)  # on the CPU, where it is restored
     facts: dict[str, Any] = {
         "network": spec.name,
         "dataset": spec.dataset,
@@ -57,7 +59,7 @@ def build_network(
         "parameters": model.parameters(module),
         **_measured(Forward(network, compute), pool, compute.batch),
         "layer": network.features_from,
-        "digest": save(module, weights, network.classifier),
+        "digest": save(module, weights, network.classifier, reference),
         "weights_read": loaded(module) or "as they are",
         "files_read": files_read.keep(card.parent, read.union(read_before), since),
         "training": None if spec.training is None else {**vars(spec.training), "history": history},

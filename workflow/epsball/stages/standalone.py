@@ -36,7 +36,7 @@ from epsball.stages.measure_controls import measure_control
 from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
 from epsball.stages.select import identify
-from epsball.stages.survey import survey
+from epsball.stages.survey import require_usable, survey
 
 _NAME = "model"
 
@@ -135,7 +135,7 @@ def measure(
         config = _settings({key: measure_input.plain(value) for key, value in settings.items() if value is not None})
         pool = measure_input.read_pool(data, labels)
         with _undisturbed(), process.configured(config.compute.threads):
-            network = _network(model, layer, pool)
+            network = _network(model, layer, pool, config.compute.batch)
             samples = _samples(pool, config.seed)
             with tqdm(total=len(samples), unit="image", disable=not progress) as bar:
                 tables = tables_of(network, _NAME, samples, pool, config, asked, beside, bar.update)
@@ -182,7 +182,7 @@ def _settings(given: Mapping[str, Any]) -> Config:
     return load_config({**standing, **given})
 
 
-def _network(model: nn.Module, layer: str | None, pool: Pool) -> Network:
+def _network(model: nn.Module, layer: str | None, pool: Pool, batch: int) -> Network:
     """Return the model with its features, after a check that the images and labels fit it."""
     if not isinstance(model, nn.Module):
         raise EpsballError(f"model is of type {type(model).__name__}; expected a torch.nn.Module")
@@ -191,8 +191,9 @@ def _network(model: nn.Module, layer: str | None, pool: Pool) -> Network:
     try:
         classes, _ = probe_shape(network.cpu(), first)
         require_labels(pool.labels, classes, "there are")
+        require_usable(network, pool, batch)
     except EpsballError as error:
-        raise EpsballError(f"the model {error}") from None
+        raise EpsballError(f"the model: {error}") from None
     return network
 
 

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import pandas as pd
+import torch
 
 from epsball.data import Pool, images
 from epsball.networks import scores
 from epsball.networks.consistency import require_function
 from epsball.networks.forward import Forward, inputs
+from epsball.networks.model import Network
+from epsball.networks.outputs import require_unbounded
 from epsball.runs.progress import Progress
+
+_LOOKED_AT = 32  # images
+_FEW = 10  # fewer are looked at in variants too
+
+
+def require_usable(network: Network, pool: Pool, batch: int) -> None:
+    """Check on images from all over a pool, `batch` at a time, that a network returns logits, and one layer's features.
+
+    Raises:
+        EpsballError: see `Network.require_layer` and `epsball.networks.outputs.require_unbounded`.
+    """
+    passed = [inputs(pictures) for _, pictures in pool.spread(_LOOKED_AT).batches(batch)]
+    if sum(map(len, passed)) < _FEW:
+        passed = [images for one in passed for images in (one, one.flip(-1), 1 - one, one / 2)]
+    require_unbounded(torch.cat([network.require_layer(images) for images in passed]))
 
 
 def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
