@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from epsball.config import DatasetSpec
 from epsball.data import Pool, map_style, open_pool
 from epsball.errors import EpsballError
 from PIL import Image
-from support.toys import pictures
+from support.toys import ROOT, pictures
 from torchvision import datasets as theirs
 from torchvision.transforms import v2
 
@@ -152,6 +153,28 @@ def test_transforms_that_are_fixed_are_none_of_them() -> None:
     found = theirs.FakeData(20, (3, 5, 5), 3, transform)
     pool = made(found)
     assert all((pool.read(number) == found[number][0].permute(1, 2, 0).numpy()).all() for number in range(20))
+
+
+class Noisy(Entries):
+    def __getitem__(self, number: int) -> Any:
+        return np.random.default_rng().random((5, 5, 3)), int(Y[number])
+
+
+TOLD = {
+    "image 0 has other pixels each time that it is read, as with random transforms such as RandomHorizontalFlip; …": (
+        Noisy(PAIRS)
+    ),
+    "what the factory returned is two datasets, expected one; …": (PAIRS, PAIRS),
+    "what the factory returned is a dict of 'x', 'y', expected 'images' and 'labels' in it": {"x": X, "y": Y},
+    "labels are float64 (6, 3), expected 6 integers, one for each image; …": (X, HOT),
+}
+
+
+@pytest.mark.parametrize("sentence", TOLD)
+def test_the_page_on_errors_has_these(sentence: str) -> None:
+    assert f"`{sentence}`" in (ROOT / "docs" / "howto" / "errors.md").read_text(encoding="utf-8")
+    with pytest.raises(EpsballError, match=re.escape(sentence.removesuffix(" …"))):
+        map_style.pool(TOLD[sentence], "datasets.mine: what the factory returned", "test", None, None)
 
 
 @pytest.mark.parametrize("place", ["tree/ant", "tree"])
