@@ -91,6 +91,11 @@ def test_a_list_of_two_entries_is_no_pair_of_images_and_labels(entries: list[Any
 
 REFUSED = {
     "one-hot labels": ((X, HOT), r"it: labels are float64 \(6, 3\), expected 6 integers.*argmax"),
+    "captions": (Entries([(x, ["a bee", "an ant"]) for x in X]), r"it: labels are <U6 \(6, 2\), expected 6 integers"),
+    "boxes": (
+        Entries([(x, {"box": [1, 2]}) for x in X], targets=Y),
+        r"it: labels are object \(6,\), expected 6 integers",
+    ),
     "labels of several shapes": (Entries([(x, [1] * n) for n, x in enumerate(X)]), "it: labels have several shapes"),
     "two datasets": ((Entries(PAIRS), Entries(PAIRS[:4])), "it is two datasets, expected one; give the factory a para"),
     "two pairs of arrays": (((X, Y), (X[:4], Y[:4])), "it is two datasets, expected one"),

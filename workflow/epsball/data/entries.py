@@ -107,10 +107,12 @@ def _kept(found: Any, name: str) -> NDArray[Any] | None:
     """Return what an attribute has as labels; None if it is missing or something else, as `samples` often is."""
     try:
         kept = getattr(found, name)
+        if len(kept) != len(found):
+            return None
         values = np.asarray([one[1] for one in kept] if name.endswith("samples") else kept)
     except Exception:
         return None
-    return values if values.shape == (len(found),) else None
+    return values if values.ndim == 1 else None
 
 
 def _agree(kept: Any, given: Any) -> bool:
@@ -126,7 +128,10 @@ def _hot(label: Any) -> int | None:
     """Return the class of a one-hot label; None if it is something else."""
     if _dimensions(label) != 1 or len(label) < 2:
         return None
-    values = [float(value) for value in label]
+    try:
+        values = [float(value) for value in label]
+    except (TypeError, ValueError):  # captions
+        return None
     return values.index(1) if sorted(values)[-2:] == [0, 1] and sum(values) == 1 else None
 
 
