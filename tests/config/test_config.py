@@ -148,6 +148,69 @@ def test_a_key_that_is_given_twice(tmp_path: Path, text: str, sentence: str) -> 
         read_yaml(tmp_path / "mine.yaml")
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: 1\ndraws: 010", "'010' in line 2 is 8 in YAML, in base 8; write 10; or put it in quotes if it is text"),
+        ("seed: 017", "'017' in line 1 is 15 in YAML, in base 8; write 17"),
+        ("seed: -0_17", "'-0_17' in line 1 is -15 in YAML, in base 8; write -17"),
+        ("networks: {007: {}}", "'007' in line 1 is 7 in YAML, in base 8; write 7"),
+        ("radii: [1:30]", "'1:30' in line 1 is 90 in YAML, in base 60; write out the numbers; or put it in quotes"),
+        ("epsilon: 1:30.5", "'1:30.5' in line 1 is 90.5 in YAML, in base 60"),
+    ],
+)
+def test_numbers_that_yaml_reads_in_another_base(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(EpsballError, match=sentence):
+        read_yaml(tmp_path / "mine.yaml")
+
+
+def test_numbers_that_mean_what_they_look_like(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("{a: 0, b: 0.5, c: -0, d: 1_000, e: 0x10, f: '010', g: 09, h: 1.5e+3, i: .inf}")
+    right = {"a": 0, "b": 0.5, "c": 0, "d": 1000, "e": 16, "f": "010", "g": "09", "h": 1500.0, "i": float("inf")}
+    assert read_yaml(tmp_path / "mine.yaml") == right
+
+
+LAUGHS = "a0: &a0 [1, 1, 1]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
+LAUGHING_KEYS = "a0: &a0 {k: 1}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            LAUGHS + "radii: *a8",
+            r"mine.yaml': it has more than 100000 values once its aliases \(\*\) are resolved; write",
+        ),
+        (LAUGHING_KEYS, "it has more than 100000 values"),
+        ("radii: &a [1, *a]", "it has more than 100000 values"),
+        ("radii: " + "[" * 600 + "]" * 600, "is nested too deeply"),
+        ('{"radii": ' + "[" * 100_000 + "]" * 100_000 + "}", "is nested too deeply"),
+        ("run: 2024-13-45", "is not YAML: month must be in 1..12"),
+        ("seed: " + "1" * 5000, "is not YAML: Exceeds the limit"),
+    ],
+    ids=["aliases", "merged keys", "itself", "depth", "depth in JSON", "date", "digits"],
+)
+def test_files_that_no_person_writes_are_refused_at_once(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(EpsballError, match=sentence):
+        read_yaml(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("entry", ["{kind: factory, factory: 'a.py:b'}", "{kind: torchvision, name: MNIST, root: a}"])
+def test_arguments_have_numbers(entry: str) -> None:
+    """Snakemake reads a file by itself, so it is no matter of the loader alone."""
+    given = "{t: 1e-3, many: [1E5, {u: -2.e3}], n: 3, text: '3', name: e3, hex: 0x1e3, on_: no, gap: 1 e3}"
+    right = {"t": 0.001, "many": [1e5, {"u": -2000.0}], "n": 3, "text": "3", "name": "e3", "hex": 0x1E3, "on_": False}
+    right["gap"] = "1 e3"
+    text = f"datasets: {{d: {entry[:-1]}, args: {given}}}}}\n"
+    text += f"networks: {{n: {{dataset: d, factory: 'a:b', args: {given}}}}}"
+    config = load_config(yaml.safe_load(text))
+    assert config.datasets["d"].options["args"] == config.networks["n"].args == right
+
+
 def test_a_file_with_a_byte_order_mark_and_merged_keys(tmp_path: Path) -> None:
     text = "base: &base {a: 1, b: 2}\nmore:\n  <<: *base\n  a: 3\n"
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8-sig")

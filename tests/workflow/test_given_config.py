@@ -33,8 +33,9 @@ def test_text_keys_given_twice_and_a_terminal_without_unicode(tmp_path: Path) ->
     done = dry_run(tmp_path, "--config", "radii=[1,2e0]", "draws=8.0", "clip=yes")
     assert done.returncode == 0, done.stderr
     assert "Plan of run 'small'" in done.stderr
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(TINY) + "run: other\n")
-    done = dry_run(tmp_path)
-    assert done.returncode == 1
-    assert "key 'run' is given twice, in lines" in done.stderr
-    assert "Traceback" not in done.stderr
+    for more, sentence in (("run: other\n", "key 'run' is given twice, in lines"), ("seed: 017\n", "write 17; or put")):
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(TINY) + more)
+        done = dry_run(tmp_path)
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr

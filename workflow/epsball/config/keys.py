@@ -34,6 +34,7 @@ FileText = Annotated[Text, AfterValidator(values.file)]
 Boolean = Annotated[bool, Strict()]
 Integer = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Arguments = Annotated[Mapping[Text, Any], AfterValidator(values.arguments)]
 Count = Annotated[Integer, Field(ge=1)]
 Positive = Annotated[Number, Field(gt=0)]
 Score = Annotated[Positive, Field(lt=1)]
@@ -153,7 +154,7 @@ class NetworkSpec(_Keys):
         ),
         AfterValidator(values.file),
     ]
-    args: Annotated[Mapping[Text, Any], _key("Keyword arguments of the factory.")] = field(default_factory=dict)
+    args: Annotated[Arguments, _key("Keyword arguments of the factory.")] = field(default_factory=dict)
     weights: Annotated[LeftOut[FileText], _key("Path handed to the factory as weights=.")] = None
     layer: Annotated[
         LeftOut[Text],
@@ -252,7 +253,7 @@ class Torchvision(DatasetKeys):
     name: Text = Field(description="Name of its class in torchvision.datasets.")
     root: FolderText = Field(description="The folder that the class is given as root=.")
     split: LeftOut[Text] = Field(None, description="Split to take samples from; else the test or validation split.")
-    args: Mapping[Text, Any] = Field({}, description="Further keyword arguments of the class.")
+    args: Arguments = Field({}, description="Further keyword arguments of the class.")
     download: Download = False
     resize: LeftOut[Resize] = None
     crop: LeftOut[Crop] = None
@@ -266,7 +267,7 @@ class UserDataset(DatasetKeys):
     factory: FileText = Field(
         description="The function, as path/to/file.py:function or package.module:function.", pattern="^.+:.+$"
     )
-    args: Mapping[Text, Any] = Field({}, description="Keyword arguments of the function.")
+    args: Arguments = Field({}, description="Keyword arguments of the function.")
     resize: LeftOut[Resize] = None
     crop: LeftOut[Crop] = None
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+_POWER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)e[-+]?\d+", re.IGNORECASE)  # YAML 1.1 wants 1.0e-3
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
 _UNSET = re.compile(r"\$(\w+|\{\w+\})")
@@ -54,6 +55,15 @@ def _boolean(value: Any) -> Any:
 
 
 _READERS = {"float_type": _number, "int_type": _integer, "bool_type": _boolean}
+
+
+def arguments(given: Any) -> Any:
+    """Return a function's arguments with numbers in place of texts such as 1e-3; other texts stay as they are."""
+    if isinstance(given, Mapping):
+        return {name: arguments(value) for name, value in given.items()}
+    if isinstance(given, list):
+        return [arguments(value) for value in given]
+    return float(given) if isinstance(given, str) and _POWER.fullmatch(given) else given
 
 
 def path(text: str) -> str:

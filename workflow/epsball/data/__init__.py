@@ -34,6 +34,8 @@ KINDS = {
     "huggingface": "epsball.data.huggingface",
 }
 
+_NAMED = 5  # images skipped in a pass that are named; the others are counted
+
 _log = logging.getLogger(__name__)
 
 
@@ -140,7 +142,9 @@ class Pool:
         return complaints
 
     def batches(self, size: int) -> Iterator[tuple[list[int], Pictures]]:
-        """Yield numbers and images (n, height, width, 3), `size` at a time; log and skip images that cannot be used.
+        """Yield numbers and images (n, height, width, 3), `size` at a time; skip images that cannot be used.
+
+        Of those that are skipped, log the first ones and the number of the others.
 
         Raises:
             EpsballError: an image has another size than the first, or none can be used.
@@ -157,7 +161,8 @@ class Pool:
                 picture = self.read(number)
             except UnusableImageError as error:
                 complaints.append(str(error))
-                _log.warning("skipped %s", error)
+                if len(complaints) <= _NAMED:
+                    _log.warning("skipped %s", error)
                 continue
             shape = shape or picture.shape
             if picture.shape != shape:
@@ -166,6 +171,8 @@ class Pool:
                     "first image; set resize and crop for the dataset"
                 )
             yield number, picture
+        if len(complaints) > _NAMED:
+            _log.warning("skipped %d more of %d images", len(complaints) - _NAMED, len(self))
         self._require_usable(complaints)
 
     def _require_usable(self, complaints: list[str]) -> None:
@@ -251,5 +258,6 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str = "test") -> Pool:
         raise EpsballError(problem)
     pool: Pool = _kind(spec).open_pool(spec, folder, split)
     if not len(pool):
-        raise EpsballError(f"datasets.{spec.name}: no image was found; check its root")
+        place = next((key for key in ("root", "name", "factory") if key in spec.options), "kind")
+        raise EpsballError(f"datasets.{spec.name}: no image was found; check its {place}")
     return pool.spread(spec.limit) if split == "test" else pool

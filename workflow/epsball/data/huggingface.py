@@ -99,4 +99,4 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
         image, label = _column(spec, table, "image", "Image"), _column(spec, table, "label", "ClassLabel")
     except EpsballError as error:
         raise EpsballError(f"{owner}: {error}") from None
-    return map_style.pool(_Table(table, image, label), owner, options.get("resize"), options.get("crop"))
+    return map_style.pool(_Table(table, image, label), owner, split, options.get("resize"), options.get("crop"))

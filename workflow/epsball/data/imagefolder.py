@@ -41,7 +41,9 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     listed = "classes" in options
     classes = _listed_classes(Path(options["classes"])) if listed else list(map(tree.readable, outputs))
     unlisted = [name for name in map(tree.readable, outputs) if name not in classes]
-    elsewhere = [file for file in root.iterdir() if tree.is_image(file) and not tree.is_foreign(file.name)]
+    elsewhere = [
+        file for file in root.iterdir() if tree.is_image(file) and not tree.is_foreign(file.name) and not file.is_dir()
+    ]
     deeper = [file for file in pool.files if file.parent.parent != root]
     # Where all are deeper, only a list tells classes from folders such as train and val.
     if (unlisted or not listed or not deeper) and len(deeper) == len(pool) and (lost := [*elsewhere, *deeper]):
@@ -49,6 +51,8 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
             f"datasets.{spec.name}: no image is where it is looked for, {root}/<class>/<image>; one that is not: "
             f"'{tree.readable(lost[0])}'; change root, or make a folder for each class"
         )
+    if not len(pool) and (instead := tree.other_files(root)) is not None:
+        raise EpsballError(f"datasets.{spec.name}: no image was found: {instead}; convert them, or change root")
     if unlisted:
         raise EpsballError(
             f"{options['classes']}: does not list '{unlisted[0]}', a folder of {root}; "

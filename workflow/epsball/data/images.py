@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import warnings
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def open_image(path: Path, load: bool = True) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a large size, odd metadata: the pixels are what counts
+            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+                raise ValueError("it is a pipe, a socket or a device, no regular file")
             with Image.open(path) as image:
                 if load:
                     return rgb.convert(image)

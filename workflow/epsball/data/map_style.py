@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from epsball.data import Pool, arrays, images, rgb
+from epsball.data import Pool, arrays, entries, images, rgb
 from epsball.data.images import Pictures, UnusableImageError
 from epsball.errors import EpsballError
-
-# Where datasets keep the labels of all images, so that they need not be decoded for them.
-_LABELS = ("targets", "labels", "_labels", "y", "_samples", "samples")
-_LOOKED_AT = 12  # images, evenly spread, that say which of these it is, and what modes there are
 
 TEST, TRAIN = ("test", "val", "valid", "validation"), ("train", "trainval", "training")
 
@@ -56,61 +51,47 @@ def split_arguments(function: Callable[..., Any], split: str, given: Mapping[str
     return [dict(given)]
 
 
-def pool(found: Any, owner: str, resize: int | None, crop: int | None) -> Pool:
-    """Make a pool of a dataset with `__len__` and `__getitem__`, or of a pair of images and labels.
+def pool(found: Any, owner: str, split: str, resize: int | None, crop: int | None) -> Pool:
+    """Make a pool of a dataset with `__len__` and `__getitem__`, or of images and labels.
 
     Args:
         found: the dataset. An image is a PIL image, an array (height, width, 3), or a tensor (3, height, width); uint8,
             or floats from 0 to 1.
         owner: subject of messages.
+        split: "test" or "train", in which alone images may differ from reading to reading.
         resize: see `epsball.data.images.prepare`.
         crop: see there.
 
     Raises:
-        EpsballError: it is something else, or its labels are no integers.
+        EpsballError: it is something else, its labels are no integers, or its images are drawn at random.
     """
-    if isinstance(found, tuple | list) and len(found) == 2 and hasattr(found[0], "__len__"):
-        pictures, labels = found
-        if len(pictures) != len(labels):
-            raise EpsballError(f"{owner} has {len(pictures)} images and {len(labels)} labels")
-        found = _Pairs(pictures, labels)
-    if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")):
-        raise EpsballError(
-            f"{owner} is a {type(found).__name__}, expected images and labels, or a dataset of (image, label) with a "
-            "length"
-        )
-    labels = arrays.integers(_labels(found, owner), len(found), f"{owner}: labels")
-    classes = getattr(found, "classes", None)
+    found = entries.dataset(found, owner)
+    some = dict(entries.spread(found))
+    known, lost = entries.labels(found, some, owner)
+    numbers = [number for number in range(len(found)) if number not in lost]
+    labels = np.zeros(len(found), np.int64)
+    labels[numbers] = arrays.integers(known, len(numbers), f"{owner}: labels")
 
-    def read(number: int) -> Pictures:
+    def read(number: int, entry: Any = None) -> Pictures:
         try:
-            return picture(found[number][0], resize, crop, f"{owner}: image {number}")
+            return picture((entry or found[number])[0], resize, crop, f"{owner}: image {number}")
         except EpsballError:
             raise
         except Exception as error:  # of a damaged file, decoders raise anything
             said = str(error) or type(error).__name__
             raise UnusableImageError(f"{owner}: image {number} cannot be read ({said})") from None
 
+    if split == "test":
+        for number, entry in some.items():
+            _require_fixed(read, number, entry, owner)
+    classes = _classes(found)
     return Pool(
         names=arrays.names(len(found)),
         labels=labels,
         read=read,
-        classes=len(classes) if classes is not None and len(found) and labels.max() < len(classes) else None,
-        remarks=list(_remarks(found, owner)),
-    )
-
-
-class _Pairs:
-    """Images and labels of two sequences."""
-
-    def __init__(self, pictures: Any, labels: Any) -> None:
-        self.pictures, self.targets = pictures, labels
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, number: int) -> tuple[Any, Any]:
-        return self.pictures[number], self.targets[number]
+        classes=classes if classes is not None and len(found) and labels.max() < classes else None,
+        remarks=[*_remarks(some.values(), owner), *_left_out(lost, owner)],
+    ).take(numbers)
 
 
 def picture(image: Any, resize: int | None, crop: int | None, name: str) -> Pictures:
@@ -122,7 +103,8 @@ def picture(image: Any, resize: int | None, crop: int | None, name: str) -> Pict
     """
     if not isinstance(image, Image.Image):
         values = np.asarray(image)
-        if type(image).__name__ == "Tensor" and values.ndim == 3:
+        # Tensors of torchvision.transforms.v2 are of a class of their own.
+        if values.ndim == 3 and "Tensor" in {part.__name__ for part in type(image).__mro__}:
             values = values.transpose(1, 2, 0)
         if values.ndim == 2:
             values = values[:, :, None]
@@ -150,35 +132,41 @@ def picture(image: Any, resize: int | None, crop: int | None, name: str) -> Pict
     return images.prepare(image, resize, crop, name)
 
 
-def _spread(found: Any) -> Iterator[tuple[int, Any]]:
-    """Yield number and entry of some images, evenly spread; those that cannot be read are left out."""
-    for number in sorted({place * len(found) // _LOOKED_AT for place in range(_LOOKED_AT)} if len(found) else ()):
-        try:
-            yield number, found[number]
-        except Exception:
-            continue
+def _require_fixed(read: Callable[..., Pictures], number: int, entry: Any, owner: str) -> None:
+    """Check that an image, if it can be used, has the pixels of its entry when it is read again, as each job does."""
+    try:
+        first, second = images.digest(read(number, entry)), images.digest(read(number))
+    except UnusableImageError:
+        return
+    if first != second:
+        raise EpsballError(
+            f"{owner}: image {number} has other pixels each time that it is read, as with random transforms such as "
+            "RandomHorizontalFlip; expected the same; leave them out, or have them for the training split alone"
+        )
 
 
-def _labels(found: Any, owner: str) -> NDArray[Any]:
-    """Return the labels of a dataset: what it keeps them in, if that agrees with its entries, or from all entries."""
-    some = dict(_spread(found))
-    for number, entry in some.items():
-        if not isinstance(entry, tuple | list) or len(entry) != 2:
-            raise EpsballError(f"{owner}: entry {number} is a {type(entry).__name__}, expected (image, label)")
-    for name in _LABELS:
-        kept = getattr(found, name, None)
-        if kept is None or not hasattr(kept, "__len__") or len(kept) != len(found):
-            continue
-        values = [one[1] for one in kept] if name.endswith("samples") else kept
-        labels = np.asarray(values)
-        if labels.ndim == 1 and all(labels[number] == entry[1] for number, entry in some.items()):
-            return labels
-    return np.asarray([found[number][1] for number in range(len(found))])
+def _classes(found: Any) -> int | None:
+    """Return the number of classes that a dataset tells, as a number or by their names."""
+    classes = getattr(found, "classes", None)
+    if isinstance(classes, int):
+        return classes
+    try:
+        return None if classes is None else len(classes)
+    except TypeError:  # a method, or something else that is no list
+        return None
 
 
-def _remarks(found: Any, owner: str) -> Iterator[str]:
-    kinds = [entry[0].mode for _, entry in _spread(found) if isinstance(entry[0], Image.Image)]
+def _remarks(some: Iterable[Any], owner: str) -> Iterator[str]:
+    kinds = [entry[0].mode for entry in some if isinstance(entry[0], Image.Image)]
     counts = Counter(kinds)
     if set(counts) - {"RGB"}:
         how = ", ".join(f"{count} {mode}" for mode, count in counts.most_common())
         yield f"{owner}: of {len(kinds)} images that were looked at, the modes are {how}; all are converted to RGB"
+
+
+def _left_out(lost: Mapping[int, str], owner: str) -> Iterator[str]:
+    for number, why in list(lost.items())[:1]:
+        yield (
+            f"{owner}: {len(lost)} images cannot be read, so that their labels are unknown, and are left out, such as "
+            f"image {number} ({why})"
+        )

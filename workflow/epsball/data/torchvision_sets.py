@@ -91,4 +91,4 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
         found = _made(spec, split)
     except EpsballError as error:
         raise EpsballError(f"{owner}: {error}") from None
-    return map_style.pool(found, owner, options.get("resize"), options.get("crop"))
+    return map_style.pool(found, owner, split, options.get("resize"), options.get("crop"))

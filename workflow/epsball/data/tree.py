@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ _FOREIGN = {
     "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",
 }  # fmt: skip
 
+_COMMON = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}  # suffixes, of some 70
+_LISTED = 5  # most kinds of other files that a message lists
+
 
 @functools.cache
 def _suffixes() -> frozenset[str]:
@@ -26,6 +30,17 @@ def _suffixes() -> frozenset[str]:
 def is_image(path: Path) -> bool:
     """Return whether a file's suffix is that of an image that Pillow reads."""
     return path.suffix.lower() in _suffixes()
+
+
+def other_files(root: Path) -> str | None:
+    """Return the end of a sentence about a folder without an image: what it holds instead; None if it is empty."""
+    found = Counter(path.suffix.lower() or "without suffix" for path in files(root))
+    if not found:
+        return None
+    listed = ", ".join(f"{count} {suffix}" for suffix, count in found.most_common(_LISTED))
+    listed += f" and {len(found) - _LISTED} more kinds" if len(found) > _LISTED else ""
+    common = ", ".join(sorted(_COMMON & _suffixes()))
+    return f"{readable(root)} has only other files ({listed}); expected {common}, or what else Pillow reads"
 
 
 def is_foreign(name: str) -> bool:

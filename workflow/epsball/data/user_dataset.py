@@ -22,4 +22,6 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
         )
     except EpsballError as error:
         raise EpsballError(f"{owner}: {error}") from None
-    return map_style.pool(found, f"{owner}: what the factory returned", options.get("resize"), options.get("crop"))
+    return map_style.pool(
+        found, f"{owner}: what the factory returned", split, options.get("resize"), options.get("crop")
+    )
