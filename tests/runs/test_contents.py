@@ -116,3 +116,10 @@ def test_a_job_has_the_digests_that_its_run_began_with(folder: Path) -> None:
     assert job.digest(folder) == before
     assert job.digest(folder / "red" / "1.png")
     assert look(folder) != before
+
+
+def test_a_pipe_in_a_folder_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    os.mkfifo(tmp_path / "photos" / "x.png")
+    assert Contents(tmp_path / "contents.json").digest(tmp_path / "photos") != ""
+    assert Contents(tmp_path / "contents.json").digest(tmp_path / "photos" / "x.png") == ""

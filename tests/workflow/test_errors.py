@@ -44,6 +44,16 @@ def function() -> None:
     forward("return 2 * self.net((x - 0.5) / 0.25)")()
 
 
+def scaled() -> None:
+    config("    layer: net.3", "    #")()
+    change("mine.py", "    return module", "    return nn.Sequential(module, nn.BatchNorm1d(3))")()
+
+
+def several_ends() -> None:
+    config("    layer: net.3", "    #")()
+    forward("y = self.net((x - 0.5) / 0.25); return torch.where(torch.arange(len(x))[:, None] > 9, 2 * y, y)")()
+
+
 def arrays(shape: tuple[int, ...], labels: range) -> Callable[[], None]:
     def make() -> None:
         np.savez("a.npz", images=np.zeros(shape, np.uint8), labels=np.array(labels))
@@ -151,6 +161,19 @@ MISTAKES: dict[str, tuple[Callable[[], None], str]] = {
     "classifier as a function": (
         function,
         "no layer's output is the logits, so the input of the classification layer is unknown; …",
+    ),
+    "scaled logits": (scaled, "… which is not one classification layer"),
+    "layer used twice": (
+        forward("self.net[3](x); return self.net((x - 0.5) / 0.25)"),
+        "its layer 'net.3' runs 2 times in a pass",
+    ),
+    "several ends": (
+        several_ends,
+        "the logits of some images are not the output of 'net.4', its classification layer",
+    ),
+    "features not finite": (
+        forward("y = self.net((x - 0.5) / 0.25); self.net[3](y / 0); return y"),
+        "its features, the output of net.3, are not finite",
     ),
     "one logit": (
         forward("return self.net((x - 0.5) / 0.25)[:, :1]"),

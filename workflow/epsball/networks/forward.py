@@ -16,6 +16,7 @@ from epsball.data.images import Pictures
 from epsball.errors import EpsballError
 from epsball.networks import process
 from epsball.networks.adopt import copy_module
+from epsball.networks.outputs import NOT_FINITE
 
 _log = logging.getLogger(__name__)
 
@@ -132,8 +133,8 @@ class Forward:
         def passed() -> tuple[Tensor, Tensor]:
             logits, features = arrived()
             if not logits.isfinite().all():
-                raise EpsballError("the network's logits are not finite; check its weights and normalisation")
-            if not features.isfinite().all():
+                raise EpsballError(NOT_FINITE)
+            if not features.isfinite().all():  # of one image, though not of that which was looked at first
                 raise EpsballError("the network's features are not finite; check its weights, or set its key layer")
             return logits, features
 

@@ -221,6 +221,8 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
     try:
         outputs.require_logits(_rows(network, batch))
         logits, features = network(batch)
+        if not logits.isfinite().all():
+            raise EpsballError(outputs.NOT_FINITE)
         if not features.isfinite().all():
             raise EpsballError(f"its features, the {network.features_from}, are not finite; set layer to another")
         network.require_layer(batch)

@@ -11,6 +11,7 @@ from epsball.errors import EpsballError
 
 _TOLERANCE = 1e-2  # on the sum of probabilities, which may be in half precision
 _SURE = 0.5  # which some of a sigmoid's outputs exceed, and logits that are all near 0 do not
+NOT_FINITE = "the network's logits are not finite; check its weights and normalisation"
 _BINARY = "stack them as two logits, torch.cat([torch.zeros_like(z), z], 1)"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,6 +77,8 @@ def entry_of(path: Path, before: list[Any] | None = None) -> list[Any]:
     content, but not that of the inode.
     """
     found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(f"{path} is no regular file")  # reading a pipe would wait for ever
     stamp = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
     if before is not None and before[:4] == stamp:
         return before
