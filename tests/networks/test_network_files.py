@@ -119,8 +119,8 @@ def test_torchscript_whose_code_depends_on_the_size_is_compared_at_the_size_of_t
         with pytest.raises(EpsballError, match=r"16 × 16 pixels .* 8 × 8 pixels; set args.image_size to 8, or"):
             one(images)
     along = torch.ones_like(images)
-    values, _ = torch.func.jvp(lambda x: right(x)[0], (images,), (along,))  # type: ignore[no-untyped-call]
-    assert torch.allclose(values, module(images), atol=1e-5)
+    derived: Any = torch.func.jvp(lambda x: right(x)[0], (images,), (along,))
+    assert torch.allclose(derived[0], module(images), atol=1e-5)
     assert copy_module(right).double()(images.double())[0].dtype == torch.float64
 
 
@@ -129,11 +129,14 @@ def test_torchscript_is_run_once_a_shape_and_not_compared_with_other_weights(
 ) -> None:
     scripted(Sized(4).eval(), tmp_path / "net.pt")
     made = model.open_network(spec(f"torchscript:{tmp_path}/net.pt", image_size=16))
-    shapes = []
+    shapes: list[int] = []
     compare = original.Original.require_same
-    monkeypatch.setattr(
-        original.Original, "require_same", lambda self, x, *rest: (shapes.append(len(x)), compare(self, x, *rest))
-    )
+
+    def counting(self: original.Original, images: Tensor, expected: Any, found: Any) -> None:
+        shapes.append(len(images))
+        compare(self, images, expected, found)
+
+    monkeypatch.setattr(original.Original, "require_same", counting)
     other = copy_module(made)
     other.get_parameter("module.fc.weight").zero_()
     for network, count in ((made, 4), (made, 4), (made, 3), (other, 2), (copy_module(made), 4)):
@@ -177,6 +180,7 @@ class Branching(nn.Module):
         ),
         ("torchscript:{}/net.pt", {"size": 3}, "takes the args mean and std, lists of three numbers, not size: 3"),
         ("torchscript:{}/bad.pt", {}, "cannot be read as TorchScript"),
+        ("torchscript:{}/page.pt", {}, "factory's file '.*page.pt' is a web page, as of a failed download; download"),
         ("torchscript:{}/branch.pt", {}, "give the network by its Python code, as a factory"),
     ],
 )
@@ -186,6 +190,7 @@ def test_torchscript_that_cannot_be_used(
     scripted(small, tmp_path / "net.pt")
     scripted(Branching(), tmp_path / "branch.pt")
     (tmp_path / "bad.pt").write_bytes(b"no")
+    (tmp_path / "page.pt").write_text("\n<!DOCTYPE html>")
     with pytest.raises(EpsballError, match=sentence) as caught:
         model.open_network(spec(factory.format(tmp_path), **args))
     assert "\n" not in str(caught.value)

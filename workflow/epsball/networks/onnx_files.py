@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import sources
+from epsball.networks.file_contents import require_content
 from epsball.networks.graphs import FromGraph
 from epsball.networks.layers import normalise
 
@@ -25,6 +26,7 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     The weights are always those of the file.
     """
     path = sources.require_file(spec)
+    require_content(path, f"factory's file '{path}'")
     sources.import_package("onnx2torch")
     try:
         module, size = _converted(path)

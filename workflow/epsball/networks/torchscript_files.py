@@ -15,6 +15,7 @@ from torch import fx, nn
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import sources
+from epsball.networks.file_contents import require_content
 from epsball.networks.layers import normalise
 from epsball.networks.original import TOLERANCE, Converted, Original
 
@@ -28,6 +29,7 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     Arguments `mean`, `std`: normalisation, unless it is in the file; `image_size`: side of the images in pixels, 224.
     """
     path = sources.require_file(spec)
+    require_content(path, f"factory's file '{path}'")
     mean, std = sources.mean_and_std(spec, "image_size")
     size = spec.args.get("image_size", 224)
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
