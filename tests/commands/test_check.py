@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from epsball.commands.cli import main
-from epsball.commands.inspection import inspect
+from epsball.commands.inspection import inspect, layers
 from epsball.commands.preflight import check
 from epsball.config import load_config
 from epsball.errors import EpsballError
@@ -199,3 +199,50 @@ def test_a_probe_of_one_network_that_does_not_exist(raw: dict[str, Any], tmp_pat
         raw["networks"]["net"][key] = ["alfa"]
         with pytest.raises(EpsballError, match=sentence):
             check(load_config(raw), tmp_path)
+
+
+LISTED = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, way):
+        super().__init__()
+        self.way = way
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.zero = Zero()
+        self.fc = nn.Linear(4 * 4 * 4, 3)
+        if way == "script":
+            self.conv = torch.jit.script(self.conv)
+
+    def forward(self, x):
+        if self.way == "fails":
+            raise KeyError("no")
+        x = self.conv(x)
+        self.zero(x)
+        return self.fc(x.view(len(x), -1))
+
+class Zero(nn.Module):
+    def forward(self, x):
+        return x.sum()
+
+def make(way):
+    net = Net(way)
+    return net.half() if way == "half" else net
+"""
+
+
+@pytest.mark.parametrize("way", ["view", "half", "script", "fails"])
+def test_layers_of_every_network_are_listed_or_a_sentence_says_why_not(
+    raw: dict[str, Any], tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "listed.py").write_text(LISTED)
+    net = {"dataset": "mine", "factory": f"{tmp_path}/listed.py:make", "args": {"way": way}, "layer": "gone"}
+    config = load_config({**raw, "networks": {"net": net}})
+    if way == "fails":
+        with pytest.raises(EpsballError, match=r"networks.net: does not take an image of shape .*: KeyError: 'no'"):
+            layers(config, "net")
+        return
+    rows = list(layers(config, "net").itertuples(index=False, name=None))
+    conv = [("conv", "Conv2d", "4 × 4 × 4", 64)] if way != "script" else []
+    assert rows == [*conv, ("zero", "Zero", "", 1), ("fc", "Linear", "3", 3)]

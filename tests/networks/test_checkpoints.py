@@ -17,7 +17,7 @@ import torch
 from epsball.config import NetworkSpec
 from epsball.data import arrays
 from epsball.errors import EpsballError
-from epsball.networks import checkpoints, model, state, weights
+from epsball.networks import checkpoints, model, state, user_factory, weights
 from epsball.stages import build_network
 from support.toys import COMPUTE
 from torch import Tensor, nn
@@ -153,6 +153,61 @@ def test_two_that_fit_are_asked_about(resnet: nn.Module, tmp_path: Path) -> None
         opened(saved, tmp_path / "w.pth", num_classes=7, state_dict="ema")
 
 
+def changed(state_dict: dict[str, Tensor], end: str, value: float) -> dict[str, Tensor]:
+    return {name: one + value if name.endswith(end) else one for name, one in state_dict.items()}
+
+
+def test_buffers_tell_state_dicts_apart(resnet: nn.Module, tmp_path: Path) -> None:
+    plain = resnet.state_dict()
+    other = changed(plain, "running_mean", 1.0)
+    with pytest.raises(EpsballError, match="several state dicts that fit: 'model', 'model_bn'"):
+        opened({"model": plain, "model_bn": other}, tmp_path / "w.pth", num_classes=7)
+    parameters = dict(resnet.named_parameters())
+    longer = changed(plain, "num_batches_tracked", 1)
+    for saved in ({"ema": parameters, "network": plain}, {"model": plain, "model_again": longer}):
+        found = opened(saved, tmp_path / "w.pth", num_classes=7)
+        assert torch.allclose(found, logits(resnet), rtol=1e-4)
+
+
+@pytest.mark.parametrize("key", ["optimizer.m", "optimizer_states.0", "adam.exp_avg", "opt_state.momentum_buffer"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_what_an_optimiser_keeps_is_never_taken(resnet: nn.Module, tmp_path: Path, key: str, flat: bool) -> None:
+    plain = resnet.state_dict()
+    moments = {name: torch.zeros_like(one) for name, one in plain.items()}
+    renamed = {name.replace("fc.bias", "fc.offset"): one for name, one in plain.items()}
+    first, second = key.split(".")
+    kept = {f"{key}.{name}": one for name, one in moments.items()} if flat else {first: {second: moments}}
+    for model_state, sentence in ((renamed, "weights have no 'fc.bias'"), (None, "have no 'conv1|hold no state dict")):
+        with pytest.raises(EpsballError, match=sentence):
+            opened(kept | ({"model": model_state} if model_state else {}), tmp_path / "w.pth", num_classes=7)
+    found = opened(kept | {"model": plain}, tmp_path / "w.pth", num_classes=7)
+    assert torch.allclose(found, logits(resnet), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.bool, torch.complex64])
+@pytest.mark.parametrize("factory", ["torchvision:resnet18", "timm:resnet18"])
+def test_numbers_of_another_kind_are_refused(
+    resnet: nn.Module, tmp_path: Path, kind: torch.dtype, factory: str
+) -> None:
+    saved = {name: one.to(kind) if name == "fc.weight" else one for name, one in resnet.state_dict().items()}
+    with pytest.raises(EpsballError, match=rf"weights 'fc.weight' are {str(kind)[6:]}, expected float32; give those"):
+        opened(saved, tmp_path / "w.pth", factory, num_classes=7)
+
+
+def test_sparse_and_quantised_weights_are_refused_and_counters_in_half_precision_are_not(
+    resnet: nn.Module, tmp_path: Path
+) -> None:
+    weight = resnet.get_parameter("fc.weight").detach()
+    for made, kind in (
+        (weight.to_sparse(), "sparse_coo"),
+        (torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8), "quantised"),
+    ):
+        with pytest.raises(EpsballError, match=rf"weights 'fc.weight' are {kind}, expected plain numbers"):
+            opened(resnet.state_dict() | {"fc.weight": made}, tmp_path / "w.pth", num_classes=7)
+    halves = {name: one.half() for name, one in resnet.state_dict().items()}
+    assert torch.allclose(opened(halves, tmp_path / "w.pth", num_classes=7), logits(resnet), rtol=0.05)
+
+
 def test_student_and_teacher_in_one_dictionary_are_asked_about(resnet: nn.Module, tmp_path: Path) -> None:
     other = shuffled(models.resnet18(num_classes=7), seed=4)
     saved = {
@@ -259,6 +314,69 @@ def test_torchscript_given_as_weights(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "w.pt")
     with pytest.raises(EpsballError, match="hold a TorchScript module, not a state dict; .* 'torchscript:"):
         checkpoints.read(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "is an empty file"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n",
+            "is a pointer of Git LFS, .*; run git lfs pull",
+        ),
+        (b"\xef\xbb\xbf \n<!DOCTYPE html><html>404</html>", "is a web page, .*; download it again"),
+        (b"hello there, I am no weights", "cannot be read as a state dict .*expected a file of torch.save"),
+        (b"\x89HDF\r\n\x1a\n", "cannot be read as a state dict .*expected a file of torch.save"),
+    ],
+)
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+def test_what_is_no_file_of_weights_is_named(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(EpsballError, match=rf"weights '.*{name}' {sentence}") as caught:
+        checkpoints.read(tmp_path / name)
+    assert "PyTorch 2.6" not in str(caught.value)
+
+
+def test_the_content_of_a_file_counts_and_not_its_name(tmp_path: Path) -> None:
+    held = {"w": torch.arange(3.0)}
+    safetensors.torch.save_file(held, tmp_path / "w.pt")
+    torch.save(held, tmp_path / "w.safetensors")
+    for name in ("w.pt", "w.safetensors"):
+        assert torch.equal(checkpoints.read(tmp_path / name)["w"], held["w"])
+
+
+class Extra(nn.Linear):
+    """A layer that keeps something beside tensors."""
+
+    def get_extra_state(self) -> Any:
+        return {"a": 1}
+
+    def set_extra_state(self, state: Any) -> None:
+        pass
+
+
+def with_buffer(value: Tensor) -> nn.Module:
+    module = nn.Linear(2, 2)
+    module.register_buffer("held", value)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: with_buffer(torch.eye(3).to_sparse()), "'held' of its state is a sparse_coo tensor"),
+        (lambda: with_buffer(torch.eye(3).to_sparse_csr()), "'held' of its state is a sparse_csr tensor"),
+        (lambda: with_buffer(torch.eye(3, device="meta")), "'held' of its state is a meta tensor"),
+        (lambda: with_buffer(torch.eye(3, dtype=torch.complex128)), "'held' of its state is of complex128, which a"),
+        (lambda: Extra(2, 2), "'_extra_state' of its state is a dict, which get_extra_state gives"),
+    ],
+)
+def test_a_state_that_a_run_cannot_keep_is_refused_when_the_network_is_built(
+    monkeypatch: pytest.MonkeyPatch, make: Any, sentence: str
+) -> None:
+    monkeypatch.setattr(user_factory, "build", lambda *_: make())
+    with pytest.raises(EpsballError, match=sentence):
+        model.build(spec("mine.py:make"))
 
 
 class _Touch:

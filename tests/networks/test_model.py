@@ -261,7 +261,7 @@ def test_local_weights_of_torchvision(tmp_path: Path) -> None:
     made = model.open_network(spec("torchvision:resnet18", weights=str(path)))
     assert torch.equal(made.module.get_parameter("fc.weight"), module.fc.weight)
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(EpsballError, match=r"mine.pth' cannot be read as a state dict .*; get the file again"):
+    with pytest.raises(EpsballError, match=r"mine.pth' cannot be read as a state dict .*; get it again"):
         model.open_network(spec("torchvision:resnet18", weights=str(path)))
     torch.save(models.resnet34().state_dict(), path)
     with pytest.raises(EpsballError, match=r"mine.pth: weights hold 'layer1.2.conv1.weight', which the network does"):

@@ -9,7 +9,10 @@ import pytest
 import torch
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import model, weights
+from epsball.networks import model, original, weights
+from epsball.networks.adopt import copy_module
+from epsball.networks.forward import Forward
+from support.toys import COMPUTE
 from torch import Tensor, nn
 
 IMAGES = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
@@ -79,6 +82,84 @@ def test_torchscript(tmp_path: Path, small: nn.Module, write: Any) -> None:
     require_same(made, small, tmp_path / "w.safetensors", own)
 
 
+class Sized(nn.Module):
+    """A network of images of any size, in one of the ways in which code depends on the size."""
+
+    def __init__(self, way: int) -> None:
+        super().__init__()
+        self.way = way
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.way == 1 and x.shape[2] > 10:
+            x = 2 * x
+        if self.way == 2:
+            x = nn.functional.pad(x, [0, (16 - x.shape[3] % 16) % 16, 0, (16 - x.shape[2] % 16) % 16])
+        if self.way == 3:
+            x = nn.functional.interpolate(x, scale_factor=2.0)
+        f = torch.relu(self.conv(x))
+        if self.way == 0:
+            return self.fc(f.sum((2, 3)) / (f.shape[2] * f.shape[3]))  # type: ignore[no-any-return]
+        return self.fc(f.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("way", range(4))
+def test_torchscript_whose_code_depends_on_the_size_is_compared_at_the_size_of_the_images(
+    tmp_path: Path, way: int
+) -> None:
+    torch.manual_seed(5)
+    module = Sized(way).eval()
+    scripted(module, tmp_path / "net.pt")
+    made, right = (model.open_network(spec(f"torchscript:{tmp_path}/net.pt", image_size=side)) for side in (16, 8))
+    images = IMAGES[:, :, 4:12, 4:12]
+    assert torch.allclose(made(IMAGES)[0], module(IMAGES), atol=1e-5)
+    assert torch.allclose(right(images)[0], module(images), atol=1e-5)
+    for one in (made, copy_module(made)):
+        with pytest.raises(EpsballError, match=r"16 × 16 pixels .* 8 × 8 pixels; set args.image_size to 8, or"):
+            one(images)
+    along = torch.ones_like(images)
+    derived: Any = torch.func.jvp(lambda x: right(x)[0], (images,), (along,))
+    assert torch.allclose(derived[0], module(images), atol=1e-5)
+    assert copy_module(right).double()(images.double())[0].dtype == torch.float64
+
+
+def test_torchscript_is_run_once_a_shape_and_not_compared_with_other_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(Sized(4).eval(), tmp_path / "net.pt")
+    made = model.open_network(spec(f"torchscript:{tmp_path}/net.pt", image_size=16))
+    shapes: list[int] = []
+    compare = original.Original.require_same
+
+    def counting(self: original.Original, images: Tensor, expected: Any, found: Any) -> None:
+        shapes.append(len(images))
+        compare(self, images, expected, found)
+
+    monkeypatch.setattr(original.Original, "require_same", counting)
+    other = copy_module(made)
+    other.get_parameter("module.fc.weight").zero_()
+    for network, count in ((made, 4), (made, 4), (made, 3), (other, 2), (copy_module(made), 4)):
+        network(IMAGES[:count])
+    assert shapes == [1, 4, 3]  # the first finds the classification layer
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "onnx"])
+def test_a_copy_of_a_converted_network_is_normalised_too(tmp_path: Path, small: nn.Module, kind: str) -> None:
+    if kind == "onnx":
+        exported(small, tmp_path / "net.pt")
+    else:
+        scripted(small, tmp_path / "net.pt")
+    args = {"image_size": 16} if kind == "torchscript" else {}
+    made = model.open_network(spec(f"{kind}:{tmp_path}/net.pt", mean=MEAN, std=STD, **args))
+    for one in (made, Forward(made, COMPUTE)):  # the latter has them in another layout
+        logits, features = one(IMAGES)
+        again = copy_module(made)(IMAGES)
+        assert torch.allclose(again[0], logits, atol=1e-5)
+        assert torch.allclose(again[1], features, atol=1e-5)
+    assert torch.allclose(Forward(made, COMPUTE).float64(IMAGES)[0].float(), logits, atol=1e-5)
+
+
 class Branching(nn.Module):
     """Code that depends on the values of an image."""
 
@@ -99,6 +180,7 @@ class Branching(nn.Module):
         ),
         ("torchscript:{}/net.pt", {"size": 3}, "takes the args mean and std, lists of three numbers, not size: 3"),
         ("torchscript:{}/bad.pt", {}, "cannot be read as TorchScript"),
+        ("torchscript:{}/page.pt", {}, "factory's file '.*page.pt' is a web page, as of a failed download; download"),
         ("torchscript:{}/branch.pt", {}, "give the network by its Python code, as a factory"),
     ],
 )
@@ -108,19 +190,37 @@ def test_torchscript_that_cannot_be_used(
     scripted(small, tmp_path / "net.pt")
     scripted(Branching(), tmp_path / "branch.pt")
     (tmp_path / "bad.pt").write_bytes(b"no")
+    (tmp_path / "page.pt").write_text("\n<!DOCTYPE html>")
     with pytest.raises(EpsballError, match=sentence) as caught:
         model.open_network(spec(factory.format(tmp_path), **args))
     assert "\n" not in str(caught.value)
 
 
+def exported(module: nn.Module, path: Path, opset: int = 17, axes: dict[int, str] | None = None) -> None:
+    pytest.importorskip("onnx2torch", reason="the package onnx2torch is optional")
+    torch.onnx.export(
+        module, (IMAGES[:2],), str(path), dynamo=False, input_names=["x"], output_names=["y"],
+        dynamic_axes={"x": axes or {0: "n"}, "y": {0: "n"}}, opset_version=opset,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("axes", [None, {0: "n", 2: "height", 3: "width"}])
+def test_onnx_of_one_size_or_of_any(tmp_path: Path, axes: dict[int, str] | None) -> None:
+    module = Sized(0).eval()
+    exported(module, tmp_path / "net.onnx", axes=axes)
+    made = model.open_network(spec(f"onnx:{tmp_path}/net.onnx"))
+    assert torch.allclose(made(IMAGES)[0], module(IMAGES), atol=1e-5)
+    images = IMAGES[:, :, 4:12, 4:12]
+    if axes is not None:
+        assert torch.allclose(made(images)[0], module(images), atol=1e-5)
+        return
+    with pytest.raises(EpsballError, match=r"was exported for images of 16 × 16 pixels, and the dataset's have 8 × 8"):
+        made(images)
+
+
 @pytest.mark.parametrize("opset", [13, 17, 20])
 def test_onnx(tmp_path: Path, small: nn.Module, opset: int) -> None:
-    pytest.importorskip("onnx2torch", reason="the package onnx2torch is optional")
-    axes = {"x": {0: "n"}, "y": {0: "n"}}
-    torch.onnx.export(
-        small, (IMAGES[:2],), str(tmp_path / "net.onnx"), dynamo=False, input_names=["x"], output_names=["y"],
-        dynamic_axes=axes, opset_version=opset,
-    )  # fmt: skip
+    exported(small, tmp_path / "net.onnx", opset)
     own = spec(f"onnx:{tmp_path}/net.onnx", mean=MEAN, std=STD)
     require_same(model.open_network(own), small, tmp_path / "w.safetensors", own)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -236,3 +237,23 @@ def test_modules_that_cannot_be_looked_into_are_refused() -> None:
         adopt(torch.jit.trace(Plain().eval(), IMAGES))  # type: ignore[no-untyped-call]
     with pytest.raises(EpsballError, match=r"'0\.weight' of the network has no shape before its first pass"):
         adopt(nn.Sequential(nn.LazyConv2d(3, 3)))
+
+
+def test_torchscript_inside_a_network_is_refused_or_left_alone_by_layer() -> None:
+    inner = torch.jit.script(Plain().conv)
+    module = nn.Sequential(inner, nn.Flatten(), nn.Linear(4 * SIZE * SIZE, 3))
+    measure = functools.partial(epsball.measure, module, IMAGES, [0] * len(IMAGES), radii=[1.0], draws=4, batch=4)
+    for layer in (None, "0"):
+        with pytest.raises(EpsballError, match="has TorchScript as '0', whose layers cannot be looked into"):
+            measure(layer=layer)
+    measure(layer="1")
+
+
+class Uncopied(Plain):
+    def __deepcopy__(self, memo: object) -> None:
+        raise TypeError("not me")
+
+
+def test_a_network_that_refuses_to_be_copied_is_refused() -> None:
+    with pytest.raises(EpsballError, match=r"cannot be copied, .* \(TypeError: not me\); mend or remove __deepcopy__"):
+        epsball.measure(Uncopied(), IMAGES, [0] * len(IMAGES))

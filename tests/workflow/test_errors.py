@@ -256,8 +256,21 @@ NOT_IN_THE_PAGE = {
     "too high, with its class list",
     "class list no UTF-8",
 }
-# A wrong path below; a machine without a GPU; checkpoints, in tests/networks/test_checkpoints.py.
-OF_OTHER_TESTS = ("configuration 'min.yaml' cannot", "device is cuda", "weights hold", "w.pth: weights have no")
+# A wrong path below; a machine without a GPU; checkpoints, states and files of networks, in tests/networks.
+OF_OTHER_TESTS = (
+    "configuration 'min.yaml' cannot",
+    "device is cuda",
+    "weights hold",
+    "w.pth: weights have no",
+    "weights 'fc.weight' are int8",
+    "is a web page",
+    "is a pointer of Git LFS",
+    "converted at 224",
+    "of its state is a dict",
+    "of its state is a sparse_coo",
+    "of its state is of complex128",
+    "the network cannot be copied",
+)
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -106,21 +106,25 @@ def layers(config: Config, name: str) -> pd.DataFrame:
         raise EpsballError(f"--layers is '{name}', no network of the configuration; {hint}")
     spec = config.networks[name]
     image = inputs(next(_pool(config, spec).batches(1))[1])
-    network = model.build(spec, pretrained=False)
-    rows: list[dict[str, object]] = []
-    names = {part: name for name, part in network.named_modules() if name}
+    with about(f"networks.{name}"):
+        # Without its `layer`, which may be what is looked for.
+        network = model.Network(model.build(spec, pretrained=False))
+        rows: list[dict[str, object]] = []
+        names = {part: name for name, part in network.module.named_modules() if name}
 
-    def keep(part: nn.Module, _: object, output: object) -> None:
-        if isinstance(output, Tensor):
-            shape = " × ".join(map(str, output.shape[1:]))
-            kind = type(part).__name__
-            rows.append({"layer": names[part], "module": kind, "shape": shape, "units": output[0].numel()})
+        def keep(part: nn.Module, _: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                shape, kind = output.shape[1:], type(part).__name__
+                told = " × ".join(map(str, shape))
+                rows.append({"layer": names[part], "module": kind, "shape": told, "units": shape.numel()})
 
-    for part in names:
-        part.register_forward_hook(keep)
-    with torch.inference_mode():
-        network(image)
-    return pd.DataFrame(rows)
+        for part in names:
+            if not isinstance(part, torch.jit.ScriptModule):  # which run no hooks
+                part.register_forward_hook(keep)
+        network.module.register_forward_pre_hook(lambda *_: rows.clear())  # a pass may have to be made again
+        with torch.inference_mode(), model.failing_in_a_sentence(image[0]):
+            network.run(image)
+    return pd.DataFrame(rows, columns=["layer", "module", "shape", "units"])
 
 
 def _pool(config: Config, spec: NetworkSpec) -> Pool:

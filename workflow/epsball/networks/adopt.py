@@ -42,7 +42,11 @@ def adopt(module: nn.Module) -> nn.Module:
 
 
 def copy_module(module: nn.Module) -> nn.Module:
-    """Copy a module deeply; what cannot be copied, such as a lock or an open file, both share."""
+    """Copy a module deeply; what cannot be copied, such as a lock or an open file, both share.
+
+    Raises:
+        EpsballError: code of the module's own that copies it fails.
+    """
     memo: dict[int, Any] = {}
     for part in module.modules():
         for value in vars(part).values():
@@ -53,4 +57,11 @@ def copy_module(module: nn.Module) -> nn.Module:
                     copy.deepcopy(value)
                 except Exception:  # a user's attribute can raise anything
                     memo[id(value)] = value
-    return copy.deepcopy(module, memo)
+    try:
+        with torch.no_grad():  # TorchScript copies its weights by an operation, and the copy is to be a leaf
+            return copy.deepcopy(module, memo)
+    except Exception as error:  # a user's __deepcopy__ can raise anything
+        raise EpsballError(
+            f"the network cannot be copied, which measuring takes ({type(error).__name__}: "
+            f"{str(error).partition(chr(10))[0]}); mend or remove __deepcopy__ of its modules"
+        ) from None

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from epsball.errors import EpsballError
+from epsball.networks.file_contents import is_safetensors, require_content
 
 State = dict[str, Tensor]
 
 _DEPTH = 4  # of dictionaries inside dictionaries
+# Keys of optimisers, and of what they keep of each parameter under its name.
+_OF_AN_OPTIMISER = re.compile(
+    r"(.*_)?(optim(i[sz]ers?(_states?)?|s)?|opt|opt_states?|exp_(avg|avg_sq|inf)|momentum(_buffers?)?|moments?|"
+    r"square_avgs?|acc_deltas?|grads?|gradients?)"
+)
+_COUNTER = "num_batches_tracked"  # which has no part in what a network computes
 
 
 class _Unread:
@@ -32,7 +38,11 @@ class _Unread:
         pass
 
 
-class SeveralError(EpsballError):
+class RefusedError(EpsballError):
+    """A checkpoint fits a network by its names, and is refused all the same."""
+
+
+class SeveralError(RefusedError):
     """Several state dicts of a checkpoint fit a network."""
 
     def __init__(self, labels: list[str]) -> None:
@@ -43,7 +53,7 @@ class SeveralError(EpsballError):
 
 
 def read(path: Path) -> Any:
-    """Read a .safetensors file or one of `torch.save`, without running code that it names.
+    """Read a file of safetensors or of `torch.save`, whatever its name, without running code that it names.
 
     Returns:
         What was saved; objects of unknown classes in it are placeholders.
@@ -53,8 +63,9 @@ def read(path: Path) -> Any:
     """
     if not path.is_file():
         raise EpsballError(f"weights '{path}' do not exist; expected a file")
+    require_content(path, f"weights '{path}'")
     try:
-        if path.suffix == ".safetensors":
+        if is_safetensors(path):
             return safetensors.torch.load_file(path)
         try:
             return _load(path, _Unread)
@@ -62,23 +73,18 @@ def read(path: Path) -> Any:
             if "SETITEM" not in str(error):
                 raise
             return _load(path, OrderedDict)  # a class made from dict, as of configurations
-    except (
-        RuntimeError,
-        TypeError,
-        OSError,
-        EOFError,
-        ValueError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        safetensors.SafetensorError,
-    ) as error:
+    except Exception as error:  # a damaged file can raise anything
         if "TorchScript" in str(error):
             raise EpsballError(
                 f"weights '{path}' hold a TorchScript module, not a state dict; save module.state_dict(), or name the "
                 f"file in the factory: 'torchscript:{path}'"
             ) from None
-        message = " ".join(str(error).split())[:120]
-        raise EpsballError(f"weights '{path}' cannot be read as a state dict ({message}); get the file again") from None
+        # What PyTorch says before that is advice to run the code in the file.
+        message = " ".join(str(error).rpartition("WeightsUnpickler error:")[2].split())[:120]
+        raise EpsballError(
+            f"weights '{path}' cannot be read as a state dict ({message}): expected a file of torch.save or of "
+            "safetensors; get it again"
+        ) from None
 
 
 def _load(path: Path, stand_in: type) -> Any:
@@ -87,8 +93,9 @@ def _load(path: Path, stand_in: type) -> Any:
     except ValueError:  # saved before PyTorch 1.6, which has no index of them
         unknown = []
     stand_ins: list[Any] = [(_Unread if name.startswith("numpy.") else stand_in, name) for name in unknown]
-    with torch.serialization.safe_globals(stand_ins):
-        return torch.load(path, map_location="cpu", weights_only=True)
+    # Opened here: of a path, PyTorch goes by the ending.
+    with torch.serialization.safe_globals(stand_ins), path.open("rb") as opened:
+        return torch.load(opened, map_location="cpu", weights_only=True)
 
 
 def state_dicts(checkpoint: Any, place: str = "") -> Iterator[tuple[str, State]]:
@@ -123,10 +130,25 @@ class _Option:
     def label(self) -> str:
         return f"{self.place}.{self.prefix}".strip(".")
 
-    def equals(self, other: _Option) -> bool:
-        """Return whether the tensors have the same values."""
-        pairs = [(self.held[self.prefix + name], other.held[other.prefix + name]) for name in self.names & other.names]
-        return self.names == other.names and all(one.dtype == two.dtype and torch.equal(one, two) for one, two in pairs)
+    def known(self, names: set[str]) -> State:
+        """Return the tensors behind the prefix, parameters and buffers, that have one of some names."""
+        return {name: self.held[self.prefix + name] for name in names if self.prefix + name in self.held}
+
+    def agrees(self, other: _Option, names: set[str]) -> bool:
+        """Return whether tensors that both have, of some names, have the same values."""
+        ours, theirs = self.known(names), other.known(names)
+        return self.names == other.names and all(
+            _equal(ours[name], theirs[name]) for name in ours.keys() & theirs.keys()
+        )
+
+
+def _equal(one: Tensor, two: Tensor) -> bool:
+    dense = one.layout == two.layout == torch.strided
+    return dense and one.dtype == two.dtype and torch.equal(one, two)
+
+
+def _is_of_an_optimiser(label: str) -> bool:
+    return any(_OF_AN_OPTIMISER.fullmatch(part) for part in label.lower().split("."))
 
 
 def select(
@@ -148,11 +170,15 @@ def select(
     Raises:
         EpsballError: there is no state dict, or several that fit as well.
     """
-    wanted = {name for name, _ in module.named_parameters(remove_duplicate=False)} or set(module.state_dict())
-    held = [(place, _renamed(found, rename)) for place, found in state_dicts(checkpoint)]
+    own = set(module.state_dict())
+    wanted = {name for name, _ in module.named_parameters(remove_duplicate=False)} or own
+    held = [
+        (place, _renamed(found, rename)) for place, found in state_dicts(checkpoint) if not _is_of_an_optimiser(place)
+    ]
     if not held:
         raise EpsballError("weights hold no state dict of tensors, such as a whole module; save module.state_dict()")
     options = [option for place, found in held for option in _options(place, found, wanted)]
+    options = [option for option in options if not _is_of_an_optimiser(option.prefix)]
     if key is not None:
         options = [option for option in options if key in (option.label, option.place)]
         if not options:
@@ -161,8 +187,10 @@ def select(
     if 2 * most < len(wanted):  # another network's: what is missing is said for its largest state dict
         most, (place, found) = 0, max(held, key=lambda one: len(one[1]))
         options = [_Option(place, "", found, frozenset())]
-    best = sorted((one for one in options if len(one.names) == most), key=lambda one: len(one.label))
-    if not all(best[0].equals(other) for other in best[1:]):
+    counted = {name for name in own | wanted if not name.endswith(_COUNTER)}
+    best = [one for one in options if len(one.names) == most]
+    best.sort(key=lambda one: (-len(one.known(counted)), len(one.label)))  # the one with all buffers first
+    if not all(best[0].agrees(other, counted) for other in best[1:]):
         raise SeveralError([one.label for one in best])
     return _taken(best[0], wanted)
 

@@ -25,7 +25,7 @@ class _Call(NamedTuple):
     output: Tensor | None  # flattened, if it is a vector
 
 
-def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], images: Tensor) -> str:
+def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tensor) -> str:
     """Find the layer whose output is the logits, in a pass.
 
     Not the last one that is defined: a gate or a second head may be defined later, and the classifier may be applied
@@ -34,7 +34,7 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], images: Ten
     Args:
         module: network from images to logits.
         run: function that passes images through it.
-        images: (n, 3, height, width).
+        image: (1, 3, height, width).
 
     Returns:
         Its name in `named_modules()`. It is one layer with weights of its own, takes one tensor, and its flattened
@@ -52,7 +52,7 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], images: Ten
     ]
     try:
         with torch.no_grad():
-            logits = logits_of(run(images))
+            logits = logits_of(run(image))
     finally:
         for handle in handles:
             handle.remove()
@@ -91,7 +91,8 @@ def _keep(
 
 
 def _is_same(output: Tensor | None, logits: Tensor) -> bool:
-    return output is not None and output.shape == logits.shape and torch.equal(output, logits)
+    same = functools.partial(torch.allclose, rtol=0, atol=0, equal_nan=True)
+    return output is not None and output.shape == logits.shape and same(output, logits)
 
 
 def _has_own_weights(part: nn.Module) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from epsball.networks.adopt import adopt
 from epsball.networks.classifier import find_classifier
 from epsball.networks.consistency import Reference, require_function
 from epsball.networks.views import ViewsAsReshapes, is_about_views
-from epsball.networks.weights import read
+from epsball.networks.weights import read, require_keepable
 from epsball.runs import files_read
 
 
@@ -38,12 +39,7 @@ def build(spec: NetworkSpec, pretrained: bool = True) -> nn.Module:
     """
     sources.require_weights_read(spec)
     module = adopt(importlib.import_module(sources.source(spec)).build(spec, pretrained and spec.training is None))
-    for name, held in module.state_dict().items():
-        if not isinstance(held, Tensor):
-            raise EpsballError(
-                f"'{name}' of its state is a {type(held).__name__}, as of a quantised layer, and a run keeps tensors "
-                "only; give the network before its quantisation"
-            )
+    require_keepable(module)
     return module
 
 
@@ -72,6 +68,7 @@ class Network(nn.Module):
         self._reshapes = False
         if layer is not None:
             layers.chosen(module, [layer])
+            _require_hooks({layer: module.get_submodule(layer)})
             module.get_submodule(layer).register_forward_hook(self._keep_output)
         elif classifier is not None:
             self._hook(classifier)
@@ -102,8 +99,8 @@ class Network(nn.Module):
             EpsballError: see `epsball.networks.classifier.find_classifier`.
         """
         if self.classifier is None and self._layer is None:
-            others = [image.flip(-1), 1 - image, image / 2]  # a network may treat images differently
-            self._hook(find_classifier(self.module, self.run, torch.stack([image, *others])))
+            _require_hooks(dict(self.module.named_modules()))
+            self._hook(find_classifier(self.module, self.run, image[None]))
 
     @torch.inference_mode()
     def require_layer(self, images: Tensor) -> Tensor:
@@ -171,6 +168,15 @@ class Network(nn.Module):
         return self.run(images)
 
 
+def _require_hooks(parts: dict[str, nn.Module]) -> None:
+    for name, part in parts.items():
+        if isinstance(part, torch.jit.ScriptModule):
+            raise EpsballError(
+                f"has TorchScript as '{name}', whose layers cannot be looked into; give the module that it was made "
+                "from, or set layer to one outside of it"
+            )
+
+
 def open_network(
     spec: NetworkSpec, weights: dict[str, Tensor] | None = None, classifier: str | None = None, pretrained: bool = True
 ) -> Network:
@@ -218,7 +224,7 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
         EpsballError: the network does not take such an image, is no fixed function of it, or returns no logits.
     """
     batch = torch.stack([image, image.flip(-1)])
-    try:
+    with failing_in_a_sentence(image):
         outputs.require_logits(_rows(network, batch))
         logits, features = network(batch)
         if not logits.isfinite().all():
@@ -227,6 +233,14 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
             raise EpsballError(f"its features, the {network.features_from}, are not finite; set layer to another")
         network.require_layer(batch)
         require_function(network, batch)
+    return logits.shape[1], features.shape[1]
+
+
+@contextlib.contextmanager
+def failing_in_a_sentence(image: Tensor) -> Iterator[None]:
+    """Say what a network raises in the block, where it gets an image (3, height, width), in an `EpsballError`."""
+    try:
+        yield
     except EpsballError:
         raise
     except Exception as error:  # a user's network can raise anything
@@ -234,7 +248,6 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
         raise EpsballError(
             f"does not take an image of shape {tuple(image.shape)}: {type(error).__name__}: {first}"
         ) from None
-    return logits.shape[1], features.shape[1]
 
 
 def _rows(network: Network, batch: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
@@ -66,14 +67,17 @@ def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
     """Load a state dict, whole, with PyTorch's allowances for old versions of modules.
 
     Raises:
-        EpsballError: naming the first array that is missing, unknown or of another shape.
+        EpsballError: naming the first array that is missing, unknown, of another shape or of another kind.
     """
+    own = module.state_dict()
+    for name in own.keys() & weights.keys():
+        _require_kind(name, weights[name], own[name])
     try:
         try:
             result = module.load_state_dict(weights, strict=False)
         except ValueError:  # a module that must know the version of its state dict, which the file does not have
             current = OrderedDict(weights)
-            current._metadata = module.state_dict()._metadata  # type: ignore[attr-defined]
+            current._metadata = own._metadata  # type: ignore[attr-defined]
             result = module.load_state_dict(current, strict=False)
     except RuntimeError as error:
         if other := _OTHER_SHAPE.search(str(error)):
@@ -86,3 +90,22 @@ def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
         raise EpsballError(
             f"weights hold '{name}', which the network does not have; {did_you_mean(name, module.state_dict())}"
         )
+
+
+def _require_kind(name: str, found: Tensor, own: Tensor) -> None:
+    """Check that an array holds numbers as the network's does, which PyTorch would convert without a word.
+
+    Raises:
+        RefusedError: it is of another kind, such as whole numbers for a weight.
+    """
+    if found.layout != torch.strided or found.is_quantized:
+        kind = "quantised" if found.is_quantized else str(found.layout).removeprefix("torch.")
+        raise checkpoints.RefusedError(f"weights '{name}' are {kind}, expected plain numbers; save them as such")
+    same = (found.is_floating_point(), found.is_complex()) == (own.is_floating_point(), own.is_complex())
+    # A counter that was made half precision with everything else loses nothing.
+    if same or (found.is_floating_point() and not own.is_complex() and torch.equal(found.trunc(), found)):
+        return
+    kinds = [str(one.dtype).removeprefix("torch.") for one in (found, own)]
+    raise checkpoints.RefusedError(
+        f"weights '{name}' are {kinds[0]}, expected {kinds[1]}; give those from before quantisation, or convert them"
+    )

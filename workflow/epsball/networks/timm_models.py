@@ -58,7 +58,7 @@ def _with_file(spec: NetworkSpec, module: nn.Module) -> nn.Module:
     try:
         state.load_file(module, spec)
         return module
-    except checkpoints.SeveralError:
+    except checkpoints.RefusedError:
         raise
     except EpsballError as error:
         if (converted := _converted(spec, module)) is None:

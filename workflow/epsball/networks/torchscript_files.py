@@ -15,12 +15,12 @@ from torch import fx, nn
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import sources
+from epsball.networks.file_contents import require_content
 from epsball.networks.layers import normalise
+from epsball.networks.original import TOLERANCE, Converted, Original
 
 TERMS = "yours"
 READS_FILES = True
-
-_TOLERANCE = 1e-4  # of logits in float32, relative to the largest
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
@@ -29,6 +29,7 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     Arguments `mean`, `std`: normalisation, unless it is in the file; `image_size`: side of the images in pixels, 224.
     """
     path = sources.require_file(spec)
+    require_content(path, f"factory's file '{path}'")
     mean, std = sources.mean_and_std(spec, "image_size")
     size = spec.args.get("image_size", 224)
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
@@ -44,7 +45,7 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
             expected = scripted(images)
             module = _converted(scripted, images)
             same = all(
-                torch.allclose(module(part), scripted(part), atol=_TOLERANCE * float(expected.abs().max()))
+                torch.allclose(module(part), scripted(part), atol=TOLERANCE * float(expected.abs().max()))
                 for part in (images, images[:1])
             )
     except Exception as error:  # the file can hold anything, and the converter is young
@@ -57,10 +58,10 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
             f"factory '{spec.factory}': its code depends on the images in ways that PyTorch does not convert; give the "
             "network by its Python code, as a factory"
         )
-    return normalise(module, mean, std)
+    return normalise(Converted(module, Original(scripted, f"factory '{spec.factory}'", size)), mean, std)
 
 
-def _converted(scripted: Any, images: torch.Tensor) -> nn.Module:
+def _converted(scripted: Any, images: torch.Tensor) -> fx.GraphModule:
     from torch._export.converter import TS2EPConverter  # takes a second to import
 
     with warnings.catch_warnings(action="ignore"):
@@ -68,6 +69,8 @@ def _converted(scripted: Any, images: torch.Tensor) -> nn.Module:
     for node in list(exported.graph.nodes):
         if node.target == "_guards_fn":  # checks shapes
             exported.graph.erase_node(node)
+        elif node.target is torch.ops.aten.view.default:  # fails on images whose channels are innermost in memory
+            node.target = torch.ops.aten.reshape.default
         elif node.op == "call_function" and (made := _layer(exported, node)) is not None:
             name, layer = made
             exported.set_submodule(name, layer)

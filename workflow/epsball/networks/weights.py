@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from epsball.errors import EpsballError
 from epsball.networks.consistency import Reference
 from epsball.runs import files
 
@@ -23,6 +24,36 @@ class Kept(NamedTuple):
     state: dict[str, Tensor]
     classifier: str | None  # name of the classification layer, if it is known
     reference: Reference | None
+
+
+def require_keepable(module: nn.Module) -> None:
+    """Check that `save` can write all that a network's state dict holds.
+
+    Raises:
+        EpsballError: an entry is no dense tensor of numbers that the format knows.
+    """
+    for name, held in module.state_dict().items():
+        if not isinstance(held, Tensor):
+            why, mend = "as of a quantised layer", "give the network before its quantisation"
+            if name.endswith("_extra_state"):
+                why, mend = "which get_extra_state gives", "keep it in a buffer"
+            raise EpsballError(
+                f"'{name}' of its state is a {type(held).__name__}, {why}, and a run keeps tensors only; {mend}"
+            )
+        kind = str(held.layout).removeprefix("torch.")
+        if held.is_meta or held.is_quantized or held.layout != torch.strided:
+            kind = "meta" if held.is_meta else "quantised" if held.is_quantized else kind
+            raise EpsballError(
+                f"'{name}' of its state is a {kind} tensor, and a run keeps dense tensors with values; give it as one, "
+                "such as by to_dense(), or register it with persistent=False"
+            )
+        try:
+            safetensors.torch.save({"": torch.empty(0, dtype=held.dtype)})
+        except KeyError:  # the format does not have this kind of numbers
+            raise EpsballError(
+                f"'{name}' of its state is of {str(held.dtype).removeprefix('torch.')}, which a file of weights cannot "
+                "hold; convert it, such as to complex64, or register it with persistent=False"
+            ) from None
 
 
 def save(module: nn.Module, path: Path, classifier: str | None = None, reference: Reference | None = None) -> str:
