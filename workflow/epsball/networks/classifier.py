@@ -20,7 +20,7 @@ class _Call(NamedTuple):
     """A call of a layer."""
 
     name: str
-    inputs: int  # tensors among its arguments
+    inputs: int  # tensors with rows among its arguments
     width: int  # units of the first of them
     output: Tensor | None  # flattened, if it is a vector
 
@@ -83,11 +83,11 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
 def _keep(
     calls: list[_Call], name: str, part: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: object
 ) -> None:
-    given = [value for value in (*inputs, *named.values()) if isinstance(value, Tensor)]
+    given = [value for value in (*inputs, *named.values()) if isinstance(value, Tensor) and value.ndim > 1]
     vector = isinstance(output, Tensor) and output.ndim > 1 and output[0].numel() == max(output.shape[1:])
     # Cloned, because what follows may work in place.
     flat = widened(output.flatten(1)).clone() if isinstance(output, Tensor) and vector else None
-    calls.append(_Call(name, len(given), given[0][:1].numel() if given else 0, flat))
+    calls.append(_Call(name, len(given), given[0][0].numel() if given else 0, flat))
 
 
 def _is_same(output: Tensor | None, logits: Tensor) -> bool:
