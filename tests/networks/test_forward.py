@@ -42,6 +42,21 @@ def test_smaller_passes_go_on_and_are_recorded(stages: Stages) -> None:
     assert (whole["prediction"] == parts["prediction"]).all()
 
 
+def test_a_network_with_convolutions_in_three_dimensions(stages: Stages) -> None:
+    class Volume(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = conv_net()
+            self.volume = nn.Conv3d(1, 1, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = self.net(self.volume(x[:, None])[:, 0])
+            return logits
+
+    table = stages.run(Volume(), "isotropy", layer="net.5")
+    assert (table.query("radius > 0")["range"] > 0).all()
+
+
 def test_no_image_fits() -> None:
     with pytest.raises(EpsballError, match="memory does not suffice for one image: CUDA out of memory"):
         Forward(Network(Small(0)), COMPUTE)(torch.zeros(3, 3, 6, 6))

@@ -61,6 +61,14 @@ class Refittable(Protocol):
         """Become the network around this image, float32 (3, height, width)."""
 
 
+def arrange(module: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """Arrange the weights of convolutions in a layout; `Module.to` fails where one is in three dimensions."""
+    for held in (*module.parameters(), *module.buffers()):
+        if held.ndim == 4:
+            held.data = held.data.contiguous(memory_format=layout)
+    return module
+
+
 class Forward:
     """A network on a device, which gets batches of one size.
 
@@ -77,7 +85,7 @@ class Forward:
         self.size = compute.batch  # images in a pass; smaller once that many did not fit into memory
         # In full float32, cuDNN is up to a fifth faster in the plain layout (H100).
         self.layout = torch.contiguous_format if self.device == "cuda" else torch.channels_last
-        self._network = network.to(self.device).to(memory_format=self.layout)
+        self._network = arrange(network.to(self.device), self.layout)
         self._run: Callable[[Tensor], tuple[Tensor, Tensor]] = self._network
         self._what = "forward pass"
         # Compiled code has the weights as constants; those of a control change with each sample.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from epsball.config import TrainingSpec
 from epsball.data import Pool
 from epsball.networks.augmentation import augment, worst
-from epsball.networks.forward import inputs
+from epsball.networks.forward import arrange, inputs
 from epsball.runs import files, provenance
 from epsball.runs.progress import Progress
 
@@ -59,7 +59,7 @@ def train(
     for layer in module.modules():
         if callable(reset := getattr(layer, "reset_parameters", None)):
             reset()
-    module.train().requires_grad_(True).to(memory_format=torch.channels_last)
+    arrange(module.train().requires_grad_(True), torch.channels_last)
     training, validation = hold_out(pool, spec.validation)
     steps = len(training) // spec.batch
     optimiser = torch.optim.AdamW(module.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
