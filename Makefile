@@ -21,7 +21,7 @@ sensitivity: $(READY) ## the paper's claims under every reading of it: configura
 
 test: $(READY) lint ## environment, install, everything checked
 	PYTHONPATH=tests $(BIN)/python -m support.browser
-	PYTHONPATH=tests $(BIN)/python -m support.slurm $(BIN)/pytest -n $(CORES) --dist loadfile
+	PYTHONPATH=tests $(BIN)/python -m support.slurm $(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 check: $(READY) lint ## what can be checked in under two minutes, for use while working
 	$(BIN)/pytest -n $(CORES) -m "not slow"

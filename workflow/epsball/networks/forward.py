@@ -63,10 +63,10 @@ class Refittable(Protocol):
 
 def arrange(module: nn.Module, layout: torch.memory_format) -> nn.Module:
     """Arrange the weights of convolutions in a layout; `Module.to` fails where one is in three dimensions."""
-    for held in (*module.parameters(), *module.buffers()):
-        if held.ndim == 4:
-            held.data = held.data.contiguous(memory_format=layout)
-    return module
+    arranged: nn.Module = module._apply(  # type: ignore[no-untyped-call]
+        lambda held: held.contiguous(memory_format=layout) if held.ndim == 4 else held
+    )
+    return arranged
 
 
 class Forward:
