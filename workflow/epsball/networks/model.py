@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ class Network(nn.Module):
             lambda part, inputs, output: calls.append(output.clone() if isinstance(output, Tensor) else output)
         )
         try:
-            logits = outputs.logits_of(self.run(images))
+            logits = self.logits(images)
         finally:
             keep.remove()
         if len(calls) > 1:
@@ -152,8 +153,18 @@ class Network(nn.Module):
 
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
-        """Return logits (n, classes) alone."""
-        return outputs.logits_of(self.run(images))
+        """Return logits (n, classes) alone.
+
+        Raises:
+            EpsballError: the network's own code fails.
+        """
+        try:
+            return outputs.logits_of(self.run(images))
+        except EpsballError:
+            raise
+        except Exception as error:  # a user's network can raise anything
+            message = textwrap.shorten(str(error), 300)
+            raise EpsballError(f"the network's forward pass fails: {type(error).__name__}: {message}") from error
 
     def run(self, images: Tensor) -> Any:
         """Return the module's own output for images, of which it gets a copy in the precision of its weights."""
