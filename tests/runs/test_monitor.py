@@ -244,7 +244,7 @@ def test_a_real_run_its_failure_and_its_quiet_end(tmp_path: Path, monkeypatch: p
     done = study.snakemake(TINY, target)
     assert done.returncode != 0
     failed = re.findall(r"^extract \(network one, shard 0\): (.*)$", done.stderr, re.M)
-    assert set(failed) == {"the network's forward pass fails: ValueError: no such luck"}
+    assert set(failed) == {"networks.one: the network's forward pass fails: ValueError: no such luck"}
     assert "The run has failed. What is finished is kept, and the same command goes on from it." in done.stderr
     lines = log.read_text().splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line) for line in lines)
