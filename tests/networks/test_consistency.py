@@ -11,8 +11,9 @@ import torch
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import weights
+from epsball.networks.consistency import Reference
 from epsball.networks.forward import Forward
-from epsball.networks.model import Network, open_network, probe_shape, reference, restore
+from epsball.networks.model import Network, open_network, probe_shape, restore
 from epsball.stages.survey import survey
 from support.toys import COMPUTE, SIZE, Stages, conv_net
 from torch import Tensor, nn
@@ -139,7 +140,7 @@ def test_a_network_that_is_another_in_the_next_process_is_refused(tmp_path: Path
         network = open_network(factory, pretrained=False)
         path = tmp_path / factory.factory[:5] / "weights.safetensors"
         path.parent.mkdir(exist_ok=True)
-        kept = reference(network, torch.zeros(3, 2 if refused else 32, 2 if refused else 32))
+        kept = Reference.of(network.logits, (2, 2) if refused else (32, 32))
         weights.save(network.module, path, reference=kept)
         if refused:
             with pytest.raises(EpsballError, match="networks.one: the same image has other scores in another process"):

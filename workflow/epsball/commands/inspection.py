@@ -49,9 +49,8 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     restored = spec.training is not None and kept.is_file()
     trained = spec.training is None or restored
     network = model.restore(spec, kept) if restored else model.open_network(spec)
-    with about(f"networks.{spec.name}"):
-        network.find_classifier(inputs(next(pool.batches(1))[1])[0])
-        if trained:
+    if trained:
+        with about(f"networks.{spec.name}"):
             require_usable(network, pool, compute.batch)
     passes = Forward(network, compute)
     table = survey(passes, pool, compute.batch, spec.name)

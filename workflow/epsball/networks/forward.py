@@ -16,7 +16,7 @@ from epsball.data.images import Pictures
 from epsball.errors import EpsballError
 from epsball.networks import process
 from epsball.networks.adopt import copy_module
-from epsball.networks.outputs import NOT_FINITE
+from epsball.networks.outputs import NOT_FINITE, describe_failure
 
 _log = logging.getLogger(__name__)
 
@@ -227,10 +227,10 @@ def _pass_in_batches(
         except EpsballError:
             raise
         except Exception as error:  # a user's network can raise anything
-            message = textwrap.shorten(str(error), 300)
             if not _out_of_memory(error):
-                raise _PassError(f"the network's {what} fails: {type(error).__name__}: {message}") from error
+                raise _PassError(describe_failure(what, error)) from error
             if size == 1:
+                message = textwrap.shorten(str(error), 300)
                 raise EpsballError(f"memory does not suffice for one image: {message}") from None
             size = -(-size // 2)
             _log.warning("out of memory; going on with passes of %d images: scores may round otherwise", size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from epsball.errors import EpsballError, about
 from epsball.networks import layers, outputs, sources, state
 from epsball.networks.adopt import adopt
 from epsball.networks.classifier import find_classifier
-from epsball.networks.consistency import Reference, require_function
+from epsball.networks.consistency import require_function
 from epsball.networks.views import ViewsAsReshapes, is_about_views
 from epsball.networks.weights import read, require_keepable
 from epsball.runs import files_read
@@ -113,8 +112,9 @@ class Network(nn.Module):
         Raises:
             EpsballError: the layer runs more than once, or the classification layer does not give all logits.
         """
+        self.find_classifier(images[0])
         calls: list[Any] = []
-        name = self._layer or self.classifier or ""
+        name = str(self._layer or self.classifier)
         keep = self.module.get_submodule(name).register_forward_hook(
             lambda part, inputs, output: calls.append(output.clone() if isinstance(output, Tensor) else output)
         )
@@ -163,8 +163,7 @@ class Network(nn.Module):
         except EpsballError:
             raise
         except Exception as error:  # a user's network can raise anything
-            message = textwrap.shorten(str(error), 300)
-            raise EpsballError(f"the network's forward pass fails: {type(error).__name__}: {message}") from error
+            raise EpsballError(outputs.describe_failure("forward pass", error)) from error
 
     def run(self, images: Tensor) -> Any:
         """Return the module's own output for images, of which it gets a copy in the precision of its weights."""
@@ -198,11 +197,6 @@ def open_network(
             state.load(module, weights)
             module.eval().requires_grad_(False)  # loading may have replaced parts
         return Network(module, spec.layer, classifier)
-
-
-def reference(network: Network, image: Tensor) -> Reference:
-    """Compute what a network that is restored has to give again; the image (3, height, width) is for its size."""
-    return Reference.of(network.logits, (image.shape[1], image.shape[2]))
 
 
 def restore(spec: NetworkSpec, path: Path) -> Network:

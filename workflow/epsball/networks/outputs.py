@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 import torch
@@ -48,6 +49,11 @@ def describe(found: object) -> str:
     if isinstance(found, Mapping):
         return f"a {type(found).__name__} with {', '.join(map(repr, found)) or 'no keys'}"
     return f"a {type(found).__name__}" + (f" of {len(found)}" if isinstance(found, list | tuple) else "")
+
+
+def describe_failure(what: str, error: Exception) -> str:
+    """Describe what a network's own code raises in a pass."""
+    return f"the network's {what} fails: {type(error).__name__}: {textwrap.shorten(str(error), 300)}"
 
 
 def require_logits(logits: Tensor) -> None:

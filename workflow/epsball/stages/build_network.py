@@ -14,6 +14,7 @@ import torch
 from epsball.config import Compute, NetworkSpec
 from epsball.data import Pool
 from epsball.networks import model, sources
+from epsball.networks.consistency import Reference
 from epsball.networks.forward import Forward, inputs
 from epsball.networks.state import loaded
 from epsball.networks.weights import save
@@ -50,8 +51,8 @@ def build_network(
     if spec.training is not None and training is not None:
         history = train(module, training, spec.training, seed, spec.name, checkpoint, made_by)
     network = model.Network(module, spec.layer)
-    image = inputs(next(pool.batches(1))[1])[0]
-    reference = model.reference(network, image)  # on the CPU, where it is restored
+    height, width = next(pool.batches(1))[1].shape[1:3]
+    reference = Reference.of(network.logits, (height, width))  # on the CPU, where it is restored
     facts: dict[str, Any] = {
         "network": spec.name,
         "dataset": spec.dataset,
