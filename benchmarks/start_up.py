@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import re
 import resource
 import shutil
 import subprocess
@@ -41,7 +40,8 @@ def main() -> None:
         with (folder / "said.txt").open("w") as said:
             subprocess.run(command, cwd=folder, stdout=said, stderr=said, check=True)
         wall, cores = time.monotonic() - began, _core_seconds() - before
-        jobs = _jobs((folder / "said.txt").read_text())
+        [logs] = folder.glob("results/*/logs")
+        jobs = _jobs(logs)
         starts = {stage: _start(folder, stage) for stage in jobs}
     print(f"{'stage':20} {'jobs':>5} {'start-up of one, core s':>24}")
     for stage, count in jobs.items():
@@ -56,10 +56,10 @@ def _core_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _jobs(said: str) -> Counter[str]:
-    """Return the jobs of each stage that ran, but the one that makes nothing."""
-    names = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", said, flags=re.MULTILINE)
-    return Counter(name for name in names if name != "all")
+def _jobs(logs: Path) -> Counter[str]:
+    """Return the jobs of each stage that ran, by their logs."""
+    paths = (path.relative_to(logs) for path in logs.rglob("*.log"))
+    return Counter(path.with_suffix("").parts[0] for path in paths if path.name != "progress.log")
 
 
 def _start(folder: Path, stage: str) -> float:
