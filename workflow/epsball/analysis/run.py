@@ -21,8 +21,8 @@ from epsball.stages.select import read_samples, shard_rows, shards
 
 CLAIM_COLUMNS = (
     *("claim", "kind", "quantity", "statement", "network", "dataset", "threshold", "control"),
-    *("estimate", "ci_low", "ci_high", "bound", "samples", "difference", "difference_low", "difference_high"),
-    *("verdict", "unavailable"),
+    *("estimate", "ci_low", "ci_high", "bound", "samples", "scale", "difference", "difference_low", "difference_high"),
+    *("smallest", "verdict", "adjusted_verdict", "unavailable"),
 )
 
 

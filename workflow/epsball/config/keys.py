@@ -302,7 +302,6 @@ class RunSettings(_Keys):
     seed: Annotated[Integer, _key("Seed of the run; a sample's own depends on its pixels, too.", ge=0, lt=2**64)] = 2017
     shard_size: Annotated[Count, _key("Samples in a shard, the unit of a job and a store. Changes no number.")] = 25
     mantel_permutations: Annotated[Integer, _key("Permutations of the Mantel test.", ge=99)] = 999
-    bootstrap: Annotated[Integer, _key("Bootstrap resamples behind an interval of the claims.", ge=100)] = 2000
     extra_probes: Annotated[Names, _key("Probes to measure beside the paper's four.")] = ()
     controls: Annotated[Names, _key("Networks made from each network, to compare it with.")] = ()
     on_failure: Annotated[

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES, given, unanswered
+from epsball.analysis.claims import ALL_NETWORKS, JUDGED, MIN_SAMPLES, given, unanswered
 from epsball.analysis.run import Run
 from epsball.config import NORMS, Config
 from epsball.controls import chosen_controls
@@ -57,7 +57,8 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         config=config,
         norm=NORMS[config.ball.norm][1],
         parts=_parts(config, claims),
-        verdicts=given(claims["verdict"]),
+        verdicts=given(claims["adjusted_verdict"]),
+        together=int(claims["verdict"].isin(JUDGED).sum()),
         probe_chapters=of_probes,
         beyond=beyond,
         figures=figures,
