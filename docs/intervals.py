@@ -62,7 +62,7 @@ def _truths() -> Iterator[Truth]:
         draw = functools.partial(_pairs, rise, fall)
         yield Truth(words, f"{rise:g} less {fall:g}", draw, rise - fall, _paired(Share()))
     words = "median"
-    yield Truth(words, "lognormal, σ = 2", lambda generator, size: np.exp(2 * generator.normal(size=size)), 1.0, median)
+    yield Truth(words, "lognormal, σ = 2", _lognormal, 1.0, median)
     near = float(stats.beta.ppf(0.5, 5, 0.5))
     yield Truth(words, "Beta(5, 0.5)", functools.partial(_beta, 5, 0.5), near, median)
     yield Truth(words, "ties: Poisson, mean 2", lambda generator, size: generator.poisson(2, size) * 1.0, 2.0, median)
@@ -86,6 +86,10 @@ def _truths() -> Iterator[Truth]:
 
 def _beta(one: float, other: float, generator: np.random.Generator, size: int) -> Array:
     return np.asarray(generator.beta(one, other, size), dtype=float)
+
+
+def _lognormal(generator: np.random.Generator, size: int) -> Array:
+    return np.asarray(generator.lognormal(0, 2, size), dtype=float)
 
 
 def _held(share: float, generator: np.random.Generator, size: int) -> Array:

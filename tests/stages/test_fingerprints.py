@@ -50,7 +50,7 @@ def changed(edit: Callable[[dict[str, Any]], object]) -> set[str]:
 @pytest.mark.parametrize(
     ("edit", "expected"),
     [
-        (lambda raw: raw.update(bootstrap=500), {"figures", "claims", "report"}),
+        (lambda raw: raw.update(normaliser="per-feature"), {"figures", "claims", "report"}),
         (lambda raw: raw.update(shard_size=7), {"select", "gather", "illustrate", *TABLES} - {"measure", "gather"}),
         (lambda raw: raw.update(mantel_permutations=199), (TABLES | {"measure_controls"}) - {"select"}),
         (
@@ -75,7 +75,7 @@ def changed(edit: Callable[[dict[str, Any]], object]) -> set[str]:
             {"measure_controls", "gather", "figures", "claims", "report"},
         ),
     ],
-    ids=["bootstrap", "shards", "mantel", "samples", "radii", "batch", "float64", "training", "controls"],
+    ids=["normaliser", "shards", "mantel", "samples", "radii", "batch", "float64", "training", "controls"],
 )
 def test_a_change_makes_anew_what_it_decides_and_what_is_below(
     edit: Callable[[dict[str, Any]], object], expected: set[str]

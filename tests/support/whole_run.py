@@ -61,7 +61,7 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
         for family in families(config):
             path = run / name / f"{family}.zarr.zip"
             extract(family, network, samples, pool, config.ball, config.compute, path, {})
-        context = Context(*scales(surveys[name]), config.mantel_permutations)
+        context = Context(scales(*surveys[name]), config.mantel_permutations)
         for probe in chosen_probes(config):
             family = family_of(probe)
             activations, perturbations = run / name / f"{family}.zarr.zip", run / f"{family}.zarr.zip"

@@ -110,6 +110,10 @@ def survey_path(wildcards):
     return f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}.parquet"
 
 
+def features_path(wildcards):
+    return survey_path(wildcards).replace(".parquet", ".features.parquet")
+
+
 def surveys(wildcards):
     """List the surveys on which g of Eq. 9 is based: of a network, and of its controls with features of their own."""
     network = wildcards.network

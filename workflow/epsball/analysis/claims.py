@@ -214,8 +214,9 @@ def rho(run: Run, probe: str, network: str) -> pd.Series:
 
 def _below_1(run: Run, network: str) -> pd.DataFrame:
     """Return a row per sample: share, of the ratios below 1; all, whether each is."""
-    table = run.metrics("lipschitz", network).dropna(subset="ratio")
-    below = (table["ratio"] < 1).groupby(table["sample"], sort=False)
+    column = "ratio" if run.config.normaliser == "global" else "ratio_per_feature"
+    table = run.metrics("lipschitz", network).dropna(subset=column)
+    below = (table[column] < 1).groupby(table["sample"], sort=False)
     return pd.DataFrame({"share": below.mean(), "all": below.all()})
 
 

@@ -70,7 +70,8 @@ def median(values: ArrayLike, level: float = LEVEL) -> Estimate:
     each = np.asarray(values, dtype=float)
     # Between two infinite values there is no number.
     middle = float(np.quantile(each, 0.5, method="linear" if np.isfinite(each).all() else "inverted_cdf"))
-    low, high = map(float, quantile_test(each, q=middle, p=0.5).confidence_interval(level))
+    found: Any = quantile_test(each, q=middle, p=0.5).confidence_interval(level)
+    low, high = float(found.low), float(found.high)
     return Estimate(middle, -np.inf if np.isnan(low) else low, np.inf if np.isnan(high) else high)
 
 

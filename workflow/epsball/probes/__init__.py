@@ -19,6 +19,7 @@ from epsball.errors import EpsballError, did_you_mean
 
 if TYPE_CHECKING:
     from epsball.networks.model import Network
+    from epsball.probes.normalisers import Scales
     from epsball.probes.white_box_input import WhiteBoxInput
 
 
@@ -54,10 +55,9 @@ PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every 
 
 
 class Context(NamedTuple):
-    """What a probe may need besides the stores: factors of Eq. 9, and how many permutations Mantel's test has."""
+    """What a probe may need besides the stores."""
 
-    scale_g: float  #: for features
-    scale_h: float  #: for images
+    scales: Scales  #: factors of g and h of Eq. 9
     mantel_permutations: int
 
 
