@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from epsball import controls, probes
@@ -18,6 +17,9 @@ from epsball.errors import EpsballError, did_you_mean
 from epsball.perturbations import families
 from epsball.runs import gaps, provenance_records
 from epsball.stages.select import read_samples, shard_rows, shards
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 CLAIM_COLUMNS = (
     *("claim", "kind", "quantity", "statement", "network", "dataset", "threshold", "control"),
