@@ -20,8 +20,9 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     Returns:
         A row a draw, columns sample, radius, draw; d_in = ‖h(x+v) - h(x)‖ and d_out = ‖g(Φ_L(x+v)) - g(Φ_L(x))‖; ratio
         d_out / d_in; ratio_per_feature, the same with a g for each feature; ratio_raw, without g and h; scale_g and
-        scale_h, the factors that they are, and scale_images, from how many images; and noise_floor, the range of (float32 d_out - float64 d_out) over the draws that were computed twice, normalised as
-        d_out. Ratios are not a number at radius 0.
+        scale_h, the factors that they are, and scale_images, from how many images; and noise_floor, the range of
+        (float32 d_out - float64 d_out) over the draws that were computed twice, normalised as d_out. Ratios are not a
+        number at radius 0.
     """
     raw_in = perturbations["norm"].values
     raw_out = distances(activations["features"], activations["clean_features"])
@@ -50,7 +51,7 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
 def distances(features: xr.DataArray, clean: xr.DataArray, weights: Array | float = 1.0) -> Array:
     """Compute ‖w · (Φ_L(x+v) - Φ_L(x))‖ (sample, radius, draw) in float64; features are read one radius at a time.
 
-    Features of the perturbed images are (sample, radius, draw, unit), of the clean ones (sample, unit); weights (unit,).
+    Features of the perturbed images are (sample, radius, draw, unit), of the clean ones (sample, unit), w (unit,).
     """
     out, references = np.empty(features.shape[:3]), clean.values.astype(np.float64)
     for sample, radius in np.ndindex(out.shape[:2]):
