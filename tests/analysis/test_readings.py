@@ -43,7 +43,8 @@ def parts(config: Config) -> dict[str, object]:
     found["radii"] = config.ball.radii[2:]  # ε is one of all
     found["threshold"] = {name: dataset.threshold for name, dataset in config.datasets.items()}
     datasets = {name: replace(dataset, threshold=0) for name, dataset in config.datasets.items()}
-    found["rest"] = replace(config, run="", ball=MINIMAL_RUN.ball, datasets=datasets, networks={})
+    found["normaliser"] = config.normaliser
+    found["rest"] = replace(config, run="", normaliser="global", ball=MINIMAL_RUN.ball, datasets=datasets, networks={})
     return found
 
 
@@ -51,7 +52,7 @@ def test_each_reading_is_valid_and_differs_in_one_thing() -> None:
     base, made = load_config(RAW), readings(RAW)
     assert list(made) == [
         *("base", "norm-linf", "epsilon-0.01", "epsilon-0.5", "clip-on", "noise-sphere", "noise-gaussian"),
-        *("threshold-0.9", "threshold-0.999"),
+        *("threshold-0.9", "threshold-0.999", "normaliser-per-feature"),
     ]
     assert made["base"] == {**RAW, "run": "sensitivity-base"}
     for name, raw in made.items():
@@ -167,7 +168,7 @@ def test_the_figure_shows_every_cell(two: dict[str, Path], tmp_path: Path) -> No
     assert sum(text.get_text() != "" for text in ax.texts) == len(CLAIMS) + table["estimate"].notna().sum()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(VERDICTS)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["base\n", "clip\non"]
-    assert "base: norm l2, ε 0.1, clip off, noise uniform, threshold 0.99; each" in ax.get_xlabel()
+    assert "base: norm l2, ε 0.1, clip off, noise uniform, threshold 0.99, g global; each" in ax.get_xlabel()
     assert "most of them" in [label.get_text() for label in ax.get_yticklabels()]
     assert (tmp_path / "sensitivity.pdf").read_bytes().startswith(b"%PDF")
     assert "<svg" in (tmp_path / "sensitivity.svg").read_text()
@@ -181,7 +182,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     commands = capsys.readouterr().out.splitlines()
     assert commands[0] == "snakemake results/x-base/claims.tsv --cores 2 --configfile folder/base.yaml"
     files = sorted(Path("folder").iterdir())
-    assert len(files) == len(commands) == 9
+    assert len(files) == len(commands) == 10
     for path in files:
         assert load_config(yaml.safe_load(path.read_text())).run == f"x-{path.stem}"
     assert main(["sensitivity", "folder"]) == 1
