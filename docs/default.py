@@ -35,18 +35,30 @@ def main() -> None:
         f"Even a random linear projection has a median ρ of at most {rho:.2f} at any radius. These networks are below "
         "that, and so are [their linearisations](docs/beyond.md)."
     )
-    head = ["claim of the paper", *networks, "no difference shown from"]
+    head = ["claim of the paper", *networks, "equivalent to"]
     put(DOCS.parent / "README.md", "default run", [*table(head, rows), "", control])
 
 
 def _alike(rows: pd.DataFrame) -> str:
-    """Controls from which no network differs, for a claim."""
-    differing = set(rows.loc[rows["verdict"] == Verdict.DIFFERS, "control"])
-    return ", ".join(name for name in rows["control"].unique() if name not in differing) or "–"
+    """Controls to which all networks are equivalent, for a claim, with the ratios or differences of each."""
+    alike = rows.groupby("control", sort=False).filter(
+        lambda same: (same["adjusted_verdict"] == Verdict.EQUIVALENT).all()
+    )
+    return (
+        "; ".join(
+            f"{control}: "
+            + ", ".join(
+                f"{row.difference:.3g} ({row.difference_low:.3g} to {row.difference_high:.3g})"
+                for row in same.itertuples()
+            )
+            for control, same in alike.groupby("control", sort=False)
+        )
+        or "–"
+    )
 
 
 def _verdict(row: Mapping[Hashable, Any]) -> str:
-    return f"{row['verdict']}: {row['estimate']:.2g} ({row['ci_low']:.2g} to {row['ci_high']:.2g})"
+    return f"{row['adjusted_verdict']}: {row['estimate']:.2g} ({row['ci_low']:.2g} to {row['ci_high']:.2g})"
 
 
 if __name__ == "__main__":

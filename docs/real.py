@@ -38,7 +38,7 @@ def main() -> None:
             f"{row['ci_low']:.3g} to {row['ci_high']:.3g}",
             row["bound"],
             row["samples"],
-            row["verdict"],
+            row["adjusted_verdict"],
         )
         for row in claims.to_dict("records")
     ]
