@@ -11,7 +11,7 @@ import torch
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import weights
-from epsball.networks.consistency import Reference
+from epsball.networks.consistency import Reference, rounds_images
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network, open_network, probe_shape, restore
 from epsball.stages.survey import survey
@@ -151,3 +151,49 @@ def test_a_network_that_is_another_in_the_next_process_is_refused(tmp_path: Path
 
 def test_half_precision_is_a_fixed_function() -> None:
     assert probe_shape(Network(conv_net().half().eval()), IMAGE)[0] == 3
+
+
+class Half(Around):
+    """Rounds its images as half precision does."""
+
+    def step(self, x: Tensor) -> Tensor:
+        return x.half().float()
+
+
+class Levels(Around):
+    """Turns its images into bytes."""
+
+    def step(self, x: Tensor) -> Tensor:
+        return (x * 255).byte().float() / 255
+
+
+class Doubles(Around):
+    """Loses nothing."""
+
+    def step(self, x: Tensor) -> Tensor:
+        return (x.double() * 2).float() / 2
+
+
+class Constant(Around):
+    """Sees nothing."""
+
+    def step(self, x: Tensor) -> Tensor:
+        return 0 * x
+
+
+@pytest.mark.parametrize(
+    ("module", "rounds"),
+    [
+        (conv_net(), ""),
+        (Doubles(), ""),
+        (Constant(), ""),
+        (Half(), "float16"),
+        (conv_net().half(), "float16"),
+        (conv_net().bfloat16(), "bfloat16"),
+        (Levels(), "256 levels, cut"),
+    ],
+    ids=["plain", "doubles", "constant", "half", "half weights", "bfloat16 weights", "bytes"],
+)
+def test_a_network_that_rounds_its_images_is_found(module: nn.Module, rounds: str) -> None:
+    images = torch.randint(256, (3, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(1)) / 255
+    assert rounds_images(Forward(Network(module.eval()), COMPUTE), images) == rounds

@@ -16,6 +16,7 @@ from epsball.config import Config, NetworkSpec
 from epsball.data import Pool, open_pool
 from epsball.errors import EpsballError, about, did_you_mean
 from epsball.networks import model
+from epsball.networks.consistency import rounds_images
 from epsball.networks.forward import Forward, configure, inputs
 from epsball.stages.select import eligible
 from epsball.stages.survey import require_usable, survey
@@ -76,7 +77,12 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     }
     expected, low, high = (round(part * len(whole)) for part in sure)
     hint = ""
-    if trained and (other := find_mismatch(passes, pool, table, logits.shape[1])) is not None:
+    if to := rounds_images(passes, some):
+        hint = (
+            f"it rounds its images to {to}: what is measured of perturbations that are no larger than its steps is the "
+            "rounding; build it without, in float32, if it can be."
+        )
+    elif trained and (other := find_mismatch(passes, pool, table, logits.shape[1])) is not None:
         hint = f"{accuracy:.0%} right, but {other.right.mean():.0%} {other.assumption}: {other.advice}."
     elif torch.equal(logits, features):
         hint = (

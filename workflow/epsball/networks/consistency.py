@@ -55,6 +55,36 @@ def require_function(network: Function, images: Tensor) -> None:
             )
 
 
+_ROUNDED: dict[str, Callable[[Tensor], Tensor]] = {
+    "float16": lambda images: images.half().float(),
+    "bfloat16": lambda images: images.bfloat16().float(),
+    "256 levels": lambda images: (images * 255).round() / 255,
+    "256 levels, cut": lambda images: (images * 255).floor() / 255,
+}
+
+
+@torch.inference_mode()
+def rounds_images(network: Function, images: Tensor) -> str:
+    """Say to what numbers a network rounds its images, such as "float16"; nothing if it does not.
+
+    A small perturbation is then lost in part or in whole, and what is measured of it is the rounding. An image between
+    the numbers has, bit for bit, the outputs of the rounded one.
+
+    Args:
+        network: function from images to logits and features.
+        images: (n, 3, height, width) in [0, 1].
+    """
+    noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0))
+    between = (images + 0.02 * (noise - 0.5)).clamp(0, 1)
+    outputs = network(between)
+    if torch.equal(outputs[0], network(images)[0]):
+        return ""  # a network that does not see so small a change at all
+    for name, rounded in _ROUNDED.items():
+        if all(map(torch.equal, outputs, network(rounded(between)))):
+            return name
+    return ""
+
+
 def _scale(what: str, outputs: Tensor) -> Tensor:
     """Return what rounding is relative to, (n, 1): no single class that is masked by a huge number decides it."""
     if what == "scores":

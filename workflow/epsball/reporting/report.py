@@ -64,7 +64,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         panels={sample["key"]: sample for dataset in datasets for sample in dataset["samples"]},
         networks=[_network(run, name) for name in config.networks],
         min_samples=MIN_SAMPLES,
-        unanswered=[*unanswered(config), *_without_floor(run), *_few_images(run)],
+        unanswered=[*unanswered(config), *_without_floor(run), *_rounding(run), *_few_images(run)],
         gaps=list(run.gaps(*run.probes)),
         gaps_of={name: list(run.gaps(*set(reads(name)).intersection(chosen_probes(config)))) for name in beyond},
         controls=chosen_controls(config),
@@ -81,6 +81,16 @@ def _without_floor(run: Run) -> Iterator[str]:
             yield (
                 f"The noise floor of {network} is not available: the network does not compute in float64. Its ranges "
                 "may be rounding alone."
+            )
+
+
+def _rounding(run: Run) -> Iterator[str]:
+    """Yield a sentence for each network that rounds its images."""
+    for network in run.networks:
+        if to := run.card(network).get("rounds_images_to"):
+            yield (
+                f"{network} rounds its images to {to}: of perturbations that are no larger than its steps, ranges and "
+                "ratios are those of the rounding."
             )
 
 

@@ -14,7 +14,7 @@ import torch
 from epsball.config import Compute, NetworkSpec
 from epsball.data import Pool
 from epsball.networks import model, sources
-from epsball.networks.consistency import Reference
+from epsball.networks.consistency import Reference, rounds_images
 from epsball.networks.forward import Forward, inputs
 from epsball.networks.state import loaded
 from epsball.networks.weights import save
@@ -72,7 +72,7 @@ def build_network(
     checkpoint.unlink(missing_ok=True)
 
 
-def _measured(forward: Forward, pool: Pool, batch: int) -> dict[str, float]:
+def _measured(forward: Forward, pool: Pool, batch: int) -> dict[str, float | str]:
     """Return the entries of the card that are measured by passing held-out images."""
     right = seen = units = classes = 0
     seconds = 0.0
@@ -86,5 +86,6 @@ def _measured(forward: Forward, pool: Pool, batch: int) -> dict[str, float]:
         seen += len(numbers)
         classes, units = logits.shape[1], features.shape[1]
     passes = -(-seen // batch) * batch
+    rounds = rounds_images(forward, inputs(next(pool.batches(batch))[1]))
     facts = {"classes": classes, "units": units, "accuracy": right / seen, "accuracy_images": seen}
-    return {**facts, "images_per_second": passes / seconds}
+    return {**facts, "rounds_images_to": rounds, "images_per_second": passes / seconds}
