@@ -25,8 +25,10 @@ from epsball.perturbations.ball import perturbed_images
 from epsball.reporting import report
 from epsball.reporting.html import template
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
+from epsball.runs import files
 from epsball.stages import draws
-from epsball.stages.panels import BUDGET, SHOWN
+from epsball.stages.illustrate import restore
+from epsball.stages.panels import BUDGET, SHOWN, read, size
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from support import browser
@@ -449,3 +451,31 @@ def test_pictures_keep_their_budget(samples: int, networks: int, radii: int, sid
     assert len(panels.radii) == 3
     assert panels.bytes > BUDGET * 0.8
     assert [name.endswith("0") for name in with_draws[: samples // 10]] == [True] * min(len(with_draws), samples // 10)
+
+
+def test_draws_that_do_not_fit_after_all_are_left_out_from_the_last_sample_on(tmp_path: Path) -> None:
+    table, pool, scores = synthetic(20, 2, 2, 8)
+    spec = replace(BALL, radii=(0.0, 1.0, 2.0))
+    drawn = draws.make_panels(table, pool, scores, spec, BUDGET)
+    drawn.write(tmp_path / "drawn.json")
+    panels = read(tmp_path / "drawn.json")
+    assert panels == drawn
+    panels.cut(drawn.bytes)
+    assert panels == drawn
+    panels.cut(drawn.bytes // 2)
+    names = list(drawn.samples)
+    kept = [name for name in names if "draws" in panels.samples[name]]
+    assert 0 < len(kept) < 20
+    assert (kept, panels.without) == (names[: len(kept)], names[len(kept) :])
+    assert panels.bytes == sum(size(panels.samples[name]) for name in kept) <= drawn.bytes // 2
+    assert all(panels.samples[name]["scores"] == drawn.samples[name]["scores"] for name in names)
+
+
+def test_the_plane_of_fig_2_is_kept_if_the_same_made_it(run: tuple[Config, Path]) -> None:
+    path = run[1] / "illustrations" / "squares.npz"
+    assert not restore(path, "")
+    files.retain(path)
+    assert not restore(path, "other")
+    path.unlink()
+    assert restore(path, "")
+    assert path.is_file()
