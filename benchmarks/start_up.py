@@ -66,7 +66,9 @@ def _start(folder: Path, stage: str) -> float:
     """Return the core seconds of a process that does the imports of a stage's script, and Snakemake's before it."""
     tree = ast.parse((folder / "workflow" / "scripts" / f"{stage}.py").read_text())
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    lines = ["from snakemake import script", *map(ast.unparse, imports)]
+    # As in `epsball.runs.job.job`, before anything large is imported.
+    collector = ["import gc", "from epsball.runs.job import GC_THRESHOLD", "gc.set_threshold(*GC_THRESHOLD)"]
+    lines = ["from snakemake import script", *collector, *map(ast.unparse, imports)]
     code = "\n".join(line for line in lines if line != "from snakemake.script import snakemake")
     seconds = []
     for _ in range(3):
