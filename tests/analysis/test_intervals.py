@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from epsball.analysis import intervals
 from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, RHO_BAND, RHO_DRAWS, Verdict, given, log_ratio
 from epsball.analysis.intervals import Estimate
 from epsball.analysis.verdicts import judge
+from epsball.config import load_config
 from scipy import stats as scipy_stats
 from scipy.spatial.distance import pdist
-from support.written_run import MINIMAL_RUN, write_run
+from support.written_run import MINIMAL, MINIMAL_RUN, write_run
 
 
 @pytest.mark.parametrize(("successes", "size"), [(0, 20), (7, 20), (20, 20), (299, 300)])
@@ -110,7 +112,11 @@ def test_claims_on_tables_with_known_answers(tmp_path: Path) -> None:
         "locally a contraction": "does not hold",
         "permuted against redrawn": "differs",
     }
-    assert table.loc[("strongly anisotropic at 10", ALL_NETWORKS), "samples"] == 30
+    assert ALL_NETWORKS not in table.index.get_level_values("network"), "of one network, its own row says it"
+    again = {**MINIMAL, "networks": dict.fromkeys(("net", "again"), MINIMAL["networks"]["net"])}
+    shutil.copytree(tmp_path / "metrics" / "net", tmp_path / "metrics" / "again")
+    both = judge(load_config(again), tmp_path).set_index(["claim", "network"])
+    assert both.loc[("strongly anisotropic at 10", ALL_NETWORKS), "samples"] == 30
 
 
 def test_ranges_at_the_floor_are_not_anisotropy(tmp_path: Path) -> None:

@@ -34,10 +34,10 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
         network, dataset, threshold, control, estimate, ci_low, ci_high, bound, samples, difference, difference_low,
         difference_high, verdict, unavailable (why a network or a control has no estimate; empty if it has one).
 
-        A claim about "most" networks has one more row, of all networks. Comparisons are made of the networks of which
-        the probes that they need are asked. A row with a control compares the network with it: the estimate is the
-        control's, the difference is the network's estimate less that, paired over samples, and the verdict says whether
-        they differ.
+        A claim about "most" networks has one more row, of all networks, where there are several. Comparisons are made
+        of the networks of which the probes that they need are asked. A row with a control compares the network with it:
+        the estimate is the control's, the difference is the network's estimate less that, paired over samples, and the
+        verdict says whether they differ.
     """
     run = Run(config, folder)
     rows: list[_Row] = []
@@ -47,7 +47,7 @@ def judge(config: Config, folder: Path) -> pd.DataFrame:
         for network in run.networks:
             if set(claim.probes) <= set(chosen_probes(config, network)) and claim.applies(config, network):
                 rows += _of_network(run, claim, network)
-        if claim.most_networks is not None:
+        if claim.most_networks is not None and len(run.networks) > 1:
             rows.append(_of_most_networks(run, claim, claim.most_networks))
     return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS))
 
