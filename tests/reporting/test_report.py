@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from epsball.perturbations.ball import perturbed_images
 from epsball.reporting import report
 from epsball.reporting.html import draws, template
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
+from epsball.runs import provenance, provenance_records
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from support import browser
@@ -447,3 +449,31 @@ def test_pictures_keep_their_budget(samples: int, networks: int, radii: int, sid
     assert len(panels.radii) == 3
     assert panels.bytes > draws.BUDGET * 0.8
     assert [name.endswith("0") for name in with_draws[: samples // 10]] == [True] * min(len(with_draws), samples // 10)
+
+
+def test_the_report_has_the_versions_that_made_the_results_not_those_of_the_day(run: tuple[Config, Path]) -> None:
+    config, folder = run
+    claims = folder / "claims.tsv"
+    assert "The versions that made the results are not recorded." in report.report(config, folder, captions(config))
+    samples = folder / "samples" / "squares.csv"
+
+    def recorded(path: Path, *inputs: Path, **others: str) -> None:
+        here = {**provenance.versions(), **others}
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(provenance, "versions", lambda: here)
+            provenance_records.record([str(path)], map(str, inputs), "a_rule", {}, "digest", {"torch": ""}, {})
+
+    recorded(claims, torch="1.0")
+    one = report.report(config, folder, captions(config))
+    assert "The results were made with python" in one
+    assert "torch 1.0," in one
+    assert "more than one version" not in one
+    recorded(samples, torch="2.0", python="3.0")
+    recorded(claims, samples, torch="1.0", python="3.1")
+    mixed = report.report(config, folder, captions(config))
+    overview, made = mixed.index('id="overview"'), mixed.index('id="made"')
+    said = "The results were made with more than one version: torch 1.0 and 2.0. Numbers of one"
+    assert said in mixed[overview : mixed.index('id="claims"')]
+    assert "python 3.0 and 3.1," in mixed[made:]
+    assert "torch 1.0 and 2.0," in mixed[made:]
+    shutil.rmtree(folder / "provenance")

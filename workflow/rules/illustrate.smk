@@ -20,5 +20,6 @@ rule illustrate:
     threads: CONFIG.compute.threads
     params:
         fingerprint=fingerprint("illustrate"),
+        versions=versions_for("illustrate", f"{RUN}/illustrations/{{dataset}}.npz"),
     script:
         "../scripts/illustrate.py"

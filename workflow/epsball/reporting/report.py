@@ -23,7 +23,7 @@ from epsball.reporting.figures import names, reads
 from epsball.reporting.html import draws
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
 from epsball.reporting.html.template import data_uri, packed, render
-from epsball.runs import provenance
+from epsball.runs import provenance_records, versions
 from epsball.stages.select import eligible
 
 LIMIT = 15_000_000  # bytes of the page
@@ -45,6 +45,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         for name in run.datasets
     )
     spent = len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + rest
+    made_with = provenance_records.made_with(folder / "claims.tsv")
     plain = json.loads(json.dumps(dataclasses.asdict(config)))  # lists, where the configuration has tuples
     budget = min(draws.BUDGET, max(LIMIT - spent, 0))
     datasets: list[dict[str, Any]] = []
@@ -74,7 +75,8 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         controls=chosen_controls(config),
         all_networks=ALL_NETWORKS,
         configuration=yaml.safe_dump(plain, sort_keys=False, allow_unicode=True),
-        versions=provenance.versions(),
+        versions=made_with,
+        mixture=versions.mixture(made_with),
     )
 
 
