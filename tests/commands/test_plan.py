@@ -100,9 +100,8 @@ def test_a_rate_that_was_measured_counts(paper: Config, tmp_path: Path) -> None:
 def test_features_that_were_seen_count_on_disk(paper: Config, tmp_path: Path) -> None:
     own = replace(paper.networks["ciresan2012"], name="mine", factory="mine.py:make", training=None)
     config = replace(paper, networks={"mine": own, "ciresan2012": paper.networks["ciresan2012"]})
-    assert "Features of an image, which are nearly all of that: 2,048 of mine, 300 of ciresan2012 (assumed)." in (
-        cost.describe(config, 2, {})
-    )
+    assumed = cost.describe(config, 2, {})
+    assert "Activations are of as many features: 2,048 of mine, 300 of ciresan2012 (assumed)." in assumed
     cost.keep_seen({"mine": cost.Seen(12.5, 50_000)}, tmp_path)
     seen = cost.seen_in(config, tmp_path)
     assert seen == {"mine": cost.Seen(12.5, 50_000)}

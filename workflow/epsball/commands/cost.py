@@ -12,7 +12,7 @@ import pandas as pd
 
 from epsball import controls, probes
 from epsball.analysis.claims import unanswered
-from epsball.config import Config, NetworkSpec
+from epsball.config import Config, DatasetSpec, NetworkSpec
 from epsball.data import missing, pool_size, training_size
 from epsball.networks import sources
 from epsball.perturbations import families
@@ -54,6 +54,9 @@ _TRAINING_COST = 4  # a training step against a pass
 _JOB_SECONDS = 3.5  # start-up of a job: mostly importing
 _KEPT = 0.88  # of the features' size, after compression; radius 0 takes next to nothing
 _SUMMARY_BYTES = 24  # of a draw's logits, after compression
+_STORE_BYTES = {"perturbations": 20_000, "activations": 44_000}  # of what describes the arrays of a store
+_CHUNK_BYTES = 200  # of what a store's archive says of each of its arrays and samples
+_ARRAYS = {"perturbations": 5, "activations": 13}  # of a sample in a store, but for those with a chunk for each radius
 _LIPSCHITZ_BYTES = 45  # of a draw's row in the tables
 _SURVEY_BYTES = 100  # of an image's row
 
@@ -108,13 +111,25 @@ def disk(config: Config, seen: Mapping[str, Seen]) -> dict[str, float]:
     cells = {name: len(families.ball(config.ball, name).radii) - 1 for name in probes.families(config)}
     kept = sum(count for name, count in cells.items() if families.family(name).KEEPS_FEATURES)
     every = sum(cells.values())
+
+    def described(stage: str, dataset: DatasetSpec) -> int:
+        """Return the bytes of a dataset's stores of a stage beside their numbers."""
+        shards = -(-dataset.samples // config.shard_size)
+        chunks = dataset.samples * (len(cells) * _ARRAYS[stage] + kept)
+        return shards * len(cells) * _STORE_BYTES[stage] + chunks * _CHUNK_BYTES
+
     draws = {name: spec.samples * config.ball.draws for name, spec in config.datasets.items()}
     specs = list(config.networks.values())
     return {
         "survey": sum(_SURVEY_BYTES * pool_size(config.datasets[spec.dataset]) for spec in specs),
-        "perturbations": sum(count * (kept * pairs * 8 + every * 16) for count in draws.values()),
+        "perturbations": sum(
+            draws[name] * (kept * pairs * 8 + every * 16) + described("perturbations", spec)
+            for name, spec in config.datasets.items()
+        ),
         "activations": sum(
-            draws[spec.dataset] * (kept * _units(spec, seen) * 4 * _KEPT + every * _SUMMARY_BYTES) for spec in specs
+            draws[spec.dataset] * (kept * _units(spec, seen) * 4 * _KEPT + every * _SUMMARY_BYTES)
+            + described("activations", config.datasets[spec.dataset])
+            for spec in specs
         ),
         # Each shard's part, and all of them gathered.
         "metrics": 2 * sum(draws[spec.dataset] * cells["uniform"] * _LIPSCHITZ_BYTES for spec in specs),
@@ -168,7 +183,7 @@ def _units(spec: NetworkSpec, seen: Mapping[str, Seen]) -> int:
 
 
 def _widths(config: Config, seen: Mapping[str, Seen]) -> Iterator[str]:
-    """Yield the numbers of features that the disk's size is of: those that were seen, and those that are assumed."""
+    """Yield the networks' numbers of features, by which disk is counted: what was seen, and what is assumed."""
     for what, specs in (
         ("as seen", [spec for spec in config.networks.values() if spec.name in seen]),
         ("assumed", [spec for spec in config.networks.values() if spec.name not in seen]),
@@ -204,7 +219,7 @@ def describe(config: Config, cores: int, seen: Mapping[str, Seen]) -> str:
         "Passes are forward passes, of the survey, draws of each family, probes that ask the network, and controls.",
         "In float64 they are those behind the noise floor; images/s is on one core.",
         "Disk: " + ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in sizes.items()) + ".",
-        f"Features of an image, which are nearly all of that: {'; '.join(_widths(config, seen))}.",
+        f"Activations are of as many features: {'; '.join(_widths(config, seen))}.",
         f"About {jobs(config)} jobs, {duration(config, cores, rates)}, or {on_gpu} on one GPU, from nothing.",
     ]
     if guessed := [name for name, one in costs.items() if one.guessed]:
