@@ -21,7 +21,7 @@ from epsball.stages.given import Given
 
 _SCRIPTS = Path(__file__).parents[2] / "scripts"
 _LISTED = 6  # most inputs that are listed one by one
-_SAME = "as recorded"
+_SAME, _UNKNOWN = "as recorded", "not comparable"
 
 
 def explain(path: Path) -> list[str]:
@@ -46,11 +46,12 @@ def explain(path: Path) -> list[str]:
 def _explained(path: Path, run: Path, facts: Mapping[str, Any]) -> Iterator[str]:
     last = facts.get("again", facts)
     changes: list[str] = []
+    unknown: list[str] = []
 
     def compared(what: str, found: str) -> str:
-        """Note what is otherwise, and return what stands behind a line."""
+        """Note what is otherwise or cannot be compared, and return what stands behind a line."""
         if found:
-            changes.append(what)
+            (unknown if found.startswith(_UNKNOWN) else changes).append(what)
         return found or _SAME
 
     again = f"; made again, the same, {last['made']}" if last is not facts else ""
@@ -79,7 +80,9 @@ def _explained(path: Path, run: Path, facts: Mapping[str, Any]) -> Iterator[str]
     given = {name: digest for entry in chain.values() for name, digest in entry["given"].items()}
     for name, digest in given.items():
         yield f"given          {name}, SHA-256 {digest[:16]}, {compared(name, _state(Path(name), digest))}"
-    yield f"by now         {'differs: ' + ', '.join(dict.fromkeys(changes)) if changes else 'all of it as recorded'}"
+    rest = f"; {_UNKNOWN}: {', '.join(unknown)}" if unknown else ""
+    state = f"differs: {', '.join(dict.fromkeys(changes))}" if changes else f"all of it {_SAME}"
+    yield f"by now         {state}{rest}"
 
 
 def _chain(run: Path, name: str, facts: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -119,7 +122,7 @@ def _changed_keys(run: Path, kept: Path) -> str:
         then = load_config(yaml.safe_load(kept.read_text(encoding="utf-8")))
         now = load_config(provenance_records.last_configuration(run))
     except (OSError, EpsballError) as error:
-        return f"not comparable: {error}"
+        return f"{_UNKNOWN}: {error}"
     changed = differing_keys(then, now)
     return f"another in the last start: {', '.join(str(key) for key, _, _ in changed)}" if changed else ""
 
@@ -139,13 +142,13 @@ def _changed_parts(run: Path, facts: Mapping[str, Any]) -> str:
     """Return which parts of the fingerprint are otherwise by now, for the last configuration; empty if none."""
     rule = facts["rule"]
     if not (_SCRIPTS / f"{rule}.py").is_file():
-        return "not comparable: the workflow's scripts are not beside the library"
+        return f"{_UNKNOWN}: the workflow's scripts are not beside the library"
     try:
         config = load_config(provenance_records.last_configuration(run))
         wildcards = {key: value for key, value in facts["wildcards"].items() if key != "shard"}
         now = _fingerprints(config).of(rule, **wildcards)
     except (EpsballError, KeyError) as error:  # a network or a dataset that it has no more
-        return f"not comparable: the last configuration has no {error}"
+        return f"{_UNKNOWN}: the last configuration has no {error}"
     before, after = (dict(part.rsplit(" ", 1) for part in text.split(", ")) for text in (facts["fingerprint"], now))
     changed = [name for name in after if before.get(name) != after[name]]
     return f"otherwise by now: {', '.join(changed)}" if changed else ""
