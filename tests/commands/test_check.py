@@ -246,3 +246,26 @@ def test_layers_of_every_network_are_listed_or_a_sentence_says_why_not(
     rows = list(layers(config, "net").itertuples(index=False, name=None))
     conv = [("conv", "Conv2d", "4 × 4 × 4", 64)] if way != "script" else []
     assert rows == [*conv, ("zero", "Zero", "", 1), ("fc", "Linear", "3", 3)]
+
+
+def test_accuracies_have_intervals_and_samples_are_counted_over_all_networks(
+    raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = raw["networks"].pop("net")
+    for never, name in enumerate(("never_red", "never_green")):
+        brightness = torch.zeros(3, 3, 36)  # of each channel, for each output
+        for label in {0, 1, 2} - {never}:
+            brightness[label, label] = 50 / 36
+        torch.save({"1.weight": brightness.view(3, 108), "1.bias": torch.zeros(3)}, tmp_path / f"{name}.pt")
+        raw["networks"][name] = {**spec, "weights": str(tmp_path / f"{name}.pt")}
+    table, hints, _ = inspect(load_config({**raw, "samples": 3}), 6)
+    # Of six images, two of each label, a network is right on those of two labels; both are on those of one.
+    assert table["accuracy"].tolist() == ["67% (22% to 96%)"] * 2
+    assert table["sure"].tolist() == ["67% (22% to 96%) above 0.99"] * 2
+    assert hints["datasets.mine"] == (
+        "2 of 6 images are right above 0.99 in all of its 2 networks, so of 6 about 2 may be (0 to 5 at 95%); "
+        "3 samples are asked for. Lower `threshold`, give more images, or do with fewer samples or networks."
+    )
+    alone = {**raw, "networks": {"net": raw["networks"]["never_red"]}}
+    assert "datasets.mine" not in inspect(load_config(alone), 6)[1]

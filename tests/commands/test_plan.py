@@ -34,9 +34,9 @@ def test_the_papers_forward_passes(paper: Config) -> None:
 def test_the_papers_disk(paper: Config) -> None:
     """Features are 4-byte numbers: of each network, sample, radius and draw, before compression."""
     features = 300 * 21 * 100 * 4 * (4096 + 1024 + 4096 + 2048 + 300 + 300)
-    assert 0.8 * features < cost.disk(paper)["activations"] < features
+    assert 0.8 * features < cost.disk(paper, {})["activations"] < features
     distances = 2 * 300 * 21 * 100 * 99 / 2 * 8
-    assert distances < cost.disk(paper)["perturbations"] < 1.2 * distances
+    assert distances < cost.disk(paper, {})["perturbations"] < 1.2 * distances
 
 
 class Counting(nn.Module):
@@ -86,14 +86,30 @@ def test_a_rate_that_was_measured_counts(paper: Config, tmp_path: Path) -> None:
     said = cost.describe(config, 2, {})
     assert "Of mine no rate is known, so that may be far off" in said
     (tmp_path / "networks" / "mine").mkdir(parents=True)
-    (tmp_path / "networks" / "mine" / "card.json").write_text('{"images_per_second": 5000}')
-    rates = cost.measured(config, tmp_path)
-    assert rates == {"mine": 5000}
-    known = cost.describe(config, 2, rates)
+    (tmp_path / "networks" / "mine" / "card.json").write_text('{"images_per_second": 5000, "units": 7}')
+    seen = cost.seen_in(config, tmp_path)
+    assert seen == {"mine": cost.Seen(5000, 7)}
+    known = cost.describe(config, 2, seen)
     assert "no rate is known" not in known
     assert "nominal, but measured for mine" in known
     assert cost.network(config, own, 5000).core_seconds == pytest.approx(cost.network(config, own).core_seconds / 500)
-    assert cost.measured(config, tmp_path / "elsewhere") == {}
+    assert cost.seen_in(config, tmp_path / "elsewhere") == {}
+
+
+def test_features_that_were_seen_count_on_disk(paper: Config, tmp_path: Path) -> None:
+    own = replace(paper.networks["ciresan2012"], name="mine", factory="mine.py:make", training=None)
+    config = replace(paper, networks={"mine": own, "ciresan2012": paper.networks["ciresan2012"]})
+    assumed = cost.describe(config, 2, {})
+    assert "Activations are of as many features: 2,048 of mine, 300 of ciresan2012 (assumed)." in assumed
+    cost.keep_seen({"mine": cost.Seen(12.5, 50_000)}, tmp_path)
+    seen = cost.seen_in(config, tmp_path)
+    assert seen == {"mine": cost.Seen(12.5, 50_000)}
+    assert ": 50,000 of mine (as seen); 300 of ciresan2012 (assumed)." in cost.describe(config, 2, seen)
+    more = cost.disk(config, seen)["activations"] - cost.disk(config, {})["activations"]
+    assert more == pytest.approx(300 * 21 * 100 * 4 * 0.88 * (50_000 - 2048))
+    for broken in ("", "{", '{"mine": 12.5}', '{"mine": {"rate": 1}}'):
+        (tmp_path / "seen.json").write_text(broken)
+        assert cost.seen_in(config, tmp_path) == {}
 
 
 @pytest.mark.parametrize("name", ["config", "paper", "beyond"])

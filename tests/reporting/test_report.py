@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from epsball.perturbations.ball import perturbed_images
 from epsball.reporting import report
 from epsball.reporting.html import template
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
-from epsball.runs import files
+from epsball.runs import files, provenance, provenance_records
 from epsball.stages import draws
 from epsball.stages.illustrate import restore
 from epsball.stages.panels import BUDGET, SHOWN, read, size
@@ -479,3 +480,31 @@ def test_the_plane_of_fig_2_is_kept_if_the_same_made_it(run: tuple[Config, Path]
     path.unlink()
     assert restore(path, "")
     assert path.is_file()
+
+
+def test_the_report_has_the_versions_that_made_the_results_not_those_of_the_day(run: tuple[Config, Path]) -> None:
+    config, folder = run
+    claims = folder / "claims.tsv"
+    assert "The versions that made the results are not recorded." in report.report(config, folder, captions(config))
+    samples = folder / "samples" / "squares.csv"
+
+    def recorded(path: Path, *inputs: Path, **others: str) -> None:
+        here = {**provenance.versions(), **others}
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(provenance, "versions", lambda: here)
+            provenance_records.record([str(path)], map(str, inputs), "a_rule", {}, "digest", {"torch": ""}, {})
+
+    recorded(claims, torch="1.0")
+    one = report.report(config, folder, captions(config))
+    assert "The results were made with python" in one
+    assert "torch 1.0," in one
+    assert "more than one version" not in one
+    recorded(samples, torch="2.0", python="3.0")
+    recorded(claims, samples, torch="1.0", python="3.1")
+    mixed = report.report(config, folder, captions(config))
+    overview, made = mixed.index('id="overview"'), mixed.index('id="made"')
+    said = "The results were made with more than one version: torch 1.0 and 2.0. Numbers of one"
+    assert said in mixed[overview : mixed.index('id="claims"')]
+    assert "python 3.0 and 3.1," in mixed[made:]
+    assert "torch 1.0 and 2.0," in mixed[made:]
+    shutil.rmtree(folder / "provenance")

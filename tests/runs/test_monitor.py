@@ -169,7 +169,7 @@ def test_a_job_says_a_line_once_though_a_library_configures_logging(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = tmp_path / "log"
-    with job(SimpleNamespace(log=[log], output=[], input=[], params={}, rule="survey", config=MINIMAL)):
+    with job(SimpleNamespace(log=[log], output=[], input=[], params={}, rule="survey", wildcards={}, config=MINIMAL)):
         logging.getLogger("epsball.stages.survey").info("once")
     assert log.read_text().count("once") == 1
     assert "once" not in caplog.text, "the root logger, which pytest gives a handler, passes nothing on"
@@ -178,7 +178,9 @@ def test_a_job_says_a_line_once_though_a_library_configures_logging(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
 def test_a_full_disk_ends_a_job_with_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for log in (tmp_path / "log", Path("/dev/full")):  # the second has no room for the log either
-        frame = job(SimpleNamespace(log=[log], output=[], input=[], params={}, rule="measure", config=MINIMAL))
+        frame = job(
+            SimpleNamespace(log=[log], output=[], input=[], params={}, rule="measure", wildcards={}, config=MINIMAL)
+        )
         with pytest.raises(SystemExit) as ended, frame:
             Path("/dev/full").write_text("a")
         assert ended.value.code == 1
@@ -189,7 +191,7 @@ def test_a_full_disk_ends_a_job_with_a_sentence(tmp_path: Path, capfd: pytest.Ca
 
 def test_warnings_of_libraries_go_to_the_log_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "job.log"
-    with job(SimpleNamespace(log=[log], output=[], input=[], params={}, rule="measure", config=MINIMAL)):
+    with job(SimpleNamespace(log=[log], output=[], input=[], params={}, rule="measure", wildcards={}, config=MINIMAL)):
         warnings.warn("soon gone", FutureWarning, stacklevel=1)
     assert "soon gone" in log.read_text()
     assert "soon gone" not in capfd.readouterr().err

@@ -101,25 +101,9 @@ def test_a_file_that_came_out_the_same_says_what_made_it_first_and_that_it_was_m
         given.write_text(code)
         digests.append(provenance_records.file_digest(given)[:16])
         provenance_records.keep_configuration(Path("results/small"), {"run": "small"})
-        provenance_records.record([str(made)], [str(given)], "claims", code, {"run": "small"})
-    said = "\n".join(provenance_records.explain(made))
-    assert "by rule claims; made again, the same, 2" in said
-    assert f"mine.py, SHA-256 {digests[0]}" in said
-    assert digests[1] not in said
-    assert "fingerprint    first" in said
-
-
-def test_files_of_other_versions_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    made = Path("results/small/claims.tsv")
-    made.parent.mkdir(parents=True)
-    made.write_text("some")
-    now = provenance.versions()
-    monkeypatch.setattr(provenance, "versions", lambda: {**now, "torch": "1.0", "pandas": "0.1"})
-    provenance_records.record([str(made)], [], "claims", "first", {"run": "small"})
-    assert not list(provenance_records.other_versions(made.parent))
-    monkeypatch.undo()
-    for number, broken in enumerate(("", "{", "[]", "{}")):
-        (tmp_path / made.parent / "provenance" / f"broken{number}.json").write_text(broken)
-    [said] = provenance_records.other_versions(tmp_path / made.parent)
-    assert f"1 files of '{tmp_path / made.parent}' were made with torch 1.0, and this is {now['torch']}" in said
+        provenance_records.record([str(made)], [str(given)], "claims", {}, code, {}, {"run": "small"})
+    facts, last = provenance_records.read(made), provenance_records.last(made)
+    assert facts["fingerprint"] == "first"
+    assert facts["given"]["mine.py"].startswith(digests[0])
+    assert last["fingerprint"] == "second"
+    assert last["given"]["mine.py"].startswith(digests[1])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from epsball.config import load_config
-from epsball.runs import files_read
+from epsball.networks import sources
+from epsball.networks.sources import SOURCES
+from epsball.runs import files_read, provenance
 from epsball.runs.contents import Contents
 from epsball.stages.fingerprints import STAGES, Fingerprints
 from epsball.stages.given import Given
@@ -166,3 +169,21 @@ def test_each_stage_has_a_script_and_a_rule_of_its_name() -> None:
         assert f'fingerprint("{name}")' in text
         assert f'"../scripts/{name}.py"' in text
         assert f"logs/{name}" in text
+
+
+def test_packages_that_decide_the_numbers_of_a_stage() -> None:
+    config = load_config(RAW)
+    found = Fingerprints(config, ROOT / "workflow" / "scripts", {})
+    assert found.packages("extract", network="ciresan2012") == ["numpy", "scipy", "torch"]
+    assert found.packages("measure", network="ciresan2012") == ["numpy", "scikit-bio", "scipy"]
+    assert found.packages("illustrate", dataset="signs") == ["numpy", "scipy", "torch"]
+    for stage in ("select", "gather", "figures", "report", "fetch", "download"):
+        assert found.packages(stage) == []
+
+
+@pytest.mark.parametrize("factory", [*SOURCES, "mine.py"])
+def test_versions_are_known_of_the_packages_behind_each_network(factory: str) -> None:
+    spec = load_config(RAW).networks["ciresan2012"]
+    packages = sources.packages(replace(spec, factory=f"{factory}:name"))
+    assert set(packages) <= provenance.DECIDING <= set(provenance.versions())
+    assert bool(packages) == (factory not in ("sign", "torchscript"))

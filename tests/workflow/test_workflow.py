@@ -16,6 +16,7 @@ import xarray as xr
 import yaml
 import zarr.storage
 from epsball.commands import cost
+from epsball.commands.explanation import explain
 from epsball.config import load_config
 from epsball.data import images
 from epsball.probes import PAPERS
@@ -164,10 +165,10 @@ def test_every_result_can_be_explained(study: Study) -> None:
         pixels = provenance.digest(*map(images.digest, arrays["images"]))
     factory = provenance_records.file_digest(study.folder / "factory.py")[:16]
     for name in study.times("small"):
-        said = "\n".join(provenance_records.explain(root / name))
-        assert "as recorded" in said
+        said = "\n".join(explain(root / name))
+        assert said.endswith("by now         all of it as recorded")
         assert provenance_records.file_digest(root / name)[:16] in said
-    said = "\n".join(provenance_records.explain(root / "figures" / "fig1_isotropy.png"))
+    said = "\n".join(explain(root / "figures" / "fig1_isotropy.png"))
     assert f"weights        networks/one/weights.safetensors, SHA-256 {weights}" in said
     assert f"data           squares, 24 images, digest of their pixels {pixels}" in said
     assert f"given          factory.py, SHA-256 {factory}" in said
@@ -176,7 +177,9 @@ def test_every_result_can_be_explained(study: Study) -> None:
     claims = root / "claims.tsv"
     written = claims.read_bytes()
     claims.write_bytes(written + b"more")
-    assert "CHANGED since it was made" in "\n".join(provenance_records.explain(claims))
+    said = "\n".join(explain(claims))
+    assert "CHANGED since it was made" in said
+    assert said.endswith("by now         differs: content")
     claims.write_bytes(written)
 
 

@@ -15,6 +15,7 @@ rule build_network:
     threads: lambda wildcards: CONFIG.building(CONFIG.networks[wildcards.network]).threads
     params:
         fingerprint=fingerprint("build_network"),
+        versions=versions_for("build_network", f"{RUN}/networks/{{network}}/card.json"),
         since=lambda wildcards: GIVEN.since("networks", wildcards.network),
     script:
         "../scripts/build_network.py"

@@ -13,5 +13,6 @@ rule claims:
         "../../envs/environment.yaml"
     params:
         fingerprint=fingerprint("claims"),
+        versions=versions_for("claims", f"{RUN}/claims.tsv"),
     script:
         "../scripts/claims.py"

@@ -10,7 +10,7 @@ from epsball.config.reading import read_yaml
 from epsball.errors import EpsballError, print_on_any_terminal, user_message
 from epsball.networks import sources
 from epsball.reporting import figures
-from epsball.runs import contents, provenance, provenance_records, run_folder
+from epsball.runs import contents, provenance, provenance_records, run_folder, versions
 from epsball.stages import fingerprints, given, panels, select
 
 
@@ -36,6 +36,7 @@ with exit_with_message():
 FAMILIES_DRAWN = probes.families(CONFIG)
 FIGURES = figures.names(CONFIG)
 DATASETS, NETWORKS = list(CONFIG.datasets), list(CONFIG.networks)
+NAMES = {"dataset": DATASETS, "network": NETWORKS}
 FOLDER = CONFIG.folder
 RUN = str(FOLDER)
 CONTENTS = contents.Contents(FOLDER / ".contents.json", fixed=not workflow.is_main_process)
@@ -61,7 +62,24 @@ wildcard_constraints:
 
 def fingerprint(stage):
     """Return the parameter that decides whether a rule's files are current; see docs/explanation/reruns.md."""
-    return lambda wildcards: FINGERPRINTS.of(stage, **{key: wildcards[key] for key in wildcards.keys() - {"shard"}})
+    return lambda wildcards: FINGERPRINTS.of(stage, **without_shard(wildcards))
+
+
+def versions_for(stage, made):
+    """Return the parameter that makes a job again that other versions have made; `made` is one of its files.
+
+    It cannot be told by the job's output: Snakemake does not look for changes in what depends on that.
+    """
+
+    def find(wildcards):
+        packages = FINGERPRINTS.packages(stage, **without_shard(wildcards))
+        return versions.asked(Path(made.format(**wildcards)), packages, redo=CONFIG.other_versions == "redo")
+
+    return find
+
+
+def without_shard(wildcards):
+    return {key: wildcards[key] for key in wildcards.keys() - {"shard"}}
 
 
 def dataset_name(wildcards):
@@ -195,6 +213,22 @@ def jobs_of_stages():
     return stages, any(not dag.finished(job) for job in dag.checkpoint_jobs)
 
 
+def require_one_version():
+    """Exit with a message if what is about to be computed would stand beside what other versions have made."""
+    dag = workflow.dag
+    needed = list(dag.needrun_jobs())
+    made = {path for job in needed for path in job.output}
+    packages = {name for job in needed for name in job.params.get("versions", {})}
+    if any(not dag.finished(job) for job in dag.checkpoint_jobs):
+        # A selection may add jobs of any stage, and keep any file.
+        found = versions.others(FOLDER, NAMES, lambda path: path not in made)
+        packages |= provenance.DECIDING
+    else:
+        kept = {path for job in dag.jobs for path in job.output} - made
+        found = versions.others(FOLDER, NAMES, kept.__contains__)
+    versions.require_one(FOLDER, found, packages)
+
+
 @functools.cache
 def monitor():
     """Return the monitor of this run; the first call starts it."""
@@ -214,6 +248,6 @@ if workflow.is_main_process:
     with exit_with_message():
         run_folder.require_writable(FOLDER)
         run_folder.restore_metadata(FOLDER)
-    print(cost.describe(CONFIG, workflow.cores or 1, cost.measured(CONFIG, FOLDER)), file=sys.stderr)
-    for remark in provenance_records.other_versions(FOLDER):
+    print(cost.describe(CONFIG, workflow.cores or 1, cost.seen_in(CONFIG, FOLDER)), file=sys.stderr)
+    for remark in versions.remarks(versions.others(FOLDER, NAMES), CONFIG.other_versions):
         print(remark, file=sys.stderr)

@@ -15,6 +15,7 @@ rule extract:
     threads: CONFIG.compute.threads
     params:
         fingerprint=fingerprint("extract"),
+        versions=versions_for("extract", f"{RUN}/activations/{{network}}/{FAMILIES_DRAWN[0]}/{{shard}}.zarr.zip"),
         rows=rows_digest,
         code=lambda wildcards: FINGERPRINTS.of_stores("extract", network=wildcards.network),
     script:

@@ -27,5 +27,6 @@ rule illustrate:
     params:
         fingerprint=fingerprint("illustrate"),
         made_by={dataset: FINGERPRINTS.of_illustration(dataset) for dataset in DATASETS},
+        versions=versions_for("illustrate", f"{RUN}/illustrations/{DATASETS[0]}.npz"),
     script:
         "../scripts/illustrate.py"

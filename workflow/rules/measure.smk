@@ -16,6 +16,9 @@ rule measure:
         "../../envs/environment.yaml"
     params:
         fingerprint=fingerprint("measure"),
+        versions=versions_for(
+            "measure", f"{RUN}/metrics/{{network}}/{probes.stored_probes(CONFIG)[0]}/{{shard}}.parquet"
+        ),
         rows=rows_digest,
     script:
         "../scripts/measure.py"

@@ -18,6 +18,7 @@ rule measure_controls:
     threads: CONFIG.compute.threads
     params:
         fingerprint=fingerprint("measure_controls"),
+        versions=versions_for("measure_controls", f"{control_tables('{network}')[0]}/{{shard}}.parquet"),
         rows=rows_digest,
         made_by=lambda wildcards: {
             name: FINGERPRINTS.of_control(wildcards.network, name)

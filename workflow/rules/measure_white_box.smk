@@ -17,6 +17,7 @@ rule measure_white_box:
     threads: CONFIG.compute.threads
     params:
         fingerprint=fingerprint("measure_white_box"),
+        versions=versions_for("measure_white_box", f"{RUN}/metrics/{{network}}/{{probe}}/{{shard}}.parquet"),
         rows=rows_digest,
     script:
         "../scripts/measure_white_box.py"

@@ -14,6 +14,7 @@ rule perturb:
     threads: CONFIG.compute.threads
     params:
         fingerprint=fingerprint("perturb"),
+        versions=versions_for("perturb", f"{RUN}/perturbations/{{dataset}}/{FAMILIES_DRAWN[0]}/{{shard}}.zarr.zip"),
         rows=rows_digest,
         code=lambda wildcards: FINGERPRINTS.of_stores("perturb", dataset=wildcards.dataset),
     script:

@@ -8,5 +8,6 @@ rule render:
         "../../envs/environment.yaml"
     params:
         fingerprint=fingerprint("render"),
+        versions=versions_for("render", f"{RUN}/datasets/{{dataset}}/{{split}}.npz"),
     script:
         "../scripts/render.py"

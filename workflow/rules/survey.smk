@@ -16,6 +16,7 @@ rule survey:
     threads: CONFIG.compute.threads
     params:
         fingerprint=fingerprint("survey"),
+        versions=versions_for("survey", f"{RUN}/survey/{{dataset}}/{{network}}.parquet"),
         since=lambda wildcards: GIVEN.since("datasets", wildcards.dataset),
     script:
         "../scripts/survey.py"

@@ -16,5 +16,6 @@ rule survey_control:
     threads: CONFIG.compute.threads
     params:
         fingerprint=fingerprint("survey_control"),
+        versions=versions_for("survey_control", f"{RUN}/survey/{{dataset}}/{{network}}~{{control}}.parquet"),
     script:
         "../scripts/survey_control.py"

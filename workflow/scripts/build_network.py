@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import forward
-    from epsball.runs import files_read
+    from epsball.runs import files_read, provenance
     from epsball.stages.build_network import build_network
 
     network, output = config.networks[snakemake.wildcards.network], snakemake.output
@@ -23,6 +23,7 @@ with job(snakemake) as config:
         training = open_pool(dataset, folder, "train") if network.training else None
     if dataset.kind != "factory" or training is None:
         read.clear()  # what is read to train counts for the network, and the pool for its survey
-    since, made_by = snakemake.params.since, snakemake.params.fingerprint
+    made_with = provenance.in_words(snakemake.params.versions)  # a training that was stopped goes on with the same
+    since, made_by = snakemake.params.since, f"{snakemake.params.fingerprint}, {made_with}"
     weights, card = Path(output.weights), Path(output.card)
     build_network(network, pool, training, compute, config.seed, weights, card, since, made_by, read)

@@ -27,7 +27,8 @@ with job(snakemake) as config:
     scores = selected[["sample", f"score_{network.name}"]]
     rows = shard_rows(selected, int(snakemake.wildcards.shard)).merge(scores, on="sample")
     drawn = (ball.norm, ball.clip, ball.noise)
-    made_by = provenance.attributes(dataset=dataset, ball=drawn, network=network, compute=compute)
+    packages = snakemake.params.versions
+    made_by = provenance.attributes(packages, dataset=dataset, ball=drawn, network=network, compute=compute)
     made_by |= {"network": network.name, "device": passes.device, "files_read": files_read.digest(kept.parent)}
     made_by |= {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
     asked = families_read(config, network.name)

@@ -16,7 +16,7 @@ with job(snakemake) as config:
     from epsball.networks import forward, model
     from epsball.probes import Context
     from epsball.probes.normalisers import read_scales
-    from epsball.runs import files, gaps
+    from epsball.runs import files, gaps, provenance
     from epsball.stages.measure_controls import measure_control
     from epsball.stages.select import read_shard
 
@@ -27,6 +27,7 @@ with job(snakemake) as config:
     pool = open_pool(config.datasets[network.dataset].source, config.folder / "datasets" / network.dataset)
     surveys = {Path(path).stem: Path(path) for path in paths.surveys}
     drawn = {path.parent.name: path for path in map(Path, paths.perturbations)}
+    made_with = provenance.in_words(snakemake.params.versions)
     parts: dict[str, dict[str, Path]] = {}
     for path in map(Path, snakemake.output.tables):
         parts.setdefault(path.parts[-3].partition("~")[2], {})[path.parent.name] = path
@@ -34,7 +35,7 @@ with job(snakemake) as config:
         name = controls.name_of(network.name, control)
         for probe in outputs.keys() - set(measured := controls.measured_by(config, control, network.name)):
             files.write_table(outputs.pop(probe), gaps.gap(gaps.LEFT_OUT))
-        made_by = f"{snakemake.params.made_by.get(control)}, samples {snakemake.params.rows}"
+        made_by = f"{snakemake.params.made_by.get(control)}, samples {snakemake.params.rows}, {made_with}"
         if all(files.restore_table(path, made_by) for path in outputs.values()):
             continue
         with gaps.collected(outputs, config.on_failure) as tables:

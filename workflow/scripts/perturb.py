@@ -22,7 +22,8 @@ with job(snakemake) as config:
     pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
     rows = read_shard(snakemake.input.samples, int(wildcards.shard))
     ball, threads = config.ball, config.compute.threads
-    made_by = provenance.attributes(dataset=dataset, ball=(ball.norm, ball.clip, ball.noise), threads=threads)
+    drawn = (ball.norm, ball.clip, ball.noise)
+    made_by = provenance.attributes(snakemake.params.versions, dataset=dataset, ball=drawn, threads=threads)
     for path in map(Path, snakemake.output.stores):
         family = path.parent.name
         code = {"code": snakemake.params.code[family]}

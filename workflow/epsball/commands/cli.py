@@ -73,14 +73,15 @@ def check(config: Path, images: int, layers: str | None) -> None:
 
     prints a table with one row for each network: parameters, features, images a
     second on one core, accuracy, and the share of images that are right above the
-    threshold. An accuracy far below the published one means a wrong channel order,
-    normalisation or class list. Below it: the likely cause of a low accuracy, which
-    extra probes and controls cannot be measured, each tried on one image, and how
-    long a run takes. A hint is no error: the exit code is 1 only for what cannot
+    threshold, both with 95% intervals. An accuracy far below the published one
+    means a wrong channel order, normalisation or class list. Below it: the likely
+    cause of a low accuracy, of how many images all networks of a dataset are sure,
+    which extra probes and controls cannot be measured, each tried on one image, and
+    how long a run takes. A hint is no error: the exit code is 1 only for what cannot
     run, such as these, unless `on_failure: gap` is set. With --layers: a network's
     layers, for its key `layer`. Paths in the configuration are from the folder that
-    you are in. The rates are kept in results/<run>/rates.json, for `epsball plan`
-    and the run.
+    you are in. Rates and numbers of features are kept in results/<run>/seen.json,
+    for `epsball plan` and the run.
     """
     from epsball.commands import cost, inspection
     from epsball.runs import gaps
@@ -97,8 +98,10 @@ def check(config: Path, images: int, layers: str | None) -> None:
         raise EpsballError("\n".join([*refusals, f"To run all the same, {gaps.REMEDY}."]))
     if refusals:
         print("\nNot available, and left as gaps:", *refusals, sep="\n")
-    rates = dict(zip(table["network"], table["images/s"], strict=True))
-    cost.keep_rates(rates, study.folder)
+    rows = table[["network", "images/s", "units"]].itertuples(index=False, name=None)
+    seen = {str(name): cost.Seen(float(rate), int(units)) for name, rate, units in rows}
+    cost.keep_seen(seen, study.folder)
+    rates = {name: each.rate for name, each in seen.items()}
     print(f"\nAt these rates the whole run takes about {cost.duration(study, 1, rates)}.")
 
 
@@ -111,13 +114,14 @@ def plan(config: Path, cores: int) -> None:
 
     prints for each network its forward passes and hours on a core and on a GPU, at
     the rate that `epsball check` or a run has measured, or at a nominal one; disk,
-    jobs and time of the whole; and the data that are not there yet. `snakemake -n`
-    says it too, and which jobs there are left to do.
+    for as many features as these have seen, or as are assumed; jobs and time of the
+    whole; and the data that are not there yet. `snakemake -n` says it too, and
+    which jobs there are left to do.
     """
     from epsball.commands import cost
 
     study = load_config(read_yaml(config))
-    print(cost.describe(study, cores, cost.measured(study, study.folder)), end="")
+    print(cost.describe(study, cores, cost.seen_in(study, study.folder)), end="")
 
 
 def explain(file: Path) -> None:
@@ -126,10 +130,11 @@ def explain(file: Path) -> None:
       epsball explain results/default/claims.tsv
 
     prints when and from what a table, store, figure or report was made, by which
-    configuration, code, weights, data and versions, and whether it has changed
-    since.
+    configuration, code, weights, data and versions. Each is compared with what is
+    there now: it is `as recorded`, or the line says what differs, and so does the
+    last one of the whole.
     """
-    from epsball.runs.provenance_records import explain
+    from epsball.commands.explanation import explain
 
     print("\n".join(explain(file)))
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from epsball.analysis.claims import ALL_NETWORKS
 from epsball.analysis.run import read_claims
-from epsball.config import load_config
+from epsball.config import Config, load_config
 from epsball.errors import EpsballError
 from epsball.reporting.html.template import render
 from epsball.reporting.summary_text import format_number
@@ -76,12 +76,11 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
     verdicts = claims[["verdict_a", "verdict_b"]] = claims[["verdict_a", "verdict_b"]].fillna(_MISSING)
     claims["difference"] = claims["estimate_b"] - claims["estimate_a"]
     claims["changed"] = (verdicts != _MISSING).all(axis=1) & (verdicts["verdict_a"] != verdicts["verdict_b"])
-    a, b = (_configuration(folder) for folder in folders.values())
-    changed = [(key, a.get(key), b.get(key)) for key in {**a, **b} if a.get(key) != b.get(key)]
+    a, b = (load_config(provenance_records.configuration(folder / "claims.tsv")) for folder in folders.values())
     return Comparison(
         runs=(run_a.resolve().name, run_b.resolve().name),
         claims=claims.drop(columns=["statement_a", "statement_b"]),
-        keys=pd.DataFrame(changed, columns=["key", "a", "b"], dtype=object),
+        keys=pd.DataFrame(differing_keys(a, b), columns=["key", "a", "b"], dtype=object),
         remarks=list(_remarks(run_a, run_b)),
     )
 
@@ -99,9 +98,10 @@ def _claims(folder: Path) -> pd.DataFrame:
     return table[[*_KEY, "statement", *_NUMBERS, "samples", "verdict"]]
 
 
-def _configuration(folder: Path) -> dict[Hashable, Any]:
-    config = load_config(provenance_records.configuration(folder / "claims.tsv"))
-    return pd.json_normalize(asdict(config)).astype(object).iloc[0].to_dict()
+def differing_keys(a: Config, b: Config) -> list[tuple[Hashable, Any, Any]]:
+    """Return the keys of two configurations, defaults included, with different values: key (dotted), a's and b's."""
+    one, other = (pd.json_normalize(asdict(each)).astype(object).iloc[0].to_dict() for each in (a, b))
+    return [(key, one.get(key), other.get(key)) for key in {**one, **other} if one.get(key) != other.get(key)]
 
 
 def _remarks(run_a: Path, run_b: Path) -> Iterator[str]:

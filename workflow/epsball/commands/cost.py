@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,14 +12,21 @@ import pandas as pd
 
 from epsball import controls, probes
 from epsball.analysis.claims import unanswered
-from epsball.config import Config, NetworkSpec
+from epsball.config import Config, DatasetSpec, NetworkSpec
 from epsball.data import missing, pool_size, training_size
 from epsball.networks import sources
 from epsball.perturbations import families
 from epsball.runs import files
 from epsball.stages.passes import float64_passes_per_sample, passes_per_sample
 
-_RATES = "rates.json"  # in a run's folder
+_SEEN = "seen.json"  # in a run's folder
+
+
+class Seen(NamedTuple):
+    """What a check or a run has seen of a network."""
+
+    rate: float  # images a second on one core
+    units: int  # width of the features
 
 
 class _Nominal(NamedTuple):
@@ -27,7 +34,7 @@ class _Nominal(NamedTuple):
 
     core: float
     gpu: float
-    units: int
+    units: int  # unless another layer is asked for
 
 
 # Cores: measured on one of a 2.6 GHz server, or from the count of operations. GPUs: 5 TFLOP/s of plain float32, which
@@ -47,6 +54,9 @@ _TRAINING_COST = 4  # a training step against a pass
 _JOB_SECONDS = 3.5  # start-up of a job: mostly importing
 _KEPT = 0.88  # of the features' size, after compression; radius 0 takes next to nothing
 _SUMMARY_BYTES = 24  # of a draw's logits, after compression
+_STORE_BYTES = {"perturbations": 20_000, "activations": 44_000}  # of what describes the arrays of a store
+_CHUNK_BYTES = 200  # of what a store's archive says of each of its arrays and samples
+_ARRAYS = {"perturbations": 5, "activations": 13}  # of a sample in a store, but for those with a chunk for each radius
 _LIPSCHITZ_BYTES = 45  # of a draw's row in the tables
 _SURVEY_BYTES = 100  # of an image's row
 
@@ -94,20 +104,32 @@ def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cos
     )
 
 
-def disk(config: Config) -> dict[str, float]:
-    """Return the bytes that each stage leaves, if all requested samples are found."""
+def disk(config: Config, seen: Mapping[str, Seen]) -> dict[str, float]:
+    """Return the bytes that each stage leaves, if all requested samples are found; see `seen_in`."""
     pairs = (config.ball.draws - 1) / 2
     # Cells, a sample at a radius beyond 0, of a sample: in all families, and in those that keep features.
     cells = {name: len(families.ball(config.ball, name).radii) - 1 for name in probes.families(config)}
     kept = sum(count for name, count in cells.items() if families.family(name).KEEPS_FEATURES)
     every = sum(cells.values())
+
+    def described(stage: str, dataset: DatasetSpec) -> int:
+        """Return the bytes of a dataset's stores of a stage beside their numbers."""
+        shards = -(-dataset.samples // config.shard_size)
+        chunks = dataset.samples * (len(cells) * _ARRAYS[stage] + kept)
+        return shards * len(cells) * _STORE_BYTES[stage] + chunks * _CHUNK_BYTES
+
     draws = {name: spec.samples * config.ball.draws for name, spec in config.datasets.items()}
     specs = list(config.networks.values())
     return {
         "survey": sum(_SURVEY_BYTES * pool_size(config.datasets[spec.dataset]) for spec in specs),
-        "perturbations": sum(count * (kept * pairs * 8 + every * 16) for count in draws.values()),
+        "perturbations": sum(
+            draws[name] * (kept * pairs * 8 + every * 16) + described("perturbations", spec)
+            for name, spec in config.datasets.items()
+        ),
         "activations": sum(
-            draws[spec.dataset] * (kept * _nominal(spec).units * 4 * _KEPT + every * _SUMMARY_BYTES) for spec in specs
+            draws[spec.dataset] * (kept * _units(spec, seen) * 4 * _KEPT + every * _SUMMARY_BYTES)
+            + described("activations", config.datasets[spec.dataset])
+            for spec in specs
         ),
         # Each shard's part, and all of them gathered.
         "metrics": 2 * sum(draws[spec.dataset] * cells["uniform"] * _LIPSCHITZ_BYTES for spec in specs),
@@ -137,27 +159,42 @@ def _is_controlled(config: Config, network: str) -> bool:
     return bool(controls.chosen_controls(config, network))
 
 
-def keep_rates(rates: Mapping[str, float], folder: Path) -> None:
-    """Save the images per second on one core, by network, for the plans of a run that has no cards yet."""
+def keep_seen(seen: Mapping[str, Seen], folder: Path) -> None:
+    """Save what a check has seen of each network, by name, for the plans of a run that has no cards yet."""
     with contextlib.suppress(OSError):
-        files.write_text(folder / _RATES, json.dumps(dict(rates)) + "\n")
+        files.write_text(folder / _SEEN, json.dumps({name: each._asdict() for name, each in seen.items()}) + "\n")
 
 
-def measured(config: Config, folder: Path) -> dict[str, float]:
-    """Return images a second on one core of the networks that the run in a folder or `epsball check` has measured."""
-    rates: dict[str, float] = {}
-    with contextlib.suppress(OSError, ValueError):
-        kept = json.loads((folder / _RATES).read_text(encoding="utf-8"))
-        rates = {name: kept[name] for name in config.networks if name in kept}
+def seen_in(config: Config, folder: Path) -> dict[str, Seen]:
+    """Return what the run in a folder, or `epsball check`, has seen of the networks, by name."""
+    seen: dict[str, Seen] = {}
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        kept = json.loads((folder / _SEEN).read_text(encoding="utf-8"))
+        seen = {name: Seen(**kept[name]) for name in config.networks if name in kept}
     for name in config.networks:
         with contextlib.suppress(OSError, ValueError, KeyError):
             card = json.loads((folder / "networks" / name / "card.json").read_text(encoding="utf-8"))
-            rates[name] = card["images_per_second"] / config.compute.threads
-    return rates
+            seen[name] = Seen(card["images_per_second"] / config.compute.threads, card["units"])
+    return seen
 
 
-def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
-    """Describe the cost of a run, for people; `rates` are images a second on one core, where they were measured."""
+def _units(spec: NetworkSpec, seen: Mapping[str, Seen]) -> int:
+    return seen[spec.name].units if spec.name in seen else _nominal(spec).units
+
+
+def _widths(config: Config, seen: Mapping[str, Seen]) -> Iterator[str]:
+    """Yield the networks' numbers of features, by which disk is counted: what was seen, and what is assumed."""
+    for what, specs in (
+        ("as seen", [spec for spec in config.networks.values() if spec.name in seen]),
+        ("assumed", [spec for spec in config.networks.values() if spec.name not in seen]),
+    ):
+        if specs:
+            yield ", ".join(f"{_units(spec, seen):,} of {spec.name}" for spec in specs) + f" ({what})"
+
+
+def describe(config: Config, cores: int, seen: Mapping[str, Seen]) -> str:
+    """Describe the cost of a run, for people; `seen` is what `seen_in` returns."""
+    rates = {name: each.rate for name, each in seen.items()}
     costs = {name: network(config, spec, rates.get(name)) for name, spec in config.networks.items()}
     rows = [
         {
@@ -171,7 +208,7 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
         }
         for name, one in costs.items()
     ]
-    sizes = disk(config)
+    sizes = disk(config, seen)
     if not config.keep_activations:
         sizes["activations, each dropped once measured"] = sizes.pop("activations")
     on_gpu = _in_words(sum(one.gpu_seconds for one in costs.values()))
@@ -182,6 +219,7 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
         "Passes are forward passes, of the survey, draws of each family, probes that ask the network, and controls.",
         "In float64 they are those behind the noise floor; images/s is on one core.",
         "Disk: " + ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in sizes.items()) + ".",
+        f"Activations are of as many features: {'; '.join(_widths(config, seen))}.",
         f"About {jobs(config)} jobs, {duration(config, cores, rates)}, or {on_gpu} on one GPU, from nothing.",
     ]
     if guessed := [name for name, one in costs.items() if one.guessed]:
@@ -192,7 +230,7 @@ def describe(config: Config, cores: int, rates: Mapping[str, float]) -> str:
 
 
 def duration(config: Config, cores: int, rates: Mapping[str, float]) -> str:
-    """Say how long a run takes from an empty folder; arguments as for `describe`."""
+    """Say how long a run takes from an empty folder; `rates` are images a second on one core, by network."""
     costs = [network(config, spec, rates.get(name)) for name, spec in config.networks.items()]
     seconds = sum(one.core_seconds for one in costs) + jobs(config) * _JOB_SECONDS
     return f"{_in_words(seconds / cores)} on {cores} {'core' if cores == 1 else 'cores'}"

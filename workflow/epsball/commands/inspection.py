@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -12,7 +15,7 @@ from epsball.analysis import intervals
 from epsball.commands import trial
 from epsball.commands.input_mismatch import find_mismatch
 from epsball.commands.preflight import check
-from epsball.config import Config, NetworkSpec
+from epsball.config import Config, DatasetSpec, NetworkSpec
 from epsball.data import Pool, open_pool
 from epsball.errors import EpsballError, about, did_you_mean
 from epsball.networks import model
@@ -28,20 +31,51 @@ def inspect(config: Config, images: int) -> tuple[pd.DataFrame, dict[str, str], 
     Each extra probe and control is tried on the first of them.
 
     Returns:
-        The table that `epsball check` prints; what may be wrong with a network, with what to do, by its name; and a
-        sentence for each probe and control that cannot be measured.
+        The table that `epsball check` prints; what may be wrong with a network, with what to do, by its name, and how
+        many samples a dataset with several networks may have, by "datasets.<name>"; and a sentence for each probe and
+        control that cannot be measured.
     """
     if images < 1:
         raise EpsballError(f"--images is {images}; it must be at least 1")
     check(config, config.folder / "datasets")
     configure(config.compute)
     found = {name: _inspect(config, spec, images) for name, spec in config.networks.items()}
-    hints = {name: hint for name, (_, hint, _) in found.items() if hint}
-    refusals = [sentence for _, _, refused in found.values() for sentence in refused]
-    return pd.DataFrame([row for row, _, _ in found.values()]), hints, refusals
+    hints = {name: one.hint for name, one in found.items() if one.hint}
+    for dataset in config.datasets.values():
+        of_dataset = [found[spec.name] for spec in config.networks_of(dataset.name)]
+        if len(of_dataset) > 1:
+            hints[f"datasets.{dataset.name}"] = _jointly(of_dataset, dataset)
+    refusals = [sentence for one in found.values() for sentence in one.refused]
+    return pd.DataFrame([one.row for one in found.values()]), hints, refusals
 
 
-def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, object], str, list[str]]:
+class _Found(NamedTuple):
+    """What a check has found of a network."""
+
+    row: dict[str, object]
+    hint: str  # what may be wrong; empty if nothing
+    refused: list[str]  # a sentence for each probe and control that cannot be measured
+    sure: pd.Series | None  # whether each image is right above the threshold; None if the network is not trained yet
+    pool: int  # images in the whole pool
+
+
+def _jointly(found: Sequence[_Found], dataset: DatasetSpec) -> str:
+    """Say how many images there may be of which every network of a dataset is sure: only those can be samples."""
+    known = [one.sure for one in found if one.sure is not None]
+    if len(known) < len(found):
+        return "how many images all of its networks will be sure of is known once they are trained."
+    both = np.logical_and.reduce(known)
+    expected, low, high = (round(part * found[0].pool) for part in intervals.share(both))
+    said = (
+        f"{both.sum()} of {len(both)} images are right above {dataset.threshold} in all of its {len(found)} networks, "
+        f"so of {found[0].pool} about {expected} may be ({low} to {high} at 95%); {dataset.samples} samples are asked "
+        "for."
+    )
+    few = " Lower `threshold`, give more images, or do with fewer samples or networks."
+    return said + (few if expected < dataset.samples else "")
+
+
+def _inspect(config: Config, spec: NetworkSpec, images: int) -> _Found:
     dataset, compute = config.datasets[spec.dataset], config.compute
     whole = _pool(config, spec)
     pool = whole.spread(images)
@@ -61,8 +95,9 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
     rate = compute.batch / (time.perf_counter() - start) / compute.threads
     passes.float64(some[:1])  # which a run will do
     refused = trial.refused(config, spec, network, pool)
-    accuracy = float((table["prediction"] == table["label"]).mean())
-    sure = intervals.share(eligible(table, dataset.threshold))
+    right = intervals.share(table["prediction"] == table["label"])
+    accuracy, above = right.value, eligible(table, dataset.threshold)
+    sure = intervals.share(above)
     row = {
         "network": spec.name,
         "dataset": dataset.name,
@@ -72,8 +107,8 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
         "units": features.shape[1],
         "classes": logits.shape[1],
         "images/s": round(rate, 1),
-        "accuracy": f"{accuracy:.0%}" if trained else "not trained yet",
-        "sure": f"{sure.value:.0%} above {dataset.threshold}" if trained else "",
+        "accuracy": _with_interval(right) if trained else "not trained yet",
+        "sure": f"{_with_interval(sure)} above {dataset.threshold}" if trained else "",
     }
     expected, low, high = (round(part * len(whole)) for part in sure)
     hint = ""
@@ -96,7 +131,11 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
             f"{dataset.samples} samples are asked for. If {accuracy:.0%} right is less than you know of the network, "
             "check normalisation and class list. If not, lower `threshold`, give more images, or do with fewer samples."
         )
-    return row, hint, refused
+    return _Found(row, hint, refused, above if trained else None, len(whole))
+
+
+def _with_interval(share: intervals.Estimate) -> str:
+    return f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
 
 
 def layers(config: Config, name: str) -> pd.DataFrame:

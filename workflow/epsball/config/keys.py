@@ -312,6 +312,14 @@ class RunSettings(_Keys):
         Literal["stop", "gap"],
         _key("What follows where an extra probe or a control cannot do a network: stop, or a gap that says why."),
     ] = "stop"
+    # Not in the repr, which digests are made of: it changes no number by itself.
+    other_versions: Annotated[
+        Literal["stop", "redo", "mix"],
+        _key(
+            "What follows where results were made with other versions of packages that decide numbers: stop before "
+            "anything is computed beside them, redo them, or mix, which the report says."
+        ),
+    ] = field(default="stop", repr=False)
     white_box: Annotated[WhiteBox, _key("How far probes go that ask the network.")] = field(default_factory=WhiteBox)
     illustration_grid: Annotated[Integer, _key("Points a side of the score plane of Fig. 2.", ge=3)] = 21
     keep_activations: Annotated[Boolean, _key("Whether stores of activations are kept once they are measured.")] = True

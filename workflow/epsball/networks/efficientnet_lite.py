@@ -13,6 +13,7 @@ from epsball.config import NetworkSpec
 from epsball.networks import sources
 
 TERMS = "Apache 2.0"
+PACKAGES = ("efficientnet-lite-pytorch",)
 
 _BATCH_NORM_AFTER = {
     "_conv_stem": "_bn0",

@@ -15,6 +15,7 @@ from epsball.networks.graphs import FromGraph
 from epsball.networks.layers import normalise
 
 TERMS = "yours"
+PACKAGES = ("onnx2torch",)
 READS_FILES = True
 
 _OPSET = 17  # the newest of which onnx2torch converts most operations

@@ -54,6 +54,12 @@ def loads_state(spec: NetworkSpec) -> bool:
     return "LOADS_STATE" in declared(source(spec))
 
 
+def packages(spec: NetworkSpec) -> tuple[str, ...]:
+    """Return the packages whose versions can decide what a network computes, beside PyTorch and NumPy."""
+    found: tuple[str, ...] = declared(source(spec)).get("PACKAGES", ())
+    return found
+
+
 def require_weights_read(spec: NetworkSpec) -> None:
     """Check that a network with `weights` is of a source that reads them.
 

@@ -15,6 +15,7 @@ from epsball.networks import checkpoints, sources, state
 from epsball.networks.layers import normalise
 
 TERMS = "those of its model card; the code is Apache 2.0"
+PACKAGES = ("timm", "torchvision")
 LOADS_STATE = True
 
 

@@ -16,6 +16,7 @@ from epsball.networks import sources, state
 from epsball.networks.layers import normalise
 
 TERMS = "those of the data that it was trained on, for these weights ImageNet's; the code is BSD 3-Clause"
+PACKAGES = ("torchvision",)
 LOADS_STATE = True
 
 # The first published weights, trained with a plain softmax loss; later ones were trained with label smoothing.

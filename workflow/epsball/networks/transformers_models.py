@@ -14,6 +14,7 @@ from epsball.networks import sources
 from epsball.networks.layers import normalise
 
 TERMS = "those of its model card; the code is Apache 2.0"
+PACKAGES = ("transformers",)
 READS_FILES = True
 
 

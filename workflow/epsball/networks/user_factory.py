@@ -15,6 +15,7 @@ from epsball.errors import EpsballError
 from epsball.networks.sources import SOURCES
 
 TERMS = "yours"
+PACKAGES = ("timm", "torchvision", "transformers")  # whatever it imports of these
 
 
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:

@@ -23,7 +23,7 @@ from epsball.reporting.chapters import CHAPTERS, PROBE_CHAPTERS
 from epsball.reporting.figures import names, reads
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
 from epsball.reporting.html.template import packed, render
-from epsball.runs import provenance
+from epsball.runs import provenance_records, versions
 from epsball.stages import panels
 from epsball.stages.panels import data_uri
 from epsball.stages.select import eligible
@@ -41,6 +41,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     in_chapters = {*beyond, *(name for chapter in of_probes.values() for name in chapter.figures)}
     rest = panels.text_size(config, {name: len(run.samples(name)) for name in run.datasets})
     budget = panels.budget(len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + rest)
+    made_with = provenance_records.made_with(folder / "claims.tsv")
     plain = json.loads(json.dumps(dataclasses.asdict(config)))  # lists, where the configuration has tuples
     datasets: list[dict[str, Any]] = []
     for place, name in enumerate(run.datasets):
@@ -70,7 +71,8 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         controls=chosen_controls(config),
         all_networks=ALL_NETWORKS,
         configuration=yaml.safe_dump(plain, sort_keys=False, allow_unicode=True),
-        versions=provenance.versions(),
+        versions=made_with,
+        mixture=versions.mixture(made_with),
     )
 
 

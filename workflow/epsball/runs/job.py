@@ -53,10 +53,17 @@ def job(snakemake: Any) -> Iterator[Config]:
         from epsball.config import load_config
 
         yield load_config(snakemake.config)
-        from epsball.runs import provenance_records  # imported here for the same reason: pandas takes long
+        from epsball.runs import provenance_records  # imported here for the same reason
 
-        fingerprint = snakemake.params.get("fingerprint")
-        provenance_records.record(snakemake.output, snakemake.input, snakemake.rule, fingerprint, snakemake.config)
+        provenance_records.record(
+            snakemake.output,
+            snakemake.input,
+            rule=snakemake.rule,
+            wildcards=dict(snakemake.wildcards.items()),
+            fingerprint=snakemake.params.get("fingerprint"),
+            versions=snakemake.params.get("versions", {}),
+            configuration=snakemake.config,
+        )
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,27 +19,34 @@ _INERT = frozenset((_LIBRARY / "config").glob("*.py")) | {
     _LIBRARY / "errors.py",
     *(
         _LIBRARY / "runs" / f"{name}.py"
-        for name in ("contents", "files", "job", "progress", "provenance_records", "run_folder")
+        for name in ("contents", "files", "job", "progress", "provenance_records", "run_folder", "versions")
     ),
 }
 
 # Registries: an entry counts only in the stages that use it, so that a new entry redoes nothing.
 _REGISTRIES = frozenset({"FAMILIES", "PROBES", "CONTROLS", "KINDS", "SOURCES", "ARCHITECTURES", "FIGURES"})
 
-# Packages whose versions decide the numbers in stores, and in all files.
-_DECIDING_STORES = frozenset({"torch", "torchvision", "timm", "numpy"})
-DECIDING = _DECIDING_STORES | {"scikit-bio", "scipy"}
+# Packages whose versions decide numbers: each stage says which of them decide its own. Pillow's does not count, because
+# images are known by their pixels: one that comes out otherwise is refused, or is another image.
+DECIDING = frozenset(
+    {
+        *("torch", "numpy", "scipy", "scikit-bio"),
+        *("torchvision", "timm", "transformers", "onnx2torch", "efficientnet-lite-pytorch"),  # networks
+    }
+)
+NOT_INSTALLED = "not installed"
 _PACKAGES = ("epsball", *sorted(DECIDING), "numba", "xarray", "zarr", "pandas", "Pillow")
 
 
-def versions() -> dict[str, str]:
+@functools.cache
+def versions() -> Mapping[str, str]:
     """Return the versions of Python and of the packages that can change a number."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
+            found[name] = NOT_INSTALLED
     return found
 
 
@@ -137,12 +144,24 @@ def _registers(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id in _REGISTRIES for t in node.targets)
 
 
+def in_words(packages: Iterable[str]) -> str:
+    """Return the versions of packages, of those that are installed, such as "numpy 2.4.6, torch 2.14.1"."""
+    here = versions()
+    return ", ".join(f"{name} {here[name]}" for name in sorted(packages) if here[name] != NOT_INSTALLED)
+
+
 def decides(attribute: str) -> bool:
-    """Return whether an attribute of a store decides its numbers; of versions, only those of some packages do."""
-    return not attribute.startswith("version_") or attribute.removeprefix("version_") in _DECIDING_STORES
+    """Return whether an attribute of a store decides its numbers; of versions, those that `made_with` names do."""
+    return not attribute.startswith("version_")
 
 
-def attributes(**parts: Any) -> dict[str, str]:
-    """Return the attributes that record how a store was made: digests of parts of the configuration, and versions."""
+def attributes(packages: Iterable[str], **parts: Any) -> dict[str, str]:
+    """Return the attributes that record how a store was made: digests of parts of the configuration, and versions.
+
+    Args:
+        packages: names of those whose versions decide the store's numbers.
+        **parts: parts of the configuration.
+    """
     digests = {f"{name}_configuration": digest(part) for name, part in parts.items()}
-    return {**digests, **{f"version_{name}": version for name, version in versions().items()}}
+    known = {f"version_{name}": version for name, version in versions().items()}
+    return {**digests, "made_with": in_words(packages), **known}

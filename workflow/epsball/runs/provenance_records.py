@@ -1,28 +1,27 @@
-"""Records of what made each file of a run, and the chain of them back to weights and data."""
+"""Records of what made each file of a run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 
 from epsball.errors import EpsballError, did_you_mean
 from epsball.runs import files, provenance
 
+Versions = Mapping[str, Sequence[str]]  # of each package, by its name
+
 _FOLDER = "provenance"  # in the folder of a run
-_LISTED = 6  # most inputs that are listed one by one
 
 
 def keep_configuration(run: Path, configuration: Mapping[str, Any]) -> None:
     """Save a configuration as given, named by its digest, which the records refer to."""
-    path = _configuration_path(run, provenance.digest(configuration))
+    path = configuration_path(run, provenance.digest(configuration))
     if path.is_file():
         path.touch()  # the newest file is the configuration of the last run
     else:
@@ -36,7 +35,7 @@ def last_configuration(run: Path) -> dict[str, Any]:
     Raises:
         EpsballError: the folder is not the folder of a run.
     """
-    kept = _configuration_path(run, "*")
+    kept = configuration_path(run, "*")
     newest = max(kept.parent.glob(kept.name), key=lambda path: path.stat().st_mtime_ns, default=None)
     if newest is None:
         runs = [str(folder.parent) for folder in sorted(Path("results").glob(f"*/{_FOLDER}"))]
@@ -45,30 +44,111 @@ def last_configuration(run: Path) -> dict[str, Any]:
 
 
 def record(
-    outputs: Iterable[str], inputs: Iterable[str], rule: str, fingerprint: object, configuration: Mapping[str, Any]
+    outputs: Iterable[str],
+    inputs: Iterable[str],
+    rule: str,
+    wildcards: Mapping[str, str],
+    fingerprint: object,
+    versions: Mapping[str, str],
+    configuration: Mapping[str, Any],
 ) -> None:
     """Write the record of each file that a job has made below ``results/<run>``, from inputs there or elsewhere.
 
-    If a file is unchanged, its record is kept and only the new time is added, as `again`.
+    If a file is unchanged, its record is kept and what made it last is added, as `again`.
+
+    Args:
+        outputs: paths of the files.
+        inputs: paths of what they were made from.
+        rule: name of the job's rule.
+        wildcards: values of its wildcards.
+        fingerprint: see `epsball.stages.fingerprints`.
+        versions: what `epsball.runs.versions.asked` returned for the job; its keys are packages that decide numbers.
+        configuration: as it was given.
     """
+    sources = sorted(set(map(Path, inputs)))
+    here = provenance.versions()
+    known: dict[Path, Versions] = {}
     for output in map(Path, outputs):
-        run, digest = _run(output), file_digest(output)
-        path = _path(run, output)
-        sources = sorted(set(map(Path, inputs)))
+        run, digest = run_of(output), file_digest(output)
+        above = [path for path in sources if path.is_relative_to(run)]
         facts = {
             "file": str(output.relative_to(run)),
             "sha256": digest,
             "rule": rule,
+            "wildcards": dict(wildcards),
             "made": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
             "fingerprint": fingerprint,
+            "asked": dict(versions),
             "configuration": provenance.digest(configuration),
-            "inputs": {str(path.relative_to(run)): file_digest(path) for path in sources if path.is_relative_to(run)},
+            "inputs": {str(path.relative_to(run)): file_digest(path) for path in above},
             "given": {str(path): file_digest(path) for path in sources if not path.is_relative_to(run)},
-            "versions": provenance.versions(),
+            "versions": dict(here),
+            "made_with": _joined([_own(here, versions), *(made_with(path, known) for path in above)]),
         }
-        if path.is_file() and (before := _read(path))["sha256"] == digest:
-            facts = {**before, "again": facts["made"]}
-        files.write_text(path, json.dumps(facts, indent=1) + "\n")
+        if (before := read(output)) and before["sha256"] == digest:
+            facts = {**before, "again": facts}
+        files.write_text(_path(run, output), json.dumps(facts, indent=1) + "\n")
+
+
+def made_with(file: Path, known: dict[Path, Versions] | None = None) -> Versions:
+    """Return the versions of each package that have a part in a file of a run, by what its inputs are made with by now.
+
+    A file that is made again and comes out the same makes nothing below it again, so this is not always what was
+    recorded when the file was made.
+
+    Args:
+        file: the file.
+        known: what was found before, of a run that has not changed since; it is added to.
+
+    Returns:
+        The versions of each package; none if nothing is recorded of the file.
+    """
+    known = {} if known is None else known
+    if file not in known:
+        facts = last(file)
+        above = [run_of(file) / name for name in facts["inputs"]] if facts else []
+        own = _own(facts["versions"], facts["asked"]) if facts else {}
+        known[file] = _joined([own, *(made_with(path, known) for path in above)])
+    return known[file]
+
+
+def _own(versions: Mapping[str, str], deciding: Iterable[str]) -> Versions:
+    """Return the versions that a job has, but for packages that decide other stages' numbers."""
+    names = set(versions) - provenance.DECIDING | set(deciding)
+    return {name: [versions[name]] for name in versions if name in names}
+
+
+def _joined(parts: Iterable[Versions]) -> Versions:
+    """Join the versions of each package, but for packages that were not installed."""
+    found: dict[str, set[str]] = {}
+    for part in parts:
+        for name, versions in part.items():
+            found.setdefault(name, set()).update(set(versions) - {provenance.NOT_INSTALLED})
+    return {name: sorted(versions) for name, versions in found.items() if versions}
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return the record of a file of a run; empty if there is none that can be read: it is only a memory."""
+    try:
+        facts = json.loads(_path(run_of(file), file).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) and {"sha256", "versions", "asked"} <= set(facts) else {}
+
+
+def last(file: Path) -> dict[str, Any]:
+    """Return what is recorded of the last time that a file of a run was made; empty as for `read`."""
+    facts = read(file)
+    again: dict[str, Any] = facts.get("again", facts)
+    return again
+
+
+def recorded(run: Path) -> Iterator[Path]:
+    """Yield the files of a run that have a record and are still there."""
+    for path in sorted((run / _FOLDER).rglob("*.json")):
+        file = run / path.relative_to(run / _FOLDER).with_suffix("")
+        if file.is_file():
+            yield file
 
 
 def configuration(path: Path) -> dict[str, Any]:
@@ -77,7 +157,7 @@ def configuration(path: Path) -> dict[str, Any]:
     Raises:
         EpsballError: the path is not a file of a run, or the file has no record.
     """
-    return _given(_configuration_path(_run(path), _record_of(path)["configuration"]))
+    return _given(configuration_path(run_of(path), require(path)["configuration"]))
 
 
 def file_digest(path: Path) -> str:
@@ -86,88 +166,31 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def explain(path: Path) -> Iterator[str]:
-    """Yield a few lines about what made a file of a run, back to configuration, code, weights and data.
+def require(file: Path) -> dict[str, Any]:
+    """Return the record of a file of a run.
 
     Raises:
         EpsballError: the path is not a file of a run, or the file has no record.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise EpsballError(f"'{path}' {what}; expected a file of a run, such as results/<run>/claims.tsv")
-    run = _run(path)
-    facts = _record_of(path)
-    same = file_digest(path) == facts["sha256"]
-    chain = {facts["file"]: facts}
-    waiting = list(facts["inputs"])
-    while waiting:
-        name = waiting.pop()
-        if name not in chain and (place := _path(run, run / name)).is_file():
-            chain[name] = _read(place)
-            waiting += chain[name]["inputs"]
-    yield str(path)
-    again = f"; made again, the same, {facts['again']}" if "again" in facts else ""
-    yield f"made           {facts['made']} by rule {facts['rule']}{again}"
-    yield f"content        SHA-256 {facts['sha256'][:16]}, {'as recorded' if same else 'CHANGED since it was made'}"
-    yield f"configuration  {_configuration_path(run, facts['configuration'])}"
-    yield f"fingerprint    {facts['fingerprint']}"
-    yield "versions       " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    states = {name: _state(run, name, digest) for name, digest in facts["inputs"].items()}
-    if len(states) > _LISTED:
-        places = sorted({"".join(name.partition("/")[:2]) for name in states})
-        yield f"made from      {len(states)} files in {', '.join(places)}"
-    yield from (f"made from      {name}{state}" for name, state in states.items() if state or len(states) <= _LISTED)
-    chain = {facts["file"]: facts, **dict(sorted(chain.items()))}
-    for name, entry in chain.items():
-        if name.endswith("weights.safetensors"):
-            yield f"weights        {name}, SHA-256 {entry['sha256'][:16]}"
-    surveys = {Path(name).parent.name: run / name for name in chain if name.startswith("survey/")}
-    for dataset, survey in surveys.items():
-        digests = pd.read_parquet(survey, columns=["digest"])["digest"].tolist()
-        yield f"data           {dataset}, {len(digests)} images, digest of their pixels {provenance.digest(*digests)}"
-    given = {name: digest for entry in chain.values() for name, digest in entry["given"].items()}
-    yield from (f"given          {name}, SHA-256 {digest[:16]}" for name, digest in given.items())
+    if not (facts := read(file)):
+        raise EpsballError(f"nothing is recorded of '{file}'; tables, stores, figures and the report have records")
+    return facts
 
 
-def other_versions(run: Path) -> Iterator[str]:
-    """Yield a sentence for each package whose version is not the one that a file of the run was made with.
+def run_of(path: Path) -> Path:
+    """Return the folder of the run that a file is in: the one directly below `results`, or one with records.
 
-    Snakemake does not notice that: it makes nothing again, and new files would stand beside old ones.
+    Raises:
+        EpsballError: it is in none.
     """
-    now = provenance.versions()
-    files_of: Counter[tuple[str, str]] = Counter()
-    for path in (run / _FOLDER).rglob("*.json"):
-        try:
-            versions = _read(path)["versions"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # a record is only a memory: one that cannot be read stops no run
-        for name, version in versions.items():
-            if name in provenance.DECIDING and version != now.get(name):
-                files_of[name, version] += 1
-    for (name, version), count in sorted(files_of.items()):
-        yield (
-            f"{count} files of '{run}' were made with {name} {version}, and this is {now[name]}: they stay, and "
-            "numbers may round otherwise beside them; for numbers of one version set another 'run' or remove it"
-        )
-
-
-def _state(run: Path, name: str, digest: str) -> str:
-    """Return what has become of an input since; empty if it is unchanged."""
-    path = run / name
-    if not path.is_file():
-        return ", which is not there any more"
-    return "" if file_digest(path) == digest else ", which is another one by now"
-
-
-def _run(path: Path) -> Path:
-    """Return the folder of the run that a file is in: the one directly below `results`, or one with records."""
     for folder in path.parents:
         if folder.parent.name == "results" or (folder / _FOLDER).is_dir():
             return folder
     raise EpsballError(f"'{path}' is in no folder of a run; expected results/<run>/…")
 
 
-def _configuration_path(run: Path, digest: str) -> Path:
+def configuration_path(run: Path, digest: str) -> Path:
+    """Return where the configuration of a digest is kept in the folder of a run."""
     return run / _FOLDER / f"configuration.{digest}.yaml"
 
 
@@ -176,16 +199,5 @@ def _given(path: Path) -> dict[str, Any]:
     return given
 
 
-def _record_of(file: Path) -> dict[str, Any]:
-    if not (kept := _path(_run(file), file)).is_file():
-        raise EpsballError(f"nothing is recorded of '{file}'; tables, stores, figures and the report have records")
-    return _read(kept)
-
-
 def _path(run: Path, file: Path) -> Path:
     return run / _FOLDER / f"{file.relative_to(run)}.json"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return facts

@@ -66,7 +66,7 @@ def build_network(
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
         "terms": sources.terms(spec),
-        "versions": provenance.versions(),
+        "versions": dict(provenance.versions()),
     }
     files.write_text(card, json.dumps(facts, indent=2) + "\n")
     checkpoint.unlink(missing_ok=True)

@@ -80,6 +80,10 @@ class Job:
         """Return the registered modules behind the network, its images, and `more`."""
         return [KINDS[self.data.kind], sources.source(self.spec), *more]
 
+    def network_packages(self, *more: str) -> list[str]:
+        """Return the packages that decide what comes out of the network, and `more`."""
+        return [*_PASSES, *sources.packages(self.spec), *more]
+
     def jobs(self, stage: str) -> list[Job]:
         """Return the jobs of a stage that work on the same network or dataset, or all jobs if this one has neither."""
         config = self.config
@@ -114,31 +118,39 @@ class Stage:
     configuration: Callable[[Job], object] = lambda job: None  # what it takes from the configuration
     modules: Callable[[Job], Iterable[str]] = lambda job: ()  # that it loads by name; what its script imports counts
     above: tuple[str, ...] = ()  # the stages that its inputs come from, see `Job.jobs`
+    packages: Callable[[Job], Iterable[str]] = lambda job: ()  # whose versions decide the numbers that it computes
     # Whose files of the user's it reads, of its "network" or "dataset". One that reads images of samples alone has a
     # digest of their pixels.
     reads: tuple[str, ...] = ()
 
 
+# What networks are passed through with, and what their probes are computed with.
+_PASSES = ("numpy", "scipy", "torch")
+_PROBES = ("numpy", "scikit-bio", "scipy")
+
 STAGES = {
-    "render": Stage(lambda job: (job.data.source, job.split)),
+    "render": Stage(lambda job: (job.data.source, job.split), packages=lambda job: ["numpy"]),
     "download": Stage(lambda job: job.data.source),
     "fetch": Stage(lambda job: job.spec),
     "build_network": Stage(
         lambda job: (job.spec, job.data.source, job.config.building(job.spec), job.config.seed),
         modules=Job.network_code,
         above=("render",),
+        packages=lambda job: job.network_packages(),
         reads=("network", "dataset"),
     ),
     "survey": Stage(
         lambda job: (job.passed, job.data.limit, job.forward),
         modules=Job.network_code,
         above=("build_network",),
+        packages=lambda job: job.network_packages(),
         reads=("dataset",),
     ),
     "survey_control": Stage(
         lambda job: (job.passed, job.data.limit, job.forward, job.control, job.config.seed),
         modules=lambda job: job.network_code(CONTROLS[job.control]),
         above=("build_network",),
+        packages=lambda job: job.network_packages(),
         reads=("dataset",),
     ),
     "select": Stage(
@@ -149,11 +161,13 @@ STAGES = {
         lambda job: (job.data.source, job.balls, job.config.compute.threads),
         modules=lambda job: [KINDS[job.data.kind], *(FAMILIES[name] for name in job.balls)],
         above=("render",),
+        packages=lambda job: ["numpy", "torch"],
     ),
     "extract": Stage(
         lambda job: (job.passed, job.balls, job.config.compute),
         modules=lambda job: job.network_code(*(FAMILIES[name] for name in job.balls)),
         above=("build_network",),
+        packages=lambda job: job.network_packages(),
     ),
     "measure": Stage(
         lambda job: (
@@ -163,16 +177,19 @@ STAGES = {
         ),
         modules=lambda job: [PROBES[name].module for name in job.stored],
         above=("survey", "extract", "perturb"),
+        packages=lambda job: _PROBES,
     ),
     "measure_white_box": Stage(
         lambda job: (job.passed, job.config.ball, job.forward, job.config.white_box),
         modules=lambda job: job.network_code(PROBES[job.probe].module, *FAMILIES.values()),
         above=("build_network", "survey"),
+        packages=lambda job: job.network_packages(*_PROBES),
     ),
     "measure_controls": Stage(
         lambda job: [_control(job, name) for name in job.controls],
         modules=lambda job: [module for name in job.controls for module in _control_code(job, name)],
         above=("build_network", "survey", "survey_control", "perturb"),
+        packages=lambda job: job.network_packages(*_PROBES),
     ),
     "gather": Stage(above=("measure", "measure_white_box", "measure_controls")),
     "illustrate": Stage(
@@ -182,9 +199,10 @@ STAGES = {
             FAMILIES["uniform"],
         ],
         above=("select", "extract", "measure"),
+        packages=lambda job: [name for each in job.jobs("extract") for name in each.network_packages()],
     ),
     "figures": Stage(lambda job: job.config, above=("gather", "build_network", "survey", "select", "illustrate")),
-    "claims": Stage(lambda job: job.config, above=("gather", "select")),
+    "claims": Stage(lambda job: job.config, above=("gather", "select"), packages=lambda job: ["numpy", "scipy"]),
     "report": Stage(
         lambda job: job.config, modules=lambda job: KINDS.values(), above=("claims", "figures", "illustrate")
     ),
@@ -231,6 +249,10 @@ class Fingerprints:
     def of(self, stage: str, **wildcards: str) -> str:
         """Return the fingerprint of a stage's job: four named digests, so that a difference tells what has changed."""
         return self._of(stage, Job(self._config, **wildcards))
+
+    def packages(self, stage: str, **wildcards: str) -> list[str]:
+        """Return the packages whose versions decide the numbers that a stage's job computes, sorted."""
+        return sorted(set(STAGES[stage].packages(Job(self._config, **wildcards))))
 
     def of_stores(self, stage: str, **wildcards: str) -> dict[str, str]:
         """Return the digest of the code behind each family's store, which another family cannot change."""
