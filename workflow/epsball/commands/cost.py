@@ -99,7 +99,7 @@ def disk(config: Config) -> dict[str, float]:
     pairs = (config.ball.draws - 1) / 2
     # Cells, a sample at a radius beyond 0, of a sample: in all families, and in those that keep features.
     cells = {name: len(families.ball(config.ball, name).radii) - 1 for name in probes.families(config)}
-    kept = sum(count for name, count in cells.items() if families.family(name).KEEPS_FEATURES)
+    kept = sum(count for name, count in cells.items() if families.keeps_features(name))
     every = sum(cells.values())
     draws = {name: spec.samples * config.ball.draws for name, spec in config.datasets.items()}
     specs = list(config.networks.values())
