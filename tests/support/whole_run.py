@@ -27,12 +27,13 @@ from support.study import BASE, PLAIN_FACTORY
 from support.toys import ROOT, pictures
 
 
-def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path]:
+def make_run(folder: Path, size: int = 10, drawn: bool = True, **changes: Any) -> tuple[Config, Path]:
     """Everything of a run below its report.
 
     Args:
         folder: for the run and what it is given.
         size: of its images, in pixels.
+        drawn: whether with its figures.
         **changes: to the configuration of the small study.
 
     Returns:
@@ -73,7 +74,7 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
         for name in config.networks
     }
     illustrate(config, kept, samples, pool, run / "illustrations" / "squares.npz")
-    for name in figures.names(config):
+    for name in figures.names(config) if drawn else ():
         figures.draw(name, config, run, run / "figures" / f"{name}.png")
     return config, run
 
