@@ -19,9 +19,11 @@ sensitivity: $(READY) ## the paper's claims under every reading of it: configura
 	commands=$$($(BIN)/epsball readings config/sensitivity.yaml $(READINGS) --cores $(CORES)) && PATH="$(CURDIR)/$(BIN):$$PATH" sh -exc "$$commands"
 	$(BIN)/epsball sensitivity $(READINGS)
 
+# One more than cores: for a quarter of the time one waits for SLURM.
+WORKERS = $(shell expr $(CORES) + 1)
 test: $(READY) lint ## environment, install, everything checked
 	PYTHONPATH=tests $(BIN)/python -m support.browser
-	PYTHONPATH=tests $(BIN)/python -m support.slurm $(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
+	PYTHONPATH=tests $(BIN)/python -m support.slurm $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(READY) lint ## what can be checked in under two minutes, for use while working
 	$(BIN)/pytest -n $(CORES) -m "not slow"

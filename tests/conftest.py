@@ -16,10 +16,28 @@ from epsball.networks import process
 from support.example import write_data, write_example
 from support.toys import ROOT, Stages, pictures
 
+# The files that take longest. The first has few tests, so its worker is given the fourth too, a short one, at once.
+LONGEST = [
+    "slurm",
+    "readme",
+    "workflow",
+    "terminal",
+    "extension",
+    "reruns",
+    "given",
+    "cifar10",
+    "notebook",
+    "determinism",
+    "monitor",
+    "on_a_gpu",
+    "docs",
+]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take minutes first, so that at the end no worker is left alone with one."""
-    items.sort(key=lambda item: item.path.parent.name not in ("workflow", "project"))
+    """Put them first, so that at the end no worker is left alone with one."""
+    place = {f"test_{name}": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 @pytest.fixture(autouse=True)

@@ -70,9 +70,9 @@ def test_what_has_changed_is_named(claims: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_keys_of_the_last_start_are_compared(claims: Path) -> None:
-    provenance_records.keep_configuration(RUN, {**RAW, "bootstrap": 300})
+    provenance_records.keep_configuration(RUN, {**RAW, "illustration_grid": 7})
     said = explanation.explain(claims)
-    assert "               another in the last start: bootstrap" in said
+    assert "               another in the last start: illustration_grid" in said
     assert "               otherwise by now: configuration" in said
     assert said[-1] == "by now         differs: configuration, fingerprint"
 

@@ -240,7 +240,7 @@ def test_a_terminal_of_100_columns_holds_the_verdicts_of_many_networks() -> None
 def test_a_real_run_its_failure_and_its_quiet_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    study, target = Study(tmp_path), "results/small/claims.tsv"
+    study, target = Study(tmp_path, warm=True), "results/small/claims.tsv"
     log = tmp_path / "results" / "small" / "logs" / "progress.log"
     (tmp_path / "broken").touch()
     done = study.snakemake(TINY, target)

@@ -81,7 +81,7 @@ def test_what_a_gpu_refuses_is_refused() -> None:
 
 
 def test_a_run(there: There, tmp_path: Path) -> None:
-    changes: dict[str, Any] = {"controls": [], "extra_probes": ["topology_mixed_radius", "alpha"]}
+    changes: dict[str, Any] = {"controls": [], "extra_probes": ["topology_mixed_radius", "alpha"], "drawn": False}
     runs = []
     for place, run in (("here", lambda what: what()), ("there", there.run)):
         (tmp_path / place).mkdir()

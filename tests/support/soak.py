@@ -48,7 +48,9 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
     """
     generator = random.Random(seed)
     start = time.monotonic()
-    study.run({**config, "run": "undisturbed"}, _claims("undisturbed"))
+    undisturbed = study.start({**config, "run": "undisturbed"}, _claims("undisturbed"))  # as those to be killed
+    out, err = undisturbed.communicate()
+    assert undisturbed.returncode == 0, out + err
     where = CLUSTER if slurm else ()
     if slurm:
         start = time.monotonic()

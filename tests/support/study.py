@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from support import warm
 from support.toys import ROOT, pictures
 
 FACTORY = """
@@ -101,10 +102,15 @@ def squares(folder: Path) -> None:
 
 
 class Study:
-    """A copy of the repository with small data in it."""
+    """A copy of the repository with small data in it.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        folder: for the copy.
+        warm: whether processes that are waited for are forked from one with the large libraries.
+    """
+
+    def __init__(self, folder: Path, warm: bool = False) -> None:
+        self.folder, self.warm = folder, warm
         for name in ("workflow", "config", "envs", "profiles"):
             # With what Python and Numba have compiled, but for files that they are writing.
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*", "*.tmp.*"))
@@ -114,7 +120,7 @@ class Study:
 
     def snakemake(self, config: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on a configuration."""
-        process = self.start(config, *arguments)
+        process = self._start(warm.python() if self.warm else sys.executable, config, *arguments)
         try:
             out, err = process.communicate(timeout=900)
         except subprocess.TimeoutExpired:
@@ -124,8 +130,11 @@ class Study:
 
     def start(self, config: dict[str, Any], *arguments: str) -> subprocess.Popen[str]:
         """Start Snakemake on a configuration, in a process group of its own."""
+        return self._start(sys.executable, config, *arguments)
+
+    def _start(self, python: str, config: dict[str, Any], *arguments: str) -> subprocess.Popen[str]:
         (self.folder / "mine.yaml").write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "mine.yaml"]
+        command = [python, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "mine.yaml"]
         environment = {**os.environ, "PYTHONPATH": str(self.folder / "workflow")}
         return subprocess.Popen(
             command,

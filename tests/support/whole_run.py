@@ -31,12 +31,13 @@ from support.study import BASE, PLAIN_FACTORY
 from support.toys import ROOT, pictures
 
 
-def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path]:
+def make_run(folder: Path, size: int = 10, drawn: bool = True, **changes: Any) -> tuple[Config, Path]:
     """Everything of a run below its report.
 
     Args:
         folder: for the run and what it is given.
         size: of its images, in pixels.
+        drawn: whether with its figures.
         **changes: to the configuration of the small study.
 
     Returns:
@@ -82,7 +83,7 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
     scores = pd.concat(results.metrics(probe).assign(probe=probe) for probe in SHOWN)
     panels = make_panels(samples, pool, scores, config.ball, estimated_budget(config, {"squares": len(samples)}))
     panels.write(run / "illustrations" / "squares.json")
-    for name in figures.names(config):
+    for name in figures.names(config) if drawn else ():
         figures.draw(name, config, run, run / "figures" / f"{name}.png")
     return config, run
 

@@ -15,7 +15,7 @@ from support.toys import ROOT
 
 @pytest.mark.slow
 def test_a_network_trained_on_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = Study(tmp_path)
+    study = Study(tmp_path, warm=True)
     write_cifar10(tmp_path / "data", 500, 60)
     # Jobs are processes of their own, and torchvision knows the digests of the original alone.
     (tmp_path / "workflow" / "sitecustomize.py").write_text((tmp_path / "data" / "digests_of_cifar.py").read_text())

@@ -151,7 +151,7 @@ def test_images_that_a_dataset_reads_by_itself(study: Study) -> None:
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     """Photographs, two sets of weights, the second of them old, and what the factory reads by itself."""
-    made = Study(tmp_path)
+    made = Study(tmp_path, warm=True)
     write_data(tmp_path)
     state = torch.load(tmp_path / "weights.pt")
     torch.save({**state, "4.weight": 0.7 * state["4.weight"]}, tmp_path / "older.pt")

@@ -29,7 +29,7 @@ def test_what_is_removed_of_the_results_comes_back_from_what_is_there(study: Stu
 
 def test_a_run_that_was_moved_is_complete_and_notices_changes(study: Study, tmp_path: Path) -> None:
     study.run(BASE)
-    elsewhere = Study(tmp_path / "elsewhere")
+    elsewhere = Study(tmp_path / "elsewhere", warm=True)
     shutil.copytree(study.folder / "results" / "small", elsewhere.folder / "results" / "small")
     for path in (elsewhere.folder / "workflow").rglob("*"):
         path.touch()  # as a fresh clone has them

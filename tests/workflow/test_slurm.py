@@ -17,7 +17,7 @@ pytestmark = [
 
 
 def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_a_job_cancelled(tmp_path: Path) -> None:
-    study = Study(tmp_path)
+    study = Study(tmp_path, warm=True)
     study.run({**TINY, "run": "local"}, "results/local/claims.tsv")
     config, arguments = {**TINY, "run": "slurm"}, ("results/slurm/claims.tsv", *CLUSTER)
     killed = study.start(config, *arguments)

@@ -77,8 +77,8 @@ def check(config: Path, images: int, layers: str | None) -> None:
     means a wrong channel order, normalisation or class list. Below it: the likely
     cause of a low accuracy, of how many images all networks of a dataset are sure,
     which extra probes and controls cannot be measured, each tried on one image, and
-    how long a run takes. A hint is no error: the exit code is 1 only for what cannot
-    run, such as these, unless `on_failure: gap` is set. With --layers: a network's
+    how long a run takes. A hint is no error: the exit code is 1 only for what
+    cannot run, such as these, unless `on_failure: gap` is set. With --layers: a network's
     layers, for its key `layer`. Paths in the configuration are from the folder that
     you are in. Rates and numbers of features are kept in results/<run>/seen.json,
     for `epsball plan` and the run.

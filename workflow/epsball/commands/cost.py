@@ -109,7 +109,7 @@ def disk(config: Config, seen: Mapping[str, Seen]) -> dict[str, float]:
     pairs = (config.ball.draws - 1) / 2
     # Cells, a sample at a radius beyond 0, of a sample: in all families, and in those that keep features.
     cells = {name: len(families.ball(config.ball, name).radii) - 1 for name in probes.families(config)}
-    kept = sum(count for name, count in cells.items() if families.family(name).KEEPS_FEATURES)
+    kept = sum(count for name, count in cells.items() if families.keeps_features(name))
     every = sum(cells.values())
 
     def described(stage: str, dataset: DatasetSpec) -> int:

@@ -51,3 +51,8 @@ def family(name: str) -> Family:
 def ball(spec: Ball, name: str) -> Ball:
     """Return the ball that a family draws: with all radii, or with 0 and the largest."""
     return replace(spec, radii=(0.0, max(spec.radii))) if declared(FAMILIES[name]).get("LARGEST_ONLY") else spec
+
+
+def keeps_features(name: str) -> bool:
+    """Return whether a probe of this family reads the features, without importing it: a plan needs no PyTorch."""
+    return bool(declared(FAMILIES[name]).get("KEEPS_FEATURES"))
