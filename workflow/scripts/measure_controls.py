@@ -43,7 +43,7 @@ with job(snakemake) as config:
             restored = model.restore(network, Path(paths.weights))
             passes = forward.Forward(controls.of(control, restored, pool, config.seed, network.name), compute)
             context = Context(read_scales(surveyed), config.mantel_permutations)
-            tables |= measure_control(passes, measured, samples, pool, drawn, config.ball, compute, context, name)
+            tables.update(measure_control(passes, measured, samples, pool, drawn, config.ball, compute, context, name))
         for probe, path in outputs.items():
             files.write_table(path, tables[probe], made_by)
             files.retain(path)
