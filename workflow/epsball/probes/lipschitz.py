@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from epsball.networks.scores import Array
-from epsball.probes import Context, table
+from epsball.probes import Context, rounding, table
 
 
 def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
@@ -20,13 +20,12 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     Returns:
         A row a draw, columns sample, radius, draw; d_in = ‖h(x+v) - h(x)‖ and d_out = ‖g(Φ_L(x+v)) - g(Φ_L(x))‖; ratio
         d_out / d_in; ratio_raw, the same without g and h; scale_g and scale_h, the factors that they are; and
-        noise_floor, the range of (float32 d_out - float64 d_out) over the draws that were computed twice, normalised as
-        d_out. Ratios are not a number at radius 0.
+        noise_floor, the range over draws that rounding to float32 alone gives d_out, see `epsball.probes.rounding`.
+        Ratios are not a number at radius 0.
     """
     raw_in = perturbations["norm"].values
     raw_out = distances(activations["features"], activations["clean_features"])
-    float64 = activations["float64_d_out"].values
-    floor = np.ptp(raw_out[:, :, : float64.shape[2]] - float64, axis=2)
+    floor = rounding.distance_floor(activations) * context.scale_g
     d_in, d_out = raw_in * context.scale_h, raw_out * context.scale_g
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio, ratio_raw = d_out / d_in, raw_out / raw_in
@@ -37,7 +36,7 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
         "ratio_raw": ratio_raw,
         "scale_g": np.full(d_in.shape, context.scale_g),
         "scale_h": np.full(d_in.shape, context.scale_h),
-        "noise_floor": np.repeat(floor[:, :, None] * context.scale_g, d_in.shape[2], axis=2),
+        "noise_floor": np.repeat(floor[:, :, None], d_in.shape[2], axis=2),
     }
     return table(columns, activations, "sample", "radius", "draw")
 
