@@ -117,8 +117,8 @@ def counted_before(model: Model, moves: float, float64_draws: int) -> float:
 
 def main() -> None:
     """Write false alarms and detection, for each model of rounding and number of passes in float64."""
-    head = ["errors of the logits", *(f"{what}, {count}" for what in ("range of errors", "now") for count in (2, 4))]
-    head += [f"found at 20 floors, {count}" for count in (2, 4)]
+    head = ["errors of the logits", *(f"{what}, {count}" for what in ("earlier", "now") for count in (2, 4))]
+    head += [f"found, {count}" for count in (2, 4)]
     rows = []
     for model in MODELS:
         rates = [counted_before(model, 0, count) for count in (2, 4)]
