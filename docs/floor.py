@@ -16,6 +16,7 @@ from epsball.analysis.claims import NOISE_FLOOR_FACTOR
 from epsball.config import Ball, Compute
 from epsball.networks import scores
 from epsball.probes import Context, ranges, rounding
+from epsball.probes.normalisers import Scales
 from epsball.stages.passes import float64_radii
 from marked import put, table
 
@@ -102,7 +103,9 @@ def counted(model: Model, moves: float, float64_draws: int) -> float:
     """Return the share of ranges of the score beyond radius 0 that count."""
     _, activations = simulate(model, moves, float64_draws)
     nothing = xr.DataArray(np.zeros((SAMPLES, len(BALL.radii), DRAWS)), dims=("sample", "radius", "draw"))
-    found = ranges.measure(activations, xr.Dataset({"rms": nothing, "fraction_outside": nothing}), Context(1, 1, 0))
+    found = ranges.measure(
+        activations, xr.Dataset({"rms": nothing, "fraction_outside": nothing}), Context(Scales(1, 1), 0)
+    )
     found = found[found["radius"] > 0]
     return float((found["range"] > NOISE_FLOOR_FACTOR * found["noise_floor"]).mean())
 

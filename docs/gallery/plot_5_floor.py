@@ -2,9 +2,9 @@
 The noise floor
 ===============
 
-In a ball that is small enough, the range of the score is only rounding. The noise floor is measured, not guessed: a draw
-at each of a few radii is computed in float32 and in float64, and the floor is the range that errors of this size give
-over all draws. A range counts only if it exceeds ten noise floors.
+In a ball that is small enough, the range of the score is only rounding. The noise floor is measured, not guessed: one
+draw at each of a few radii is computed in float32 and in float64, and the floor is the range that errors of this size
+give over all draws. A range counts only if it exceeds ten noise floors.
 """
 
 import matplotlib.pyplot as plt
@@ -40,8 +40,8 @@ log_odds = np.array([scores.summarise(forward(images)[0].numpy(), labels).log_od
 ranges = np.ptp(scores.shortfall(log_odds), axis=1)
 
 # %%
-# One draw at every fourth radius is computed again in float64. The errors of the log-odds have one size at all radii; how
-# much of it the score shows is its derivative, p (1 - p).
+# One draw at every fourth radius is computed again in float64. The errors of the log-odds have one size at all radii;
+# how much of it the score shows is its derivative, p (1 - p).
 
 few = torch.stack([images[0] for images in drawn[::4]])
 exact = scores.summarise(forward.float64(few)[0].numpy(), labels[: len(few)]).log_odds

@@ -22,6 +22,7 @@ from epsball.networks.forward import Forward, configure
 from epsball.networks.model import Network
 from epsball.perturbations import families
 from epsball.probes import Context
+from epsball.probes.normalisers import Scales
 from epsball.runs import files, provenance_records, store
 from epsball.stages.extract import extract
 from epsball.stages.gather import gather
@@ -73,7 +74,7 @@ def write(folder: Path, **changes: Any) -> Path:
                 kept = run / "activations" / name / family / f"{shard}.zarr.zip"
                 extract(family, forward, rows, pool, ball, config.compute, kept, {"network": name, "shard": str(shard)})
                 for probe in filter(lambda probe: probes.family_of(probe) == family, probes.chosen_probes(config)):
-                    part = measure(probe, rows, kept, path, ball, Context(1.0, 1.0, 99))
+                    part = measure(probe, rows, kept, path, ball, Context(Scales(1.0, 1.0), 99))
                     files.write_table(run / "metrics" / name / probe / f"{shard}.parquet", part)
     for name in NETWORKS:
         for probe in probes.chosen_probes(config):

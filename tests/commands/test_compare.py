@@ -65,8 +65,8 @@ def test_what_one_run_alone_has_is_named(runs: tuple[Path, Path]) -> None:
     assert (alone["estimate_b"] == 0.5).all()  # of a control, the difference from it
     assert np.isnan(alone["estimate_a"]).all()
     said = "\n".join(summary(both))
-    assert f"In the second run alone: {len(more)} rows, of further less identity" in said
-    assert "In “two” alone, and not compared: further less identity." in page(both)
+    assert f"In the second run alone: {len(more)} rows, of further against identity" in said
+    assert "In “two” alone, and not compared: further against identity." in page(both)
 
 
 def test_other_weights_and_samples_are_named(runs: tuple[Path, Path]) -> None:

@@ -227,17 +227,19 @@ def test_claims_against_a_control_are_paired(tmp_path: Path) -> None:
     medians = isotropy.groupby("radius")["range"].median()
     row = rows.loc["little change at epsilon"]
     assert row["estimate"] == pytest.approx(medians[0.1])
-    assert row["difference"] == pytest.approx(2 * medians[0.1])
-    assert 0 < row["difference_low"] <= row["difference"] <= row["difference_high"]
+    found = [row["difference"], row["difference_low"], row["difference_high"]]
+    assert found == pytest.approx([3, 3, 3]), "three times as large for each sample"
     assert row["verdict"] == "differs"
     # Both grow by the same factor, sample by sample: paired, there is no spread at all.
     row = rows.loc["more anisotropic at 1"]
-    assert [row["difference"], row["difference_low"], row["difference_high"]] == pytest.approx([0, 0, 0], abs=1e-12)
-    assert set(rows["verdict"]) == {"differs", "no difference shown"}
+    assert [row["difference"], row["difference_low"], row["difference_high"]] == pytest.approx([1, 1, 1])
+    assert row["verdict"] == "equivalent"
+    assert set(rows["verdict"]) == {"differs", "equivalent", "undecided"}
     assert "permuted against redrawn" in rows.index
     own = judged[judged["control"] == ""]
     alone = judge(MINIMAL_RUN, tmp_path)
-    pd.testing.assert_frame_equal(own.reset_index(drop=True), alone)
+    together = ["adjusted_verdict"]  # the more verdicts, the stricter
+    pd.testing.assert_frame_equal(own.drop(columns=together).reset_index(drop=True), alone.drop(columns=together))
 
 
 def test_controls_are_drawn(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from epsball.config import Compute
 from epsball.networks.forward import Forward, configure
 from epsball.networks.model import Network
 from epsball.perturbations.ball import perturbed_images
+from epsball.probes.normalisers import Scales
 from epsball.probes.rounding import expected_range
 from epsball.runs import files
 from epsball.stages.extract import extract
@@ -62,7 +63,7 @@ def test_floors_by_hand(stages: Stages, name: str, count: int, radii: list[float
     """Number by number, with own passes in both precisions."""
     module, compute = conv_net(), replace(COMPUTE, float64_draws=count)
     module[-1].weight.data *= 30  # some are sure
-    table = stages.run(module, name, compute=compute, context=CONTEXT._replace(scale_g=0.5))
+    table = stages.run(module, name, compute=compute, context=CONTEXT._replace(scales=Scales(0.5, 1.0)))
     double, family = copy.deepcopy(module).double(), "permuted" if name == "symmetry" else "uniform"
     configure(compute)
     forward = Forward(Network(module), compute)

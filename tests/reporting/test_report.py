@@ -23,8 +23,10 @@ from epsball.data import Pool
 from epsball.data.images import digest
 from epsball.perturbations.ball import perturbed_images
 from epsball.reporting import report
-from epsball.reporting.html import draws, template
+from epsball.reporting.html import template
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
+from epsball.stages import draws
+from epsball.stages.panels import BUDGET, SHOWN
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from support import browser
@@ -286,9 +288,9 @@ def decoded(uri: str) -> np.ndarray:
 def test_controls_that_are_no_different_stand_in_the_cell() -> None:
     verdicts = [
         ("one", "", "holds"),
-        ("one", "rbf", "no difference shown"),
+        ("one", "rbf", "equivalent"),
         ("one", "identity", "differs"),
-        ("one", "random-projection", "no difference shown"),
+        ("one", "random-projection", "equivalent"),
         ("two", "", "undecided"),
         ("two", "rbf", "differs"),
     ]
@@ -296,7 +298,7 @@ def test_controls_that_are_no_different_stand_in_the_cell() -> None:
         {
             "network": network,
             "control": control,
-            "verdict": verdict,
+            "adjusted_verdict": verdict,
             "statement": "s",
             "estimate": 1.0,
             "row": number,
@@ -346,7 +348,7 @@ def test_draws_are_those_that_the_network_saw(run: tuple[Config, Path]) -> None:
     results = Run(config, folder)
     samples = results.samples("squares")
     pool = data.open_pool(config.datasets["squares"], folder)
-    tables = {probe: results.metrics(probe, "two") for probe in draws.PROBES}
+    tables = {probe: results.metrics(probe, "two") for probe in SHOWN}
     scores = pd.concat(table.assign(probe=probe) for probe, table in tables.items())
     panels = draws.make_panels(samples, pool, scores, config.ball, 10**6)
     assert panels.without == []
@@ -428,15 +430,15 @@ def synthetic(samples: int, networks: int, radii: int, side: int) -> tuple[pd.Da
             network=network, probe=probe, **columns, misclassified=wrong, draw_min=drawn_again, prediction_min=0
         )
 
-    return table, pool, pd.concat(scores(f"n{n}", probe) for n in range(networks) for probe in draws.PROBES)
+    return table, pool, pd.concat(scores(f"n{n}", probe) for n in range(networks) for probe in SHOWN)
 
 
 @pytest.mark.parametrize(("samples", "networks", "radii", "side"), [(600, 6, 21, 48), (40, 6, 21, 224), (5, 1, 2, 48)])
 def test_pictures_keep_their_budget(samples: int, networks: int, radii: int, side: int) -> None:
     table, pool, scores = synthetic(samples, networks, radii, side)
     spec = replace(BALL, radii=(0.0, *map(float, range(1, radii + 1))))
-    panels = draws.make_panels(table, pool, scores, spec, draws.BUDGET)
-    assert panels.bytes <= draws.BUDGET
+    panels = draws.make_panels(table, pool, scores, spec, BUDGET)
+    assert panels.bytes <= BUDGET
     assert set(panels.samples) == set(table["sample"])
     with_draws = [name for name, found in panels.samples.items() if "draws" in found]
     assert len(with_draws) + len(panels.without) == samples
@@ -445,5 +447,5 @@ def test_pictures_keep_their_budget(samples: int, networks: int, radii: int, sid
         return
     assert panels.radii[-1] == radii
     assert len(panels.radii) == 3
-    assert panels.bytes > draws.BUDGET * 0.8
+    assert panels.bytes > BUDGET * 0.8
     assert [name.endswith("0") for name in with_draws[: samples // 10]] == [True] * min(len(with_draws), samples // 10)

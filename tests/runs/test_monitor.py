@@ -208,11 +208,11 @@ def test_continuous_integration(monkeypatch: pytest.MonkeyPatch, value: str | No
 
 
 def test_a_terminal_of_100_columns_holds_the_verdicts_of_many_networks() -> None:
-    networks = [f"network-number-{number}" for number in range(8)]
+    networks = [f"network-number-{number}" for number in range(9)]
     words = ["holds", "does not hold", "undecided", "too few samples"]
     rows = [
         {"claim": claim.name, "kind": kind, "network": network, "dataset": "signs", "control": control, "samples": 40}
-        | {"verdict": words[(row + column) % 4]}
+        | {"adjusted_verdict": words[(row + column) % 4]}
         for row, claim in enumerate(CLAIMS)
         for column, network in enumerate(networks)
         for control, kind in (("", "paper"), ("identity", "paper"), ("", "comparison"))
@@ -262,7 +262,7 @@ def test_a_real_run_its_failure_and_its_quiet_end(tmp_path: Path, monkeypatch: p
         assert re.search(rf"\b{stage} (\d+)/\1\b", told), stage
     done_jobs, total = re.findall(r"(\d+) of (\d+) jobs$", told)[-1]
     assert done_jobs == total
-    assert "The paper's claims: ○ too few samples, – not measured in this run" in done.stdout
+    assert "The paper's claims, judged together: ○ too few samples, – not measured in this run" in done.stdout
     assert "Samples: squares 2" in done.stdout
     assert f"Claims: {target}" in done.stdout
     assert re.search(r"^Time: \d+:\d\d$", done.stdout, re.M)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from epsball.probes import Context
+from epsball.probes.normalisers import Scales
 from support.analytic import UNITS, Constant, Linear
 from support.toys import Stages
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ def test_scaled_isometry_scales_distances_and_nothing_else(stages: Stages) -> No
     module = Linear(2.5 * rotation)
     topology = stages.run(module, "topology", layer="features")
     assert topology.loc[topology["radius"] > 0, "rho"].to_numpy() == pytest.approx(1, abs=1e-4)
-    lipschitz = stages.run(module, "lipschitz", layer="features", context=Context(0.5, 2.0, 199)).dropna()
+    lipschitz = stages.run(module, "lipschitz", layer="features", context=Context(Scales(0.5, 2.0), 199)).dropna()
     assert lipschitz["ratio_raw"].to_numpy() == pytest.approx(2.5, rel=1e-4)
     assert lipschitz["ratio"].to_numpy() == pytest.approx(2.5 * 0.5 / 2.0, rel=1e-4)
 

@@ -31,10 +31,9 @@ def fingerprints(raw: dict[str, Any]) -> dict[str, str]:
         "download": {"dataset": "signs"},
         "select": {"dataset": "signs"},
         "perturb": {"dataset": "signs"},
-        "illustrate": {"dataset": "signs"},
         "measure_white_box": {"network": "ciresan2012", "probe": "gradient"},
         "survey_control": {"network": "ciresan2012", "control": "identity"},
-        **{name: {} for name in ("figures", "claims", "report")},
+        **{name: {} for name in ("illustrate", "figures", "claims", "report")},
     }
     return {name: found.of(name, **wildcards.get(name, {"network": "ciresan2012"})) for name in STAGES}
 
@@ -50,9 +49,9 @@ def changed(edit: Callable[[dict[str, Any]], object]) -> set[str]:
 @pytest.mark.parametrize(
     ("edit", "expected"),
     [
-        (lambda raw: raw.update(bootstrap=500), {"figures", "claims", "report"}),
+        (lambda raw: raw.update(normaliser="per-feature"), {"figures", "claims", "report"}),
         (lambda raw: raw.update(shard_size=7), {"select", "gather", "illustrate", *TABLES} - {"measure", "gather"}),
-        (lambda raw: raw.update(mantel_permutations=199), (TABLES | {"measure_controls"}) - {"select"}),
+        (lambda raw: raw.update(mantel_permutations=199), (TABLES | {"measure_controls", "illustrate"}) - {"select"}),
         (
             lambda raw: raw["datasets"]["signs"].update(samples=3),
             {"select", "illustrate", "figures", "claims", "report"},
@@ -75,7 +74,7 @@ def changed(edit: Callable[[dict[str, Any]], object]) -> set[str]:
             {"measure_controls", "gather", "figures", "claims", "report"},
         ),
     ],
-    ids=["bootstrap", "shards", "mantel", "samples", "radii", "batch", "float64", "training", "controls"],
+    ids=["normaliser", "shards", "mantel", "samples", "radii", "batch", "float64", "training", "controls"],
 )
 def test_a_change_makes_anew_what_it_decides_and_what_is_below(
     edit: Callable[[dict[str, Any]], object], expected: set[str]
@@ -146,6 +145,16 @@ def test_a_control_is_made_anew_by_what_is_its_own() -> None:
     both, one = (Fingerprints(load_config(given), ROOT / "workflow" / "scripts", {}) for given in (RAW, raw))
     assert both.of_control("ciresan2012", "rbf") == one.of_control("ciresan2012", "rbf")
     assert both.of_control("ciresan2012", "rbf") != both.of_control("ciresan2012", "identity")
+
+
+def test_the_plane_of_a_dataset_is_made_anew_by_what_is_its_own() -> None:
+    other = copy.deepcopy(RAW)
+    other["datasets"]["photographs"]["samples"] = 2
+    other["mantel_permutations"] = 199
+    kept = Fingerprints(load_config(RAW), ROOT / "workflow" / "scripts", {})
+    changed = Fingerprints(load_config(other), ROOT / "workflow" / "scripts", {})
+    assert kept.of_illustration("signs") == changed.of_illustration("signs")
+    assert kept.of_illustration("photographs") != changed.of_illustration("photographs")
 
 
 def test_each_stage_has_a_script_and_a_rule_of_its_name() -> None:

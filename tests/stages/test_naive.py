@@ -12,6 +12,7 @@ import pytest
 import torch
 from epsball.config import Ball
 from epsball.probes import Context
+from epsball.probes.normalisers import Scales
 from scipy.spatial.distance import pdist, squareform
 from scipy.special import softmax
 from skbio.stats.distance import mantel
@@ -19,7 +20,7 @@ from support.naive_philox import naive_word
 from support.toys import BALL, COMPUTE, PERMUTATION, PERMUTED_BASE, UNIFORM, Stages, conv_net
 from torch import nn
 
-CONTEXT = Context(scale_g=0.5, scale_h=1.25, mantel_permutations=199)
+CONTEXT = Context(Scales(g=0.5, h=1.25), mantel_permutations=199)
 
 
 QUANTILES = np.array([NormalDist().inv_cdf((2 * place + 1) / 2**17) for place in range(2**16)])

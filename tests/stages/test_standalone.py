@@ -63,10 +63,10 @@ def test_stored_probes_have_the_numbers_of_the_stages(
 ) -> None:
     stages.samples = seeded(stages)
     configure(COMPUTE)
-    normalisers = scales(survey(Forward(Network(sure_net().eval()), COMPUTE), stages.pool, COMPUTE.batch, "net"))
+    normalisers = scales(*survey(Forward(Network(sure_net().eval()), COMPUTE), stages.pool, COMPUTE.batch, "net"))
     mixed = probe in ("topology_mixed_radius", "alpha_mixed_radius")
     ball = replace(BALL, radii=(0.0, max(BALL.radii))) if mixed else BALL
-    expected = stages.run(sure_net(), probe, ball=ball, context=Context(*normalisers, 199))
+    expected = stages.run(sure_net(), probe, ball=ball, context=Context(normalisers, 199))
     found = epsball.measure(sure_net(), *given, probe=probe, **SETTINGS)
     assert found.pop("image").tolist() == np.arange(4).repeat(len(found) // 4).tolist()
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
@@ -79,7 +79,7 @@ def test_white_box_probes_have_the_numbers_of_the_stage(
     configure(COMPUTE)
     network = Network(sure_net().eval().requires_grad_(False))
     passes = Forward(network, COMPUTE)
-    scale_g, scale_h = scales(survey(passes, stages.pool, COMPUTE.batch, "net"))
+    scale_g, scale_h, *_ = scales(*survey(passes, stages.pool, COMPUTE.batch, "net"))
     settings, scale = WhiteBox(**WHITE_BOX), scale_g / scale_h
     samples = seeded(stages)
     expected = measure_white_box(probe, network, "net", passes, samples, stages.pool, BALL, settings, scale)
@@ -107,7 +107,7 @@ def test_several_probes_and_controls_have_the_numbers_of_each_alone(
         made = Forward(controls.of(name, Network(sure_net().eval().requires_grad_(False)), pool, 2017), COMPUTE)
         if controls.has_own_features(name):
             surveyed = survey(made, pool, COMPUTE.batch, "control")
-        context = Context(*scales(surveyed), 199)
+        context = Context(scales(*surveyed), 199)
         expected = measure_control(made, [probe], samples, pool, drawn, BALL, COMPUTE, context, f"net~{name}")[probe]
         pd.testing.assert_frame_equal(found[f"{probe}~{name}"].drop(columns="image"), expected, check_exact=True)
 

@@ -60,7 +60,7 @@ def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> N
     train(expected, easy, SPEC, 3, "again")
     for one, two in zip(network.module.parameters(), expected.parameters(), strict=True):
         assert torch.equal(one, two)
-    table = survey(Forward(network, COMPUTE), easy, 7, "mine")
+    table = survey(Forward(network, COMPUTE), easy, 7, "mine").images
     assert card["accuracy"] == pytest.approx((table["prediction"] == table["label"]).mean())
     assert card["accuracy"] > 0.9
     assert (card["parameters"], card["classes"], card["units"]) == (5 * 27 + 5 + 20 * 7 + 7 + 7 * 3 + 3, 3, 7)
@@ -77,7 +77,7 @@ def test_the_card_takes_some_images_of_a_large_pool(
     configure(COMPUTE)
     build_network.build_network(spec, easy, None, COMPUTE, 3, tmp_path / "w.safetensors", tmp_path / "card.json")
     card = json.loads((tmp_path / "card.json").read_text())
-    table = survey(Forward(Network(conv_net().eval()), COMPUTE), easy, 5, "mine")
+    table = survey(Forward(Network(conv_net().eval()), COMPUTE), easy, 5, "mine").images
     right = (table["prediction"] == table["label"]).to_numpy()
     assert card["accuracy"] == pytest.approx(right[[place * 90 // 40 for place in range(40)]].mean())
 
@@ -86,7 +86,7 @@ def test_survey_gives_the_extremes_of_g_and_h(easy: Pool) -> None:
     configure(COMPUTE)
     module = conv_net()
     network = Network(module.eval())
-    table = survey(Forward(network, replace(COMPUTE, batch=4)), easy, 4, "mine")
+    table = survey(Forward(network, replace(COMPUTE, batch=4)), easy, 4, "mine").images
     images = torch.from_numpy(np.stack([easy.read(n) for n in range(90)])).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
         features = module[:-1](images)

@@ -25,7 +25,6 @@ _LEAST: dict[str, Any] = {
     "draws": 4,
     "batch": 4,
     "float64_draws": 2,
-    "bootstrap": 100,
     "mantel_permutations": 99,
     "illustration_grid": 3,
 }

@@ -57,7 +57,6 @@ BASE: dict[str, Any] = {
     "float64_draws": 2,
     "samples": 4,
     "shard_size": 2,
-    "bootstrap": 100,
     "mantel_permutations": 99,
     "illustration_grid": 5,
     "datasets": {"squares": {"kind": "arrays", "root": "squares.npz"}},

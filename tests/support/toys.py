@@ -16,6 +16,7 @@ from epsball.data import Pool
 from epsball.networks.forward import Forward, configure
 from epsball.networks.model import Network
 from epsball.probes import Context, family_of
+from epsball.probes.normalisers import Scales
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.runs import store
 from epsball.stages.extract import extract
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 SIZE = 6
 BALL = Ball(radii=(0.0, 0.1, 1.0, 3.0), epsilon=0.1, draws=12)
 UNIFORM, PERMUTED_BASE, PERMUTATION = range(3)  # streams of the noise
-CONTEXT = Context(1.0, 1.0, 199)
+CONTEXT = Context(Scales(1.0, 1.0), 199)
 COMPUTE = Compute(batch=5, threads=1, device="cpu", float64_draws=3)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from epsball.analysis.run import Run
 from epsball.analysis.verdicts import judge
 from epsball.config import Config, load_config
 from epsball.data import open_pool
@@ -17,9 +19,11 @@ from epsball.reporting import figures
 from epsball.runs.files import write_table
 from epsball.stages import select
 from epsball.stages.build_network import build_network
+from epsball.stages.draws import make_panels
 from epsball.stages.extract import extract
 from epsball.stages.illustrate import illustrate
 from epsball.stages.measure import measure
+from epsball.stages.panels import SHOWN, estimated_budget
 from epsball.stages.perturb import perturb
 from epsball.stages.survey import survey
 
@@ -61,7 +65,7 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
         for family in families(config):
             path = run / name / f"{family}.zarr.zip"
             extract(family, network, samples, pool, config.ball, config.compute, path, {})
-        context = Context(*scales(surveys[name]), config.mantel_permutations)
+        context = Context(scales(*surveys[name]), config.mantel_permutations)
         for probe in chosen_probes(config):
             family = family_of(probe)
             activations, perturbations = run / name / f"{family}.zarr.zip", run / f"{family}.zarr.zip"
@@ -73,6 +77,10 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
         for name in config.networks
     }
     illustrate(config, kept, samples, pool, run / "illustrations" / "squares.npz")
+    results = Run(config, run)
+    scores = pd.concat(results.metrics(probe).assign(probe=probe) for probe in SHOWN)
+    panels = make_panels(samples, pool, scores, config.ball, estimated_budget(config, {"squares": len(samples)}))
+    panels.write(run / "illustrations" / "squares.json")
     for name in figures.names(config):
         figures.draw(name, config, run, run / "figures" / f"{name}.png")
     return config, run

@@ -15,7 +15,6 @@ from epsball.runs.files import write_table
 MINIMAL: dict[str, Any] = {
     "radii": [1, 10],
     "draws": 40,
-    "bootstrap": 200,
     "datasets": {"mine": {"kind": "arrays", "root": "unused.npz"}},
     "networks": {"net": {"dataset": "mine", "factory": "a.b:c"}},
 }

@@ -11,7 +11,7 @@ from epsball.errors import EpsballError, print_on_any_terminal, user_message
 from epsball.networks import sources
 from epsball.reporting import figures
 from epsball.runs import contents, provenance, provenance_records, run_folder
-from epsball.stages import fingerprints, given, select
+from epsball.stages import fingerprints, given, panels, select
 
 
 @contextlib.contextmanager
@@ -110,6 +110,10 @@ def survey_path(wildcards):
     return f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}.parquet"
 
 
+def features_path(wildcards):
+    return survey_path(wildcards).replace(".parquet", ".features.parquet")
+
+
 def surveys(wildcards):
     """List the surveys on which g of Eq. 9 is based: of a network, and of its controls with features of their own."""
     network = wildcards.network
@@ -161,6 +165,7 @@ SURVEYS = [f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network 
 KEPT = str if CONFIG.keep_activations else temp  # temporary files are dropped once their readers are done
 CARDS = [f"{RUN}/networks/{network}/card.json" for network in NETWORKS]
 TABLES = [f"{table}.parquet" for network in NETWORKS for table in network_tables(network)]
+ILLUSTRATIONS, PANELS = ([f"{RUN}/illustrations/{dataset}.{kind}" for dataset in DATASETS] for kind in ("npz", "json"))
 PICTURES = [f"{RUN}/figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg", "png")]
 
 

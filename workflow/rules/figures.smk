@@ -4,7 +4,7 @@ rule figures:
         SAMPLES,
         CARDS,
         SURVEYS,
-        illustrations=[f"{RUN}/illustrations/{dataset}.npz" for dataset in DATASETS],
+        illustrations=ILLUSTRATIONS,
     output:
         [path for path in PICTURES if not path.endswith(".png")],
         [

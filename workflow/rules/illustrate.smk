@@ -1,24 +1,31 @@
 rule illustrate:
     input:
-        samples=f"{RUN}/samples/{{dataset}}.csv",
-        images=pool_files,
-        weights=lambda wildcards: [
-            f"{RUN}/networks/{network.name}/weights.safetensors" for network in CONFIG.networks_of(wildcards.dataset)
-        ],
+        samples=SAMPLES,
+        images=[path for dataset in DATASETS for path in made_files(dataset, "test")],
+        weights=[f"{RUN}/networks/{network}/weights.safetensors" for network in NETWORKS],
         activations=lambda wildcards: [
             f"{RUN}/activations/{network.name}/permuted/{shard}.zarr.zip"
-            for network in CONFIG.networks_of(wildcards.dataset)
-            for shard in shards_of(wildcards.dataset)
+            for network in CONFIG.networks.values()
+            for shard in shards_of(network.dataset)
+        ],
+        # Not what gather makes of them, which a control or another probe makes anew.
+        tables=lambda wildcards: [
+            f"{RUN}/metrics/{network.name}/{probe}/{shard}.parquet"
+            for network in CONFIG.networks.values()
+            for probe in panels.SHOWN
+            for shard in shards_of(network.dataset)
         ],
     output:
-        picture=f"{RUN}/illustrations/{{dataset}}.npz",
+        pictures=ILLUSTRATIONS,
+        panels=PANELS,
     log:
-        f"{RUN}/logs/illustrate/{{dataset}}.log",
+        f"{RUN}/logs/illustrate.log",
     priority: 60
     conda:
         "../../envs/environment.yaml"
     threads: CONFIG.compute.threads
     params:
         fingerprint=fingerprint("illustrate"),
+        made_by={dataset: FINGERPRINTS.of_illustration(dataset) for dataset in DATASETS},
     script:
         "../scripts/illustrate.py"

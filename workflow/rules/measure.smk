@@ -2,6 +2,7 @@ rule measure:
     input:
         samples=lambda wildcards: ancient(samples_path(wildcards)),
         survey=survey_path,
+        features=features_path,
         activations=[f"{RUN}/activations/{{network}}/{family}/{{shard}}.zarr.zip" for family in FAMILIES_DRAWN],
         perturbations=perturbation_stores,
     output:

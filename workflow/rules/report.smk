@@ -7,6 +7,7 @@ rule report:
         claims=f"{RUN}/claims.tsv",
         images=[path for dataset in DATASETS for path in made_files(dataset, "test")],
         figures=[path for path in PICTURES if path.endswith(".png")],
+        panels=PANELS,
     output:
         page=report(
             f"{RUN}/report.html",

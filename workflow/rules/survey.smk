@@ -5,6 +5,7 @@ rule survey:
         data=user_data_files,
     output:
         table=f"{RUN}/survey/{{dataset}}/{{network}}.parquet",
+        features=f"{RUN}/survey/{{dataset}}/{{network}}.features.parquet",
     log:
         f"{RUN}/logs/survey/{{dataset}}.{{network}}.log",
     benchmark:

@@ -5,6 +5,7 @@ rule survey_control:
         data=user_data_files,
     output:
         table=f"{RUN}/survey/{{dataset}}/{{network}}~{{control}}.parquet",
+        features=f"{RUN}/survey/{{dataset}}/{{network}}~{{control}}.features.parquet",
     log:
         f"{RUN}/logs/survey_control/{{dataset}}.{{network}}~{{control}}.log",
     benchmark:

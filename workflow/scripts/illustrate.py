@@ -1,4 +1,4 @@
-"""Choose and draw what Fig. 2 shows of a dataset."""
+"""Choose and draw what Fig. 2 shows of each dataset, and draw what the report shows of its samples."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,18 +9,38 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake) as config:
+    import pandas as pd
     from epsball.data import open_pool
     from epsball.networks import forward
-    from epsball.stages.illustrate import illustrate
+    from epsball.runs import files, provenance
+    from epsball.stages.draws import make_panels
+    from epsball.stages.gather import gather
+    from epsball.stages.illustrate import illustrate, restore
+    from epsball.stages.panels import SHOWN, estimated_budget
     from epsball.stages.select import read_samples
 
-    dataset = config.datasets[snakemake.wildcards.dataset].source
     forward.configure(config.compute)
-    stores = list(map(Path, snakemake.input.activations))
-    networks = {
-        path.parent.name: (path, [store for store in stores if store.parts[-3] == path.parent.name])
-        for path in map(Path, snakemake.input.weights)
-    }
-    samples = read_samples(snakemake.input.samples)
-    pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
-    illustrate(config, networks, samples, pool, Path(snakemake.output.picture))
+    paths, tables = snakemake.input, list(map(Path, snakemake.input.tables))
+    weights = {path.parent.name: path for path in map(Path, paths.weights)}
+    stores = {name: [path for path in map(Path, paths.activations) if path.parts[-3] == name] for name in weights}
+    selected = {Path(path).stem: read_samples(path) for path in paths.samples}
+    budget = estimated_budget(config, {name: len(samples) for name, samples in selected.items()})
+    for place, (name, samples) in enumerate(selected.items()):
+        dataset, networks = config.datasets[name].source, [network.name for network in config.networks_of(name)]
+        pool, picture = open_pool(dataset, config.folder / "datasets" / name), Path(snakemake.output.pictures[place])
+        rows = provenance.digest(*samples.itertuples(index=False, name=None))
+        made_by = f"{snakemake.params.made_by[name]}, samples {rows}"
+        if not restore(picture, made_by):
+            own = {network: (weights[network], stores[network]) for network in networks}
+            illustrate(config, own, samples, pool, picture, made_by)
+            files.retain(picture)
+        parts = {
+            (network, probe): [path for path in tables if path.parts[-3:-1] == (network, probe)]
+            for network in networks
+            for probe in SHOWN
+        }
+        found = [gather(some, samples).assign(network=network, probe=probe) for (network, probe), some in parts.items()]
+        # What one leaves of its share of the budget goes to the next ones.
+        panels = make_panels(samples, pool, pd.concat(found), config.ball, budget // (len(selected) - place))
+        budget -= panels.bytes
+        panels.write(Path(snakemake.output.panels[place]))

@@ -21,7 +21,7 @@ with job(snakemake) as config:
         {path.parent.name: path for path in map(Path, stores)} for stores in (paths.activations, paths.perturbations)
     )
     rows = read_shard(paths.samples, int(snakemake.wildcards.shard))
-    context = Context(*read_scales(paths.survey), config.mantel_permutations)
+    context = Context(read_scales(Path(paths.survey)), config.mantel_permutations)
     asked = stored_probes(config, snakemake.wildcards.network)
     for path in map(Path, snakemake.output.tables):
         probe = path.parent.name

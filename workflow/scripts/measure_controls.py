@@ -41,7 +41,7 @@ with job(snakemake) as config:
             gaps.require(surveyed := surveys.get(name, surveys[network.name]))
             restored = model.restore(network, Path(paths.weights))
             passes = forward.Forward(controls.of(control, restored, pool, config.seed, network.name), compute)
-            context = Context(*read_scales(str(surveyed)), config.mantel_permutations)
+            context = Context(read_scales(surveyed), config.mantel_permutations)
             found = measure_control(passes, measured, samples, pool, drawn, config.ball, compute, context, name)
             tables.update(found)
         for probe, path in outputs.items():

@@ -23,12 +23,12 @@ with job(snakemake) as config:
     spec = config.networks[wildcards.network]
     compute = replace(config.compute, compile=False)  # too few passes for it to pay
     forward.configure(compute)
-    scale_g, scale_h = read_scales(paths.survey)
+    scales = read_scales(Path(paths.survey))
     network = model.restore(spec, Path(paths.weights))
     passes = forward.Forward(network, compute)
     rows = read_shard(paths.samples, int(wildcards.shard))
     pool = open_pool(config.datasets[spec.dataset].source, config.folder / "datasets" / spec.dataset)
-    settings, scale, probe = config.white_box, scale_g / scale_h, wildcards.probe
+    settings, scale, probe = config.white_box, scales.g / scales.h, wildcards.probe
     with gaps.collected([probe], on_failure(config, probe)) as tables:
         tables[probe] = measure_white_box(probe, network, spec.name, passes, rows, pool, config.ball, settings, scale)
     files.write_table(Path(snakemake.output.table), tables[probe])

@@ -22,7 +22,8 @@ with job(snakemake) as config:
         pool = open_pool(dataset, folder)
         require_usable(restored, pool, config.compute.batch)
         passes = forward.Forward(restored, config.compute)
-        table = survey(passes, pool, config.compute.batch, network.name)
+        found = survey(passes, pool, config.compute.batch, network.name)
     if dataset.kind == "factory":  # of other kinds, the files are known
         files_read.keep(folder, read, snakemake.params.since)
-    files.write_table(Path(snakemake.output.table), table)
+    files.write_table(Path(snakemake.output.features), found.features)
+    files.write_table(Path(snakemake.output.table), found.images)

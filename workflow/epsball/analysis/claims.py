@@ -13,6 +13,7 @@ import pandas as pd
 
 from epsball.analysis import intervals
 from epsball.analysis.run import Run
+from epsball.analysis.statistics import EQUAL, MEDIAN, SMALLEST, Median, Scale, Share, Statistic
 from epsball.config import Config
 from epsball.runs.gaps import UnavailableError
 
@@ -23,9 +24,6 @@ MIN_SAMPLES = 20
 NOISE_FLOOR_FACTOR = 10
 
 RHO_BAND = 0.1  # the paper's, for |ρ|
-# With fewer draws, chance alone takes ρ of unrelated distances out of that band more than one time in twenty: over
-# T (T - 1) / 2 pairs its standard deviation is √(2 / (T (T - 1))).
-RHO_DRAWS = 29
 
 ALL_NETWORKS = "all networks"
 
@@ -39,9 +37,8 @@ class Verdict(StrEnum):
     DOES_NOT_HOLD = "does not hold", "✗"
     UNDECIDED = "undecided", "?"
     TOO_FEW_SAMPLES = "too few samples", "○"
-    TOO_FEW_DRAWS = "too few draws", "◇"
     DIFFERS = "differs", "≠"
-    NO_DIFFERENCE = "no difference shown", "≈"
+    EQUIVALENT = "equivalent", "≈"
     NOT_MEASURED = "not measured in this run", "–"
     NOT_AVAILABLE = "not available", "∅"
 
@@ -59,13 +56,21 @@ def given(verdicts: pd.Series) -> list[Verdict]:
     return [verdict for verdict in Verdict if (verdicts == verdict).any()]
 
 
-def judge_difference(difference: intervals.Estimate | None, samples: int) -> Verdict:
-    """Judge a difference, which is 0 if there is no effect."""
-    if difference is None:
+#: Verdicts that an interval has given.
+JUDGED = (Verdict.HOLDS, Verdict.DOES_NOT_HOLD, Verdict.UNDECIDED, Verdict.DIFFERS, Verdict.EQUIVALENT)
+
+
+def judge_comparison(estimate: intervals.Estimate | None, samples: int, scale: Scale) -> Verdict:
+    """Judge a difference or ratio: equivalent, if the whole interval is within that of interest; differs; neither."""
+    if estimate is None:
         return Verdict.NOT_MEASURED
     if samples < MIN_SAMPLES:
         return Verdict.TOO_FEW_SAMPLES
-    return Verdict.NO_DIFFERENCE if difference.low <= 0 <= difference.high else Verdict.DIFFERS
+    equal, smallest = EQUAL[scale], SMALLEST[scale]
+    least, most = (1 / smallest, smallest) if scale == "ratio" else (-smallest, smallest)
+    if least < estimate.low and estimate.high < most:
+        return Verdict.EQUIVALENT
+    return Verdict.UNDECIDED if estimate.low <= equal <= estimate.high else Verdict.DIFFERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +82,11 @@ class Claim:
         statement: what is said, and the estimate that stands for it.
         probes: names of the probes that measure it; controls that all of them measure are compared with.
         values: returns a row per sample from the tables of a network or a control; None if the run lacks a radius.
-            Where the rows are true or false, the estimate is their share, whose interval needs no resampling.
         statistic: reduces rows to the estimate.
-        bound: what the whole interval has to be above, or below.
-        direction: which of the two; "=" for a comparison beyond the paper, which is 0 if there is no effect.
-        most_networks: share of the networks that it has to hold for, where the paper says it of "most" of them.
+        bound: what the whole interval has to be above, or below, or how far from 0.
+        direction: which of these, the last as "±"; "=" for a comparison beyond the paper, which has no bound.
+        most_networks: share of the networks that must be above the bound, where the paper says it of "most" of them.
         radius: radius other than ε that the claim is about.
-        min_draws: number of draws below which chance decides.
         quantity: name of the quantity that it is about, where there is a claim for each of several.
         across: whether its values are of all networks of a dataset together, whichever network is given.
         applies: whether it can be made for a network.
@@ -93,12 +96,11 @@ class Claim:
     statement: str
     probes: tuple[str, ...]
     values: Callable[[Run, str], Values | None]
-    statistic: Callable[[np.ndarray], float] = np.median
+    statistic: Statistic = MEDIAN
     bound: float = 0.0
-    direction: Literal["<", ">", "="] = ">"
+    direction: Literal["<", ">", "±", "="] = ">"
     most_networks: float | None = None
     radius: float | None = None
-    min_draws: int = 1
     quantity: str = ""
     across: bool = False
     applies: Callable[[Config, str], bool] = lambda config, network: True
@@ -106,46 +108,50 @@ class Claim:
     @property
     def criterion(self) -> str:
         """What the estimate is judged against, such as "> 0.5"."""
-        return f"{self.direction} {self.bound:g}"
+        if self.direction == "=":
+            return f"= {EQUAL[self.statistic.scale]:g}"
+        return f"within ±{self.bound:g}" if self.direction == "±" else f"{self.direction} {self.bound:g}"
 
-    def met_by(self, value: float) -> bool:
-        """Return whether a value is on the claim's side of the bound."""
-        return value > self.bound if self.direction == ">" else value < self.bound
-
-    def judge(self, estimate: intervals.Estimate | None, samples: int, draws: int) -> Verdict:
-        """Judge an estimate from so many samples with so many draws each."""
+    def judge(self, estimate: intervals.Estimate | None, samples: int) -> Verdict:
+        """Judge an estimate from so many samples."""
         if self.direction == "=" or estimate is None or samples < MIN_SAMPLES:
-            return judge_difference(estimate, samples)
-        if draws < self.min_draws:
-            return Verdict.TOO_FEW_DRAWS
-        if estimate.low > self.bound or estimate.high < self.bound:
-            return Verdict.HOLDS if self.met_by(estimate.low) else Verdict.DOES_NOT_HOLD
-        return Verdict.UNDECIDED
+            return judge_comparison(estimate, samples, self.statistic.scale)
+        above, below = estimate.low > self.bound, estimate.high < self.bound
+        match self.direction:
+            case ">":
+                met, missed = above, below
+            case "<":
+                met, missed = below, above
+            case "±":
+                met, missed = below and estimate.low > -self.bound, above or estimate.high < -self.bound
+        return Verdict.HOLDS if met else Verdict.DOES_NOT_HOLD if missed else Verdict.UNDECIDED
 
-    def estimate(self, run: Run, network: str) -> intervals.Estimate | None:
-        """Estimate it for a network or a control, with an interval over samples."""
+    def estimate(self, run: Run, network: str, level: float = intervals.LEVEL) -> intervals.Estimate | None:
+        """Estimate it for a network or a control, with an interval over samples at a level.
+
+        Raises:
+            UnavailableError: it has no value, such as the correlation of what does not vary.
+        """
         rows = self.values(run, network)
         if rows is None or rows.empty:
             return None
-        if isinstance(rows, pd.Series) and rows.dtype == bool:
-            return intervals.share(rows.to_numpy())
-        array, config = rows.to_numpy(float), run.config
-        return intervals.bootstrap(
-            len(array), lambda numbers: self.statistic(array[numbers]), config.bootstrap, config.seed
-        )
+        return _required(self.statistic.estimate(rows.to_numpy(float), level))
 
-    def difference(self, run: Run, network: str, control: str) -> intervals.Estimate | None:
-        """Estimate the difference of a network from its control, paired over the samples that both have."""
+    def difference(
+        self, run: Run, network: str, control: str, level: float = intervals.LEVEL
+    ) -> intervals.Estimate | None:
+        """Estimate the difference or ratio of a network to its control, paired over the samples that both have."""
         own, others = self.values(run, network), self.values(run, control)
         if own is None or others is None or (both := own.index.intersection(others.index)).empty:
             return None
-        arrays = [rows.loc[both].to_numpy(float) for rows in (own, others)]
+        one, other = (rows.loc[both].to_numpy(float) for rows in (own, others))
+        return _required(self.statistic.compare(one, other, level))
 
-        def difference(numbers: np.ndarray) -> float:
-            of_network, of_control = (self.statistic(array[numbers]) for array in arrays)
-            return 0.0 if of_network == of_control else of_network - of_control  # two infinite ones are equal
 
-        return intervals.bootstrap(len(both), difference, run.config.bootstrap, run.config.seed)
+def _required(estimate: intervals.Estimate) -> intervals.Estimate:
+    if np.isnan(estimate.value):
+        raise UnavailableError("one of the two is the same for all samples: there is no correlation")
+    return estimate
 
 
 def wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -171,11 +177,10 @@ def ranges(run: Run, probe: str, network: str) -> pd.DataFrame:
     return table
 
 
-def log_ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
-    """Return log(upper / lower) of ranges: 0 where both are 0, infinite where one is."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: pd.Series = np.log(upper) - np.log(lower)
-    return ratio.fillna(0.0)
+def ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
+    """Return upper / lower of ranges: 1 where both are 0, infinite where the lower one is."""
+    found: pd.Series = upper / lower
+    return found.mask(upper == lower, 1.0)
 
 
 def _above_noise(table: pd.DataFrame) -> pd.Series:
@@ -191,7 +196,7 @@ def _not_isotropic(run: Run, network: str) -> Values:
 
 def _more_anisotropic(run: Run, network: str) -> Values | None:
     found = wide(ranges(run, "isotropy", network), "range")
-    return log_ratio(found[1.0], found[run.config.ball.epsilon]) if 1.0 in found else None
+    return ratio(found[1.0], found[run.config.ball.epsilon]) if 1.0 in found else None
 
 
 def _not_symmetric(run: Run, network: str) -> Values:
@@ -200,18 +205,19 @@ def _not_symmetric(run: Run, network: str) -> Values:
     return _above_noise(table).groupby(table["sample"], sort=False).all()
 
 
-def _topology_changed(run: Run, network: str) -> Values:
-    table = run.metrics("topology", network).dropna(subset="rho")
-    return (table["rho"].abs() < RHO_BAND).groupby(table["sample"], sort=False).agg(["sum", "count"])
+def rho(run: Run, probe: str, network: str) -> pd.Series:
+    """Return Mantel's ρ by sample, its mean over radii: draws at other radii are others, so that noise averages out."""
+    table = run.metrics(probe, network).dropna(subset="rho")
+    found: pd.Series = table.groupby("sample", sort=False)["rho"].mean()
+    return found
 
 
-def _share_of_counts(rows: np.ndarray) -> float:
-    return float(rows[:, 0].sum() / rows[:, 1].sum())
-
-
-def _contraction(run: Run, network: str) -> Values:
-    table = run.metrics("lipschitz", network).dropna(subset="ratio")
-    return (table["ratio"] < 1).groupby(table["sample"], sort=False).mean()
+def _below_1(run: Run, network: str) -> pd.DataFrame:
+    """Return a row per sample: share, of the ratios below 1; all, whether each is."""
+    column = "ratio" if run.config.normaliser == "global" else "ratio_per_feature"
+    table = run.metrics("lipschitz", network).dropna(subset=column)
+    below = (table[column] < 1).groupby(table["sample"], sort=False)
+    return pd.DataFrame({"share": below.mean(), "all": below.all()})
 
 
 _isotropy = functools.partial(Claim, probes=("isotropy",))
@@ -224,20 +230,22 @@ CLAIMS = (
         f"{NOISE_FLOOR_FACTOR} floors",
         bound=0.5,
         values=_not_isotropic,
-        statistic=np.mean,
+        statistic=Share(),
     ),
     _isotropy(
         name="little change at epsilon",
         statement="little change at ε: median range of scores",
         bound=0.01,
         direction="<",
+        statistic=Median("ratio"),
         values=lambda run, network: at_radius(run, "isotropy", network, run.config.ball.epsilon)["range"],
     ),
     _isotropy(
         name="more anisotropic at 1",
-        statement="more anisotropic at 1 than at ε: median log of the ratio of the ranges",
-        bound=0.0,
+        statement="more anisotropic at 1 than at ε: median ratio of the ranges",
+        bound=1.0,
         radius=1.0,
+        statistic=Median("ratio"),
         values=_more_anisotropic,
     ),
     _isotropy(
@@ -246,6 +254,7 @@ CLAIMS = (
         bound=0.1,
         most_networks=0.5,
         radius=10.0,
+        statistic=Median("ratio"),
         values=lambda run, network: at_radius(run, "isotropy", network, 10.0)["range"],
     ),
     Claim(
@@ -255,24 +264,32 @@ CLAIMS = (
         bound=0.5,
         probes=("symmetry",),
         values=_not_symmetric,
-        statistic=np.mean,
+        statistic=Share(),
     ),
     Claim(
         name="topology changed",
-        statement=f"topology changed: share of samples and radii with |ρ| < {RHO_BAND}",
-        bound=0.95,
-        min_draws=RHO_DRAWS,
+        statement=f"topology changed: median over samples of ρ, mean over radii, within ±{RHO_BAND}",
+        bound=RHO_BAND,
+        direction="±",
         probes=("topology",),
-        values=_topology_changed,
-        statistic=_share_of_counts,
+        values=lambda run, network: rho(run, "topology", network),
     ),
     Claim(
         name="locally a contraction",
         statement="locally a contraction: share of normalised ratios below 1",
         bound=0.5,
         probes=("lipschitz",),
-        values=_contraction,
-        statistic=np.mean,
+        values=lambda run, network: _below_1(run, network)["share"],
+        statistic=Share(),
+    ),
+    Claim(
+        name="locally a contraction, largest ratio",
+        statement="locally a contraction: share of samples whose largest normalised ratio is below 1, since Eq. 9 is "
+        "a supremum",
+        bound=0.5,
+        probes=("lipschitz",),
+        values=lambda run, network: _below_1(run, network)["all"],
+        statistic=Share(),
     ),
 )
 
@@ -283,6 +300,4 @@ def unanswered(config: Config) -> list[str]:
     for claim in CLAIMS:
         if claim.radius is not None and claim.radius not in config.ball.radii:
             found.setdefault(f"radius {claim.radius:g}", []).append(claim.name)
-        if config.ball.draws < claim.min_draws:
-            found.setdefault(f"{claim.min_draws} draws", []).append(claim.name)
     return [f"Without {lack} there is no verdict on: {', '.join(names)}." for lack, names in found.items()]

@@ -1,4 +1,4 @@
-"""Beyond the paper: differences and correlations that are 0 if there is no effect."""
+"""Beyond the paper: ratios that are 1, differences and correlations that are 0, if there is no effect."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from epsball.analysis.claims import Claim, Values, at_radius, log_ratio, ranges, wide
+from epsball.analysis.claims import Claim, Values, at_radius, ranges, ratio, wide
 from epsball.analysis.run import Run
+from epsball.analysis.statistics import Correlation, Median
 from epsball.config import Config
 from epsball.probes import chosen_probes
 from epsball.runs.gaps import UnavailableError
@@ -62,33 +63,35 @@ def correlates(run: Run, network: str) -> pd.DataFrame:
 
 
 def rank_correlation(rows: np.ndarray) -> float:
-    """Compute Spearman's correlation of two columns (sample, 2 or 3), partial on a third; 0 if one does not vary."""
+    """Compute Spearman's correlation of two columns (sample, 2 or 3), partial on a third; not a number if one is."""
     from scipy.stats import rankdata  # takes a second to import, and the report and figures rarely need it
 
     ranks = rankdata(rows, axis=0)
     if len(rows) < 3 or (np.ptp(ranks, axis=0) == 0).any():
-        return 0.0
+        return float("nan")
     matrix = np.atleast_2d(np.corrcoef(ranks.T))
     if rows.shape[1] == 2:
         return float(matrix[0, 1])
     left = (1 - matrix[0, 2] ** 2) * (1 - matrix[1, 2] ** 2)
-    return float((matrix[0, 1] - matrix[0, 2] * matrix[1, 2]) / np.sqrt(left)) if left > 1e-12 else 0.0
+    return float((matrix[0, 1] - matrix[0, 2] * matrix[1, 2]) / np.sqrt(left)) if left > 1e-12 else float("nan")
 
 
 _comparison = functools.partial(Claim, direction="=")
+_ratio = functools.partial(_comparison, statistic=Median("ratio"))
 
 
 def _permutations(kind: str, words: str, permuted: str, redrawn: str = "isotropy") -> Claim:
-    """Compare the ranges of two probes: log2 of their ratio, mean over the radii from 1 on."""
+    """Compare the ranges of two probes: their ratio, geometric mean over the radii from 1 on."""
 
     def values(run: Run, network: str) -> Values | None:
         upper, lower = (wide(ranges(run, probe, network), "range") for probe in (permuted, redrawn))
         radii = [radius for radius in run.config.ball.radii if radius >= 1]
-        ratios = [log_ratio(upper[radius], lower[radius]) / np.log(2) for radius in radii]
-        return pd.concat(ratios, axis=1).mean(axis=1) if ratios else None
+        with np.errstate(divide="ignore"):
+            ratios = [np.log(ratio(upper[radius], lower[radius])) for radius in radii]
+        return np.exp(pd.concat(ratios, axis=1).mean(axis=1)) if ratios else None
 
     name, statement = f"permuted against redrawn{kind}", f"not in the paper: {words}"
-    return _comparison(name=name, statement=statement, probes=(permuted, redrawn), values=values)
+    return _ratio(name=name, statement=statement, probes=(permuted, redrawn), values=values)
 
 
 def _difference(name: str, statement: str, *columns: tuple[str, str]) -> Claim:
@@ -102,11 +105,13 @@ def _difference(name: str, statement: str, *columns: tuple[str, str]) -> Claim:
     return _comparison(name=name, statement=statement, probes=probes, values=values)
 
 
-def reliability(rows: np.ndarray) -> float:
-    """Correlate a measurement by halves over samples, and extend that to the whole by Spearman and Brown's formula."""
-    if len(rows) < 2 or (np.ptp(rows, axis=0) == 0).any():
-        return 0.0
-    half = float(np.corrcoef(rows.T)[0, 1])
+def correlate_halves(rows: np.ndarray) -> float:
+    """Correlate a measurement by halves (sample, 2); not a number if one does not vary."""
+    return float("nan") if (np.ptp(rows, axis=0) == 0).any() else float(np.corrcoef(rows.T)[0, 1])
+
+
+def whole_of_half(half: float) -> float:
+    """Extend the correlation of halves to the whole, by Spearman and Brown's formula."""
     return max(2 * half / (1 + half), -1.0) if half > -1 else -1.0
 
 
@@ -121,14 +126,13 @@ def _expansion(part: str, words: str, share: Callable[[pd.DataFrame], pd.Series]
 
 
 def _lipschitz(name: str, statement: str, upper: str, lower: str) -> Claim:
-    """Compare two Lipschitz numbers: log10 of their ratio."""
+    """Compare two Lipschitz numbers by their ratio."""
 
     def values(run: Run, network: str) -> Values:
         table = run.metrics("lipschitz_bounds", network).set_index("sample")
-        decades: pd.Series = log_ratio(table[upper], table[lower]) / np.log(10)
-        return decades.where(table[upper].notna()).dropna()
+        return ratio(table[upper], table[lower]).dropna()
 
-    return _comparison(name=name, statement=f"Lipschitz: {statement}", probes=("lipschitz_bounds",), values=values)
+    return _ratio(name=name, statement=f"Lipschitz: {statement}", probes=("lipschitz_bounds",), values=values)
 
 
 def _against_flat(run: Run, network: str) -> Values:
@@ -137,8 +141,7 @@ def _against_flat(run: Run, network: str) -> Values:
     # Nothing is known beyond the search limit, of either distance.
     met = found["random"].clip(upper=found["search_limit"])
     flat = (found["worst"] * found["hyperplane_ratio"]).clip(upper=found["search_limit"])
-    doublings: pd.Series = np.log2(met / flat)
-    return doublings
+    return ratio(met, flat)
 
 
 _ADVERSARIAL = ("boundary", "gradient", "topology_mixed_radius")
@@ -167,7 +170,7 @@ def _explains(quantity: str, across: bool) -> Claim:
         statement=said,
         probes=_ADVERSARIAL,
         values=values,
-        statistic=lambda rows: rank_correlation(rows.reshape(-1, len(columns))),
+        statistic=Correlation(lambda rows: rank_correlation(rows.reshape(-1, len(columns)))),
         quantity=quantity,
         across=across,
         applies=_is_first_of_several if across else Claim.applies,
@@ -186,22 +189,23 @@ def _is_first_of_several(config: Config, network: str) -> bool:
 
 
 def _training(quantity: str, words: str) -> Claim:
-    """Compare a network trained adversarially with its plain twin: log2 of the ratio, of ρ the difference."""
-    number = "difference" if quantity == "rho" else "log2 of the ratio"
+    """Compare a network trained adversarially with its plain twin: the ratio, of ρ the difference."""
+    differs = quantity == "rho"
 
     def values(run: Run, network: str) -> Values | None:
         twin = find_plain_twin(run.config, network)
         if twin is None:
             return None
         robust, plain = (correlates(run, name)[quantity] for name in (network, twin))
-        return (robust - plain if quantity == "rho" else log_ratio(robust, plain) / np.log(2)).dropna()
+        return (robust - plain if differs else ratio(robust, plain)).dropna()
 
     return _comparison(
         name=f"adversarial training: {quantity}",
-        statement=f"what adversarial training does to the {words}: median {number} to the same architecture trained "
-        "without, paired over samples",
+        statement=f"what adversarial training does to the {words}: median {'difference' if differs else 'ratio'} to "
+        "the same architecture trained without, paired over samples",
         probes=_ADVERSARIAL,
         values=values,
+        statistic=Median("difference" if differs else "ratio"),
         quantity=quantity,
         applies=lambda config, network: find_plain_twin(config, network) is not None,
     )
@@ -228,7 +232,7 @@ TRAINING = tuple(
 COMPARISONS = (
     _permutations(
         "",
-        "median log2 of the ratio of the permuted range to the redrawn one, mean over r ≥ 1; 0 where a permutation is "
+        "median ratio of the permuted range to the redrawn one, geometric mean over r ≥ 1; 1 where a permutation is "
         "as good as another draw",
         "symmetry",
     ),
@@ -261,7 +265,7 @@ COMPARISONS = (
         values=lambda run, network: at_radius(run, "topology_mixed_radius", network)[
             ["rho_half1", "rho_half2"]
         ].dropna(),
-        statistic=reliability,
+        statistic=Correlation(correlate_halves, whole_of_half),
     ),
     _permutations(", pixels", "the same of permutations of whole pixels", "symmetry_pixels"),
     _permutations(", channels", "the same of permutations within each channel", "symmetry_channels"),
@@ -292,19 +296,19 @@ COMPARISONS = (
     ),
     _lipschitz(
         "Jacobian against sampled",
-        "median log10 of the norm of the Jacobian over the sampled ratio at ε; what random directions miss",
+        "median ratio of the norm of the Jacobian to the sampled ratio at ε; what random directions miss",
         "jacobian_norm",
         "sampled_rms",
     ),
     _lipschitz(
         "global bound against Jacobian",
-        "median log10 of the bound of Szegedy et al. over the norm of the Jacobian",
+        "median ratio of the bound of Szegedy et al. to the norm of the Jacobian",
         "global_bound",
         "jacobian_norm",
     ),
-    _comparison(
+    _ratio(
         name="boundary against a flat one",
-        statement="median log2 of the distance to the boundary in a random direction over that in the worst, over "
+        statement="median ratio of the distance to the boundary in a random direction to that in the worst, divided by "
         "1.48 √d, which a flat boundary gives; both cut where the search ended",
         probes=("boundary",),
         values=_against_flat,

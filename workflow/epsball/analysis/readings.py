@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from epsball.analysis.run import read_claims
-from epsball.config import Config, Noise, Norm, load_config
+from epsball.config import Config, Noise, Norm, Normaliser, load_config
 from epsball.errors import EpsballError
 from epsball.networks.sources import loads_state
 
@@ -23,6 +23,7 @@ _OPEN: dict[str, tuple[Any, ...]] = {
     "clip": (False, True),
     "noise": get_args(Noise),
     "threshold": (0.9, 0.99, 0.999),
+    "normaliser": get_args(Normaliser),
 }
 
 _COLUMNS = ["claim", "network", "dataset", "threshold", "estimate", "ci_low", "ci_high", "bound", "samples", "verdict"]
@@ -65,7 +66,7 @@ def describe(config: Config) -> str:
     thresholds = sorted({dataset.threshold for dataset in config.datasets.values()})
     return (
         f"norm {ball.norm}, ε {ball.epsilon:g}, clip {_word(ball.clip)}, noise {ball.noise}, "
-        f"threshold {' or '.join(f'{threshold:g}' for threshold in thresholds)}"
+        f"threshold {' or '.join(f'{threshold:g}' for threshold in thresholds)}, g {config.normaliser}"
     )
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from epsball import controls, probes
@@ -19,10 +18,13 @@ from epsball.perturbations import families
 from epsball.runs import gaps, provenance_records
 from epsball.stages.select import read_samples, shard_rows, shards
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 CLAIM_COLUMNS = (
     *("claim", "kind", "quantity", "statement", "network", "dataset", "threshold", "control"),
-    *("estimate", "ci_low", "ci_high", "bound", "samples", "difference", "difference_low", "difference_high"),
-    *("verdict", "unavailable"),
+    *("estimate", "ci_low", "ci_high", "bound", "samples", "scale", "difference", "difference_low", "difference_high"),
+    *("smallest", "verdict", "adjusted_verdict", "unavailable"),
 )
 
 

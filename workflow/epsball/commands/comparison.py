@@ -36,8 +36,8 @@ class Comparison:
         claims: a row for each claim, network and control that either run has, those of a before what b alone has:
             claim, statement, network, dataset, control; estimate, ci_low, ci_high, samples and verdict, with the suffix
             _a or _b; difference, b less a; changed, whether both have a verdict and it is another. In the rows of a
-            control the estimate is the difference of the network from it. What a run does not have is not a number, and
-            its verdict "not in this run". Runs whose dataset has another name meet nowhere.
+            control the estimate is the difference or ratio of the network to it. What a run does not have is not a
+            number, and its verdict "not in this run". Runs whose dataset has another name meet nowhere.
         keys: keys of the configurations, defaults included, with different values: key (dotted), a, b or None.
         remarks: a sentence for each network and each table of samples that has one name in both runs and is not the
             same, by the digests of weights and pixels.
@@ -157,7 +157,7 @@ def page(compared: Comparison) -> str:
 def _placed(rows: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """Return rows of a statement with `places` by run: low end, estimate and high end, in % of the range of all."""
     sides = {side: [f"{column}_{side}" for column in ("ci_low", "estimate", "ci_high")] for side in "ab"}
-    values = rows[sides["a"] + sides["b"]].astype(float)
+    values = rows[sides["a"] + sides["b"]].astype(float).replace([np.inf, -np.inf], np.nan)
     low, high = values.min().min(), values.max().max()
     if 0 < low < high / _DECADES:
         values, low, high = values.apply(np.log10), np.log10(low), np.log10(high)
@@ -177,4 +177,4 @@ def _shown(value: Any) -> str:
 
 
 def _name(row: Mapping[Hashable, Any]) -> str:
-    return f"{row['network']}{' less ' + row['control'] if row['control'] else ''}"
+    return f"{row['network']}{' against ' + row['control'] if row['control'] else ''}"

@@ -125,12 +125,12 @@ def jobs(config: Config) -> int:
         + shards[spec.dataset] * (2 + len(probes.white_box_probes(config, name)) + _is_controlled(config, name))
         for name, spec in config.networks.items()
     )
-    # select and illustrate; and for each shard perturb.
+    # select; and for each shard perturb.
     of_datasets = sum(
-        2 + shards[name] + 2 * (spec.kind == "signs") + bool(spec.options.get("download"))
+        1 + shards[name] + 2 * (spec.kind == "signs") + bool(spec.options.get("download"))
         for name, spec in config.datasets.items()
     )
-    return of_networks + of_datasets + len(("figures", "claims", "report"))
+    return of_networks + of_datasets + len(("illustrate", "figures", "claims", "report"))
 
 
 def _is_controlled(config: Config, network: str) -> bool:

@@ -92,7 +92,7 @@ def _interpretations(passes: Forward, pool: Pool, given: Interpretation, outputs
     for assumption, (reverse, factor, advice) in _INPUTS.items():
         changed = replace(pool, read=functools.partial(_read_changed, pool, reverse, factor))
         try:
-            table = survey(passes, changed, passes.size, assumption)
+            table = survey(passes, changed, passes.size, assumption).images
         except EpsballError:
             continue  # it refuses such images, so it does not expect them
         yield Interpretation(assumption, advice, table["prediction"].to_numpy(), given.label)

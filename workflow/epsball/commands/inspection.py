@@ -53,7 +53,7 @@ def _inspect(config: Config, spec: NetworkSpec, images: int) -> tuple[dict[str, 
         with about(f"networks.{spec.name}"):
             require_usable(network, pool, compute.batch)
     passes = Forward(network, compute)
-    table = survey(passes, pool, compute.batch, spec.name)
+    table = survey(passes, pool, compute.batch, spec.name).images
     some = inputs(next(pool.batches(compute.batch))[1])
     start = time.perf_counter()
     logits, features = passes(some)  # which are filled up to a batch

@@ -18,6 +18,7 @@ from epsball.config.keys import ConfigFile, DatasetKeys, RunSettings
 from epsball.config.keys import NetworkSpec as NetworkSpec
 from epsball.config.keys import Noise as Noise
 from epsball.config.keys import Norm as Norm
+from epsball.config.keys import Normaliser as Normaliser
 from epsball.config.keys import TrainingSpec as TrainingSpec
 from epsball.config.keys import WhiteBox as WhiteBox
 from epsball.config.mistakes import contradictions, violations

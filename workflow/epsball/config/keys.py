@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 Norm = Literal["l2", "linf"]
 Noise = Literal["uniform", "sphere", "gaussian"]
+Normaliser = Literal["global", "per-feature"]
 # How each norm is written: on an axis, and in full.
 NORMS: dict[Norm, tuple[str, str]] = {
     "l2": ("L2", "L2 norm, [0, 1] scale"),
@@ -302,7 +303,10 @@ class RunSettings(_Keys):
     seed: Annotated[Integer, _key("Seed of the run; a sample's own depends on its pixels, too.", ge=0, lt=2**64)] = 2017
     shard_size: Annotated[Count, _key("Samples in a shard, the unit of a job and a store. Changes no number.")] = 25
     mantel_permutations: Annotated[Integer, _key("Permutations of the Mantel test.", ge=99)] = 999
-    bootstrap: Annotated[Integer, _key("Bootstrap resamples behind an interval of the claims.", ge=100)] = 2000
+    normaliser: Annotated[
+        Normaliser,
+        _key("g of Eq. 9 that verdicts read: global, one minimum and maximum of all features; per-feature, each its own."),
+    ] = "global"
     extra_probes: Annotated[Names, _key("Probes to measure beside the paper's four.")] = ()
     controls: Annotated[Names, _key("Networks made from each network, to compare it with.")] = ()
     on_failure: Annotated[

@@ -18,7 +18,6 @@ from types import ModuleType
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch import Tensor
 
 from epsball.config import Noise
@@ -103,6 +102,8 @@ def normal_table() -> Tensor:
     Returns:
         int32 tensor (2**16,) on the CPU, rising, each number the negative of its counterpart.
     """
+    from scipy.special import ndtri  # takes a third of a second to import, and only Gaussian noise needs it
+
     lower = np.rint(ndtri((np.arange(2**15) + 0.5) / 2**16) * 2**20).astype(np.int32)
     return torch.from_numpy(np.concatenate([lower, -lower[::-1]]))
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from epsball.config import Ball, Config, WhiteBox
 from epsball.errors import EpsballError, did_you_mean
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from epsball.networks.model import Network
+    from epsball.probes.normalisers import Scales
     from epsball.probes.white_box_input import WhiteBoxInput
 
 
@@ -54,10 +56,9 @@ PAPERS = ("isotropy", "symmetry", "topology", "lipschitz")  # measured in every 
 
 
 class Context(NamedTuple):
-    """What a probe may need besides the stores: factors of Eq. 9, and how many permutations Mantel's test has."""
+    """What a probe may need besides the stores."""
 
-    scale_g: float  #: for features
-    scale_h: float  #: for images
+    scales: Scales  #: factors of g and h of Eq. 9
     mantel_permutations: int
 
 
@@ -157,6 +158,8 @@ def table(columns: Mapping[str, object], activations: xr.Dataset, *dims: str) ->
         activations: store whose coordinates they have.
         *dims: names of the dimensions, "sample" first.
     """
+    import xarray as xr  # takes long to import, and jobs that read no store do without
+
     variables = {name: (dims, values) for name, values in columns.items()}
     coordinates = {"sample": [*map(str, activations["sample"].values)], "radius": activations["radius"].values}
     if "draw" in dims:

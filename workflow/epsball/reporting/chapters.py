@@ -7,12 +7,11 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import pandas as pd
 
-from epsball.analysis.claims import ALL_NETWORKS, RHO_BAND, Verdict, at_radius
+from epsball.analysis.claims import ALL_NETWORKS, JUDGED, RHO_BAND, Verdict, at_radius, rho
 from epsball.analysis.comparisons import CORRELATIONS, QUANTITIES, TRAINING
 from epsball.analysis.run import Run
+from epsball.analysis.statistics import SMALLEST
 from epsball.reporting.summary_text import Chapter, Row, format_cell
-
-_JUDGED = [Verdict.DIFFERS, Verdict.NO_DIFFERENCE]
 
 
 def _tables(run: Run, probe: str) -> dict[str, pd.DataFrame]:
@@ -65,15 +64,20 @@ def _paper_symmetry(run: Run) -> Chapter:
 
 
 def _paper_topology(run: Run) -> Chapter:
-    rho = {name: table["rho"].dropna().abs() for name, table in _tables(run, "topology").items()}
-    share = {name: 100 * float((values < RHO_BAND).mean()) for name, values in rho.items()}
+    share = {
+        name: 100 * float((table["rho"].dropna().abs() < RHO_BAND).mean())
+        for name, table in _tables(run, "topology").items()
+    }
+    medians = {name: float(rho(run, "topology", name).median()) for name in share}
     return Chapter(
         "Topology",
-        f"|ρ| is below {RHO_BAND:g} in {{}} of samples and radii.",
-        {f"samples and radii with |ρ| < {RHO_BAND:g}, %": share},
+        f"The median of ρ, mean over radii, is {{}}. At one radius |ρ| is below {RHO_BAND:g} in {{}} of samples and "
+        "radii.",
+        {"median of ρ, mean over radii": medians, f"samples and radii with |ρ| < {RHO_BAND:g}, %": share},
         "At one radius all distances between perturbed images are nearly equal, and ρ is small even for a linear "
-        "function. A low ρ at one radius does not show that the network folds its input. By chance alone, ρ is within "
-        "about √2 / T of 0, with T draws.",
+        "function. A low ρ at one radius does not show that the network folds its input. Chance alone moves one ρ by "
+        "about √2 / T, with T draws, and so the share of |ρ| below a bound; it hardly moves the median over samples of "
+        "the mean over radii.",
         question="Do perturbed images that are close to each other stay close in the last layer?",
         charts={"topology": "Mantel's ρ; the band is the paper's |ρ| < 0.1"},
         figures=("fig4_topology",),
@@ -84,10 +88,15 @@ def _paper_lipschitz(run: Run) -> Chapter:
     ratios = {name: table["ratio"].dropna() for name, table in _tables(run, "lipschitz").items()}
     medians = {name: float(ratio.median()) for name, ratio in ratios.items()}
     below = {name: 100 * float((ratio < 1).mean()) for name, ratio in ratios.items()}
+    largest = {
+        name: 100 * float((table.dropna(subset="ratio").groupby("sample")["ratio"].max() < 1).mean())
+        for name, table in _tables(run, "lipschitz").items()
+    }
     return Chapter(
         "Lipschitz",
-        "The median ratio is {}. {} of the ratios are below 1, where a perturbed image comes closer.",
-        {"median ratio": medians, "ratios below 1, %": below},
+        "The median ratio is {}. {} of the ratios are below 1, where a perturbed image comes closer; in {} of the "
+        "samples all of them are.",
+        {"median ratio": medians, "ratios below 1, %": below, "samples whose largest ratio is below 1, %": largest},
         "Random directions estimate the root mean square of the slopes. The largest slope can be a hundred times "
         "larger. Whether a ratio is below 1 depends on how both sides are normalised.",
         question="Do perturbed images come closer to the clean one, from the input to the last layer?",
@@ -104,31 +113,43 @@ PROBE_CHAPTERS = {
 }
 
 
-def _estimates(claims: pd.DataFrame, name: str, log_base: float | None = None) -> Row:
-    """Return the estimates of a comparison with their intervals, by network; logarithms as factors."""
+def _estimates(claims: pd.DataFrame, name: str) -> Row:
+    """Return the estimates of a comparison with their intervals, by network."""
     rows = claims[(claims["claim"] == name) & (claims["control"] == "") & np.isfinite(claims["estimate"])]
-    return {row["network"]: _interval(row, log_base) for row in rows.to_dict("records")}
+    return {row["network"]: _interval(row) for row in rows.to_dict("records")}
 
 
-def _interval(row: Mapping[Hashable, float], log_base: float | None) -> tuple[float, ...]:
-    values = (row["estimate"], row["ci_low"], row["ci_high"])
-    return values if log_base is None else tuple(log_base**value for value in values)
+def _interval(row: Mapping[Hashable, float]) -> tuple[float, ...]:
+    return (row["estimate"], row["ci_low"], row["ci_high"])
 
 
 def _controls(run: Run, claims: pd.DataFrame) -> Chapter:
-    judged = claims[(claims["control"] != "") & claims["verdict"].isin(_JUDGED)]
-    alike = judged["verdict"] == Verdict.NO_DIFFERENCE
-    counts = alike.groupby(judged["control"], sort=False).agg(["sum", "count"])
-    shown = {str(name): f"{row['sum']} of {row['count']}" for name, row in counts.iterrows()}
+    judged = claims[(claims["control"] != "") & claims["adjusted_verdict"].isin(JUDGED)]
+    words = {
+        Verdict.EQUIVALENT: "equivalent",
+        Verdict.DIFFERS: "different",
+        Verdict.UNDECIDED: "undecided",
+    }
+    rows = {
+        f"comparisons: {word}": {
+            str(name): f"{(same['adjusted_verdict'] == verdict).sum()} of {len(same)}"
+            for name, same in judged.groupby("control", sort=False)
+        }
+        for verdict, word in words.items()
+    }
+    counts = [int((judged["adjusted_verdict"] == verdict).sum()) for verdict in words]
     sentences = (
-        f"In {alike.sum()} of {len(judged)} comparisons with a control no difference is shown: there the control has "
-        "such a number too, which is no evidence of what the network does."
+        f"Of {len(judged)} comparisons with a control, judged together, {counts[0]} find it equivalent to the network: "
+        f"such a number is no evidence of what the network does. {counts[1]} find a difference, and {counts[2]} are "
+        "undecided."
     )
+    ratio, difference = SMALLEST["ratio"], SMALLEST["difference"]
     return Chapter(
         "What any function would do",
-        sentences if shown else "There are too few samples to say where a network differs from its controls.",
-        {"comparisons without a difference shown": shown} if shown else {},
-        "No difference shown is not the same as none: few samples show little. A control is one function of its kind.",
+        sentences if len(judged) else "There are too few samples to say where a network differs from its controls.",
+        rows if len(judged) else {},
+        f"Equivalent is what lies within a factor of {ratio:g}, of shares and correlations within {difference:g}; that "
+        "is ours, and fixed. Few samples leave much undecided. A control is one function of its kind.",
     )
 
 
@@ -158,10 +179,8 @@ def _symmetry(run: Run, claims: pd.DataFrame) -> Chapter:
         "Over permutations of all elements, the range of the score is {} times that over fresh draws. Over "
         "permutations of a low-frequency perturbation, it is {} times that over fresh ones.",
         {
-            "range over permutations ÷ over fresh draws": _estimates(claims, "permuted against redrawn", 2),
-            "the same of a low-frequency perturbation": _estimates(
-                claims, "permuted against redrawn, low frequencies", 2
-            ),
+            "range over permutations ÷ over fresh draws": _estimates(claims, "permuted against redrawn"),
+            "the same of a low-frequency perturbation": _estimates(claims, "permuted against redrawn, low frequencies"),
         },
         "Permutations of independent elements say nothing that fresh draws do not. Blocks of 8 × 8 are one choice of a "
         "low-frequency perturbation.",
@@ -235,8 +254,8 @@ def _lipschitz(run: Run, claims: pd.DataFrame) -> Chapter:
         "Lipschitz numbers",
         text,
         {
-            "Jacobian's norm ÷ sampled ratio of Eq. 9": _estimates(claims, "Jacobian against sampled", 10),
-            "global bound ÷ Jacobian's norm": _estimates(claims, "global bound against Jacobian", 10),
+            "Jacobian's norm ÷ sampled ratio of Eq. 9": _estimates(claims, "Jacobian against sampled"),
+            "global bound ÷ Jacobian's norm": _estimates(claims, "global bound against Jacobian"),
         },
         "The Jacobian's norm is that of radius 0, from below; the global bound holds everywhere and is far from tight; "
         "CLEVER is an estimate, no bound.",
@@ -261,7 +280,7 @@ def _boundary(run: Run, claims: pd.DataFrame) -> Chapter:
             "smallest adversarial distance, median": worst,
             "samples with an adversarial example": met,
             "random directions that meet no boundary, %": missed,
-            "random ÷ worst distance ÷ a flat boundary's": _estimates(claims, "boundary against a flat one", 2),
+            "random ÷ worst distance ÷ a flat boundary's": _estimates(claims, "boundary against a flat one"),
         },
         "An attack's distance bounds the smallest one from above. A scan along a ray can miss a narrow region of "
         "another class.",
@@ -272,23 +291,23 @@ def _adversarial(run: Run, claims: pd.DataFrame) -> Chapter:
     words = {"distance": "smallest adversarial distance", **QUANTITIES}
     factors = [comparison for comparison in TRAINING if comparison.quantity != "rho"]  # for ρ it is a difference
     rows: dict[str, dict[str, str]] = {}
-    for comparisons, label, log_base in (
-        (CORRELATIONS, "rank correlation with {}", None),
-        (factors, "adversarial training multiplies the {} by", 2),
+    for comparisons, label in (
+        (CORRELATIONS, "rank correlation with {}"),
+        (factors, "adversarial training multiplies the {} by"),
     ):
         found = claims["claim"].isin([comparison.name for comparison in comparisons])
         for row in claims[found & np.isfinite(claims["estimate"])].to_dict("records"):
             several = row["network"] == ALL_NETWORKS
             column = f"{row['network']} of {row['dataset']}" if several else row["network"]
-            mark = f"{Verdict.DIFFERS.symbol} " if row["verdict"] == Verdict.DIFFERS else ""
+            mark = f"{Verdict.DIFFERS.symbol} " if row["adjusted_verdict"] == Verdict.DIFFERS else ""
             cells = rows.setdefault(label.format(words[row["quantity"]]), {})
-            cells[column] = mark + format_cell(_interval(row, log_base))
-    verdicts = claims.loc[claims["claim"].isin([comparison.name for comparison in CORRELATIONS]), "verdict"]
-    judged, differing = verdicts.isin(_JUDGED).sum(), (verdicts == Verdict.DIFFERS).sum()
+            cells[column] = mark + format_cell(_interval(row))
+    verdicts = claims.loc[claims["claim"].isin([comparison.name for comparison in CORRELATIONS]), "adjusted_verdict"]
+    judged, differing = verdicts.isin(JUDGED).sum(), (verdicts == Verdict.DIFFERS).sum()
     return Chapter(
         "Does any of it explain adversarial examples?",
         f"Of {judged} rank correlations with the smallest adversarial distance that could be judged, {differing} "
-        f"exclude 0 ({Verdict.DIFFERS.symbol}). One in twenty does so by chance.",
+        f"exclude 0 ({Verdict.DIFFERS.symbol}) when all verdicts of the run are judged together.",
         rows,
         "Samples are those that all networks are sure of: the range of margins is cut, and correlations with it.",
     )

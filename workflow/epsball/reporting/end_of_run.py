@@ -18,13 +18,13 @@ def verdicts(claims: pd.DataFrame, asked: Mapping[str, int]) -> str:
     Lines have at most 100 columns. `claims` is what `epsball.analysis.verdicts.judge` returns.
     """
     own = claims[(claims["kind"] == "paper") & (claims["control"] == "")]
-    cells = own.assign(symbol=[Verdict(verdict).symbol for verdict in own["verdict"]])
+    cells = own.assign(symbol=[Verdict(verdict).symbol for verdict in own["adjusted_verdict"]])
     table = cells.pivot_table(index="claim", columns="network", values="symbol", aggfunc="first").fillna("")
     table = table.loc[own["claim"].unique(), own["network"].unique()]
-    legend = ", ".join(f"{verdict.symbol} {verdict}" for verdict in given(own["verdict"]))
+    legend = ", ".join(f"{verdict.symbol} {verdict}" for verdict in given(own["adjusted_verdict"]))
     samples = own[own["dataset"] != ""].drop_duplicates("dataset").set_index("dataset")["samples"]
     counts = ", ".join(f"{name} {count} of {asked[str(name)]} asked for" for name, count in samples.items())
-    return "\n\n".join([f"The paper's claims: {legend}", *_tables(table), f"Samples: {counts}"])
+    return "\n\n".join([f"The paper's claims, judged together: {legend}", *_tables(table), f"Samples: {counts}"])
 
 
 def _tables(table: pd.DataFrame) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from epsball.analysis.claims import ALL_NETWORKS, MIN_SAMPLES, given, unanswered
+from epsball.analysis.claims import ALL_NETWORKS, JUDGED, MIN_SAMPLES, given, unanswered
 from epsball.analysis.run import Run
 from epsball.config import NORMS, Config
 from epsball.controls import chosen_controls
@@ -20,13 +20,12 @@ from epsball.data import open_pool, terms
 from epsball.probes import chosen_probes
 from epsball.reporting.chapters import CHAPTERS, PROBE_CHAPTERS
 from epsball.reporting.figures import names, reads
-from epsball.reporting.html import draws
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
-from epsball.reporting.html.template import data_uri, packed, render
+from epsball.reporting.html.template import packed, render
 from epsball.runs import provenance
+from epsball.stages import panels
+from epsball.stages.panels import data_uri
 from epsball.stages.select import eligible
-
-LIMIT = 15_000_000  # bytes of the page
 
 
 def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
@@ -39,14 +38,9 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     of_probes = {probe: chapter(run) for probe, chapter in PROBE_CHAPTERS.items()}
     beyond = {name: chapter(run, claims) for name, chapter in CHAPTERS.items() if name in figures}
     in_chapters = {*beyond, *(name for chapter in of_probes.values() for name in chapter.figures)}
-    # The rest of the page without the draws: library, text, thumbnails and scores.
-    rest = 2_500_000 + sum(
-        len(run.samples(name)) * (5_000 + 30 * len(config.networks_of(name)) * len(config.ball.radii))
-        for name in run.datasets
-    )
-    spent = len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + rest
+    rest = panels.text_size(config, {name: len(run.samples(name)) for name in run.datasets})
+    budget = panels.budget(len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + rest)
     plain = json.loads(json.dumps(dataclasses.asdict(config)))  # lists, where the configuration has tuples
-    budget = min(draws.BUDGET, max(LIMIT - spent, 0))
     datasets: list[dict[str, Any]] = []
     for place, name in enumerate(run.datasets):
         # What one leaves of its share of the budget goes to the next ones.
@@ -57,7 +51,8 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         config=config,
         norm=NORMS[config.ball.norm][1],
         parts=_parts(config, claims),
-        verdicts=given(claims["verdict"]),
+        verdicts=given(claims["adjusted_verdict"]),
+        together=int(claims["verdict"].isin(JUDGED).sum()),
         probe_chapters=of_probes,
         beyond=beyond,
         figures=figures,
@@ -110,10 +105,8 @@ def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
     spec, samples = run.config.datasets[name], run.samples(name)
     pool = open_pool(spec, run.folder / "datasets" / name)
     networks = [network.name for network in run.config.networks_of(name)]
-    scores = pd.concat(
-        run.metrics(probe, network).assign(probe=probe) for network in networks for probe in draws.PROBES
-    )
-    panels = draws.make_panels(samples, pool, scores, run.config.ball, budget)
+    drawn = panels.read(run.folder / "illustrations" / f"{name}.json")
+    drawn.cut(budget)
     surveyed = set(run.survey(networks[0])["image"])
     return {
         "spec": spec,
@@ -121,13 +114,13 @@ def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
         "pool": len(pool),
         "networks": networks,
         "skipped": [image for image in pool.names if image not in surveyed],
-        "panels": panels,
+        "panels": drawn,
         "samples": [
             {
                 **{key: row[key] for key in ("image", "label", "sample")},
                 "key": f"{name}-{row['sample']}",
                 "clean_scores": {network: row[f"score_{network}"] for network in networks},
-                **panels.samples[row["sample"]],
+                **drawn.samples[row["sample"]],
             }
             for row in samples.to_dict("records")
         ],

@@ -85,12 +85,12 @@ class Job:
         config = self.config
         datasets = [self.data] if self.dataset or self.network else list(config.datasets.values())
         match stage:
-            case "figures" | "claims":
+            case "figures" | "claims" | "illustrate":
                 return [Job(config)]
             case "render":
                 signs = [data.name for data in datasets if data.kind == "signs"]
                 return [Job(config, dataset=name, split=split) for name in signs for split in ("train", "test")]
-            case "select" | "perturb" | "illustrate":
+            case "select" | "perturb":
                 return [Job(config, dataset=data.name) for data in datasets]
         specs = [self.spec] if self.network else [spec for data in datasets for spec in config.networks_of(data.name)]
         made: list[Job] = []
@@ -176,21 +176,17 @@ STAGES = {
     ),
     "gather": Stage(above=("measure", "measure_white_box", "measure_controls")),
     "illustrate": Stage(
-        lambda job: (
-            [each.passed for each in job.jobs("extract")],
-            job.config.ball,
-            job.forward,
-            job.config.illustration_grid,
-        ),
-        modules=lambda job: [KINDS[job.data.kind], FAMILIES["permuted"], *map(sources.source, job.networks)],
-        above=("select", "extract"),
+        lambda job: [_illustration(one) for one in job.jobs("select")],
+        modules=lambda job: [
+            *(module for one in job.jobs("select") for module in _illustration_code(one)),
+            FAMILIES["uniform"],
+        ],
+        above=("select", "extract", "measure"),
     ),
     "figures": Stage(lambda job: job.config, above=("gather", "build_network", "survey", "select", "illustrate")),
     "claims": Stage(lambda job: job.config, above=("gather", "select")),
     "report": Stage(
-        lambda job: job.config,
-        modules=lambda job: [*KINDS.values(), FAMILIES["uniform"], FAMILIES["permuted"]],
-        above=("claims", "figures"),
+        lambda job: job.config, modules=lambda job: KINDS.values(), above=("claims", "figures", "illustrate")
     ),
 }
 
@@ -206,6 +202,17 @@ def _control_code(job: Job, name: str) -> list[str]:
     measuring = [PROBES[probe].module for probe in controls.measured_by(job.config, name, job.network)]
     drawn = [FAMILIES[family] for family in controls.families(job.config, name, job.network)]
     return job.network_code(CONTROLS[name], *measuring, *drawn)
+
+
+def _illustration(job: Job) -> tuple[object, ...]:
+    """Return what Fig. 2 takes from the configuration for a dataset."""
+    config = job.config
+    return [each.passed for each in job.jobs("extract")], config.ball, job.forward, config.illustration_grid
+
+
+def _illustration_code(job: Job) -> list[str]:
+    """Return the registered modules behind Fig. 2 for a dataset."""
+    return [KINDS[job.data.kind], FAMILIES["permuted"], *map(sources.source, job.networks)]
 
 
 class Fingerprints:
@@ -236,6 +243,12 @@ class Fingerprints:
         job = Job(self._config, network=network)
         code = self._code("measure_controls", _control_code(job, control))
         return provenance.digest(_control(job, control), code, self._above(job, "build_network", "survey"))
+
+    def of_illustration(self, dataset: str) -> str:
+        """Return the fingerprint of a dataset's plane of Fig. 2, which another dataset or a probe cannot change."""
+        job = Job(self._config, dataset=dataset)
+        code = self._code("illustrate", _illustration_code(job))
+        return provenance.digest(_illustration(job), code, self._above(job, "select", "extract"))
 
     def _of(self, stage: str, job: Job) -> str:
         if (stage, job) not in self._known:

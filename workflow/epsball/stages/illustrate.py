@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +38,12 @@ class Pair(NamedTuple):
 
 
 def illustrate(
-    config: Config, networks: Mapping[str, tuple[Path, Sequence[Path]]], samples: pd.DataFrame, pool: Pool, path: Path
+    config: Config,
+    networks: Mapping[str, tuple[Path, Sequence[Path]]],
+    samples: pd.DataFrame,
+    pool: Pool,
+    path: Path,
+    made_by: str = "",
 ) -> None:
     """Choose a pair of permuted perturbations and write what Fig. 2 shows of it.
 
@@ -45,7 +51,7 @@ def illustrate(
     score; if there is none, the pair furthest apart in score. Write an .npz: images (3, height, width, 3), the clean
     image and the two perturbed ones; scores and predictions (3,) of these; points (2, 2), the perturbations in the
     plane; axis (grid,), score and right (grid, grid) over the plane, second coordinate first; flips, radius, label,
-    network and sample.
+    network and sample; made_by, the fingerprint of what made it, for `restore`.
 
     The dataset's networks have, by name, the file of their weights and their stores of permuted activations, one for
     each shard.
@@ -92,7 +98,20 @@ def illustrate(
             radius=np.array(pair.radius),
             network=np.array(pair.network),
             sample=np.array(pair.sample),
+            made_by=np.array(made_by),
         )
+
+
+def restore(path: Path, made_by: str) -> bool:
+    """Give what `illustrate` wrote earlier its first name again if `made_by` is what made it; return whether it is."""
+    try:
+        with np.load(files.previous(path), allow_pickle=False) as arrays:
+            if str(arrays["made_by"]) != made_by:
+                return False
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # missing or not whole: the caller makes it again
+        return False
+    files.restore(path)
+    return True
 
 
 def _candidates(network: str, paths: Sequence[Path], samples: pd.DataFrame, spec: Ball) -> list[Pair]:

@@ -27,7 +27,7 @@ from epsball.networks.adopt import adopt, copy_module
 from epsball.networks.model import Network, probe_shape, require_labels
 from epsball.perturbations import families
 from epsball.probes import Context
-from epsball.probes.normalisers import scales
+from epsball.probes.normalisers import Scales, scales
 from epsball.runs.gaps import explained
 from epsball.stages import measure_input
 from epsball.stages.extract import extract
@@ -237,8 +237,8 @@ def tables_of(
     stored = [probe for probe in asked if not probes.is_white_box(probe)]
     made = [_Control(control, network, name, pool, config, stored) for control in beside]  # of the network as given
     passes = forward.Forward(network, config.compute, exclusive=False)
-    normalisers = scales(survey(passes, pool, config.compute.batch, name))
-    context = Context(*normalisers, config.mantel_permutations)
+    normalisers = scales(*survey(passes, pool, config.compute.batch, name))
+    context = Context(normalisers, config.mantel_permutations)
     white_box = [probe for probe in asked if probes.is_white_box(probe)]
     for probe in white_box:
         probes.require(probe, network, name, config.white_box)
@@ -260,7 +260,7 @@ def tables_of(
             for control in made:
                 for key, table in control.measure(row, pool, drawn, config, context).items():
                     parts.setdefault(key, []).append(table)
-        scale = context.scale_g / context.scale_h
+        scale = normalisers.g / normalisers.h
         for probe in white_box:
             table = measure_white_box(probe, network, name, passes, row, pool, config.ball, config.white_box, scale)
             parts.setdefault(probe, []).append(table)
@@ -283,17 +283,17 @@ class _Control:
         self.keys = [name_of(probe, control) for probe in self._probes]
         made = registered.of(control, cast(Network, copy_module(network)), pool, config.seed, name)
         self._passes = forward.Forward(made, self._compute, exclusive=False)
-        self._scales: tuple[float, float] | None = None
+        self._scales: Scales | None = None
         if registered.has_own_features(control):
             with explained(f"control '{control}'", name):
-                self._scales = scales(survey(self._passes, pool, config.compute.batch, self._name))
+                self._scales = scales(*survey(self._passes, pool, config.compute.batch, self._name))
 
     def measure(
         self, row: pd.DataFrame, pool: Pool, drawn: Mapping[str, Path], config: Config, context: Context
     ) -> dict[str, pd.DataFrame]:
         """Measure it on a sample; `context` is the network's."""
         if self._scales is not None:
-            context = Context(*self._scales, context.mantel_permutations)
+            context = Context(self._scales, context.mantel_permutations)
         tables = measure_control(
             self._passes, self._probes, row, pool, drawn, config.ball, self._compute, context, self._name
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pandas as pd
 import torch
 
@@ -29,22 +31,34 @@ def require_usable(network: Network, pool: Pool, batch: int) -> None:
     require_unbounded(torch.cat([network.require_layer(images) for images in passed]))
 
 
-def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
-    """Compute a network's predictions, scores and extremes over a pool, `batch` images at a time.
+class Survey(NamedTuple):
+    """What a network says of a pool.
 
-    Returns:
-        One row for each usable image: image, label, prediction, score (softmax of the label's class), digest (of the
-        pixels), track, and the minimum and maximum of its input and of its features behind g and h of Eq. 9.
+    Attributes:
+        images: a row for each usable image: image, label, prediction, score (softmax of the label's class), digest (of
+            the pixels), track, and the minimum and maximum of its input and of its features behind g and h of Eq. 9.
+        features: a row for each feature: its minimum and maximum over all images.
+    """
+
+    images: pd.DataFrame
+    features: pd.DataFrame
+
+
+def survey(forward: Forward, pool: Pool, batch: int, name: str) -> Survey:
+    """Compute a network's predictions, scores and extremes over a pool, `batch` images at a time.
 
     Raises:
         EpsballError: the network is no fixed function of one image.
     """
     parts = []
+    lowest = highest = torch.empty(0)
     require_function(forward, inputs(next(pool.batches(2))[1]))
     with Progress(f"survey {name}", len(pool), "images") as progress:
         for numbers, pictures in pool.batches(batch):
             passed = inputs(pictures)
             logits, features = forward(passed)
+            ends = features.amin(dim=0), features.amax(dim=0)
+            lowest, highest = (torch.minimum(lowest, ends[0]), torch.maximum(highest, ends[1])) if parts else ends
             labels = pool.labels[numbers]
             summary = scores.summarise(logits.numpy(), labels)
             columns = {
@@ -61,4 +75,5 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> pd.DataFrame:
             }
             parts.append(pd.DataFrame(columns))
             progress.advance(len(numbers))
-    return pd.concat(parts, ignore_index=True)
+    extremes = pd.DataFrame({"minimum": lowest.double().numpy(), "maximum": highest.double().numpy()})
+    return Survey(pd.concat(parts, ignore_index=True), extremes)

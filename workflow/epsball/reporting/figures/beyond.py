@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from epsball.analysis.claims import log_ratio, wide
+from epsball.analysis.claims import ratio, wide
 from epsball.analysis.comparisons import boundary, correlates
 from epsball.analysis.run import Run
 from epsball.controls import CONTROLS, chosen_controls, compared, name_of
@@ -94,7 +94,7 @@ def beyond_symmetry(run: Run) -> Figure:
         values = {}
         for label, probes in permutations.items():
             permuted, redrawn = (wide(run.metrics(probe, network), "margin_range")[radii] for probe in probes)
-            values[label] = sum(log_ratio(permuted[r], redrawn[r]) for r in radii) / len(radii) / np.log(2)
+            values[label] = sum(np.log2(ratio(permuted[r], redrawn[r])) for r in radii) / len(radii)
         style.columns(ax, values, [style.BLUE] * len(values), slanted=True)
         ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
         ax.axvline(len(values) - 1.5, color=style.GREY, lw=0.6)

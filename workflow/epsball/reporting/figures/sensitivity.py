@@ -18,7 +18,6 @@ _COLOURS = {
     Verdict.DOES_NOT_HOLD: "#e69f00",
     Verdict.UNDECIDED: "0.85",
     Verdict.TOO_FEW_SAMPLES: "0.95",
-    Verdict.TOO_FEW_DRAWS: "0.95",
     Verdict.NOT_AVAILABLE: "0.95",
     Verdict.NOT_MEASURED: "white",
 }
@@ -43,7 +42,7 @@ def draw(table: pd.DataFrame, base: str) -> Figure:
         labels.append("")
         rows.append(blank)
         for network, own in claim.groupby("network", sort=False):
-            labels.append(str(network) if network != ALL_NETWORKS else f"share of them ({own['bound'].iloc[0]})")
+            labels.append(str(network) if network != ALL_NETWORKS else "most of them")
             rows.append(own.set_index("reading").reindex(readings))
     colours, numbers = (np.array([row[column] for row in rows]) for column in ("colour", "number"))
 

@@ -11,8 +11,8 @@ import pandas as pd
 from epsball.analysis.claims import NOISE_FLOOR_FACTOR, RHO_BAND
 from epsball.analysis.run import Run
 from epsball.config import NORMS
-from epsball.reporting.html.template import significant
 from epsball.reporting.places import beyond_zero, radius_name, ranges_for_log_axis, side_by_side
+from epsball.stages.panels import significant
 
 BLUE, ORANGE, GREY = "#3b8fd4", "#e0701a", "#8a929b"  # legible on light and on dark pages
 

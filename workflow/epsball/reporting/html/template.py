@@ -6,8 +6,6 @@ import base64
 import gzip
 import importlib.resources
 import json
-import math
-from collections.abc import Iterable
 from typing import Any
 
 import jinja2
@@ -22,11 +20,6 @@ def render(name: str, **values: Any) -> str:
     return page
 
 
-def data_uri(kind: str, data: bytes) -> str:
-    """Return a picture of a kind as it stands in the page."""
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
 def packed(data: object) -> str:
     """Return data as JSON, compressed, in base64; the page's script unpacks it when it is needed."""
     return _compressed(json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
@@ -39,11 +32,6 @@ def _plotly() -> str:
 
 def _compressed(data: bytes) -> str:
     return base64.b64encode(gzip.compress(data, compresslevel=6, mtime=0)).decode()
-
-
-def significant(values: Iterable[float]) -> list[float | None]:
-    """Round numbers to five significant digits, more than a page shows; what is not finite becomes None."""
-    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
 
 
 ENVIRONMENT = jinja2.Environment(

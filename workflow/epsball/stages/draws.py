@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,8 @@ from PIL import Image
 from epsball.config import Ball
 from epsball.data import Pool
 from epsball.perturbations.ball import perturbed_images
-from epsball.reporting.html.template import data_uri, significant
+from epsball.stages.panels import SHOWN, Panels, data_uri, significant, size
 from epsball.stages.perturb import sample_images
-
-BUDGET = 6_000_000  # bytes of the pictures of all draws in the page
-
-PROBES = {"isotropy": "uniform", "symmetry": "permuted"}  # probes that are shown, with their families
 
 _SCORES = ("score_min", "score_mean", "score_max", "misclassified")
 
@@ -35,22 +30,10 @@ _LOSSLESS = 64  # pixels, the longer side, up to which an image is kept as it is
 _QUALITY = 80  # of WebP, for anything larger
 
 
-@dataclass
-class Panels:
-    """The panels of the samples of a dataset."""
-
-    radii: list[float]  # at which draws are shown
-    probes: list[str]  # whose draws are shown
-    samples: dict[str, dict[str, Any]] = field(default_factory=dict)  # what each panel shows, see `make_panels`
-    thumbnails: dict[str, str] = field(default_factory=dict)  # by sample
-    without: list[str] = field(default_factory=list)  # samples whose draws are left out
-    bytes: int = 0  # of the pictures
-
-
 def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: Ball, budget: int) -> Panels:
     """Collect the scores and draw the pictures of a dataset's samples, which may take `budget` bytes.
 
-    `scores` has the tables of the PROBES of all networks of the dataset, with the columns network and probe.
+    `scores` has the tables of the SHOWN probes of all networks of the dataset, with the columns network and probe.
 
     Returns:
         By sample: `wrong`, whether any draw was misclassified; `scores`, by network and probe lists over the radii of
@@ -64,7 +47,7 @@ def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: B
     by_sample = {str(name): rows for name, rows in scores.groupby("sample", sort=False)}
     wrong = scores.groupby("sample")["misclassified"].max() > 0
     wrong_first = samples.sort_values("sample", key=lambda names: ~names.map(wrong), kind="stable")
-    panels = Panels([radius for radius in spec.radii if radius > 0], list(PROBES))
+    panels = Panels([radius for radius in spec.radii if radius > 0], list(SHOWN))
     for place, (row, image) in enumerate(sample_images(wrong_first, pool)):
         if place == 0:
             _fit(panels, image, row, len(samples), len(samples) * scores["network"].nunique(), spec, budget)
@@ -73,10 +56,9 @@ def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: B
         panels.thumbnails[row.sample] = _thumbnail(image)
         if not panels.without:
             drawn = _draws(image, row, rows, panels, spec)
-            size = sum(map(len, [*drawn["pictures"], drawn["clean"]]))
-            if panels.bytes + size <= budget:
+            if panels.bytes + size(drawn) <= budget:
                 panel |= drawn
-                panels.bytes += size
+                panels.bytes += size(drawn)
         if "draws" not in panel:
             panels.without.append(row.sample)
         panels.samples[row.sample] = panel
@@ -94,12 +76,12 @@ def _fit(panels: Panels, image: torch.Tensor, row: Any, samples: int, pairs: int
     """Cut radii, then probes, until as many samples and pairs of sample and network fit by the size of one picture."""
     radii = panels.radii
     ends = (_picture("uniform", image, int(row.seed), radius, 0, spec) for radius in (radii[0], radii[-1]))
-    size = sum(map(len, ends)) / 2
-    choices = [(list(PROBES), radii)]
-    choices += [(list(PROBES), _spread(radii[1:], count)) for count in range(len(radii) - 1, _FEWEST - 1, -1)]
-    choices.append((list(PROBES)[:1], _spread(radii[1:] or radii, _FEWEST)))
+    mean = sum(map(len, ends)) / 2
+    choices = [(list(SHOWN), radii)]
+    choices += [(list(SHOWN), _spread(radii[1:], count)) for count in range(len(radii) - 1, _FEWEST - 1, -1)]
+    choices.append((list(SHOWN)[:1], _spread(radii[1:] or radii, _FEWEST)))
     for probes, some in choices:
-        if (samples + pairs * len(probes) * len(some)) * size <= budget:
+        if (samples + pairs * len(probes) * len(some)) * mean <= budget:
             break
     panels.probes, panels.radii = probes, some
 
@@ -116,7 +98,7 @@ def _draws(image: torch.Tensor, row: Any, rows: pd.DataFrame, panels: Panels, sp
     draws: dict[str, dict[str, list[dict[str, Any]]]] = {}
     shown = rows[rows["probe"].isin(panels.probes) & rows["radius"].isin(panels.radii)]
     for at in shown.to_dict("records"):
-        key = (PROBES[at["probe"]], float(at["radius"]), int(at["draw_min"]))
+        key = (SHOWN[at["probe"]], float(at["radius"]), int(at["draw_min"]))
         if key not in found:
             found[key] = _picture(key[0], image, int(row.seed), key[1], key[2], spec)
         draw = {

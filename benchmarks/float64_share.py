@@ -1,4 +1,4 @@
-"""The share of the noise floor in the time of the extract stage: python benchmarks/floor.py [run's configuration].
+"""The share of the noise floor in the extract stage's time: python benchmarks/float64_share.py [a configuration].
 
 The stage passes the samples of a finished run again, the default one without an argument, as its jobs did, in this
 process; nothing in the run's folder changes. The passes in float64 are timed apart.
