@@ -34,6 +34,7 @@ from epsball.data import Pool, open_pool
 from epsball.data.images import digest
 from epsball.networks import model
 from epsball.networks.forward import Forward, configure
+from epsball.probes.normalisers import Scales
 from epsball.stages.extract import extract
 from epsball.stages.measure import measure
 from epsball.stages.measure_controls import measure_control
@@ -43,7 +44,7 @@ from matplotlib import pyplot as plt
 
 BASE = {"samples": 2, "draws": 20, "radii": 4, "networks": 1}
 FACTORS = (1, 4, 16)
-CONTEXT = probes.Context(1, 1, 999)
+CONTEXT = probes.Context(Scales(1, 1), 999)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from epsball.networks.forward import Forward
 from epsball.networks.model import Network, open_network
 from epsball.perturbations import families
 from epsball.probes import PROBES, Context
+from epsball.probes.normalisers import Scales
 from epsball.runs.provenance import declared
 from epsball.stages.extract import extract
 from epsball.stages.measure import measure
@@ -49,7 +50,7 @@ WORKS = "✓"
 BALL = Ball(radii=(0.0, 0.1, 1.0), epsilon=0.1, draws=4)
 COMPUTE = Compute(batch=4, device="cpu", float64_draws=2)
 WHITE_BOX = WhiteBox(draws=3, power_iterations=3, clever_batches=3, clever_size=2, directions=2)
-CONTEXT = Context(1.0, 1.0, 9)
+CONTEXT = Context(Scales(1.0, 1.0), 9)
 
 # By factory: the side of the image in pixels, and what else the network takes.
 ARCHITECTURES: dict[str, tuple[int, dict[str, Any]]] = {

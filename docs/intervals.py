@@ -65,7 +65,7 @@ def _truths() -> Iterator[Truth]:
     yield Truth(words, "lognormal, σ = 2", _lognormal, 1.0, median)
     near = float(stats.beta.ppf(0.5, 5, 0.5))
     yield Truth(words, "Beta(5, 0.5)", functools.partial(_beta, 5, 0.5), near, median)
-    yield Truth(words, "ties: Poisson, mean 2", lambda generator, size: generator.poisson(2, size) * 1.0, 2.0, median)
+    yield Truth(words, "ties: Poisson, mean 2", _poisson, 2.0, median)
     words = "median ratio, paired"
     for inner in (0.0, 0.3, 0.8):
         draw = functools.partial(_ratios, 1.25, inner)
@@ -86,6 +86,10 @@ def _truths() -> Iterator[Truth]:
 
 def _beta(one: float, other: float, generator: np.random.Generator, size: int) -> Array:
     return np.asarray(generator.beta(one, other, size), dtype=float)
+
+
+def _poisson(generator: np.random.Generator, size: int) -> Array:
+    return generator.poisson(2, size).astype(float)
 
 
 def _lognormal(generator: np.random.Generator, size: int) -> Array:

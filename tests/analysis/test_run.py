@@ -58,7 +58,7 @@ def write(folder: Path, **changes: Any) -> Path:
     pool = open_pool(config.datasets["squares"], folder)
     nets = {name: Network(sure_net(seed).eval().requires_grad_(False)) for name, seed in NETWORKS.items()}
     forwards = {name: Forward(net, config.compute) for name, net in nets.items()}
-    surveys = {name: survey(forward, pool, 5, name) for name, forward in forwards.items()}
+    surveys = {name: survey(forward, pool, 5, name).images for name, forward in forwards.items()}
     samples = select(surveys, config.datasets["squares"], config.seed, config.shard_size)
     assert [len(shard_rows(samples, shard)) for shard in shards(samples)] == [2, 2, 1]
     files.write_table(run / "samples" / "squares.csv", samples)

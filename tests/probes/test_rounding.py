@@ -96,13 +96,15 @@ def test_floors_by_hand(stages: Stages, name: str, count: int, radii: list[float
             if name == "lipschitz":
                 few = max(1, np.sqrt((count - 1) / stats.chi2.ppf(0.005, count - 1)) / 10)
                 sd = max(few * np.sqrt(np.mean(along)), np.spacing(np.float32(abs(clean).max())) / 2)
-                np.testing.assert_allclose(found["noise_floor"], 0.5 * expected_range(12) * sd, rtol=1e-6)
+                np.testing.assert_allclose(found["noise_floor"].to_numpy(), 0.5 * expected_range(12) * sd, rtol=1e-6)
                 continue
             largest = max(abs(logits[:, label]).max(), abs(other.max(axis=1)).max())
             sd = max(few * np.sqrt(np.mean(errors)), np.spacing(np.float32(largest)) / 2)
             p = expit(logits[:, label] - logsumexp(other, axis=1))
-            np.testing.assert_allclose(found["margin_noise_floor"], expected_range(12) * sd, rtol=1e-6)
-            np.testing.assert_allclose(found["noise_floor"], expected_range(12) * sd * (p * (1 - p)).max(), rtol=1e-6)
+            np.testing.assert_allclose(found["margin_noise_floor"].to_numpy(), expected_range(12) * sd, rtol=1e-6)
+            np.testing.assert_allclose(
+                found["noise_floor"].to_numpy(), expected_range(12) * sd * (p * (1 - p)).max(), rtol=1e-6
+            )
 
 
 def test_exact_arithmetic_has_a_floor_of_one_rounding(stages: Stages) -> None:
@@ -130,7 +132,7 @@ def test_a_masked_class_does_not_raise_the_floor(stages: Stages) -> None:
             mask = torch.full((len(x), 2), -1e30, dtype=x.dtype)
             return torch.cat([logits, mask], dim=1) if self.masks else logits
 
-    floors = [stages.run(Masked(masks), "isotropy", layer="net.5")["noise_floor"] for masks in (True, False)]
+    floors = [stages.run(Masked(masks), "isotropy", layer="net.5")["noise_floor"].to_numpy() for masks in (True, False)]
     np.testing.assert_allclose(*floors)
 
 

@@ -86,14 +86,17 @@ def test_survey_gives_the_extremes_of_g_and_h(easy: Pool) -> None:
     configure(COMPUTE)
     module = conv_net()
     network = Network(module.eval())
-    table = survey(Forward(network, replace(COMPUTE, batch=4)), easy, 4, "mine").images
+    table, extremes = survey(Forward(network, replace(COMPUTE, batch=4)), easy, 4, "mine")
     images = torch.from_numpy(np.stack([easy.read(n) for n in range(90)])).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
         features = module[:-1](images)
         score = torch.softmax(module(images).double(), 1)[torch.arange(90), torch.from_numpy(easy.labels)]
-    scale_g, scale_h = scales(table)
-    assert scale_g == pytest.approx(1 / float(features.max() - features.min()), rel=1e-5)
-    assert scale_h == pytest.approx(1 / float(images.max() - images.min()), rel=1e-6)
+    found = scales(table, extremes)
+    assert found.g == pytest.approx(1 / float(features.max() - features.min()), rel=1e-5)
+    assert found.h == pytest.approx(1 / float(images.max() - images.min()), rel=1e-6)
+    assert found.images == 90
+    spans = (features.amax(dim=0) - features.amin(dim=0)).numpy()
+    assert found.g_per_feature == pytest.approx(np.where(spans > 0, 1 / np.where(spans > 0, spans, 1), 0), rel=1e-5)
     assert table["score"].to_numpy() == pytest.approx(score.numpy(), abs=1e-6)
 
 

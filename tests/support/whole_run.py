@@ -55,8 +55,9 @@ def make_run(folder: Path, size: int = 10, **changes: Any) -> tuple[Config, Path
         weights = run / "networks" / name / "weights.safetensors"
         build_network(spec, pool, None, config.compute, config.seed, weights, weights.with_name("card.json"))
         surveys[name] = survey(forward.Forward(restore(spec, weights), config.compute), pool, 4, name)
-        write_table(run / "survey" / "squares" / f"{name}.parquet", surveys[name])
-    samples = select.select(surveys, config.datasets["squares"], config.seed, 100)
+        write_table(run / "survey" / "squares" / f"{name}.parquet", surveys[name].images)
+    surveyed = {name: found.images for name, found in surveys.items()}
+    samples = select.select(surveyed, config.datasets["squares"], config.seed, 100)
     write_table(run / "samples" / "squares.csv", samples)
     for family in families(config):
         perturb(family, samples, pool, config.ball, run / f"{family}.zarr.zip", {})

@@ -23,7 +23,9 @@ with job(snakemake) as config:
     pool = open_pool(config.datasets[network.dataset], config.folder / "datasets" / network.dataset)
     restored = model.restore(network, Path(snakemake.input.weights))
     name = controls.name_of(network.name, control)
-    with gaps.collected([name], config.on_failure) as tables, gaps.explained(f"control '{control}'", network.name):
+    outputs = snakemake.output.table, snakemake.output.features
+    with gaps.collected(outputs, config.on_failure) as tables, gaps.explained(f"control '{control}'", network.name):
         passes = forward.Forward(controls.of(control, restored, pool, config.seed, network.name), compute)
-        tables[name] = survey(passes, pool, compute.batch, name)
-    files.write_table(Path(snakemake.output.table), tables[name])
+        tables.update(zip(outputs, survey(passes, pool, compute.batch, name), strict=True))
+    for path, table in tables.items():
+        files.write_table(Path(path), table)

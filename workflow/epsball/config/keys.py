@@ -304,8 +304,7 @@ class RunSettings(_Keys):
     shard_size: Annotated[Count, _key("Samples in a shard, the unit of a job and a store. Changes no number.")] = 25
     mantel_permutations: Annotated[Integer, _key("Permutations of the Mantel test.", ge=99)] = 999
     normaliser: Annotated[
-        Normaliser,
-        _key("g of Eq. 9 that verdicts read: global, one minimum and maximum of all features; per-feature, each its own."),
+        Normaliser, _key("g of Eq. 9 for the verdicts: global, one span of all features; per-feature, one for each.")
     ] = "global"
     extra_probes: Annotated[Names, _key("Probes to measure beside the paper's four.")] = ()
     controls: Annotated[Names, _key("Networks made from each network, to compare it with.")] = ()

@@ -18,6 +18,7 @@ from epsball.config import NORMS, Config
 from epsball.controls import chosen_controls
 from epsball.data import open_pool, terms
 from epsball.probes import chosen_probes
+from epsball.probes.normalisers import ENOUGH_IMAGES
 from epsball.reporting.chapters import CHAPTERS, PROBE_CHAPTERS
 from epsball.reporting.figures import names, reads
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
@@ -63,7 +64,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         panels={sample["key"]: sample for dataset in datasets for sample in dataset["samples"]},
         networks=[_network(run, name) for name in config.networks],
         min_samples=MIN_SAMPLES,
-        unanswered=[*unanswered(config), *_without_floor(run)],
+        unanswered=[*unanswered(config), *_without_floor(run), *_few_images(run)],
         gaps=list(run.gaps(*run.probes)),
         gaps_of={name: list(run.gaps(*set(reads(name)).intersection(chosen_probes(config)))) for name in beyond},
         controls=chosen_controls(config),
@@ -80,6 +81,17 @@ def _without_floor(run: Run) -> Iterator[str]:
             yield (
                 f"The noise floor of {network} is not available: the network does not compute in float64. Its ranges "
                 "may be rounding alone."
+            )
+
+
+def _few_images(run: Run) -> Iterator[str]:
+    """Yield a sentence for each dataset of which few images are behind g of Eq. 9."""
+    for dataset in run.datasets:
+        images = len(run.survey(run.config.networks_of(dataset)[0].name))
+        if images < ENOUGH_IMAGES:
+            yield (
+                f"g of Eq. 9 is of {images} images of {dataset}. With fewer than {ENOUGH_IMAGES} the span of the "
+                "features is too small, and ratios are too large: 1.8-fold in one network with 20."
             )
 
 

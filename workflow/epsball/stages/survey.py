@@ -50,7 +50,7 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> Survey:
     Raises:
         EpsballError: the network is no fixed function of one image.
     """
-    parts = []
+    parts: list[pd.DataFrame] = []
     lowest = highest = torch.empty(0)
     require_function(forward, inputs(next(pool.batches(2))[1]))
     with Progress(f"survey {name}", len(pool), "images") as progress:
