@@ -62,18 +62,19 @@ def test_radii_with_passes_in_float64(count: int, beyond: tuple[float, ...], exp
 def test_floors_by_hand(stages: Stages, name: str, count: int, radii: list[float]) -> None:
     """Number by number, with own passes in both precisions."""
     module, compute = conv_net(), replace(COMPUTE, float64_draws=count)
-    module[-1].weight.data *= 30  # some are sure
+    next(module[-1].parameters()).data.mul_(30)  # some are sure
     table = stages.run(module, name, compute=compute, context=CONTEXT._replace(scales=Scales(0.5, 1.0)))
     double, family = copy.deepcopy(module).double(), "permuted" if name == "symmetry" else "uniform"
     configure(compute)
     forward = Forward(Network(module), compute)
     few = max(1, np.sqrt(count / stats.chi2.ppf(0.005, count)) / 10) if name != "lipschitz" else 0
     for row, image in sample_images(stages.samples, stages.pool):
-        label, errors, along, passed = int(row.label), [], [], {}
+        label, errors, along = int(row.label), [], []
+        passed: dict[float, list[np.ndarray]] = {}
         for radius in BALL.radii:
             images = perturbed_images(family, image, int(row.seed), radius, range(BALL.draws), BALL)
-            passed[radius] = [forward(images[start : start + 5]) for start in range(0, BALL.draws, 5)]
-            passed[radius] = [torch.cat(parts).double().numpy() for parts in zip(*passed[radius], strict=True)]
+            batches = [forward(images[start : start + 5]) for start in range(0, BALL.draws, 5)]
+            passed[radius] = [torch.cat(parts).double().numpy() for parts in zip(*batches, strict=True)]
             if radius not in radii:
                 continue
             exact = double[:-1](images[:1].double())
@@ -116,7 +117,7 @@ def test_exact_arithmetic_has_a_floor_of_one_rounding(stages: Stages) -> None:
     assert (first.values == held["float64_logits"].values).all()
     for name in ("isotropy", "symmetry", "lipschitz"):
         table = stages.run(Linear(matrix), name, layer="features")
-        floors = table.loc[table["radius"] > 0, [c for c in table if str(c).endswith("noise_floor")]]
+        floors = table.loc[table["radius"] > 0, [c for c in table.columns if c.endswith("noise_floor")]]
         assert (floors > 0).all(axis=None)
         assert (floors < 20 * 2.0**-24 * 8).all(axis=None)
 
@@ -133,7 +134,7 @@ def test_a_masked_class_does_not_raise_the_floor(stages: Stages) -> None:
             return torch.cat([logits, mask], dim=1) if self.masks else logits
 
     floors = [stages.run(Masked(masks), "isotropy", layer="net.5")["noise_floor"].to_numpy() for masks in (True, False)]
-    np.testing.assert_allclose(*floors)
+    np.testing.assert_allclose(floors[0], floors[1])
 
 
 class NoFloat64(nn.Module):
@@ -151,7 +152,7 @@ class NoFloat64(nn.Module):
 def test_without_float64_there_is_no_floor(stages: Stages) -> None:
     for name in ("isotropy", "symmetry", "lipschitz"):
         table = stages.run(NoFloat64(), name, layer="net.5")
-        assert table[[c for c in table if str(c).endswith("noise_floor")]].isna().all(axis=None)
+        assert table[[c for c in table.columns if c.endswith("noise_floor")]].isna().all(axis=None)
         assert table["range" if name != "lipschitz" else "d_out"].notna().all()
 
 
