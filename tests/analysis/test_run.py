@@ -123,7 +123,7 @@ def test_stores_of_all_shards_are_one_in_the_order_of_the_samples(run: Run, fold
     held = run.activations("one")
     samples = run.samples("squares")["sample"].tolist()
     assert held["sample"].values.tolist() == samples
-    assert dict(held.sizes) == {"sample": 5, "radius": 4, "draw": 6, "unit": 3, "float64_draw": 4}
+    assert dict(held.sizes) == {"sample": 5, "radius": 4, "draw": 6, "unit": 3, "class": 3, "float64_radius": 4}
     assert (held.attrs["network"], held.attrs["family"]) == ("one", "uniform")
     assert "part" not in held.attrs, "what shards do not have in common"
     expected = xr.concat(parts, "sample").sel(sample=samples)

@@ -64,7 +64,7 @@ MISTAKES = [
     ("draws", "many", "draws is 'many'; expected: integer"),
     ("norm", "l1", "norm is 'l1'; expected one of: l2, linf"),
     ("noise", "gauss", "noise is 'gauss'; expected one of: uniform, sphere, gaussian"),
-    ("float64_draws", 21, r"float64_draws is 21; it must be at most batch \(20\)"),
+    ("float64_draws", 1, "float64_draws is 1; it must be at least 2"),
     ("thresold", 0.9, "unknown key 'thresold' in the file; did you mean 'threshold'"),
     ("networks.net.layr", "fc", "unknown key 'layr' in networks.net; did you mean 'layer'"),
     ("datasets.photos.rot", "x", "unknown key 'rot' in datasets.photos; did you mean 'root'"),

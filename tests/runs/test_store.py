@@ -32,7 +32,9 @@ def test_xarray_opens_a_store_with_names_and_units(stages: Stages) -> None:
         warnings.simplefilter("error")
         opened = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"))
     xr.testing.assert_identical(opened.load(), epsball.open_store(path).load())
-    assert dict(opened.sizes) == {"sample": 4, "radius": 4, "draw": 12, "unit": 7, "float64_draw": 3}
+    assert dict(opened.sizes) == {"sample": 4, "radius": 4, "draw": 12, "unit": 7, "class": 3, "float64_radius": 3}
+    assert opened["float64_logits"].dtype == opened["float64_features"].dtype == np.float64
+    assert opened["float64_radius"].values.tolist() == [0, 0.1, 3]
     assert opened["radius"].attrs["units"]
     assert opened["features"].dims == ("sample", "radius", "draw", "unit")
     assert opened["features"].dtype == np.float32

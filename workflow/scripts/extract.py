@@ -1,5 +1,6 @@
 """Pass the perturbed images of a shard through a network, family by family."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,9 @@ with job(snakemake) as config:
     scores = selected[["sample", f"score_{network.name}"]]
     rows = shard_rows(selected, int(snakemake.wildcards.shard)).merge(scores, on="sample")
     drawn = (ball.norm, ball.clip, ball.noise)
-    packages = snakemake.params.versions
-    made_by = provenance.attributes(packages, dataset=dataset, ball=drawn, network=network, compute=compute)
+    rounding = replace(compute, float64_draws=0)  # what passes in float64, a store itself says
+    facts = {"dataset": dataset, "ball": drawn, "network": network, "compute": rounding}
+    made_by = provenance.attributes(snakemake.params.versions, **facts)
     made_by |= {"network": network.name, "device": passes.device, "files_read": files_read.digest(kept.parent)}
     made_by |= {"network_digest": weights.digest(kept), "user_code": sources.files_digest(network)}
     asked = families_read(config, network.name)

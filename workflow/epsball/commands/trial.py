@@ -60,7 +60,7 @@ def _smallest(config: Config) -> Config:
     return replace(
         config,
         ball=replace(config.ball, radii=config.ball.radii[:_RADII], draws=_DRAWS),
-        compute=replace(config.compute, batch=batch, float64_draws=min(2, batch), compile=False),
+        compute=replace(config.compute, batch=batch, float64_draws=2, compile=False),
         white_box=replace(fewest, layers=config.white_box.layers),
         mantel_permutations=99,
     )

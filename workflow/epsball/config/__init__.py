@@ -104,7 +104,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     return Config(
         **_values(RunSettings, file),
         ball=Ball(**_values(Ball, file) | {"radii": radii}),
-        compute=Compute(**_values(Compute, file) | {"float64_draws": min(file.float64_draws, file.draws)}),
+        compute=Compute(**_values(Compute, file)),
         datasets={name: _dataset(name, entry, file) for name, entry in file.datasets.items()},
         networks={name: _network(name, entry) for name, entry in file.networks.items()},
     )

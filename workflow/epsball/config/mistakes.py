@@ -98,9 +98,6 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         if networks and name not in networks:
             hint = did_you_mean(str(name), networks)
             yield f"white_box.layers has '{name}', no network of this configuration; {hint}"
-    batch, float64_draws = raw.get("batch", ConfigFile.batch), raw.get("float64_draws", ConfigFile.float64_draws)
-    if isinstance(batch, int) and isinstance(float64_draws, int) and float64_draws > batch:
-        yield f"float64_draws is {float64_draws}; it must be at most batch ({batch})"
     if raw.get("noise") == "gaussian" and raw.get("norm") == "linf":
         yield "noise is 'gaussian', whose L2 norm alone has a scale; it needs norm l2, not linf"
     radii, epsilon = raw.get("radii"), raw.get("epsilon", ConfigFile.epsilon)

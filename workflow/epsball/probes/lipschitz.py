@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from epsball.networks.scores import Array
-from epsball.probes import Context, table
+from epsball.probes import Context, rounding, table
 
 
 def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context) -> pd.DataFrame:
@@ -20,16 +20,15 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
     Returns:
         A row a draw, columns sample, radius, draw; d_in = ‖h(x+v) - h(x)‖ and d_out = ‖g(Φ_L(x+v)) - g(Φ_L(x))‖; ratio
         d_out / d_in; ratio_per_feature, the same with a g for each feature; ratio_raw, without g and h; scale_g and
-        scale_h, the factors that they are, and scale_images, from how many images; and noise_floor, the range of
-        (float32 d_out - float64 d_out) over the draws that were computed twice, normalised as d_out. Ratios are not a
-        number at radius 0.
+        scale_h, the factors that they are, and scale_images, from how many images; and noise_floor, the range over
+        draws that rounding to float32 alone gives d_out, see `epsball.probes.rounding`. Ratios are not a number at
+        radius 0.
     """
     raw_in = perturbations["norm"].values
     raw_out = distances(activations["features"], activations["clean_features"])
     scales = context.scales
     each = scales.g if scales.g_per_feature is None else scales.g_per_feature
-    float64 = activations["float64_d_out"].values
-    floor = np.ptp(raw_out[:, :, : float64.shape[2]] - float64, axis=2)
+    floor = rounding.distance_floor(activations) * scales.g
     d_in, d_out = raw_in * scales.h, raw_out * scales.g
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio, ratio_raw = d_out / d_in, raw_out / raw_in
@@ -43,7 +42,7 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
         "scale_g": np.full(d_in.shape, scales.g),
         "scale_h": np.full(d_in.shape, scales.h),
         "scale_images": np.full(d_in.shape, scales.images),
-        "noise_floor": np.repeat(floor[:, :, None] * scales.g, d_in.shape[2], axis=2),
+        "noise_floor": np.repeat(floor[:, :, None], d_in.shape[2], axis=2),
     }
     return table(columns, activations, "sample", "radius", "draw")
 
@@ -51,7 +50,8 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
 def distances(features: xr.DataArray, clean: xr.DataArray, weights: Array | float = 1.0) -> Array:
     """Compute ‖w · (Φ_L(x+v) - Φ_L(x))‖ (sample, radius, draw) in float64; features are read one radius at a time.
 
-    Features of the perturbed images are (sample, radius, draw, unit), of the clean ones (sample, unit), w (unit,).
+    Features of the perturbed images are (sample, radius, draw, unit), of the clean ones (sample, unit), and weights
+    (unit,).
     """
     out, references = np.empty(features.shape[:3]), clean.values.astype(np.float64)
     for sample, radius in np.ndindex(out.shape[:2]):

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from epsball.networks import scores
-from epsball.probes import Context, table
+from epsball.probes import Context, rounding, table
 
 _LOGITS = ("logit", "runner_up_logit", "log_odds")
 
@@ -22,19 +22,17 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
 
     Returns:
         Columns sample, radius, draws; of the score of the right class score_min, score_max, score_mean, score_sd and
-        range (of Eq. 4: maximum less minimum); noise_floor, the range of (float32 score - float64 score) over the draws
-        that were computed twice; of the margin margin_min, margin_max, margin_sd, margin_range and margin_noise_floor;
+        range (of Eq. 4: maximum less minimum) and noise_floor, the range that rounding to float32 alone gives; of the
+        margin margin_min, margin_max, margin_sd, margin_range and margin_noise_floor, see `epsball.probes.rounding`;
         rms and fraction_outside, means of the perturbations'; misclassified, the share of draws; draw_min and draw_max,
         numbers of the draws with the lowest and the highest score (the first of equal ones), and prediction_min, the
         class that the network takes draw_min for.
     """
     prediction = activations["prediction"].values
     logit, other, log_odds = (activations[name].values for name in _LOGITS)
-    logit64, other64, log_odds64 = (activations[f"float64_{name}"].values for name in _LOGITS)
-    twice = logit64.shape[2]
     shortfall, margin = scores.shortfall(log_odds), scores.margin(logit, other)
-    score_error = shortfall[:, :, :twice] - scores.shortfall(log_odds64)
-    margin_error = margin[:, :, :twice] - scores.margin(logit64, other64)
+    floor = rounding.margin_floor(activations)
+    slope = (scores.score(log_odds) * shortfall).max(axis=2)  # of the score by the log-odds
     lowest = shortfall.argmax(axis=2)
     columns = {
         "draws": np.full(margin.shape[:2], margin.shape[2]),
@@ -43,12 +41,12 @@ def measure(activations: xr.Dataset, perturbations: xr.Dataset, context: Context
         "score_mean": 1 - shortfall.mean(axis=2),
         "score_sd": _sd(shortfall),
         "range": np.ptp(shortfall, axis=2),
-        "noise_floor": np.ptp(score_error, axis=2),
+        "noise_floor": floor * slope,
         "margin_min": margin.min(axis=2),
         "margin_max": margin.max(axis=2),
         "margin_sd": _sd(margin),
         "margin_range": np.ptp(margin, axis=2),
-        "margin_noise_floor": np.ptp(margin_error, axis=2),
+        "margin_noise_floor": floor,
         "rms": perturbations["rms"].values.mean(axis=2),
         "fraction_outside": perturbations["fraction_outside"].values.mean(axis=2),
         "misclassified": (prediction != activations["label"].values[:, None, None]).mean(axis=2),

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -193,12 +194,18 @@ class PreviousStore:
         held = held.isel(sample=[place for place, (seed, label) in pairs if labels.get(seed, label) == label])
         self._held, self.attributes = held, held.attrs
 
-    def restore(self, samples: pd.DataFrame, radii: Sequence[float], draws: int) -> bool:
+    def restore(
+        self,
+        samples: pd.DataFrame,
+        radii: Sequence[float],
+        draws: int,
+        exactly: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    ) -> bool:
         """Give the previous store its first name again if it holds all requested items, and return whether it does.
 
-        Images must have the names in it that they have now.
+        Images must have the names in it that they have now, and coordinates the values that they are to have `exactly`.
         """
-        if _lack(self._held, samples, radii, draws):
+        if _lack(self._held, samples, radii, draws) or not self._has(exactly):
             return False
         names = dict(zip(self._held["seed"].values.tolist(), self._held["image"].values.tolist(), strict=True))
         if samples["seed"].map(names).tolist() != samples["image"].tolist():
@@ -218,6 +225,17 @@ class PreviousStore:
             return {}
         cell = self._held.isel(self._place(seed, radius))
         return {str(name): cell[name].values for name, held in self._held.data_vars.items() if "radius" in held.dims}
+
+    def whole(self, seed: int, exactly: Mapping[str, Sequence[float]]) -> dict[str, NDArray[Any]]:
+        """Return the arrays of one sample over coordinates; empty if their values in the store are not these."""
+        place = _places(self._held, "seed", [seed])[0]
+        if place < 0 or not self._has(exactly):
+            return {}
+        sample = self._held.isel(sample=place)
+        return {str(name): held.values for name, held in sample.data_vars.items() if set(exactly) <= set(held.dims)}
+
+    def _has(self, exactly: Mapping[str, Sequence[float]]) -> bool:
+        return all(name in self._held and self._held[name].values.tolist() == [*v] for name, v in exactly.items())
 
     def _place(self, seed: int, radius: float) -> dict[str, int]:
         return {"sample": _places(self._held, "seed", [seed])[0], "radius": _places(self._held, "radius", [radius])[0]}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,16 @@ from epsball.perturbations.ball import perturbed_images
 from epsball.perturbations.families import family
 from epsball.runs import store
 from epsball.runs.progress import Progress
-from epsball.stages.passes import passes_per_sample, pending_draws
+from epsball.stages.passes import float64_radii, passes_per_sample, pending_draws
 from epsball.stages.perturb import coordinates, sample_images
 
 Cell = Mapping[str, NDArray[Any]]  # arrays over the draws of one sample at one radius
 
+_DIMS = {  # of the variables that have no draws
+    "first_logits": ("sample", "radius", "class"),
+    "float64_logits": ("sample", "float64_radius", "class"),
+    "float64_features": ("sample", "float64_radius", "unit"),
+}
 _PREFETCHED = 3  # radii that a GPU works on while the CPU stores the one before
 
 
@@ -50,8 +54,9 @@ def extract(
 
     The store has, for each sample, radius and draw: `logit`, `runner_up_logit`, `log_odds` and `prediction` (see
     `epsball.networks.scores.Summary`), and `features` if the family keeps them; the same of the clean image as
-    `clean_...`; and for the first draws, computed again in float64, `float64_logit`, `float64_runner_up_logit`,
-    `float64_log_odds` and `float64_d_out`, the distance of their features from the clean image's.
+    `clean_...`; `first_logits` (sample, radius, class), all logits of draw 0; and of draw 0 at a few radii
+    (`epsball.stages.passes.float64_radii`), computed again in float64, `float64_logits` (sample, float64_radius, class)
+    and, if the family keeps features, `float64_features` (sample, float64_radius, unit).
 
     At radius 0 all draws are one image: one batch of it is computed, and repeated.
 
@@ -59,7 +64,8 @@ def extract(
         EpsballError: the network is no fixed function of one image, or not the one that was surveyed.
     """
     previous = store.PreviousStore(path, attributes, samples)
-    if previous.restore(samples, spec.radii, spec.draws):
+    exactly = {"float64_radius": float64_radii(spec, compute)}
+    if previous.restore(samples, spec.radii, spec.draws, exactly):
         return
     keeps = family(name).KEEPS_FEATURES
     known = [functools.partial(previous.draws, seed) for seed in samples["seed"].tolist()]
@@ -82,26 +88,24 @@ def extract(
                     if surveyed is not None:
                         score = float(scores.score(cell["log_odds"])[0])
                         require_surveyed(network, row.image, score, surveyed[row.sample])
-            for key in cells[0]:
-                variables[key] = (_dims(key)[:3], np.stack([cell[key] for cell in cells])[None])
+            exact = previous.whole(sample.seed, exactly) or sample.float64(keeps)
+            variables |= _variables(cells, exact)
             smallest = min(forward.size, int(previous.attributes.get("images_in_a_pass", forward.size)))
             made_by = {"family": name, "images_in_a_pass": str(smallest), **attributes}
-            writer.append(xr.Dataset(variables, coordinates(row, spec), made_by))
+            writer.append(xr.Dataset(variables, _coordinates(row, spec, compute), made_by))
 
 
-def iterate_radii(
+def extract_sample(
     name: str, forward: Forward, row: Any, image: Tensor, spec: Ball, compute: Compute, progress: Progress
-) -> Iterator[xr.Dataset]:
-    """Yield what `extract` stores of one sample, features included, a radius at a time; nothing is stored.
+) -> xr.Dataset:
+    """Return what `extract` stores of one sample, features included; nothing is stored.
 
-    Row and image come from `epsball.stages.perturb.sample_images`; the first radius is 0.
+    Row and image come from `epsball.stages.perturb.sample_images`.
     """
     sample = _Sample(name, forward, row, image, spec, compute, progress)
-    clean: dict[str, Any] = {}
-    for radius, cell in zip(spec.radii, sample.cells(True, lambda radius: {}), strict=True):
-        clean = clean or _clean(cell)
-        variables = {key: (_dims(key)[: values.ndim + 2], values[None, None]) for key, values in cell.items()}
-        yield xr.Dataset({**clean, **variables}, coordinates(row, replace(spec, radii=(radius,))), {"family": name})
+    cells = list(sample.cells(True, lambda radius: {}))
+    variables = _clean(cells[0]) | _variables(cells, sample.float64(True))
+    return xr.Dataset(variables, _coordinates(row, spec, compute), {"family": name})
 
 
 def _prefetch_depth(forward: Forward) -> int:
@@ -121,13 +125,20 @@ def _prefetch(started: Iterable[Callable[[], Cell]], depth: int) -> Iterator[Cel
 
 def _clean(at_zero: Cell) -> dict[str, Any]:
     """Return the variables of the clean image, which is every draw at radius 0."""
-    first = {f"clean_{key}": values[:1] for key, values in at_zero.items() if not key.startswith("float64")}
+    first = {f"clean_{key}": values[:1] for key, values in at_zero.items() if key not in _DIMS}
     return {key: (("sample", "unit")[: values.ndim], values) for key, values in first.items()}
 
 
-def _dims(key: str) -> tuple[str, ...]:
-    """Return the dimensions of a variable of a store; only features have the last."""
-    return ("sample", "radius", "float64_draw" if key.startswith("float64") else "draw", "unit")
+def _variables(cells: Sequence[Cell], exact: Cell) -> dict[str, Any]:
+    """Return the variables of a sample from its arrays at each radius, and those of its passes in float64."""
+    whole = {key: np.stack([cell[key] for cell in cells]) for key in cells[0]} | dict(exact)
+    dims = ("sample", "radius", "draw", "unit")  # only features have the last
+    return {key: (_DIMS.get(key, dims[: values.ndim + 1]), values[None]) for key, values in whole.items()}
+
+
+def _coordinates(row: Any, spec: Ball, compute: Compute) -> dict[str, Any]:
+    found = coordinates(row, spec)
+    return {**found, "float64_radius": ("float64_radius", np.array(float64_radii(spec, compute)), found["radius"][2])}
 
 
 class _Sample:
@@ -156,44 +167,36 @@ class _Sample:
         there = len(known.get("logit", ()))
         pending = pending_draws(radius, there, spec, self._compute)
         passes: list[Passed] = []
-        float64: Passed | None = None
         for draws in (pending[start : start + batch] for start in range(0, len(pending), batch)):
             images = perturbed_images(self._name, self._image, seed, radius, draws, spec, device=self._forward.device)
             passes.append(self._forward.start(images))
-            if not known and float64 is None:
-                few = images[: self._compute.float64_draws]
-                float64 = self._forward.start_float64(few) if radius > 0 else self._clean_float64
             self._progress.advance(len(images))
 
         def wait() -> Cell:
             cell = dict(known)
             if passes:
                 logits, features = map(torch.cat, zip(*(each() for each in passes), strict=True))
-                new = self._summary(logits) | ({"features": features.numpy()} if keeps else {})
+                summary = scores.summarise(logits.numpy(), np.full(len(logits), self._label))
+                new = summary._asdict() | ({"features": features.numpy()} if keeps else {})
                 for key, values in new.items():  # the first of them may be known
                     cell[key] = np.concatenate([cell[key], values[there - pending.start :]]) if known else values
-            return self._sized(radius, cell | (self._floor(float64) if float64 else {}))
+                if not known:
+                    cell["first_logits"] = logits[0].clone().numpy()
+            return {key: values if key in _DIMS else self._sized(radius, values) for key, values in cell.items()}
 
         return wait
 
-    @functools.cached_property
-    def _clean_float64(self) -> Passed:
-        return self._forward.start_float64(self._image.permute(2, 0, 1)[None])
+    def float64(self, keeps: bool) -> Cell:
+        """Return the arrays over the radii at which draw 0 passes in float64 too, features if it `keeps` them."""
+        where, draw, device = (self._name, self._image, self.seed), range(1), self._forward.device
+        radii = float64_radii(self._spec, self._compute)
+        first = [perturbed_images(*where, radius, draw, self._spec, device=device) for radius in radii]
+        logits, features = self._forward.float64(torch.cat(first))
+        return {"float64_logits": logits.numpy()} | ({"float64_features": features.numpy()} if keeps else {})
 
-    def _summary(self, logits: Tensor) -> dict[str, NDArray[Any]]:
-        return scores.summarise(logits.numpy(), np.full(len(logits), self._label))._asdict()
-
-    def _floor(self, float64: Passed) -> dict[str, NDArray[Any]]:
-        """Return the arrays over the draws that are computed in float64."""
-        logits, features = float64()
-        arrays = {f"float64_{key}": values for key, values in self._summary(logits).items() if key != "prediction"}
-        d_out = (features - self._clean_float64()[1]).square().sum(dim=1).sqrt()
-        return {**arrays, "float64_d_out": d_out.numpy()}
-
-    def _sized(self, radius: float, cell: Cell) -> Cell:
-        """Return the arrays with the requested number of draws; at radius 0 one batch of them, repeated."""
-        sizes = {key: self._compute.float64_draws if key.startswith("float64") else self._spec.draws for key in cell}
+    def _sized(self, radius: float, values: NDArray[Any]) -> NDArray[Any]:
+        """Return an array with the requested number of draws; at radius 0 one batch of them, repeated."""
+        count = self._spec.draws
         if radius == 0:
-            once = min(self._compute.batch, self._spec.draws)
-            return {key: np.resize(values[:once], (sizes[key], *values.shape[1:])) for key, values in cell.items()}
-        return {key: values[: sizes[key]] for key, values in cell.items()}
+            return np.resize(values[: min(self._compute.batch, count)], (count, *values.shape[1:]))
+        return values[:count]

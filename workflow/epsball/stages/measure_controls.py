@@ -15,7 +15,7 @@ from epsball.probes import Context, family_of, probe
 from epsball.runs.gaps import explained
 from epsball.runs.progress import Progress
 from epsball.runs.store import open_part
-from epsball.stages.extract import iterate_radii
+from epsball.stages.extract import extract_sample
 from epsball.stages.passes import passes_per_sample
 from epsball.stages.perturb import sample_images
 
@@ -49,10 +49,9 @@ def measure_control(
         for place, (row, image) in enumerate(sample_images(samples, pool)):
             for family, ball in balls.items():
                 with explained(f"control '{control}'", network):
-                    found = iterate_radii(family, forward, row, image, ball, compute, progress)
-                    for radius, cell in enumerate(found):
-                        beside = drawn[family].isel(sample=[place], radius=[radius])
-                        for name in probes:
-                            if family_of(name) == family:
-                                parts[name].append(probe(name).measure(cell, beside, context))
+                    found = extract_sample(family, forward, row, image, ball, compute, progress)
+                    beside = drawn[family].isel(sample=[place])
+                    for name in probes:
+                        if family_of(name) == family:
+                            parts[name].append(probe(name).measure(found, beside, context))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}

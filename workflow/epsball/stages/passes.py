@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from epsball.config import Ball, Compute
 
 
@@ -26,6 +28,18 @@ def passes_per_sample(spec: Ball, compute: Compute, known: Callable[[float], int
     return sum(len(pending_draws(radius, known(radius), spec, compute)) for radius in spec.radii)
 
 
+def float64_radii(spec: Ball, compute: Compute) -> tuple[float, ...]:
+    """Return the radii at which draw 0 passes in float64 too: 0, which is the clean image, and some evenly spread.
+
+    They are as many as `compute` has `float64_draws`, if there are so many: one is the middle radius, more are from the
+    smallest to the largest.
+    """
+    beyond = spec.radii[1:]
+    count = min(compute.float64_draws - 1, len(beyond))
+    places = np.linspace(0, len(beyond) - 1, count).round().astype(int) if count > 1 else [len(beyond) // 2] * count
+    return (spec.radii[0], *(beyond[place] for place in places))
+
+
 def float64_passes_per_sample(spec: Ball, compute: Compute) -> int:
-    """Return how many images of a sample pass in float64, the clean one among them."""
-    return (len(spec.radii) - 1) * compute.float64_draws + 1
+    """Return how many images of a sample pass in float64."""
+    return len(float64_radii(spec, compute))

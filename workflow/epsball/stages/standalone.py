@@ -96,8 +96,8 @@ def measure(
         seed: seed of the study; an image's own seed is a hash of it and the pixels.
         batch: number of images in a pass, which is filled up if there are fewer draws; another number can change float
             rounding.
-        float64_draws: number of draws for each image and radius that are computed again in float64, for the noise
-            floor.
+        float64_draws: number of passes in float64 for each image and family, for the noise floor: of the image itself,
+            and of one draw at each of some radii.
         threads: number of CPU threads; PyTorch's own by default. Another number can change float rounding.
         device: auto, cpu, cuda or mps.
         mantel_permutations: number of permutations of the Mantel test.
@@ -121,8 +121,7 @@ def measure(
         "clip": clip,
         "seed": seed,
         "batch": batch,
-        # Fewer for a batch that is smaller than the default.
-        "float64_draws": min(4, max(2, batch)) if float64_draws is None and isinstance(batch, int) else float64_draws,
+        "float64_draws": float64_draws,
         "threads": torch.get_num_threads() if threads is None else threads,
         "device": device,
         "mantel_permutations": mantel_permutations,
