@@ -1,6 +1,5 @@
 """Pass the perturbed images of a shard through a network, family by family."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake) as config:
+    from dataclasses import replace
+
     from epsball.data import open_pool
     from epsball.networks import forward, model, sources, weights
     from epsball.perturbations import families

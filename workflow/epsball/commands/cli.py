@@ -78,10 +78,10 @@ def check(config: Path, images: int, layers: str | None) -> None:
     cause of a low accuracy, of how many images all networks of a dataset are sure,
     which extra probes and controls cannot be measured, each tried on one image, and
     how long a run takes. A hint is no error: the exit code is 1 only for what
-    cannot run, such as these, unless `on_failure: gap` is set. With --layers: a network's
-    layers, for its key `layer`. Paths in the configuration are from the folder that
-    you are in. Rates and numbers of features are kept in results/<run>/seen.json,
-    for `epsball plan` and the run.
+    cannot run, such as these, unless `on_failure: gap` is set. With --layers: a
+    network's layers, for its key `layer`. Paths in the configuration are from the
+    folder that you are in. Rates and numbers of features are kept in
+    results/<run>/seen.json, for `epsball plan` and the run.
     """
     from epsball.commands import cost, inspection
     from epsball.runs import gaps
