@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 
+from epsball import controls
 from epsball.analysis.run import Run
 from epsball.config import NORMS, Config
 from epsball.reporting.places import beyond_zero, radius_name, side_by_side
@@ -27,6 +28,7 @@ DPI = 200
 SEQUENTIAL = "viridis"
 PALETTE = sns.color_palette("colorblind").as_hex()
 BLUE, AMBER, GREEN, VERMILION, PINK, SKY = (PALETTE[number] for number in (0, 1, 2, 3, 4, 9))
+CONTROLS = dict(zip(controls.CONTROLS, (VERMILION, PINK, BLUE, GREEN, AMBER), strict=False))  # their colours
 GREY = "0.55"
 FLOOR = "0.88"
 
