@@ -13,6 +13,7 @@ from epsball.analysis.run import Run
 from epsball.config import Config, load_config
 from epsball.reporting.figures import FIGURES, draw, draw_all, figure, names, style
 from epsball.reporting.figures.paper import derivatives
+from epsball.reporting.paper_chapters import PROBE_CHAPTERS
 from epsball.runs.files import write_table, write_text
 from epsball.runs.gaps import gap
 from matplotlib.collections import Collection, PathCollection
@@ -169,6 +170,29 @@ def test_figure_4_has_the_random_projection_where_it_is_measured(tmp_path: Path)
     write_table(control, gap("it has no linear form"))
     for without in (config, MINIMAL_RUN):
         assert not figure("fig4_topology", Run(without, tmp_path)).legends
+
+
+def test_margin_comes_first_where_scores_saturate(tmp_path: Path) -> None:
+    """In one of two networks half of the samples have a mean score within 0.001 of 1 at ε."""
+    for close, first in ((3, True), (2, False)):  # of five samples
+        scores = np.where(np.arange(5) < close, 0.9995, 0.99)
+
+        def sure(table: pd.DataFrame, scores: np.ndarray = scores) -> pd.DataFrame:
+            at = table["radius"] == 0.1
+            table.loc[at, "score_mean"] = scores
+            return table
+
+        chapter = PROBE_CHAPTERS["isotropy"](two_networks(tmp_path, "isotropy", sure))
+        order = ["isotropy_margin", "isotropy"] if first else ["isotropy", "isotropy_margin"]
+        assert list(chapter.charts) == order
+        assert chapter.figures == tuple(f"fig1_{name}" for name in order)
+        assert ("Scores of other are saturated" in chapter.text) is first
+    saturated = two_networks(tmp_path, "symmetry", lambda table: table.assign(score_mean=1.0))
+    assert PROBE_CHAPTERS["symmetry"](saturated).figures == (
+        "fig2_illustration",
+        "fig3_symmetry_margin",
+        "fig3_symmetry",
+    )
 
 
 def test_undefined_rho_is_said_and_not_drawn_as_0(tmp_path: Path) -> None:

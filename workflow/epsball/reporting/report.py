@@ -19,10 +19,11 @@ from epsball.controls import chosen_controls
 from epsball.data import open_pool, terms
 from epsball.probes import chosen_probes
 from epsball.probes.normalisers import ENOUGH_IMAGES
-from epsball.reporting.chapters import CHAPTERS, PROBE_CHAPTERS
+from epsball.reporting.chapters import CHAPTERS
 from epsball.reporting.figures import names, reads
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
 from epsball.reporting.html.template import packed, render
+from epsball.reporting.paper_chapters import PROBE_CHAPTERS
 from epsball.runs import provenance
 from epsball.stages import panels
 from epsball.stages.panels import data_uri
