@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,10 @@ from support.written_run import MINIMAL, MINIMAL_RUN, WITH_EXTRA_PROBES, write_r
 OF_TRAINING = [name for name in FIGURES if name.startswith("training")]
 
 
-def write_illustration(folder: Path, flips: bool = True) -> None:
+def write_illustration(folder: Path, flips: bool = True, names: Sequence[str] = ()) -> None:
+    survey = pd.DataFrame({"label": [0], "prediction": [0]})
+    survey.attrs["class_names"] = list(names)
+    write_table(folder / "survey" / "mine" / "net.parquet", survey)
     axis = np.linspace(-1.3, 1.3, 5)
     score = np.exp(-np.add.outer(axis**2, axis**2))
     (folder / "illustrations").mkdir(exist_ok=True)
@@ -251,6 +254,22 @@ def test_figure_2_says_when_nothing_flips(tmp_path: Path) -> None:
     assert "none wrong; the two furthest apart" in titles
 
 
+@pytest.mark.parametrize(
+    ("names", "first", "last"),
+    [
+        ((), "right: class 0", "wrong: class 1"),
+        (("a tree",), "right: a tree", "wrong: class 1"),
+        (("0", "$ and $"), "right: class 0", r"wrong: \$ and \$"),
+        (("cat", "a name of many words"), "right: cat", "wrong: a name of many wo…"),
+    ],
+)
+def test_figure_2_names_classes(tmp_path: Path, names: tuple[str, ...], first: str, last: str) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
+    write_illustration(tmp_path, names=names)
+    drawn = figure("fig2_illustration", Run(MINIMAL_RUN, tmp_path))
+    assert [ax.get_title().split("\n")[1] for ax in drawn.axes[1:4]] == [first, "right", last]
+
+
 def test_functions_of_figure_5_have_one_lipschitz_constant() -> None:
     x = np.linspace(-15, 15, 30001)
     slopes = derivatives(x)
@@ -313,4 +332,10 @@ def test_what_figures_of_training_say(tmp_path: Path) -> None:
     counts: np.ndarray = np.ma.filled(np.ma.asarray(panel.collections[0].get_array()), 0)
     assert counts.tolist() == [[6, 0, 1], [1, 6, 0], [0, 0, 6]]
     assert panel.get_title() == "net: 90.0% of 20 right"
-    assert panel.get_xlabel().endswith("0 as 2: 1, 1 as 0: 1")
+    assert panel.get_xlabel() == "prediction\n0 as 2: 1, 1 as 0: 1"
+    survey = results.survey("net")
+    survey.attrs["class_names"] = ["stop", "1", "yield"]
+    write_table(tmp_path / "survey" / "signs" / "net.parquet", survey)
+    assert results.class_names("signs") == ["stop", "1", "yield"]
+    panel = figure("training_confusion", results).axes[0]
+    assert panel.get_xlabel() == "prediction\nstop (0) as yield (2): 1\n1 as stop (0): 1"

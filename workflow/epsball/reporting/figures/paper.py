@@ -21,10 +21,12 @@ from epsball.analysis.claims import NOISE_FLOOR_FACTOR, RHO_BAND
 from epsball.analysis.run import Run
 from epsball.controls import compared, name_of
 from epsball.networks.scores import Array
+from epsball.reporting.class_names import in_figure, named
 from epsball.reporting.figures import style
 from epsball.reporting.places import beyond_zero, radius_name, ranges_for_log_axis, side_by_side, smallest_range
 
 _FLOOR = "0.65"
+_LONGEST = 18  # characters of a class's name above a picture of Fig. 2
 
 
 def _draw_ranges(run: Run, probe: str, quantity: str, prefix: str = "") -> Figure:
@@ -84,7 +86,7 @@ def fig2_illustration(run: Run) -> Figure:
     figure = Figure(figsize=(style.WIDTH, 2.45 * len(config.datasets)))
     parts = figure.subfigures(len(config.datasets), 1, squeeze=False)[:, 0]
     for (dataset, spec), part in zip(config.datasets.items(), parts, strict=True):
-        shown = run.illustration(dataset)
+        shown, names = run.illustration(dataset), run.class_names(dataset)
         found = "one permutation right, one wrong" if shown["flips"] else "none wrong; the two furthest apart in score"
         radius = radius_name(float(shown["radius"]), config.ball)
         heading = f"{shown['network']}, {dataset} (score > {spec.threshold:g}), r = {radius}: {found}"
@@ -95,7 +97,9 @@ def fig2_illustration(run: Run) -> Figure:
             ax.imshow(np.clip(shown["images"][number], 0, 1), interpolation="nearest")
             ax.set(xticks=[], yticks=[], anchor="N")
             prediction, score = shown["predictions"][number], shown["scores"][number]
-            verdict = "right" if prediction == shown["label"] else f"wrong: class {prediction}"
+            verdict = "right" if prediction == shown["label"] else "wrong"
+            if number == 0 or verdict == "wrong":
+                verdict += f": {in_figure(named(int(prediction), names, _LONGEST))}"
             digits = f"{score:.3f}" if score < 0.9995 else f"1 − {1 - score:.0e}"
             ax.set_title(f"{name}: score {digits}\n{verdict}", fontsize="small")
             ax.spines[:].set(visible=True, color="black" if number == 0 else colour, linewidth=2)
