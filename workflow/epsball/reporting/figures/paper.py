@@ -237,15 +237,16 @@ def fig6_lipschitz_ratio(run: Run) -> Figure:
     for network, [ax] in axes.items():
         draws = run.metrics("lipschitz", network).dropna(subset="ratio")
         largest = draws.groupby("sample")["ratio"].max()
-        ax.axhline(1, color=style.VERMILION, lw=1.0, ls="--", zorder=1)
+        ax.axhline(1, color=style.VERMILION, lw=1.0, ls="--", zorder=2.5)  # above all dots
         ratios = draws.groupby(["sample", "radius"], sort=False)["ratio"].agg(["median", "max"]).reset_index()
         table = style.radius_axis(ax, run.config, ratios)
         ax.set_ylabel("ratio of Eq. 9")
         if table.empty:
             style.write(ax, 0.5, 0.5, "not defined: all features are equal", ha="center")
             continue
-        ax.scatter(side_by_side(table), table["max"], s=10, color=style.SKY, alpha=0.55, lw=0)
-        style.strip(ax, table, "median", color=style.BLUE)
+        how: dict[str, Any] = {"s": 10 if len(largest) <= 50 else 3, "rasterized": True}
+        ax.scatter(side_by_side(table), table["max"], color=style.SKY, alpha=0.55, lw=0, **how)
+        style.strip(ax, table, "median", color=style.BLUE, **how)
         note = f"largest ratio < 1: {(largest < 1).sum()} of {len(largest)} samples"
         style.write(ax, 0.98, 0.04, note, ha="right", color="0.35")
     style.log_scale(ax)  # all share it

@@ -173,7 +173,8 @@ def bands(ax: Axes, table: pd.DataFrame, x: str, y: str, hue: str, colours: Mapp
 
 def strip(ax: Axes, table: pd.DataFrame, y: str, **how: Any) -> None:
     """Draw a point for each row, side by side at each `place`, and medians, for which infinite values count too."""
-    sns.scatterplot(table, x=side_by_side(table), y=y, s=10, alpha=0.55, lw=0, legend=False, ax=ax, **how)
+    dots = {"s": 10, "alpha": 0.55, "lw": 0, **how}
+    sns.scatterplot(table, x=side_by_side(table), y=y, legend=False, ax=ax, **dots)
     medians = table.groupby("place")[y].median()
     for place, median in medians[np.isfinite(medians)].items():
         ax.plot([place - 0.36, place + 0.36], [median] * 2, color="black", lw=1.2, zorder=3)
