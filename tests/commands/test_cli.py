@@ -98,9 +98,9 @@ def test_check_takes_the_weights_of_the_configuration_not_those_of_an_earlier_ru
 @pytest.mark.parametrize(
     ("classes", "accuracy", "order"),
     [
-        ("green\nblue\nred\n", "0%", "0, 1, 2 are outputs 1, 2, 0"),
-        ("blue\nred\ngreen\n", "0%", "0, 1, 2 are outputs 2, 0, 1"),
-        ("red\nblue\ngreen\n", None, "1, 2 are outputs 2, 1"),
+        ("green\nblue\nred\n", "0%", "green (0), blue (1), red (2) are outputs 1, 2, 0"),
+        ("blue\nred\ngreen\n", "0%", "blue (0), red (1), green (2) are outputs 2, 0, 1"),
+        ("red\nblue\ngreen\n", None, "blue (1), green (2) are outputs 2, 1"),
     ],
 )
 @pytest.mark.usefixtures("tutorial")

@@ -42,6 +42,7 @@ def test_cifar10_is_torchvisions(tmp_path: Path, dataset_spec: Make, monkeypatch
         assert pool.labels.tolist() == right.targets
         assert all((pool.read(number) == right.data[number]).all() for number in range(len(right)))
         assert (pool.classes, list(pool.remarks)) == (10, [])
+        assert pool.class_names == right.classes
     assert pool_size(spec) == 20
     assert missing(spec) is None
     download(spec)  # there is nothing to do
@@ -215,6 +216,7 @@ def test_huggingface_from_local_folders(
     spec = dataset_spec("huggingface", name=str(tmp_path / "saved"))
     pool = open_pool(spec, tmp_path)
     assert (pool.labels.tolist(), pool.classes) == (labels[:5].tolist(), 3)
+    assert pool.class_names == ["a", "b", "c"]
     assert all((pool.read(number) == images[number]).all() for number in range(5))
     assert len(open_pool(spec, tmp_path, "train")) == 9
     for number, image in enumerate(images):

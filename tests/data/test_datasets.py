@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from epsball.config import DatasetSpec
-from epsball.data import download, imagenette, images, missing, open_pool, pool_size, signs
+from epsball.data import download, german_signs, imagenet, imagenette, images, missing, open_pool, pool_size, signs
 from epsball.errors import EpsballError
 from PIL import Image
 from support.toys import pictures
@@ -40,6 +40,7 @@ def test_imagefolder_sorts_classes(tree: Path, dataset_spec: Make) -> None:
     pool = open_pool(dataset_spec("imagefolder", root=str(tree)), tree)
     assert list(pool.names) == ["ant/0.png", "ant/1.png", "bee/0.png", "bee/1.png"]
     assert pool.labels.tolist() == [0, 0, 1, 1]
+    assert pool.class_names == ["ant", "bee"]
     assert (pool.read(1) == pictures(2, 20)[0][1]).all()
 
 
@@ -65,6 +66,7 @@ def test_class_list_gives_the_order_of_outputs(tree: Path, dataset_spec: Make) -
     pool = open_pool(dataset_spec("imagefolder", root=str(tree), classes=str(listed)), tree)
     assert pool.labels.tolist() == [3, 3, 1, 1]
     assert pool.classes == 4
+    assert pool.class_names == ["cat", "bee", "dog", "ant"]
     listed.write_text("be\nant\n")
     with pytest.raises(EpsballError, match=r"classes.txt: does not list 'bee', a folder of .*; did you mean 'be'"):
         open_pool(dataset_spec("imagefolder", root=str(tree), classes=str(listed)), tree)
@@ -175,6 +177,9 @@ def test_photographs_have_labels_and_one_size(tmp_path: Path, dataset_spec: Make
     assert len(pool) == 20
     assert pool.labels.min() >= 0
     assert pool.labels.max() < 1000
+    assert pool.class_names is not None
+    named = dict(zip(pool.names, (pool.class_names[label] for label in pool.labels), strict=True))
+    assert named["imagenet_04_949"] == "strawberry"
     assert {images.shape[1:] for _, images in pool.batches(5)} == {(224, 224, 3)}
 
 
@@ -186,6 +191,8 @@ def test_signs_are_the_same_rendered_or_read(tmp_path: Path, dataset_spec: Make)
     assert list(fresh.names) == list(read.names)
     assert fresh.labels.tolist() == read.labels.tolist()
     assert all((fresh.read(number) == read.read(number)).all() for number in (0, 7, 44))
+    assert fresh.class_names == read.class_names == german_signs.NAMES
+    assert len(set(german_signs.NAMES)) == signs.CLASSES
 
 
 def test_splits_and_seeds_of_signs_share_no_image() -> None:
@@ -218,6 +225,7 @@ def test_gtsrb_as_torchvision_lays_it_out(tmp_path: Path, dataset_spec: Make) ->
         assert pool.labels.tolist() == [label for _, label in theirs]
         for number, (image, _) in enumerate(theirs):
             assert (pool.read(number) == np.asarray(image.resize((48, 48), Image.Resampling.BICUBIC))).all()
+        assert pool.class_names == german_signs.NAMES
         assert pool.tracks == (["00000/00000", "00000/00000", "00001/00003"] if split == "train" else None)
 
 
@@ -241,6 +249,19 @@ def test_imagenette_has_the_labels_of_imagenet(tmp_path: Path, dataset_spec: Mak
     for name, label in zip(pool.names, pool.labels, strict=True):
         names = {entry.replace(" ", "") for entry in Imagenette._WNID_TO_CLASS[name.split("/")[0]]}
         assert categories[label].replace(" ", "") in names
+    assert list(pool.class_names or ()) == categories
+
+
+def test_synsets_of_imagenet_have_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of the list; the first and the last tell ImageNet's from other lists of a thousand."""
+    categories = AlexNet_Weights.IMAGENET1K_V1.meta["categories"]
+    synsets = ["n01440764", *(f"n{2_000_000 + number:08d}" for number in range(998)), "n15075141"]
+    assert imagenet.names(synsets) == categories
+    assert imagenet.names(synsets[::-1]) == categories[::-1]
+    for other in (synsets[:999], [*synsets[:999], "n15075142"], ["ant", "bee"]):
+        assert imagenet.names(other) == other
+    monkeypatch.setattr(imagenet, "categories", lambda: None)  # of another version of torchvision
+    assert imagenet.names(synsets) == synsets
 
 
 @contextlib.contextmanager

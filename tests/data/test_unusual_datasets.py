@@ -69,6 +69,7 @@ WORK = {
     "a dictionary": {"images": X, "labels": Y},
     "a number of classes": Entries(PAIRS, classes=3),
     "names of classes": Entries(PAIRS, classes=["a", "b", "c"]),
+    "names of classes, several for one": Entries(PAIRS, classes=[("a", "also a"), ("b",), ("c",)]),
     "a method for classes": Entries(PAIRS, classes=Y.tolist),
 }
 
@@ -79,6 +80,7 @@ def test_what_works(name: str) -> None:
     assert pool.labels.tolist() == Y.tolist()
     assert all((pool.read(number) == X[number]).all() for number in range(6))
     assert pool.classes == (3 if "classes" in name and "method" not in name else None)
+    assert pool.class_names == (["a", "b", "c"] if "names" in name else None)
 
 
 @pytest.mark.parametrize("entries", [PAIRS[:2], [(x, torch.tensor(y)) for x, y in PAIRS[:2]]])

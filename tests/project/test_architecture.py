@@ -80,3 +80,16 @@ def test_reading_the_rules_does_not_import_slow_packages() -> None:
     command = [sys.executable, "-c", "\n".join([*lines, asks, used, tells])]
     said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert said.stdout.strip() == ""
+
+
+def test_figures_and_names_of_classes_do_without_pytorch() -> None:
+    """Importing it takes most of a short job's time."""
+    drawn = sorted({module_name(name) for name in FIGURES})
+    lines = [
+        *(f"import {name}" for name in (*drawn, "epsball.reporting.report")),
+        "from epsball.data import german_signs, imagenet, imagefolder, imagenette, photographs, signs, gtsrb",
+        "import sys; print(len(imagenet.categories()), *{'torch', 'torchvision'} & set(sys.modules))",
+    ]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert said.stdout.split() == ["1000"]

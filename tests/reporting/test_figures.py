@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,21 @@ from epsball.analysis.run import Run
 from epsball.config import Config, load_config
 from epsball.reporting.figures import FIGURES, draw, draw_all, figure, names, style
 from epsball.reporting.figures.paper import derivatives
+from epsball.reporting.paper_chapters import PROBE_CHAPTERS
 from epsball.runs.files import write_table, write_text
+from epsball.runs.gaps import gap
 from matplotlib.collections import Collection, PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
-from support.written_run import MINIMAL_RUN, WITH_EXTRA_PROBES, write_run
+from support.written_run import MINIMAL, MINIMAL_RUN, WITH_EXTRA_PROBES, write_run
 
 OF_TRAINING = [name for name in FIGURES if name.startswith("training")]
 
 
-def write_illustration(folder: Path, flips: bool = True) -> None:
+def write_illustration(folder: Path, flips: bool = True, names: Sequence[str] = ()) -> None:
+    survey = pd.DataFrame({"label": [0], "prediction": [0]})
+    survey.attrs["class_names"] = list(names)
+    write_table(folder / "survey" / "mine" / "net.parquet", survey)
     axis = np.linspace(-1.3, 1.3, 5)
     score = np.exp(-np.add.outer(axis**2, axis**2))
     (folder / "illustrations").mkdir(exist_ok=True)
@@ -87,6 +93,111 @@ def test_markers_of_figure_1(tmp_path: Path) -> None:
     assert [label.get_text() for label in panel.get_xticklabels()] == ["ε", "1", "10"]
 
 
+def two_networks(folder: Path, probe: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Run:
+    """A run of two networks; of the second, a probe's table is changed."""
+    write_run(folder, samples=5, growth=3.0, floor=1e-6)
+    for path in (folder / "metrics" / "net").iterdir():
+        table = pd.read_parquet(path)
+        write_table(folder / "metrics" / "other" / path.name, change(table) if path.stem == probe else table)
+    networks = dict.fromkeys(("net", "other"), MINIMAL["networks"]["net"])
+    return Run(load_config({**MINIMAL, "networks": networks}), folder)
+
+
+@pytest.mark.parametrize("name", ["fig1_isotropy", "fig1_isotropy_margin"])
+def test_networks_share_the_axis_of_figure_1(tmp_path: Path, name: str) -> None:
+    smaller = dict.fromkeys(("range", "margin_range", "noise_floor", "margin_noise_floor"), 0.0001)
+
+    def shrink(table: pd.DataFrame) -> pd.DataFrame:
+        table = table.assign(**{column: factor * table[column] for column, factor in smaller.items()})
+        table.loc[table["radius"] == 10, list(smaller)] = 0.0
+        return table
+
+    one, other, _ = figure(name, two_networks(tmp_path, "isotropy", shrink)).axes
+    assert one.get_ylim() == other.get_ylim()
+    points = [places(collection)[:, 1] for ax in (one, other) for collection in ax.collections]
+    bottom, top = one.get_ylim()
+    lowest = min(values.min() for values in points)
+    assert lowest == pytest.approx(1e-9), "ten noise floors of the second network: what is 0 has no place below it"
+    assert lowest > 2 * bottom, "with room for the note"
+    assert max(values.max() for values in points) < top
+    assert one.yaxis.label.get_visible()
+    assert not other.yaxis.label.get_visible()
+
+
+def test_colour_bar_of_figure_6_names_the_middle_of_each_colour(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
+    drawn = figure("fig6_lipschitz", Run(MINIMAL_RUN, tmp_path))
+    drawn.canvas.draw()
+    bar = drawn.axes[-1]
+    assert [label.get_text() for label in bar.get_yticklabels()] == ["0", "ε", "1", "10"]
+    heights = bar.transData.transform([(0, tick) for tick in bar.get_yticks()])[:, 1]
+    box = bar.get_window_extent()
+    np.testing.assert_allclose((heights - box.y0) / box.height, (np.arange(4) + 0.5) / 4, atol=0.005)
+
+
+def test_figure_6_has_the_largest_ratio_of_each_sample(tmp_path: Path) -> None:
+    """Two draws each: the second is twice the first; of one sample, it is above 1 at one radius."""
+
+    def draws(table: pd.DataFrame) -> pd.DataFrame:
+        first = table.assign(ratio=np.where(table["radius"] == 0, np.nan, 0.2))
+        first.loc[(table["sample"] == "s0") & (table["radius"] == 1), "ratio"] = 0.6
+        return pd.concat([first, first.assign(draw=1, ratio=2 * first["ratio"])])
+
+    drawn = figure("fig6_lipschitz_ratio", two_networks(tmp_path, "lipschitz", draws))
+    one, other = drawn.axes
+    assert "largest ratio < 1: 0 of 5 samples" in one.texts[-1].get_text()
+    assert "largest ratio < 1: 4 of 5 samples" in other.texts[-1].get_text()
+    largest, medians = (places(collection) for collection in other.collections)
+    assert sorted(set(np.round(largest[:, 1], 6))) == [0.4, 1.2]
+    assert sorted(set(np.round(medians[:, 1], 6))) == [0.3, 0.9]
+    np.testing.assert_array_equal(largest[:, 0], medians[:, 0])
+    assert one.get_ylim() == other.get_ylim()
+    assert one.get_yscale() == "log"
+    assert one.get_ylim()[0] < 0.3 < 1.5 < one.get_ylim()[1]
+
+
+def test_figure_4_has_the_random_projection_where_it_is_measured(tmp_path: Path) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
+    own = pd.read_parquet(tmp_path / "metrics" / "net" / "topology.parquet")
+    control = tmp_path / "metrics" / "net~random-projection" / "topology.parquet"
+    write_table(control, own.assign(rho=3 * own["rho"]))
+    config = load_config({**MINIMAL, "controls": ["random-projection"]})
+    drawn = figure("fig4_topology", Run(config, tmp_path))
+    line = drawn.axes[0].get_lines()[-1]
+    assert np.asarray(line.get_xydata()).tolist() == [
+        [0, pytest.approx(0.15)],
+        [1, pytest.approx(0.15)],
+        [2, pytest.approx(0.15)],
+    ]
+    assert [text.get_text() for text in drawn.legends[0].get_texts()][-1] == "median of the control random-projection"
+    write_table(control, gap("it has no linear form"))
+    for without in (config, MINIMAL_RUN):
+        assert not figure("fig4_topology", Run(without, tmp_path)).legends
+
+
+def test_margin_comes_first_where_scores_saturate(tmp_path: Path) -> None:
+    """In one of two networks half of the samples have a mean score within 0.001 of 1 at ε."""
+    for close, first in ((3, True), (2, False)):  # of five samples
+        scores = np.where(np.arange(5) < close, 0.9995, 0.99)
+
+        def sure(table: pd.DataFrame, scores: np.ndarray = scores) -> pd.DataFrame:
+            at = table["radius"] == 0.1
+            table.loc[at, "score_mean"] = scores
+            return table
+
+        chapter = PROBE_CHAPTERS["isotropy"](two_networks(tmp_path, "isotropy", sure))
+        order = ["isotropy_margin", "isotropy"] if first else ["isotropy", "isotropy_margin"]
+        assert list(chapter.charts) == order
+        assert chapter.figures == tuple(f"fig1_{name}" for name in order)
+        assert ("Scores of other are saturated" in chapter.text) is first
+    saturated = two_networks(tmp_path, "symmetry", lambda table: table.assign(score_mean=1.0))
+    assert PROBE_CHAPTERS["symmetry"](saturated).figures == (
+        "fig2_illustration",
+        "fig3_symmetry_margin",
+        "fig3_symmetry",
+    )
+
+
 def test_undefined_rho_is_said_and_not_drawn_as_0(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6, topology=lambda table: table.assign(rho=np.nan))
     drawn = figure("fig4_topology", Run(MINIMAL_RUN, tmp_path))
@@ -131,7 +242,8 @@ def test_a_constant_network_can_be_drawn(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=0.0)
     path = tmp_path / "metrics" / "net" / "lipschitz.parquet"
     pd.read_parquet(path).assign(d_out=np.nan, ratio=np.nan).to_parquet(path)
-    assert "not defined" in texts(figure("fig6_lipschitz", Run(MINIMAL_RUN, tmp_path)))
+    for name in ("fig6_lipschitz", "fig6_lipschitz_ratio"):
+        assert "not defined" in texts(figure(name, Run(MINIMAL_RUN, tmp_path)))
 
 
 def test_figure_2_says_when_nothing_flips(tmp_path: Path) -> None:
@@ -140,6 +252,22 @@ def test_figure_2_says_when_nothing_flips(tmp_path: Path) -> None:
     drawn = figure("fig2_illustration", Run(MINIMAL_RUN, tmp_path))
     titles = " ".join(str(sub._suptitle.get_text()) for sub in drawn.subfigs)  # type: ignore[attr-defined]
     assert "none wrong; the two furthest apart" in titles
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "last"),
+    [
+        ((), "right: class 0", "wrong: class 1"),
+        (("a tree",), "right: a tree", "wrong: class 1"),
+        (("0", "$ and $"), "right: class 0", r"wrong: \$ and \$"),
+        (("cat", "a name of many words"), "right: cat", "wrong: a name of many wo…"),
+    ],
+)
+def test_figure_2_names_classes(tmp_path: Path, names: tuple[str, ...], first: str, last: str) -> None:
+    write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
+    write_illustration(tmp_path, names=names)
+    drawn = figure("fig2_illustration", Run(MINIMAL_RUN, tmp_path))
+    assert [ax.get_title().split("\n")[1] for ax in drawn.axes[1:4]] == [first, "right", last]
 
 
 def test_functions_of_figure_5_have_one_lipschitz_constant() -> None:
@@ -204,4 +332,10 @@ def test_what_figures_of_training_say(tmp_path: Path) -> None:
     counts: np.ndarray = np.ma.filled(np.ma.asarray(panel.collections[0].get_array()), 0)
     assert counts.tolist() == [[6, 0, 1], [1, 6, 0], [0, 0, 6]]
     assert panel.get_title() == "net: 90.0% of 20 right"
-    assert panel.get_xlabel().endswith("0 as 2: 1, 1 as 0: 1")
+    assert panel.get_xlabel() == "prediction\n0 as 2: 1, 1 as 0: 1"
+    survey = results.survey("net")
+    survey.attrs["class_names"] = ["stop", "1", "yield"]
+    write_table(tmp_path / "survey" / "signs" / "net.parquet", survey)
+    assert results.class_names("signs") == ["stop", "1", "yield"]
+    panel = figure("training_confusion", results).axes[0]
+    assert panel.get_xlabel() == "prediction\nstop (0) as yield (2): 1\n1 as stop (0): 1"

@@ -35,7 +35,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 from support import browser
 from support.finished_run import RAW, finished
 from support.toys import BALL, pictures
-from support.whole_run import captions, make_run
+from support.whole_run import CLASS_NAMES, captions, make_run
 from support.written_run import MINIMAL_RUN
 
 pytestmark = pytest.mark.slow
@@ -187,10 +187,11 @@ def test_samples_by_mouse_and_arrows(page: Page, run: tuple[Config, Path]) -> No
     keys = [str(thumb.get_attribute("data-key")) for thumb in thumbs.all()]
     assert keys == [f"squares-{name}" for name in samples["sample"]]
     panel = page.locator("#sample")
-    for key, image in zip(keys, samples["image"], strict=True):
+    for key, image, label in zip(keys, samples["image"], samples["label"], strict=True):
         page.locator(f'.thumb[data-key="{key}"]').click()
         expect(panel).to_have_attribute("data-key", key, timeout=20_000)
-        expect(panel.locator("h2")).to_contain_text(image)
+        expect(panel.locator("h2")).to_have_text(f"{image}: {label}, {CLASS_NAMES[label]}")
+        assert page.locator(f'.thumb[data-key="{key}"] span').inner_text().startswith(f"{label}, {CLASS_NAMES[label]}")
         assert panel.locator(".js-plotly-plot").count() == 1
     page.keyboard.press("ArrowRight")  # round to the first
     expect(panel).to_have_attribute("data-key", keys[0])
@@ -388,11 +389,11 @@ def test_charts_show_the_tables(run: tuple[Config, Path]) -> None:
     }
     y = traces["all draws correct"]["y"]
     np.testing.assert_allclose(np.sort(y), np.sort(table.loc[~noise & ~wrong, "range"]), rtol=3e-4)
-    assert set(CHARTS) == {"isotropy", "isotropy_margin", "symmetry", "topology", "lipschitz"}
+    assert set(CHARTS) == {"isotropy", "isotropy_margin", "symmetry", "symmetry_margin", "topology", "lipschitz"}
 
 
 def test_charts_of_many_samples_stay_small() -> None:
-    """Of six networks, five charts each, less than 4.5 MB: what a page of 15 MB has for them."""
+    """Of six networks, six charts each, less than 5.4 MB: what a page of 15 MB has for them."""
     table, _, scores = synthetic(600, 1, 21, 8)
     config = replace(MINIMAL_RUN, ball=replace(BALL, radii=(0.0, *map(float, range(1, 22)))))
 

@@ -77,7 +77,9 @@ def test_the_card_takes_some_images_of_a_large_pool(
     configure(COMPUTE)
     build_network.build_network(spec, easy, None, COMPUTE, 3, tmp_path / "w.safetensors", tmp_path / "card.json")
     card = json.loads((tmp_path / "card.json").read_text())
-    table = survey(Forward(Network(conv_net().eval()), COMPUTE), easy, 5, "mine").images
+    named = replace(easy, class_names=("a", "b", "c"))
+    table = survey(Forward(Network(conv_net().eval()), COMPUTE), named, 5, "mine").images
+    assert table.attrs == {"class_names": ["a", "b", "c"]}
     right = (table["prediction"] == table["label"]).to_numpy()
     assert card["accuracy"] == pytest.approx(right[[place * 90 // 40 for place in range(40)]].mean())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from epsball.stages.survey import survey
 from support.study import BASE, PLAIN_FACTORY
 from support.toys import ROOT, pictures
 
+CLASS_NAMES = ("red", "<b>green</b> $&$", "blue")  # one of a folder's name
+
 
 def make_run(folder: Path, size: int = 10, drawn: bool = True, **changes: Any) -> tuple[Config, Path]:
     """Everything of a run below its report.
@@ -51,7 +54,7 @@ def make_run(folder: Path, size: int = 10, drawn: bool = True, **changes: Any) -
     raw["networks"] = {name: {**entry, "factory": f"{place}:make"} for name, entry in raw["networks"].items()}
     config, run = load_config(raw), folder / "results" / "small"
     forward.configure(config.compute)
-    pool, surveys = open_pool(config.datasets["squares"], run), {}
+    pool, surveys = replace(open_pool(config.datasets["squares"], run), class_names=CLASS_NAMES), {}
     for name, spec in config.networks.items():
         weights = run / "networks" / name / "weights.safetensors"
         build_network(spec, pool, None, config.compute, config.seed, weights, weights.with_name("card.json"))

@@ -169,6 +169,13 @@ class Run:
         self._require("network", network, self.networks)
         return pd.read_parquet(self._existing("survey", self.config.networks[network].dataset, f"{network}.parquet"))
 
+    def class_names(self, dataset: str) -> list[str]:
+        """Return the names of a dataset's classes, as its surveys keep them; none where it does not tell them."""
+        self._require("dataset", dataset, self.datasets)
+        network = self.config.networks_of(dataset)[0].name
+        path = self._existing("survey", dataset, f"{network}.parquet")
+        return list(pd.read_parquet(path, columns=[]).attrs.get("class_names", []))
+
     def card(self, network: str) -> dict[str, Any]:
         """Read what a network is: parameters, accuracy, digest of its weights, versions.
 

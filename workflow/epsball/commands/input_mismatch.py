@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from epsball.data import Pool
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError
 from epsball.networks.forward import Forward, inputs
+from epsball.reporting.class_names import called
 from epsball.stages.survey import survey
 
 _LEVEL = 0.001  # significance level of both tests
@@ -96,7 +97,7 @@ def _interpretations(passes: Forward, pool: Pool, given: Interpretation, outputs
         except EpsballError:
             continue  # it refuses such images, so it does not expect them
         yield Interpretation(assumption, advice, table["prediction"].to_numpy(), given.label)
-    yield _reordered(given, outputs)
+    yield _reordered(given, outputs, pool.class_names or ())
 
 
 def _read_changed(pool: Pool, reverse: bool, factor: int, number: int) -> Pictures:
@@ -120,17 +121,17 @@ def _is_likely(other: Interpretation, given: Interpretation) -> bool:
     return all(test.pvalue < _LEVEL for test in tests)
 
 
-def _reordered(given: Interpretation, outputs: int) -> Interpretation:
+def _reordered(given: Interpretation, outputs: int, names: Sequence[str]) -> Interpretation:
     """Read outputs in another order than labels: each half of the images in the order that the other half shows."""
     label, half = given.label.copy(), np.arange(len(given.label)) % 2
     for one in (0, 1):
         label[half == one] = _order(given, half != one, outputs)[label[half == one]]
     order = _order(given, half >= 0, outputs)
-    moved = [name for name in np.unique(given.label) if order[name] != name][:_SHOWN]
+    moved = [label for label in np.unique(given.label).tolist() if order[label] != label][:_SHOWN]
     advice = (
         "the labels seem to be in another order than the network's outputs: what they call "
-        f"{', '.join(map(str, moved))} are outputs {', '.join(str(order[name]) for name in moved)}; list or number "
-        "the classes in the order of the outputs"
+        f"{', '.join(called(label, names) for label in moved)} are outputs "
+        f"{', '.join(str(order[label]) for label in moved)}; list or number the classes in the order of the outputs"
     )
     return Interpretation("with the classes in another order", advice, given.prediction, label)
 

@@ -49,6 +49,7 @@ class Pool:
         read: function from an image's number to (height, width, 3), uint8 or float32 in [0, 1].
         tracks: recording of which each image is a frame, if known.
         classes: number of classes, if the dataset defines it.
+        class_names: names of the classes in the order of the network's outputs, if the dataset tells them.
         files: file of each image, if there are files.
         remarks: sentences about what was passed over or converted.
     """
@@ -58,6 +59,7 @@ class Pool:
     read: Callable[[int], Pictures]
     tracks: Sequence[str] | None = None
     classes: int | None = None
+    class_names: Sequence[str] | None = None
     files: Sequence[Path] = ()
     remarks: Sequence[str] = ()
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from epsball.config import DatasetSpec
-from epsball.data import Pool, images
+from epsball.data import Pool, german_signs, images
 
 TERMS = "those of GTSRB's authors"
 
@@ -58,8 +58,16 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     if split == "train":
         outputs = {f"{label:05d}": label for label in range(CLASSES)}
         pool = Pool.of_tree(base / "GTSRB" / "Training", outputs, read)
-        return replace(pool, classes=CLASSES, tracks=[name.rpartition("_")[0] for name in pool.names])
+        tracks = [name.rpartition("_")[0] for name in pool.names]
+        return replace(pool, classes=CLASSES, class_names=german_signs.NAMES, tracks=tracks)
     table = pd.read_csv(base / "GT-final_test.csv", sep=";", encoding="utf-8-sig")
     files = [base / "GTSRB" / "Final_Test" / "Images" / name for name in table["Filename"]]
     labels = table["ClassId"].to_numpy(np.int64)
-    return Pool(list(table["Filename"]), labels, lambda number: read(files[number]), classes=CLASSES, files=files)
+    return Pool(
+        list(table["Filename"]),
+        labels,
+        lambda number: read(files[number]),
+        classes=CLASSES,
+        class_names=german_signs.NAMES,
+        files=files,
+    )

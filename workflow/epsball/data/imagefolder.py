@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from epsball.config import DatasetSpec
-from epsball.data import Pool, images, tree
+from epsball.data import Pool, imagenet, images, tree
 from epsball.errors import EpsballError, did_you_mean
 
 TERMS = "those of your images"
@@ -59,10 +59,11 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
             f"{did_you_mean(unlisted[0], classes)}"
         )
     remarks = [*pool.remarks, *_remarks(pool, list(outputs), elsewhere)]
+    pool = replace(pool, class_names=imagenet.names(classes), remarks=remarks)
     if not listed:
-        return replace(pool, remarks=remarks)
+        return pool
     labels = np.array([classes.index(tree.readable(name)) for name in outputs], dtype=np.int64)[pool.labels]
-    return replace(pool, labels=labels, classes=len(classes), remarks=remarks)
+    return replace(pool, labels=labels, classes=len(classes))
 
 
 def _remarks(pool: Pool, folders: Sequence[str], elsewhere: Sequence[Path]) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from epsball.config import DatasetSpec
-from epsball.data import Pool, images
+from epsball.data import Pool, imagenet, images
 
 TERMS = "those of ImageNet: non-commercial research and education"
 
@@ -52,6 +53,7 @@ def download(spec: DatasetSpec) -> None:
 
 def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     """See `epsball.data.open_pool`; the pool is the validation split."""
-    return Pool.of_tree(
+    pool = Pool.of_tree(
         _base(spec), OUTPUTS, lambda file: images.read(file, spec.options["resize"], spec.options["crop"])
     )
+    return replace(pool, class_names=imagenet.categories())

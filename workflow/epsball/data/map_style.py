@@ -84,12 +84,14 @@ def pool(found: Any, owner: str, split: str, resize: int | None, crop: int | Non
     if split == "test":
         for number, entry in some.items():
             _require_fixed(read, number, entry, owner)
-    classes = _classes(found)
+    classes, class_names = _classes(found), _class_names(found)
+    beyond = int(labels.max()) if len(found) else 0  # a list that ends before is of something else
     return Pool(
         names=arrays.names(len(found)),
         labels=labels,
         read=read,
-        classes=classes if classes is not None and len(found) and labels.max() < classes else None,
+        classes=classes if classes is not None and len(found) and beyond < classes else None,
+        class_names=class_names if class_names is not None and beyond < len(class_names) else None,
         remarks=[*_remarks(some.values(), owner), *_left_out(lost, owner)],
     ).take(numbers)
 
@@ -154,6 +156,15 @@ def _classes(found: Any) -> int | None:
         return None if classes is None else len(classes)
     except TypeError:  # a method, or something else that is no list
         return None
+
+
+def _class_names(found: Any) -> list[str] | None:
+    """Return the names of a dataset's classes; of several names for one, as torchvision's ImageNet has, the first."""
+    classes = getattr(found, "classes", None)
+    if not isinstance(classes, list | tuple):
+        return None
+    names = [one[0] if isinstance(one, tuple) and one else one for one in classes]
+    return names if all(isinstance(name, str) for name in names) else None
 
 
 def _remarks(some: Iterable[Any], owner: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from epsball.config import DatasetSpec
-from epsball.data import Pool, images
+from epsball.data import Pool, imagenet, images
 from epsball.errors import EpsballError
 
 TERMS = "those of ImageNet: non-commercial research and education; the package foolbox, which has them, is MIT"
@@ -24,4 +24,10 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     files = sorted((Path(found.origin).parent / "data").glob("imagenet_*.jpg"))
     names, resize, crop = [file.stem for file in files], spec.options["resize"], spec.options["crop"]
     labels = np.array([int(name.rsplit("_", 1)[1]) for name in names], dtype=np.int64)
-    return Pool(names, labels, lambda number: images.read(files[number], resize, crop), files=files)
+    return Pool(
+        names,
+        labels,
+        lambda number: images.read(files[number], resize, crop),
+        class_names=imagenet.categories(),
+        files=files,
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from epsball.config import DatasetSpec
-from epsball.data import Pool, arrays
+from epsball.data import Pool, arrays, german_signs
 from epsball.runs import files
 from epsball.runs.progress import Progress
 
@@ -242,6 +243,11 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     """See `epsball.data.open_pool`. Images without a file are rendered as they are read."""
     path = folder / f"{split}.npz"
     if path.is_file():
-        return arrays.load(path)
-    count = spec.options[split]
-    return Pool(arrays.names(count), _labels(count), lambda number: image(split, spec.options["seed"], number))
+        return replace(arrays.load(path), class_names=german_signs.NAMES)
+    count, seed = spec.options[split], spec.options["seed"]
+    return Pool(
+        arrays.names(count),
+        _labels(count),
+        lambda number: image(split, seed, number),
+        class_names=german_signs.NAMES,
+    )

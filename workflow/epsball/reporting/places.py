@@ -28,19 +28,27 @@ def side_by_side(table: pd.DataFrame) -> pd.Series:
     return moved
 
 
-def ranges_for_log_axis(table: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
+def smallest_range(table: pd.DataFrame, prefix: str = "") -> float:
+    """Return the smallest positive value of ranges and tenfold noise floors: where a log axis has what is 0."""
+    values = np.concatenate([table[f"{prefix}range"], NOISE_FLOOR_FACTOR * table[f"{prefix}noise_floor"]])
+    bottom = float(values[values > 0].min(initial=np.inf))
+    return bottom if np.isfinite(bottom) else float(np.finfo(np.float64).eps)
+
+
+def ranges_for_log_axis(table: pd.DataFrame, prefix: str = "", bottom: float | None = None) -> pd.DataFrame:
     """Add to a table of isotropy or symmetry where its ranges are drawn on a log axis, which has no place for 0.
 
-    The prefix is that of the columns range and noise_floor: "margin_" for the margin.
+    Args:
+        table: the table.
+        prefix: that of the columns range and noise_floor: "margin_" for the margin.
+        bottom: lowest place on the axis; by default that of the table alone.
 
     Returns:
-        With `x`, side by side; `y`, the range, and `floor`, its tenfold noise floor, neither below the smallest
-        positive value of both; `level`, the tenfold floor itself; `kind`, what the marker says: right, wrong or noise.
+        With `x`, side by side; `y`, the range, and `floor`, its tenfold noise floor, neither below the bottom;
+        `level`, the tenfold floor itself; `kind`, what the marker says: right, wrong or noise.
     """
     ranges, level = table[f"{prefix}range"], NOISE_FLOOR_FACTOR * table[f"{prefix}noise_floor"]
-    values = np.concatenate([ranges, level])
-    bottom = values[values > 0].min(initial=np.inf)
-    bottom = bottom if np.isfinite(bottom) else np.finfo(np.float64).eps
+    bottom = smallest_range(table, prefix) if bottom is None else bottom
     return table.assign(
         x=side_by_side(table),
         y=ranges.clip(lower=bottom),

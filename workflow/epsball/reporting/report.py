@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,12 @@ from epsball.controls import chosen_controls
 from epsball.data import open_pool, terms
 from epsball.probes import chosen_probes
 from epsball.probes.normalisers import ENOUGH_IMAGES
-from epsball.reporting.chapters import CHAPTERS, PROBE_CHAPTERS
+from epsball.reporting.chapters import CHAPTERS
+from epsball.reporting.class_names import described
 from epsball.reporting.figures import names, reads
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
 from epsball.reporting.html.template import packed, render
+from epsball.reporting.paper_chapters import PROBE_CHAPTERS
 from epsball.runs import provenance_records, versions
 from epsball.stages import panels
 from epsball.stages.panels import data_uri
@@ -131,6 +133,7 @@ def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
     networks = [network.name for network in run.config.networks_of(name)]
     drawn = panels.read(run.folder / "illustrations" / f"{name}.json")
     drawn.cut(budget)
+    class_names = run.class_names(name)
     surveyed = set(run.survey(networks[0])["image"])
     return {
         "spec": spec,
@@ -143,12 +146,24 @@ def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
             {
                 **{key: row[key] for key in ("image", "label", "sample")},
                 "key": f"{name}-{row['sample']}",
+                "classes": _classes(drawn.samples[row["sample"]], row["label"], class_names),
                 "clean_scores": {network: row[f"score_{network}"] for network in networks},
                 **drawn.samples[row["sample"]],
             }
             for row in samples.to_dict("records")
         ],
     }
+
+
+def _classes(panel: Mapping[str, Any], label: int, class_names: Sequence[str]) -> dict[int, str]:
+    """Return the classes that the panel of a sample shows, in words: its own and those predicted."""
+    shown = {
+        draw["prediction"]
+        for of_network in panel.get("draws", {}).values()
+        for draws in of_network.values()
+        for draw in draws
+    }
+    return {number: described(number, class_names) for number in sorted({label, *shown})}
 
 
 def _network(run: Run, name: str) -> dict[str, Any]:

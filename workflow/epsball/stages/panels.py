@@ -24,7 +24,7 @@ BUDGET = 6_000_000  # bytes in it of the pictures of all draws
 # What else the report has is known when it is written. Where draws are drawn it is estimated, rather low: what does not
 # fit after all is left out.
 _FIGURES = 500_000  # bytes of all figures, a network
-_POINT = 180  # bytes in all charts of a network's sample at a radius
+_POINT = 220  # bytes in all charts of a network's sample at a radius
 _CHARTED = 200  # samples of a network in a chart
 
 _PICTURES = ("clean", "lossless", "pictures", "draws")

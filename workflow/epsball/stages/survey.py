@@ -37,6 +37,7 @@ class Survey(NamedTuple):
     Attributes:
         images: a row for each usable image: image, label, prediction, score (softmax of the label's class), digest (of
             the pixels), track, and the minimum and maximum of its input and of its features behind g and h of Eq. 9.
+            Its ``attrs["class_names"]`` has the names of the classes, where the dataset tells them.
         features: a row for each feature: its minimum and maximum over all images.
     """
 
@@ -76,4 +77,7 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> Survey:
             parts.append(pd.DataFrame(columns))
             progress.advance(len(numbers))
     extremes = pd.DataFrame({"minimum": lowest.double().numpy(), "maximum": highest.double().numpy()})
-    return Survey(pd.concat(parts, ignore_index=True), extremes)
+    table = pd.concat(parts, ignore_index=True)
+    if pool.class_names is not None:
+        table.attrs["class_names"] = list(pool.class_names)  # Parquet keeps it
+    return Survey(table, extremes)

@@ -29,6 +29,7 @@ FIGURES = {
     "fig4_topology": ("paper", "topology"),
     "fig5_functions": ("paper",),
     "fig6_lipschitz": ("paper", "lipschitz"),
+    "fig6_lipschitz_ratio": ("paper", "lipschitz"),
     "beyond_geometry": ("beyond", "topology", "topology_mixed_radius", "alpha", "alpha_mixed_radius"),
     "beyond_controls": ("beyond", "isotropy", "topology", "lipschitz", "controls"),
     "beyond_symmetry": (

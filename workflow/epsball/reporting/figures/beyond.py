@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from epsball.analysis.claims import ratio, wide
 from epsball.analysis.comparisons import boundary, correlates
 from epsball.analysis.run import Run
-from epsball.controls import CONTROLS, chosen_controls, compared, name_of
+from epsball.controls import chosen_controls, compared, name_of
 from epsball.reporting.figures import reads, style
 
 
@@ -48,9 +48,7 @@ def beyond_controls(run: Run) -> Figure:
         ("topology", "rho", "Mantel's ρ"),
         ("lipschitz", "ratio", "normalised ratio"),
     )
-    first_colours = (style.VERMILION, style.PINK, style.BLUE, style.GREEN, style.AMBER)
-    palette = dict(zip(CONTROLS, first_colours, strict=False))
-    colours = {itself: "black", **{name: palette.get(name, style.GREY) for name in chosen_controls(config)}}
+    colours = {itself: "black", **{name: style.CONTROLS.get(name, style.GREY) for name in chosen_controls(config)}}
     figure, rows = style.panels(run, "isotropy", len(quantities), height=1.7)
     lowest = np.inf  # lower end of the networks' bands
     for network, row in rows.items():

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -18,23 +19,30 @@ from scipy.integrate import cumulative_trapezoid
 
 from epsball.analysis.claims import NOISE_FLOOR_FACTOR, RHO_BAND
 from epsball.analysis.run import Run
+from epsball.controls import compared, name_of
 from epsball.networks.scores import Array
+from epsball.reporting.class_names import in_figure, named
 from epsball.reporting.figures import style
-from epsball.reporting.places import radius_name, ranges_for_log_axis
+from epsball.reporting.places import beyond_zero, radius_name, ranges_for_log_axis, side_by_side, smallest_range
 
 _FLOOR = "0.65"
+_LONGEST = 18  # characters of a class's name above a picture of Fig. 2
 
 
 def _draw_ranges(run: Run, probe: str, quantity: str, prefix: str = "") -> Figure:
-    """Draw a panel for each network: ranges on a log axis, coloured by mean score, with ten noise floors of each."""
+    """Draw a panel for each network: ranges on one log axis, coloured by mean score, with ten noise floors of each."""
     config = run.config
     tables = {network: run.metrics(probe, network) for network in config.networks}
     lowest = min(float(table["score_mean"].min()) for table in tables.values())
     colours = ScalarMappable(Normalize(min(lowest, 0.9), 1), style.SEQUENTIAL)
-    figure, axes = style.panels(run, probe, sharey=False)
+    figure, axes = style.panels(run, probe)
+    beyond = pd.concat(table[table["radius"] > 0] for table in tables.values())
+    bottom, top = smallest_range(beyond, prefix), float(beyond[f"{prefix}range"].max()) * 3
+    top = max(top, bottom * 10)
+    foot = bottom / 1.5 / (top / bottom) ** 0.15  # below all points there is room for a line of text
     for network, [ax] in axes.items():
         at_zero = tables[network].loc[tables[network]["radius"] == 0, f"{prefix}range"]
-        table = ranges_for_log_axis(style.radius_axis(ax, config, tables[network]), prefix)
+        table = ranges_for_log_axis(style.radius_axis(ax, config, tables[network]), prefix, bottom)
         sns.scatterplot(
             table.dropna(subset="floor"), x="x", y="floor", color=_FLOOR, marker="_", s=8, lw=0.8, zorder=1, ax=ax
         )
@@ -44,8 +52,6 @@ def _draw_ranges(run: Run, probe: str, quantity: str, prefix: str = "") -> Figur
             if (chosen := table["kind"] == kind).any():
                 sns.scatterplot(table[chosen], marker=marker, lw=0.3, **points, **shades)
         sns.scatterplot(table[table["kind"] == "noise"], marker="v", lw=0.6, fc="none", ec=style.GREY, **points)
-        bottom, top = float(table[["y", "floor"]].min().min()), float(table["y"].max()) * 3
-        foot = bottom / 1.5 / (top / bottom) ** 0.15  # below all points there is room for a line of text
         ax.set(yscale="log", ylim=(foot, top), ylabel=f"range of {quantity}")
         ax.minorticks_off()
         check = "0" if (at_zero == 0).all() else f"up to {at_zero.max():.1e}: not 0"
@@ -80,7 +86,7 @@ def fig2_illustration(run: Run) -> Figure:
     figure = Figure(figsize=(style.WIDTH, 2.45 * len(config.datasets)))
     parts = figure.subfigures(len(config.datasets), 1, squeeze=False)[:, 0]
     for (dataset, spec), part in zip(config.datasets.items(), parts, strict=True):
-        shown = run.illustration(dataset)
+        shown, names = run.illustration(dataset), run.class_names(dataset)
         found = "one permutation right, one wrong" if shown["flips"] else "none wrong; the two furthest apart in score"
         radius = radius_name(float(shown["radius"]), config.ball)
         heading = f"{shown['network']}, {dataset} (score > {spec.threshold:g}), r = {radius}: {found}"
@@ -91,7 +97,9 @@ def fig2_illustration(run: Run) -> Figure:
             ax.imshow(np.clip(shown["images"][number], 0, 1), interpolation="nearest")
             ax.set(xticks=[], yticks=[], anchor="N")
             prediction, score = shown["predictions"][number], shown["scores"][number]
-            verdict = "right" if prediction == shown["label"] else f"wrong: class {prediction}"
+            verdict = "right" if prediction == shown["label"] else "wrong"
+            if number == 0 or verdict == "wrong":
+                verdict += f": {in_figure(named(int(prediction), names, _LONGEST))}"
             digits = f"{score:.3f}" if score < 0.9995 else f"1 − {1 - score:.0e}"
             ax.set_title(f"{name}: score {digits}\n{verdict}", fontsize="small")
             ax.spines[:].set(visible=True, color="black" if number == 0 else colour, linewidth=2)
@@ -114,20 +122,33 @@ def _draw_plane(part: SubFigure, ax: Axes, shown: dict[str, Any]) -> None:
 
 
 def fig4_topology(run: Run) -> Figure:
-    """Draw a panel for each network: Mantel's ρ of each sample and radius, their medians, and the paper's band."""
+    """Draw a panel for each network: Mantel's ρ of each sample and radius, their medians, and the paper's band.
+
+    Where the run measures a random projection, its medians are beside them: what a linear function does.
+    """
     figure, axes = style.panels(run, "topology")
+    control, colour = "random-projection", style.CONTROLS["random-projection"]
+    key: dict[str, dict[str, Any]] = {}
     for network, [ax] in axes.items():
         table = style.radius_axis(ax, run.config, run.metrics("topology", network))
         ax.axhspan(-RHO_BAND, RHO_BAND, color=style.FLOOR, lw=0, zorder=0)
         ax.axhline(0, color=style.GREY, lw=0.6, zorder=1)
         style.strip(ax, table, "rho", color=style.BLUE)
         ax.set_ylabel("Mantel's ρ")
+        linear = name_of(network, control)
+        if control in compared(run.config, network, "topology") and not run.unavailable(linear, "topology"):
+            medians = beyond_zero(run.metrics("topology", linear), run.config.ball).groupby("place")["rho"].median()
+            how = {"color": colour, "marker": "D", "ms": 3.5, "lw": 1.0}
+            ax.plot(medians.index, medians, zorder=4, **how)
+            key = {"median over samples": {"color": "black", "lw": 1.2}, f"median of the control {control}": how}
         inside, undefined = (table["rho"].abs() < RHO_BAND).sum(), table["rho"].isna().sum()
         note = f"|ρ| < {RHO_BAND:g}: {inside} of {len(table) - undefined}"
         note += f"; undefined: {undefined}" if undefined else ""
         style.write(ax, 0.98, 0.04, note, ha="right", color="0.35")
     largest = max(0.2, *(abs(limit) for ax in figure.axes for limit in ax.get_ylim()))
     ax.set_ylim(-largest, largest)  # all share it
+    if handles := [Line2D([], [], label=label, **how) for label, how in key.items()]:
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
@@ -195,12 +216,50 @@ def fig6_lipschitz(run: Run) -> Figure:
         ax.set(xlabel="‖h(x + v) − h(x)‖", ylabel="‖g(Φ$_L$(x + v))\n− g(Φ$_L$(x))‖")
         below = (table["ratio"].dropna() < 1).mean()
         style.write(ax, 0.98, 0.04, f"ratio < 1: {below:.0%}", ha="right", color="0.2", zorder=4)
-    # The bar is even: of many radii, ε would be written into 0 and 1.
-    ticks = [0.0, *(r for r in style.labelled_radii(config) if len(radii) <= 9 or r != config.ball.epsilon)]
+    # The bar is even: of many radii, ε would be written into 0 and 1. A label is at the middle of its radius' colour.
+    labelled = [0.0, *(r for r in style.labelled_radii(config) if len(radii) <= 9 or r != config.ball.epsilon)]
+    middles = dict(zip(config.ball.radii, (edges[1:] + edges[:-1]) / 2, strict=True))
     bar = figure.colorbar(colours, ax=figure.axes, aspect=40, pad=0.01, spacing="uniform", label="radius r")
-    bar.set_ticks(ticks, labels=[radius_name(r, config.ball) for r in ticks])
+    bar.set_ticks([middles[r] for r in labelled], labels=[radius_name(r, config.ball) for r in labelled])
     bar.minorticks_off()
     handles = [Line2D([], [], label=label, **how) for label, how in lines.items()]
     handles.append(Line2D([], [], ls="", label=f"T = {config.ball.draws} draws"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure
+
+
+def fig6_lipschitz_ratio(run: Run) -> Figure:
+    """Draw a panel for each network: ratios of each sample and radius, median and largest over draws, on one log axis.
+
+    Eq. 9 is a supremum: what holds of the largest ratio holds of all draws.
+    """
+    figure, axes = style.panels(run, "lipschitz")
+    for network, [ax] in axes.items():
+        draws = run.metrics("lipschitz", network).dropna(subset="ratio")
+        largest = draws.groupby("sample")["ratio"].max()
+        ax.axhline(1, color=style.VERMILION, lw=1.0, ls="--", zorder=2.5)  # above all dots
+        ratios = draws.groupby(["sample", "radius"], sort=False)["ratio"].agg(["median", "max"]).reset_index()
+        table = style.radius_axis(ax, run.config, ratios)
+        ax.set_ylabel("ratio of Eq. 9")
+        if table.empty:
+            style.write(ax, 0.5, 0.5, "not defined: all features are equal", ha="center")
+            continue
+        how: dict[str, Any] = {"s": 10 if len(largest) <= 50 else 3, "rasterized": True}
+        ax.scatter(side_by_side(table), table["max"], color=style.SKY, alpha=0.55, lw=0, **how)
+        style.strip(ax, table, "median", color=style.BLUE, **how)
+        note = f"largest ratio < 1: {(largest < 1).sum()} of {len(largest)} samples"
+        style.write(ax, 0.98, 0.04, note, ha="right", color="0.35")
+    style.log_scale(ax)  # all share it
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(bottom / (top / bottom) ** 0.15, top)  # room for the note
+    dots: dict[str, Any] = {"ls": "", "marker": "o", "ms": 3.5}
+    key: dict[str, dict[str, Any]] = {
+        "median of a sample's draws": {"color": style.BLUE, **dots},
+        "largest of them": {"color": style.SKY, **dots},
+        "median over samples": {"color": "black", "lw": 1.2},
+        "L = 1": {"color": style.VERMILION, "lw": 1.0, "ls": "--"},
+        f"T = {run.config.ball.draws} draws": {"ls": ""},
+    }
+    handles = [Line2D([], [], label=label, **how) for label, how in key.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure

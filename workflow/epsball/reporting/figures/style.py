@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 
+from epsball import controls
 from epsball.analysis.run import Run
 from epsball.config import NORMS, Config
 from epsball.reporting.places import beyond_zero, radius_name, side_by_side
@@ -27,6 +28,7 @@ DPI = 200
 SEQUENTIAL = "viridis"
 PALETTE = sns.color_palette("colorblind").as_hex()
 BLUE, AMBER, GREEN, VERMILION, PINK, SKY = (PALETTE[number] for number in (0, 1, 2, 3, 4, 9))
+CONTROLS = dict(zip(controls.CONTROLS, (VERMILION, PINK, BLUE, GREEN, AMBER), strict=False))  # their colours
 GREY = "0.55"
 FLOOR = "0.88"
 
@@ -171,7 +173,8 @@ def bands(ax: Axes, table: pd.DataFrame, x: str, y: str, hue: str, colours: Mapp
 
 def strip(ax: Axes, table: pd.DataFrame, y: str, **how: Any) -> None:
     """Draw a point for each row, side by side at each `place`, and medians, for which infinite values count too."""
-    sns.scatterplot(table, x=side_by_side(table), y=y, s=10, alpha=0.55, lw=0, legend=False, ax=ax, **how)
+    dots = {"s": 10, "alpha": 0.55, "lw": 0, **how}
+    sns.scatterplot(table, x=side_by_side(table), y=y, legend=False, ax=ax, **dots)
     medians = table.groupby("place")[y].median()
     for place, median in medians[np.isfinite(medians)].items():
         ax.plot([place - 0.36, place + 0.36], [median] * 2, color="black", lw=1.2, zorder=3)

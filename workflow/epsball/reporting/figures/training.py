@@ -10,9 +10,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from epsball.analysis.run import Run
+from epsball.reporting.class_names import called, in_figure
 from epsball.reporting.figures import style
 
-_LISTED = 4  # confusions in the line below a panel
+_LISTED = 4  # confusions below a panel
+_LONGEST = 22  # characters of a class's name there
 
 
 def _trained(run: Run) -> list[dict[str, Any]]:
@@ -49,7 +51,7 @@ def training_confusion(run: Run) -> Figure:
     cards = _trained(run)
     across = min(len(cards), 2)
     down = -(-len(cards) // across)
-    figure = Figure(figsize=(style.WIDTH, 3.2 * down))
+    figure = Figure(figsize=(style.WIDTH, 3.4 * down))
     for number, card in enumerate(cards, start=1):
         survey = run.survey(card["network"])
         classes = range(card["classes"])
@@ -65,7 +67,14 @@ def training_confusion(run: Run) -> Figure:
         ax.set_title(f"{card['network']}: {100 * right.mean():.1f}% of {len(survey):,} right", fontweight="bold")
         ax.tick_params("y", rotation=0)
         wrong = survey[~right].groupby(["label", "prediction"]).size().rename("images").reset_index()
-        commonest = wrong.sort_values("images", ascending=False, kind="stable")[:_LISTED].itertuples()
-        confusions = [f"{row.label} as {row.prediction}: {row.images}" for row in commonest]
-        ax.set(ylabel="class", xlabel=f"prediction\n{', '.join(confusions) or 'no confusion'}")
+        commonest = wrong.sort_values("images", ascending=False, kind="stable")[:_LISTED].to_dict("records")
+        names = run.class_names(run.config.networks[card["network"]].dataset)
+        confusions = [
+            " as ".join(in_figure(called(label, names, _LONGEST)) for label in (row["label"], row["prediction"]))
+            + f": {row['images']}"
+            for row in commonest
+        ]
+        ax.set_ylabel("class")
+        below = ("\n" if names else ", ").join(confusions) or "no confusion"
+        ax.set_xlabel(f"prediction\n{below}", fontsize="small" if names else "medium")
     return figure

@@ -137,6 +137,7 @@ CHARTS = {
     "isotropy": Chart("range of the score", _ranges("isotropy"), _LOG),
     "isotropy_margin": Chart("range of the margin", _ranges("isotropy", "margin_"), _LOG),
     "symmetry": Chart("range of the score", _ranges("symmetry"), _LOG),
+    "symmetry_margin": Chart("range of the margin", _ranges("symmetry", "margin_"), _LOG),
     "topology": Chart("Mantel's ρ", _topology, shape=_BAND),
     "lipschitz": Chart("local Lipschitz ratio", _lipschitz, _LOG, _LINE),  # log: those of the sign networks are near 0
 }

@@ -104,7 +104,7 @@ async function showPanel() {
   const sample = samples[thumb.dataset.key];
   const place = thumbs.indexOf(thumb);
   const name = (radius) => (radius === epsilon ? "ε" : String(radius));
-  heading.textContent = `${sample.image}, class ${sample.label}`;
+  heading.textContent = `${sample.image}: ${sample.classes[sample.label]}`;
   previous.href = thumbs.at(place - 1).hash;
   next.href = thumbs.at((place + 1) % thumbs.length).hash;
   image.src = sample.clean ?? thumb.querySelector("img").src;
@@ -158,7 +158,7 @@ function drawStrips(sample, network, name) {
 
 function drawButton(sample, network, draw, radius) {
   const score = draw.score.toFixed(4);
-  const result = draw.wrong ? `✗ class ${draw.prediction}` : "✓ correct";
+  const result = draw.wrong ? `✗ ${sample.classes[draw.prediction]}` : "✓ correct";
   const description = `r = ${radius}, score ${score}: ${result}`;
   const picture = element("img", { src: sample.pictures[draw.picture], alt: "", class: "pixelated" });
   const button = element(
@@ -181,7 +181,7 @@ async function compareWithClean(sample, network, draw, picture, description) {
   perturbed.classList.toggle("wrong", draw.wrong);
   const pixels = sample.lossless ? "8-bit pixels" : "compressed pictures, where small differences are mostly due to compression";
   const captions = [
-    `Clean: class ${sample.label}, score ${sample.clean_scores[network].toFixed(4)}`,
+    `Clean: ${sample.classes[sample.label]}; score ${sample.clean_scores[network].toFixed(4)}`,
     `Perturbed: ${description}`,
     `Difference of the ${pixels}, × ${Number(factor.toPrecision(3))}, around grey`,
   ];
