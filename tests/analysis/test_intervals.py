@@ -257,6 +257,18 @@ def test_scores_that_are_all_1_give_no_verdict(tmp_path: Path) -> None:
     assert set(verdicts.index[verdicts == "not available"]) == lost
 
 
+def test_a_sample_whose_ratio_is_undefined_is_left_out(tmp_path: Path) -> None:
+    """Permuted 0 at one radius and redrawn 0 at another: their geometric mean is 0 times infinity."""
+    write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
+    for probe, radius in (("symmetry", 1.0), ("isotropy", 10.0)):
+        path = tmp_path / "metrics" / "net" / f"{probe}.parquet"
+        table = pd.read_parquet(path)
+        table.loc[(table["sample"] == "s3") & (table["radius"] == radius), ["range", "margin_range"]] = 0.0
+        table.to_parquet(path)
+    row = judge(MINIMAL_RUN, tmp_path).set_index("claim").loc["permuted against redrawn"]
+    assert [row["estimate"], row["ci_low"], row["ci_high"]] == pytest.approx([2, 2, 2])
+
+
 def test_few_samples_and_missing_radii_give_no_verdict(tmp_path: Path) -> None:
     write_run(tmp_path, samples=19, growth=10.0, floor=1e-6)
     assert set(judge(MINIMAL_RUN, tmp_path)["verdict"]) == {"too few samples"}

@@ -132,7 +132,7 @@ class Claim:
         Raises:
             UnavailableError: it has no value, such as the correlation of what does not vary.
         """
-        rows = self.values(run, network)
+        rows = self._defined(run, network)
         if rows is None or rows.empty:
             return None
         return _required(self.statistic.estimate(rows.to_numpy(float), level))
@@ -141,11 +141,16 @@ class Claim:
         self, run: Run, network: str, control: str, level: float = intervals.LEVEL
     ) -> intervals.Estimate | None:
         """Estimate the difference or ratio of a network to its control, paired over the samples that both have."""
-        own, others = self.values(run, network), self.values(run, control)
+        own, others = self._defined(run, network), self._defined(run, control)
         if own is None or others is None or (both := own.index.intersection(others.index)).empty:
             return None
         one, other = (rows.loc[both].to_numpy(float) for rows in (own, others))
         return _required(self.statistic.compare(one, other, level))
+
+    def _defined(self, run: Run, network: str) -> Values | None:
+        """Return the values of the samples that have one: the ratio of 0 at one radius to 0 at another is none."""
+        rows = self.values(run, network)
+        return None if rows is None else rows.dropna()
 
 
 def _required(estimate: intervals.Estimate) -> intervals.Estimate:
