@@ -139,10 +139,10 @@ def _correlated(words: str, name: str, rho: float, networks: int, inner: float, 
                 rows = rows / np.sqrt(generator.chisquare(3, (size, 1, 1)) / 3)
         return np.asarray(rows.reshape(size, -1))
 
-    def correlation(rows: Array) -> float:
-        return comparisons.rank_correlation(rows.reshape(-1, columns))
+    def correlation(rows: Array) -> Array:
+        return comparisons.rank_correlation(comparisons.by_network(rows, columns))
 
-    true = correlation(draw(np.random.default_rng(0), 400_000 // networks))
+    true = float(correlation(draw(np.random.default_rng(0), 400_000 // networks)))
     said = f"{name}, {true:.2g}" + (f", correlation of networks {inner:g}" if networks > 1 else "")
     return Truth(words, said, draw, true, Correlation(correlation).estimate)
 
@@ -151,7 +151,7 @@ def _coverage(place: int, size: int) -> float:
     """Return how often the interval of a truth has its value."""
     truth = known()[place]
     slow = "correlation" in truth.statistic or "reliability" in truth.statistic
-    repeats = {20: 2000, 50: 1000, 300: 400}[size] if slow else 2000
+    repeats = 600 if slow and size == 300 else 2000
     generator = np.random.default_rng([place, size])
     found = (truth.estimate(truth.draw(generator, size), intervals.LEVEL) for _ in range(repeats))
     slack = 1e-12
@@ -230,11 +230,12 @@ def families(workers: ProcessPoolExecutor) -> list[str]:
 def _topology(true: float, draws: int, repeats: int = 60) -> tuple[float, float]:
     """Return how often the share of |ρ| below the bound, and the median of mean ρ, give "holds"; ρ is nearly `true`.
 
-    Distances of points in d dimensions correlate with those of the first k by about √(k / d).
+    Distances on a sphere in d dimensions correlate with those in the first k by about √(k / 2d): half of what varies in
+    the latter are the lengths there.
     """
     generator = np.random.default_rng([int(1000 * true), draws])
     dimensions = 2000
-    kept, radii = round(true**2 * dimensions), 5
+    kept, radii = round(2 * true**2 * dimensions), 5
     held = np.zeros(2)
     for _ in range(repeats):
         rho = np.empty((MIN_SAMPLES, radii))

@@ -55,7 +55,7 @@ def test_reliability_of_halves() -> None:
     generator = np.random.default_rng(2)
     true = generator.normal(size=(20_000, 1))
     rows = true + generator.normal(size=(20_000, 2))
-    assert comparisons.whole_of_half(comparisons.correlate_halves(rows)) == pytest.approx(2 / 3, abs=0.02)
+    assert comparisons.whole_of_half(float(comparisons.correlate_halves(rows))) == pytest.approx(2 / 3, abs=0.02)
     assert np.isnan(comparisons.correlate_halves(np.ones((5, 2))))
     assert comparisons.whole_of_half(-0.9) == comparisons.whole_of_half(-1) == -1
 

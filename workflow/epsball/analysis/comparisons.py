@@ -10,7 +10,7 @@ import pandas as pd
 
 from epsball.analysis.claims import Claim, Values, at_radius, ranges, ratio, wide
 from epsball.analysis.run import Run
-from epsball.analysis.statistics import Correlation, Median
+from epsball.analysis.statistics import Array, Correlation, Median
 from epsball.config import Config
 from epsball.probes import chosen_probes
 from epsball.runs.gaps import UnavailableError
@@ -62,18 +62,38 @@ def correlates(run: Run, network: str) -> pd.DataFrame:
     )
 
 
-def rank_correlation(rows: np.ndarray) -> float:
-    """Compute Spearman's correlation of two columns (sample, 2 or 3), partial on a third; not a number if one is."""
+def rank_correlation(rows: Array) -> Array:
+    """Compute Spearman's correlation of two columns, partial on a third.
+
+    Args:
+        rows: (..., row, 2 or 3).
+
+    Returns:
+        (...); not a number where a column does not vary, or there are fewer than three rows.
+    """
     from scipy.stats import rankdata  # takes a second to import, and the report and figures rarely need it
 
-    ranks = rankdata(rows, axis=0)
-    if len(rows) < 3 or (np.ptp(ranks, axis=0) == 0).any():
-        return float("nan")
-    matrix = np.atleast_2d(np.corrcoef(ranks.T))
-    if rows.shape[1] == 2:
-        return float(matrix[0, 1])
-    left = (1 - matrix[0, 2] ** 2) * (1 - matrix[1, 2] ** 2)
-    return float((matrix[0, 1] - matrix[0, 2] * matrix[1, 2]) / np.sqrt(left)) if left > 1e-12 else float("nan")
+    return _correlation(rankdata(rows, axis=-2))
+
+
+def correlate_halves(rows: Array) -> Array:
+    """Compute Pearson's correlation of a measurement by halves (..., row, 2); see `rank_correlation`."""
+    return _correlation(rows)
+
+
+def _correlation(rows: Array) -> Array:
+    off = rows - rows.mean(axis=-2, keepdims=True)
+    squares = off.swapaxes(-1, -2) @ off
+    lengths = np.sqrt(np.diagonal(squares, axis1=-2, axis2=-1))
+    varies = (np.ptp(rows, axis=-2) > 0).all(axis=-1) & (rows.shape[-2] > 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        matrix = squares / (lengths[..., :, None] * lengths[..., None, :])
+        found = matrix[..., 0, 1]
+        if rows.shape[-1] == 3:
+            left = (1 - matrix[..., 0, 2] ** 2) * (1 - matrix[..., 1, 2] ** 2)
+            varies &= left > 1e-12
+            found = (found - matrix[..., 0, 2] * matrix[..., 1, 2]) / np.sqrt(left)
+    return np.where(varies, found, np.nan)
 
 
 _comparison = functools.partial(Claim, direction="=")
@@ -103,11 +123,6 @@ def _difference(name: str, statement: str, *columns: tuple[str, str]) -> Claim:
 
     probes = tuple(dict.fromkeys(probe for probe, _ in columns))
     return _comparison(name=name, statement=statement, probes=probes, values=values)
-
-
-def correlate_halves(rows: np.ndarray) -> float:
-    """Correlate a measurement by halves (sample, 2); not a number if one does not vary."""
-    return float("nan") if (np.ptp(rows, axis=0) == 0).any() else float(np.corrcoef(rows.T)[0, 1])
 
 
 def whole_of_half(half: float) -> float:
@@ -170,11 +185,16 @@ def _explains(quantity: str, across: bool) -> Claim:
         statement=said,
         probes=_ADVERSARIAL,
         values=values,
-        statistic=Correlation(lambda rows: rank_correlation(rows.reshape(-1, len(columns)))),
+        statistic=Correlation(lambda rows: rank_correlation(by_network(rows, len(columns)))),
         quantity=quantity,
         across=across,
         applies=_is_first_of_several if across else Claim.applies,
     )
+
+
+def by_network(rows: Array, columns: int) -> Array:
+    """Put what each sample has of several networks, (..., sample, network and column), below each other."""
+    return rows.reshape(*rows.shape[:-2], -1, columns)
 
 
 def _dataset_networks(config: Config, network: str) -> list[str]:

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 LEVEL = 0.95
 
+_AT_ONCE = 50  # samples that are left out in turn, by memory
+
 # SciPy's statistics take half a second to import, in the job of each figure: they are imported where they are needed.
 
 
@@ -76,7 +78,9 @@ def median(values: ArrayLike, level: float = LEVEL) -> Estimate:
 
 
 def correlation(
-    statistic: Callable[[NDArray[Any]], float], rows: NDArray[np.float64], level: float = LEVEL
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    rows: NDArray[np.float64],
+    level: float = LEVEL,
 ) -> Estimate:
     """Estimate a correlation, with an interval by the jackknife of Fisher's z over samples (Efron & Stein 1981).
 
@@ -84,18 +88,20 @@ def correlation(
     number, nor is the interval.
 
     Args:
-        statistic: returns the correlation of rows of samples, from -1 to 1.
+        statistic: returns the correlations, from -1 to 1, (...) of rows (..., sample, anything).
         rows: (sample, anything).
         level: of the interval.
     """
     from scipy.stats import t
 
     size = len(rows)
-    value = statistic(rows)
+    value = float(statistic(rows))
     if size <= 3 or np.isnan(value):
         return Estimate(value, *((-1.0, 1.0) if size <= 3 else (np.nan, np.nan)))
+    others = np.array([np.delete(np.arange(size), place) for place in range(size)])
+    parts = np.array_split(others, -(-size // _AT_ONCE))
+    without = np.nan_to_num(np.concatenate([statistic(rows[part]) for part in parts]))
     largest = 1 - size**-2  # z of 1 is infinite
-    without = np.nan_to_num([statistic(np.delete(rows, place, axis=0)) for place in range(size)])
     z, each = (np.arctanh(np.clip(found, -largest, largest)) for found in (value, without))
     error = max(np.sqrt((size - 1) * np.var(each)), 1 / size)
     reach = float(t.ppf((1 + level) / 2, size - 1)) * error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ MEDIAN = Median()
 class Correlation:
     """A correlation of columns, and what is made of it, which has to rise with it."""
 
-    of: Callable[[NDArray[Any]], float]
+    of: Callable[[Array], Array]  # of rows (..., sample, anything)
     then: Callable[[float], float] = float
     scale: Scale = "difference"
 
