@@ -13,6 +13,7 @@ import yaml
 from epsball.commands.comparison import differing_keys
 from epsball.config import Config, load_config
 from epsball.errors import EpsballError
+from epsball.probes.normalisers import features_path
 from epsball.reporting import figures
 from epsball.runs import provenance, provenance_records, versions
 from epsball.runs.contents import Contents
@@ -73,7 +74,9 @@ def _explained(path: Path, run: Path, facts: Mapping[str, Any]) -> Iterator[str]
     for name, entry in chain.items():
         if name.endswith("weights.safetensors"):
             yield f"weights        {name}, SHA-256 {entry['sha256'][:16]}"
-    surveys = {Path(name).parent.name: run / name for name in chain if name.startswith("survey/")}
+    paths = [run / name for name in chain if name.startswith("survey/")]
+    # Beside each survey are the extremes of the features.
+    surveys = {path.parent.name: path for path in paths if features_path(path) in paths}
     for dataset, survey in surveys.items():
         digests = pd.read_parquet(survey, columns=["digest"])["digest"].tolist()
         yield f"data           {dataset}, {len(digests)} images, digest of their pixels {provenance.digest(*digests)}"
