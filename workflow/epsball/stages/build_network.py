@@ -86,6 +86,6 @@ def _measured(forward: Forward, pool: Pool, batch: int) -> dict[str, float | str
         seen += len(numbers)
         classes, units = logits.shape[1], features.shape[1]
     passes = -(-seen // batch) * batch
-    rounds = rounds_images(forward, inputs(next(pool.batches(batch))[1]))
+    rounds = rounds_images(forward, inputs(next(pool.batches(2))[1]))
     facts = {"classes": classes, "units": units, "accuracy": right / seen, "accuracy_images": seen}
     return {**facts, "rounds_images_to": rounds, "images_per_second": passes / seconds}
