@@ -151,7 +151,7 @@ def _coverage(place: int, size: int) -> float:
     """Return how often the interval of a truth has its value."""
     truth = known()[place]
     slow = "correlation" in truth.statistic or "reliability" in truth.statistic
-    repeats = 600 if slow and size == 300 else 2000
+    repeats = 300 if slow and size == 300 else 2000
     generator = np.random.default_rng([place, size])
     found = (truth.estimate(truth.draw(generator, size), intervals.LEVEL) for _ in range(repeats))
     slack = 1e-12
@@ -227,7 +227,7 @@ def families(workers: ProcessPoolExecutor) -> list[str]:
     return table(["verdicts", "at least one miss, each alone, %", "adjusted, %"], rows)
 
 
-def _topology(true: float, draws: int, repeats: int = 60) -> tuple[float, float]:
+def _topology(true: float, draws: int, repeats: int = 30) -> tuple[float, float]:
     """Return how often the share of |ρ| below the bound, and the median of mean ρ, give "holds"; ρ is nearly `true`.
 
     Distances on a sphere in d dimensions correlate with those in the first k by about √(k / 2d): half of what varies in
