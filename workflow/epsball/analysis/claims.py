@@ -210,18 +210,23 @@ def _not_symmetric(run: Run, network: str) -> Values:
     return _above_noise(table).groupby(table["sample"], sort=False).all()
 
 
-def rho(run: Run, probe: str, network: str) -> pd.Series:
+def rho(run: Run, network: str) -> pd.Series:
     """Return Mantel's ρ by sample, its mean over radii: draws at other radii are others, so that noise averages out."""
-    table = run.metrics(probe, network).dropna(subset="rho")
+    table = run.metrics("topology", network).dropna(subset="rho")
     found: pd.Series = table.groupby("sample", sort=False)["rho"].mean()
     return found
 
 
-def _below_1(run: Run, network: str) -> pd.DataFrame:
-    """Return a row per sample: share, of the ratios below 1; all, whether each is."""
+def ratios(run: Run, network: str) -> pd.Series:
+    """Return the ratios of Eq. 9 of all draws, by sample, with g as the configuration has it; none at radius 0."""
     column = "ratio" if run.config.normaliser == "global" else "ratio_per_feature"
-    table = run.metrics("lipschitz", network).dropna(subset=column)
-    below = (table[column] < 1).groupby(table["sample"], sort=False)
+    found: pd.Series = run.metrics("lipschitz", network).set_index("sample")[column].dropna()
+    return found
+
+
+def below_1(run: Run, network: str) -> pd.DataFrame:
+    """Return a row per sample: share, of the ratios below 1; all, whether each is."""
+    below = (ratios(run, network) < 1).groupby(level="sample", sort=False)
     return pd.DataFrame({"share": below.mean(), "all": below.all()})
 
 
@@ -277,14 +282,14 @@ CLAIMS = (
         bound=RHO_BAND,
         direction="±",
         probes=("topology",),
-        values=lambda run, network: rho(run, "topology", network),
+        values=rho,
     ),
     Claim(
         name="locally a contraction",
         statement="locally a contraction: share of normalised ratios below 1",
         bound=0.5,
         probes=("lipschitz",),
-        values=lambda run, network: _below_1(run, network)["share"],
+        values=lambda run, network: below_1(run, network)["share"],
         statistic=Share(),
     ),
     Claim(
@@ -293,7 +298,7 @@ CLAIMS = (
         "a supremum",
         bound=0.5,
         probes=("lipschitz",),
-        values=lambda run, network: _below_1(run, network)["all"],
+        values=lambda run, network: below_1(run, network)["all"],
         statistic=Share(),
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from epsball.analysis.claims import RHO_BAND, rho
+from epsball.analysis.claims import RHO_BAND, below_1, ratios, rho
 from epsball.analysis.run import Run
 from epsball.reporting.summary_text import Chapter
 
@@ -103,7 +103,7 @@ def _topology(run: Run) -> Chapter:
         name: 100 * float((table["rho"].dropna().abs() < RHO_BAND).mean())
         for name, table in _tables(run, "topology").items()
     }
-    medians = {name: float(rho(run, "topology", name).median()) for name in share}
+    medians = {name: float(rho(run, name).median()) for name in share}
     return Chapter(
         "Topology",
         f"The median of ρ, mean over radii, is {{}}. At one radius |ρ| is below {RHO_BAND:g} in {{}} of samples and "
@@ -120,13 +120,10 @@ def _topology(run: Run) -> Chapter:
 
 
 def _lipschitz(run: Run) -> Chapter:
-    ratios = {name: table["ratio"].dropna() for name, table in _tables(run, "lipschitz").items()}
-    medians = {name: float(ratio.median()) for name, ratio in ratios.items()}
-    below = {name: 100 * float((ratio < 1).mean()) for name, ratio in ratios.items()}
-    largest = {
-        name: 100 * float((table.dropna(subset="ratio").groupby("sample")["ratio"].max() < 1).mean())
-        for name, table in _tables(run, "lipschitz").items()
-    }
+    found = {name: ratios(run, name) for name in run.networks}
+    medians = {name: float(ratio.median()) for name, ratio in found.items()}
+    below = {name: 100 * float((ratio < 1).mean()) for name, ratio in found.items()}
+    largest = {name: 100 * float(below_1(run, name)["all"].mean()) for name in found}
     return Chapter(
         "Lipschitz",
         "The median ratio is {}. {} of the ratios are below 1, where a perturbed image comes closer; in {} of the "
