@@ -71,7 +71,7 @@ def test_other_versions_are_told_with_what_they_made(make: Make) -> None:
         f"{HERE['torch']}: a run that would compute more beside them stops"
     )
     assert "they are made again" in next(versions.remarks([other], "redo"))
-    assert not versions.others(RUN, NAMES, lambda path: path.endswith("claims.tsv"))
+    assert not versions.among(RUN, [other], lambda path: path.endswith("claims.tsv"))
 
 
 def test_what_would_be_mixed_is_refused_in_a_sentence_and_nothing_else_is(make: Make) -> None:

@@ -9,6 +9,7 @@ from epsball.config import load_config
 from epsball.config.reading import read_yaml
 from epsball.errors import EpsballError, print_on_any_terminal, user_message
 from epsball.networks import sources
+from epsball.probes import normalisers
 from epsball.reporting import figures
 from epsball.runs import contents, provenance, provenance_records, run_folder, versions
 from epsball.stages import fingerprints, given, panels, select
@@ -128,8 +129,8 @@ def survey_path(wildcards):
     return f"{RUN}/survey/{dataset_name(wildcards)}/{wildcards.network}.parquet"
 
 
-def features_path(wildcards):
-    return survey_path(wildcards).replace(".parquet", ".features.parquet")
+def features_path(survey):
+    return str(normalisers.features_path(Path(survey)))
 
 
 def surveys(wildcards):
@@ -221,12 +222,18 @@ def require_one_version():
     packages = {name for job in needed for name in job.params.get("versions", {})}
     if any(not dag.finished(job) for job in dag.checkpoint_jobs):
         # A selection may add jobs of any stage, and keep any file.
-        found = versions.others(FOLDER, NAMES, lambda path: path not in made)
+        found = versions.among(FOLDER, other_versions(), lambda path: path not in made)
         packages |= provenance.DECIDING
     else:
         kept = {path for job in dag.jobs for path in job.output} - made
-        found = versions.others(FOLDER, NAMES, kept.__contains__)
+        found = versions.among(FOLDER, other_versions(), kept.__contains__)
     versions.require_one(FOLDER, found, packages)
+
+
+@functools.cache
+def other_versions():
+    """Return the versions that are not here and had a part in the run's files; the first call reads all records."""
+    return versions.others(FOLDER, NAMES)
 
 
 @functools.cache
@@ -249,5 +256,5 @@ if workflow.is_main_process:
         run_folder.require_writable(FOLDER)
         run_folder.restore_metadata(FOLDER)
     print(cost.describe(CONFIG, workflow.cores or 1, cost.seen_in(CONFIG, FOLDER)), file=sys.stderr)
-    for remark in versions.remarks(versions.others(FOLDER, NAMES), CONFIG.other_versions):
+    for remark in versions.remarks(other_versions(), CONFIG.other_versions):
         print(remark, file=sys.stderr)

@@ -2,7 +2,7 @@ rule measure:
     input:
         samples=lambda wildcards: ancient(samples_path(wildcards)),
         survey=survey_path,
-        features=features_path,
+        features=lambda wildcards: features_path(survey_path(wildcards)),
         activations=[f"{RUN}/activations/{{network}}/{family}/{{shard}}.zarr.zip" for family in FAMILIES_DRAWN],
         perturbations=perturbation_stores,
     output:

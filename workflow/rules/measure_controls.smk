@@ -3,7 +3,7 @@ rule measure_controls:
         samples=lambda wildcards: ancient(samples_path(wildcards)),
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         surveys=surveys,
-        features=lambda wildcards: [path.replace(".parquet", ".features.parquet") for path in surveys(wildcards)],
+        features=lambda wildcards: list(map(features_path, surveys(wildcards))),
         images=pool_files,
         perturbations=perturbation_stores,
     output:

@@ -2,7 +2,7 @@ rule measure_white_box:
     input:
         samples=lambda wildcards: ancient(samples_path(wildcards)),
         survey=survey_path,
-        features=features_path,
+        features=lambda wildcards: features_path(survey_path(wildcards)),
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         images=pool_files,
     output:

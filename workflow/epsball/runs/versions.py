@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from epsball.errors import EpsballError
@@ -64,28 +64,31 @@ class Other:
         )
 
 
-def others(
-    run: Path, names: Mapping[str, Collection[str]], counts: Callable[[str], bool] = lambda path: True
-) -> list[Other]:
+def others(run: Path, names: Mapping[str, Collection[str]]) -> list[Other]:
     """Return which versions that are not here had a part in the files of a run that are there.
 
     Args:
         run: folder of the run.
         names: names of the run's networks and datasets, as "network" and "dataset": files of any other do not count.
-        counts: whether a file counts, by its path.
     """
     here = provenance.versions()
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     known: dict[Path, provenance_records.Versions] = {}
     for file in provenance_records.recorded(run):
         facts = provenance_records.last(file)
-        if not counts(str(file)) or not _is_of(facts.get("wildcards", {}), names):
+        if not _is_of(facts.get("wildcards", {}), names):
             continue
         for package, versions in provenance_records.made_with(file, known).items():
             for version in versions:
                 if package in provenance.DECIDING and _differ(version, here[package]):
                     found[package, version].append(str(file.relative_to(run)))
     return [Other(name, made, here[name], tuple(paths)) for (name, made), paths in sorted(found.items())]
+
+
+def among(run: Path, found: Iterable[Other], counts: Callable[[str], bool]) -> list[Other]:
+    """Return of `others` in a run's folder what they made of the files that count, by their paths."""
+    kept = (replace(other, files=tuple(name for name in other.files if counts(str(run / name)))) for other in found)
+    return [other for other in kept if other.files]
 
 
 def _is_of(wildcards: Mapping[str, str], names: Mapping[str, Collection[str]]) -> bool:
