@@ -1,10 +1,11 @@
 """Time and core seconds of a run from nothing, and the share of its jobs' start-up.
 
-    python benchmarks/start_up.py [CONFIG] [--cores N]
+    python benchmarks/start_up.py [CONFIG] [--cores N] [--slurm]
 
 Runs a configuration, the default's if none is given, in a copy of the repository, and prints wall time, core seconds of
 all processes, jobs, and what starting costs: of each stage's script, the core seconds of a process that does its
-imports and nothing else (the least of three), times its jobs. Nothing else should run on the machine.
+imports and nothing else (the least of three), times its jobs. `--slurm` runs it under a SLURM on this machine too:
+each of its jobs starts a Snakemake, so all that the machine does more counts as starting. Nothing else should run.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -28,27 +31,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, nargs="?", default=ROOT / "config" / "config.yaml")
     parser.add_argument("--cores", default="2")
+    parser.add_argument("--slurm", action="store_true")
     options = parser.parse_args()
+    config = ["--configfile", str(options.config.resolve())]
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        for name in ("workflow", "config", "envs", "profiles"):
-            shutil.copytree(ROOT / name, folder / name)
-        shutil.copy(ROOT / "Snakefile", folder)
-        config = options.config.resolve()
-        command = [sys.executable, "-m", "snakemake", "--cores", options.cores, "--configfile", str(config)]
-        before, began = _core_seconds(), time.monotonic()
-        with (folder / "said.txt").open("w") as said:
-            subprocess.run(command, cwd=folder, stdout=said, stderr=said, check=True)
-        wall, cores = time.monotonic() - began, _core_seconds() - before
+        folder = _copy(Path(place) / "local")
+        wall, cores = _run(folder, "--cores", options.cores, *config)
         [logs] = folder.glob("results/*/logs")
         jobs = _jobs(logs)
         starts = {stage: _start(folder, stage) for stage in jobs}
+        if options.slurm:
+            folder = _copy(Path(place) / "slurm")
+            slurm_wall, slurm_cores = _run(folder, "--workflow-profile", "profiles/slurm", *config)
+            slurm_jobs = len(list((folder / ".snakemake" / "slurm_logs").rglob("*.log")))
     print(f"{'stage':20} {'jobs':>5} {'start-up of one, core s':>24}")
     for stage, count in jobs.items():
         print(f"{stage:20} {count:5} {starts[stage]:24.2f}")
     total = sum(count * starts[stage] for stage, count in jobs.items())
     print(f"{sum(jobs.values())} jobs, {wall:.0f} s, {cores:.0f} core seconds; start-up of jobs {total:.0f}")
     print(f"{total / cores:.1%} of the core seconds")
+    if options.slurm:
+        total += slurm_cores - cores
+        print(f"SLURM: {slurm_jobs} jobs, {slurm_wall:.0f} s, {slurm_cores:.0f} core seconds; start-up {total:.0f}")
+        print(f"{total / slurm_cores:.1%} of the core seconds")
+
+
+def _copy(folder: Path) -> Path:
+    """Copy what a run needs of the repository."""
+    folder.mkdir()
+    for name in ("workflow", "config", "envs", "profiles"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "Snakefile", folder)
+    return folder
+
+
+def _run(folder: Path, *arguments: str) -> tuple[float, float]:
+    """Run Snakemake; return seconds and core seconds."""
+    before, began = _busy(), time.monotonic()
+    with (folder / "said.txt").open("w") as said:
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        subprocess.run(command, cwd=folder, stdout=said, stderr=said, check=True)
+    return time.monotonic() - began, _busy() - before
+
+
+def _busy() -> float:
+    """Return the core seconds of the whole machine: SLURM's jobs are no children of Snakemake's."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system)
 
 
 def _core_seconds() -> float:
