@@ -1,11 +1,14 @@
 """Time and core seconds of a run from nothing, and the share of its jobs' start-up.
 
-    python benchmarks/start_up.py [CONFIG] [--cores N] [--slurm]
+    python benchmarks/start_up.py [CONFIG] [--cores N] [--slurm ARGUMENTS]
 
 Runs a configuration, the default's if none is given, in a copy of the repository, and prints wall time, core seconds of
 all processes, jobs, and what starting costs: of each stage's script, the core seconds of a process that does its
-imports and nothing else (the least of three), times its jobs. `--slurm` runs it under a SLURM on this machine too:
-each of its jobs starts a Snakemake, so all that the machine does more counts as starting. Nothing else should run.
+imports and nothing else (the least of three), times its jobs.
+
+`--slurm` runs it under a SLURM on this machine too, with further arguments of Snakemake's, such as
+`--slurm=--slurm-no-account`. Each of its jobs starts Snakemake: what the machine does more counts as starting. Nothing
+else should run.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import ast
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,6 +28,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parent.parent
+SLURM = ("--workflow-profile", "profiles/slurm")
 
 
 def main() -> None:
@@ -31,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, nargs="?", default=ROOT / "config" / "config.yaml")
     parser.add_argument("--cores", default="2")
-    parser.add_argument("--slurm", action="store_true")
+    parser.add_argument("--slurm")
     options = parser.parse_args()
     config = ["--configfile", str(options.config.resolve())]
     with tempfile.TemporaryDirectory() as place:
@@ -40,9 +45,9 @@ def main() -> None:
         [logs] = folder.glob("results/*/logs")
         jobs = _jobs(logs)
         starts = {stage: _start(folder, stage) for stage in jobs}
-        if options.slurm:
+        if options.slurm is not None:
             folder = _copy(Path(place) / "slurm")
-            slurm_wall, slurm_cores = _run(folder, "--workflow-profile", "profiles/slurm", *config)
+            slurm_wall, slurm_cores = _run(folder, *SLURM, *shlex.split(options.slurm), *config)
             slurm_jobs = len(list((folder / ".snakemake" / "slurm_logs").rglob("*.log")))
     print(f"{'stage':20} {'jobs':>5} {'start-up of one, core s':>24}")
     for stage, count in jobs.items():
@@ -50,7 +55,7 @@ def main() -> None:
     total = sum(count * starts[stage] for stage, count in jobs.items())
     print(f"{sum(jobs.values())} jobs, {wall:.0f} s, {cores:.0f} core seconds; start-up of jobs {total:.0f}")
     print(f"{total / cores:.1%} of the core seconds")
-    if options.slurm:
+    if options.slurm is not None:
         total += slurm_cores - cores
         print(f"SLURM: {slurm_jobs} jobs, {slurm_wall:.0f} s, {slurm_cores:.0f} core seconds; start-up {total:.0f}")
         print(f"{total / slurm_cores:.1%} of the core seconds")
@@ -70,7 +75,9 @@ def _run(folder: Path, *arguments: str) -> tuple[float, float]:
     before, began = _busy(), time.monotonic()
     with (folder / "said.txt").open("w") as said:
         command = [sys.executable, "-m", "snakemake", *arguments]
-        subprocess.run(command, cwd=folder, stdout=said, stderr=said, check=True)
+        done = subprocess.run(command, cwd=folder, stdout=said, stderr=said, check=False)
+    if done.returncode:
+        sys.exit((folder / "said.txt").read_text())
     return time.monotonic() - began, _busy() - before
 
 

@@ -18,7 +18,7 @@ from epsball.networks.adopt import adopt, copy_module
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network, probe_shape
 from epsball.networks.outputs import require_unbounded
-from support.toys import COMPUTE, SIZE
+from support.toys import COMPUTE, SIZE, conv_net
 from torch import Tensor, nn
 
 IMAGES = torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
@@ -257,3 +257,15 @@ class Uncopied(Plain):
 def test_a_network_that_refuses_to_be_copied_is_refused() -> None:
     with pytest.raises(EpsballError, match=r"cannot be copied, .* \(TypeError: not me\); mend or remove __deepcopy__"):
         epsball.measure(Uncopied(), IMAGES, [0] * len(IMAGES))
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_hooks_of_a_traced_network_are_in_its_copies(inner: bool) -> None:
+    """PyTorch copies a graph module without them."""
+    traced = torch.fx.symbolic_trace(conv_net())
+    traced.register_forward_pre_hook(lambda _, given: (given[0] * 2 - 1,))
+    made = adopt(nn.Sequential(traced, nn.Identity()) if inner else traced)
+    images = torch.rand(2, 3, 12, 12)
+    assert torch.equal(copy_module(made)(images), conv_net()(images * 2 - 1))
+    assert torch.equal(made(images), conv_net()(images * 2 - 1))
+    assert copy_module(made).state_dict().keys() == made.state_dict().keys()

@@ -134,7 +134,8 @@ class Study:
 
     def _start(self, python: str, config: dict[str, Any], *arguments: str) -> subprocess.Popen[str]:
         (self.folder / "mine.yaml").write_text(yaml.safe_dump(config))
-        command = [python, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "mine.yaml"]
+        cores = () if CLUSTER[0] in arguments else ("--cores", "2")  # as the README has it
+        command = [python, "-m", "snakemake", *arguments, *cores, "--configfile", "mine.yaml"]
         environment = {**os.environ, "PYTHONPATH": str(self.folder / "workflow")}
         return subprocess.Popen(
             command,

@@ -255,6 +255,6 @@ if workflow.is_main_process:
     with exit_with_message():
         run_folder.require_writable(FOLDER)
         run_folder.restore_metadata(FOLDER)
-    print(cost.describe(CONFIG, workflow.cores or 1, cost.seen_in(CONFIG, FOLDER)), file=sys.stderr)
+    print(cost.describe(CONFIG, workflow.resource_settings.cores or 1, cost.seen_in(CONFIG, FOLDER)), file=sys.stderr)
     for remark in versions.remarks(other_versions(), CONFIG.other_versions):
         print(remark, file=sys.stderr)

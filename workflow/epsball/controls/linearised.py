@@ -8,8 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from epsball.errors import EpsballError
 from epsball.networks.model import Network, probe_shape
 from epsball.robustness.differentiation import Along, Function, first_order
+from epsball.robustness.true_derivative import wrong_derivative
 
 PROBES = ("isotropy", "symmetry", "topology", "lipschitz", "topology_mixed_radius")
 OWN_FEATURES = False
@@ -44,5 +46,7 @@ def _joined(network: Network) -> Function:
 
 def make(network: Network, image: Tensor, seed: int) -> nn.Module:
     """See `epsball.controls.Control`."""
+    if wrong := wrong_derivative(network, image):
+        raise EpsballError(wrong)
     classes, _ = probe_shape(network, image)
     return Linearised(network, classes, first_order(_joined(network), image))

@@ -7,10 +7,11 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.parameter import is_lazy
 
 from epsball.errors import EpsballError
+from epsball.networks.graphs import FromGraph
 
 
 def adopt(module: nn.Module) -> nn.Module:
@@ -38,7 +39,17 @@ def adopt(module: nn.Module) -> nn.Module:
         module.float()
     with contextlib.suppress(NotImplementedError):  # an exported program has one mode
         module.eval()
-    return module.requires_grad_(False)
+    return _with_whole_graphs(module).requires_grad_(False)
+
+
+def _with_whole_graphs(module: nn.Module) -> nn.Module:
+    """Replace graph modules that have hooks, which copies of theirs would lack."""
+    for name, part in list(module.named_modules()):
+        if isinstance(part, fx.GraphModule) and (part._forward_hooks or part._forward_pre_hooks):
+            if not name:
+                return FromGraph(part)
+            module.set_submodule(name, FromGraph(part))
+    return module
 
 
 def copy_module(module: nn.Module) -> nn.Module:

@@ -113,6 +113,11 @@ def require(name: str, network: Network, network_name: str, settings: WhiteBox) 
         check(network, network_name, settings)
 
 
+def derivatives(name: str) -> str:
+    """Return what a probe does with derivatives of the network: "measured", "followed" by its attacks, or nothing."""
+    return str(getattr(importlib.import_module(PROBES[name].module), "DERIVATIVES", ""))
+
+
 def on_failure(config: Config, name: str) -> str:
     """Return what follows where a probe fails, "stop" or "gap": the first for the paper's, on which all rests."""
     return "stop" if name in PAPERS else config.on_failure

@@ -26,6 +26,8 @@ from epsball.robustness import boundary
 from epsball.robustness.attacks import ATTACKS, Target
 from epsball.robustness.boundary import Crossing
 
+DERIVATIVES = "followed"  # see `epsball.probes.derivatives`
+
 _SCAN = 12  # number of distances in a random direction, and on the ray to an attack's point
 _RANDOM_SCAN = 1000  # the last distance over the first
 _ATTACK_SCAN = 16

@@ -16,6 +16,8 @@ from epsball.robustness.differentiation import second_order
 _COST = 8  # forward passes that a pass with its nested derivatives costs
 _AT_ONCE = 5  # draws: each holds four of every activation
 
+DERIVATIVES = "measured"  # see `epsball.probes.derivatives`
+
 
 def passes(settings: WhiteBox, ball: Ball) -> int:
     """See `epsball.probes.WhiteBoxProbe`."""

@@ -15,6 +15,8 @@ from epsball.networks import scores
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import derivatives
 
+DERIVATIVES = "measured"  # see `epsball.probes.derivatives`
+
 
 def passes(settings: WhiteBox, ball: Ball) -> int:
     """See `epsball.probes.WhiteBoxProbe`."""

@@ -20,6 +20,8 @@ from epsball.robustness.global_bound import global_bound
 
 _ITERATION, _GRADIENT = 4, 3  # passes that one of them costs, about
 
+DERIVATIVES = "measured"  # see `epsball.probes.derivatives`
+
 
 def passes(settings: WhiteBox, ball: Ball) -> int:
     """See `epsball.probes.WhiteBoxProbe`."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 import pandas as pd
 
 from epsball.config import Ball, WhiteBox
 from epsball.data import Pool
+from epsball.errors import EpsballError
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network
-from epsball.probes import white_box_probe
+from epsball.probes import derivatives, white_box_probe
 from epsball.probes.white_box_input import WhiteBoxInput
+from epsball.robustness.true_derivative import wrong_derivative
 from epsball.runs.gaps import explained
 from epsball.runs.progress import Progress
 from epsball.stages.perturb import sample_images
+
+_log = logging.getLogger(__name__)
 
 
 def measure_white_box(
@@ -34,7 +40,7 @@ def measure_white_box(
     Raises:
         UnavailableError: the probe fails.
     """
-    parts = []
+    parts: list[pd.DataFrame] = []
     module = white_box_probe(name)
     with Progress(f"{name} {network_name}", len(samples), "samples") as progress:
         for row, image in sample_images(samples, pool):
@@ -51,8 +57,18 @@ def measure_white_box(
                 scale=scale,
             )
             with explained(f"probe '{name}'", network_name):
+                if not parts:
+                    _require_derivatives(name, inputs)
                 table = module.measure(inputs)
             table.insert(0, "sample", inputs.sample)
             parts.append(table)
             progress.advance(1)
     return pd.concat(parts, ignore_index=True)
+
+
+def _require_derivatives(probe: str, inputs: WhiteBoxInput) -> None:
+    if not (use := derivatives(probe)) or not (wrong := wrong_derivative(inputs.network, inputs.pixels)):
+        return
+    if use == "measured":
+        raise EpsballError(wrong)
+    _log.warning("networks.%s: %s; attacks that follow it may miss nearer examples", inputs.network_name, wrong)
