@@ -225,6 +225,22 @@ def test_onnx(tmp_path: Path, small: nn.Module, opset: int) -> None:
     require_same(model.open_network(own), small, tmp_path / "w.safetensors", own)
 
 
+def test_onnx_that_its_converter_makes_another_network_of(
+    tmp_path: Path, small: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported(small, tmp_path / "net.onnx")
+    convert = pytest.importorskip("onnx2torch").convert
+
+    def otherwise(read: object) -> nn.Module:
+        module: nn.Module = convert(read)
+        list(module.parameters())[-1].data[0] += 0.01
+        return module
+
+    monkeypatch.setattr("onnx2torch.convert", otherwise)
+    with pytest.raises(EpsballError, match="onnx2torch makes another network of it, whose outputs differ by 0.0"):
+        model.open_network(spec(f"onnx:{tmp_path}/net.onnx"))
+
+
 def test_onnx_that_cannot_be_used(tmp_path: Path) -> None:
     pytest.importorskip("onnx2torch", reason="the package onnx2torch is optional")
     (tmp_path / "bad.onnx").write_bytes(b"no")
