@@ -21,6 +21,7 @@ from torch.nn import functional
 from torchvision.models import densenet, mobilenetv3, resnet, swin_transformer, vision_transformer
 
 STEP = 1e-5
+STATISTICS = torch.arange(1, 13).view(4, 3)
 
 
 class Remembered(torch.autograd.Function):
@@ -75,6 +76,14 @@ def exported() -> nn.Module:
     return made
 
 
+def trained_norm(kind: Any = nn.BatchNorm2d) -> nn.Module:
+    """Normalisation by running statistics that are not 0 and 1."""
+    module: nn.Module = kind(3, affine=True, track_running_stats=True)
+    for number, tensor in enumerate([*module.parameters(), module.running_mean, module.running_var]):
+        nn.init.uniform_(tensor, 0.5 + number, 1 + number)  # type: ignore[arg-type]
+    return module
+
+
 def encoder() -> nn.Module:
     return nn.TransformerEncoder(nn.TransformerEncoderLayer(3, 1, 8, batch_first=True), 1)
 
@@ -85,6 +94,12 @@ OPERATIONS: dict[str, Callable[[], nn.Module]] = {
     "gated": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.GLU(dim=1)),
     "layer norm": lambda: nn.LayerNorm([3, 6, 6]),
     "instance norm": lambda: nn.InstanceNorm2d(3),
+    "batch norm, to tokens": lambda: Lambda(lambda x, part: tokens(part(x)), trained_norm()),
+    "batch norm by a function": lambda: Lambda(
+        lambda x: tokens(functional.batch_norm(x, *torch.arange(1, 13).view(4, 3).to(x)))
+    ),
+    "instance norm, to tokens": lambda: Lambda(lambda x, part: tokens(part(x)), nn.InstanceNorm2d(3, affine=True)),
+    "instance norm of constants": lambda: Lambda(lambda x, part: tokens(part(x)), trained_norm(nn.InstanceNorm2d)),
     "group norm": lambda: nn.GroupNorm(1, 3),
     "depthwise": lambda: nn.Sequential(nn.Conv2d(3, 3, 3, groups=3), nn.GELU()),
     "encoder, with its fast path": lambda: Lambda(lambda x, part: part(tokens(x)), encoder()),

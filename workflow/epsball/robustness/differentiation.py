@@ -3,7 +3,9 @@
 Along directions, forward mode is the fastest. Some operations lack it, and of others it is wrong without a word, such
 as of layer normalisation if nested. So it is compared with backward mode in one direction, and where the two differ
 backward mode is used. Both get attention as plain products, and some operations composed of others that have all
-derivatives. Passes without derivatives do without any of this.
+derivatives. Of batch and instance normalisation, backward mode itself is wrong on a CPU (PyTorch 2.14) for one image
+whose gradient comes with its channels innermost in memory, as from `x.flatten(2).transpose(1, 2)`. Passes without
+derivatives do without any of this.
 """
 
 from __future__ import annotations
@@ -184,6 +186,51 @@ def _layer_norm(
     return scaled if bias is None else scaled + bias
 
 
+def _batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Tensor:
+    if training or running_mean is None or running_var is None:
+        return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    return _scaled(input, running_mean, running_var, weight, bias, eps)
+
+
+def _instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Tensor:
+    if not use_input_stats and running_mean is not None and running_var is not None:
+        return _scaled(input, running_mean, running_var, weight, bias, eps)
+    dims = tuple(range(2, input.ndim))
+    centred = input - input.mean(dim=dims, keepdim=True)
+    normal = centred * (centred.square().mean(dim=dims, keepdim=True) + eps).rsqrt()
+    zero, one = input.new_zeros(input.shape[1]), input.new_ones(input.shape[1])
+    return _scaled(normal, zero, one, weight, bias, 0.0)
+
+
+def _scaled(
+    input: Tensor, mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    scale = (variance + eps).rsqrt() if weight is None else weight * (variance + eps).rsqrt()
+    shift = -mean * scale if bias is None else bias - mean * scale
+    shape = (-1, *[1] * (input.ndim - 2))
+    return input * scale.view(shape) + shift.view(shape)
+
+
 # With names of `torch.nn.functional`, of PyTorch's own operations and of exported graphs.
 _COMPOSED: dict[Any, Callable[..., Tensor]] = {
     functional.hardsigmoid: _hardsigmoid,
@@ -191,4 +238,10 @@ _COMPOSED: dict[Any, Callable[..., Tensor]] = {
     functional.layer_norm: _layer_norm,
     torch.layer_norm: _layer_norm,
     torch.ops.aten.layer_norm.default: _layer_norm,
+    functional.batch_norm: _batch_norm,
+    torch.batch_norm: _batch_norm,
+    torch.ops.aten.batch_norm.default: _batch_norm,
+    functional.instance_norm: _instance_norm,
+    torch.instance_norm: _instance_norm,
+    torch.ops.aten.instance_norm.default: _instance_norm,
 }

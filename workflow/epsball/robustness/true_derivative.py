@@ -72,6 +72,6 @@ def wrong_derivative(network: Network, image: Tensor) -> str:
 
 _SAID = (
     "PyTorch's derivative of the network is not the change of its outputs: {derivative:.3g}, and {change:.3g}, along "
-    "one direction; its code may keep values out of the derivative (detach, no_grad), or give rounding one of its own "
-    "(straight-through)"
+    "one direction; its code may keep values out of the derivative (detach, no_grad) or give rounding one of its own "
+    "(straight-through), or PyTorch's own may be wrong"
 )
