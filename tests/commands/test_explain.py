@@ -10,6 +10,7 @@ from epsball.commands import explanation
 from epsball.commands.cli import main
 from epsball.config import load_config
 from epsball.runs import provenance, provenance_records
+from epsball.runs.integrity import Inputs
 from support.written_run import MINIMAL
 
 RUN = Path("results/small")
@@ -32,7 +33,9 @@ def claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (path, table, "claims", {}),
     ):
         fingerprint = found.of(rule, **wildcards)
-        provenance_records.record([str(made)], [str(above)], rule, wildcards, fingerprint, {"torch": ""}, RAW)
+        provenance_records.record(
+            [str(made)], Inputs.of([str(above)]).digests, rule, wildcards, fingerprint, {"torch": ""}, RAW
+        )
     return path
 
 

@@ -27,6 +27,7 @@ from epsball.reporting import report
 from epsball.reporting.html import template
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
 from epsball.runs import files, provenance, provenance_records
+from epsball.runs.integrity import Inputs
 from epsball.stages import draws
 from epsball.stages.illustrate import restore
 from epsball.stages.panels import BUDGET, SHOWN, read, size
@@ -493,7 +494,9 @@ def test_the_report_has_the_versions_that_made_the_results_not_those_of_the_day(
         here = {**provenance.versions(), **others}
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(provenance, "versions", lambda: here)
-            provenance_records.record([str(path)], map(str, inputs), "a_rule", {}, "digest", {"torch": ""}, {})
+            provenance_records.record(
+                [str(path)], Inputs.of(map(str, inputs)).digests, "a_rule", {}, "digest", {"torch": ""}, {}
+            )
 
     recorded(claims, torch="1.0")
     one = report.report(config, folder, captions(config))

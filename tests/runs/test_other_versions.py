@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from epsball.errors import EpsballError
 from epsball.runs import provenance, provenance_records, versions
+from epsball.runs.integrity import Inputs
 
 HERE = dict(provenance.versions())
 RUN = Path("results/small")
@@ -31,9 +32,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         with monkeypatch.context() as patched:
             patched.setattr(provenance, "versions", lambda: {**HERE, **others})
             asked = versions.asked(path, packages, redo=False)
-            provenance_records.record(
-                [str(path)], [str(RUN / each) for each in above], "a_rule", {"network": network}, "digest", asked, {}
-            )
+            inputs = Inputs.of(str(RUN / each) for each in above).digests
+            provenance_records.record([str(path)], inputs, "a_rule", {"network": network}, "digest", asked, {})
         return path
 
     return made
@@ -97,7 +97,7 @@ def test_a_job_is_asked_for_what_is_here_where_it_is_made_again_and_for_what_mad
     assert again == was | {"torch": HERE["torch"]}, "a package that was not there made nothing"
     assert versions.asked(RUN / "new", packages, redo=False) == {name: HERE[name] for name in packages}
     # It is made again, the same to the last bit: neither choice makes it a third time.
-    provenance_records.record([str(path)], [], "a_rule", {"network": "one"}, "digest", again, {})
+    provenance_records.record([str(path)], {}, "a_rule", {"network": "one"}, "digest", again, {})
     assert json.loads((RUN / "provenance" / "store.json").read_text())["versions"]["torch"] == "1.0"
     assert versions.asked(path, packages, redo=True) == versions.asked(path, packages, redo=False) == again
     assert not versions.others(RUN, NAMES)

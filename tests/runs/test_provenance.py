@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from epsball.runs import provenance, provenance_records
+from epsball.runs.integrity import Inputs
 from support.toys import ROOT
 
 
@@ -101,7 +102,9 @@ def test_a_file_that_came_out_the_same_says_what_made_it_first_and_that_it_was_m
         given.write_text(code)
         digests.append(provenance_records.file_digest(given)[:16])
         provenance_records.keep_configuration(Path("results/small"), {"run": "small"})
-        provenance_records.record([str(made)], [str(given)], "claims", {}, code, {}, {"run": "small"})
+        provenance_records.record(
+            [str(made)], Inputs.of([str(given)]).digests, "claims", {}, code, {}, {"run": "small"}
+        )
     facts, last = provenance_records.read(made), provenance_records.last(made)
     assert facts["fingerprint"] == "first"
     assert facts["given"]["mine.py"].startswith(digests[0])

@@ -38,7 +38,8 @@ from epsball.runs import files
 from epsball.runs.job import job
 config = {"datasets": {"d": {"kind": "arrays", "root": "r"}}, "networks": {"n": {"dataset": "d", "factory": "a.b:c"}}}
 log = [sys.argv[1] + "/log"]
-with job(SimpleNamespace(log=log, config=config)), files.atomic_write(Path(sys.argv[1], "table")) as unfinished:
+given = SimpleNamespace(log=log, config=config, input=[])
+with job(given), files.atomic_write(Path(sys.argv[1], "table")) as unfinished:
     unfinished.write_text("half")
     time.sleep(60)
 """

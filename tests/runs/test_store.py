@@ -124,7 +124,8 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, full_disk: Path) -> None:
     path = full_disk / "a.zarr.zip"
-    with pytest.raises(SystemExit) as end, job(SimpleNamespace(log=[stages.folder / "log"], config=MINIMAL)):
+    given = SimpleNamespace(log=[stages.folder / "log"], config=MINIMAL, input=[])
+    with pytest.raises(SystemExit) as end, job(given):
         stages.extract(conv_net(), "uniform", path, BALL, COMPUTE)
     assert end.value.code == 1
     said = (stages.folder / "log").read_text()

@@ -20,5 +20,5 @@ def finished(folder: Path, raw: dict[str, Any], growth: float) -> Path:
     write_run(folder, samples=30, growth=growth, floor=1e-6)
     write_table(folder / "claims.tsv", judge(load_config(raw), folder))
     keep_configuration(folder, raw)
-    record([str(folder / "claims.tsv")], [], "claims", {}, "digest", {}, raw)
+    record([str(folder / "claims.tsv")], {}, "claims", {}, "digest", {}, raw)
     return folder

@@ -11,7 +11,7 @@ from epsball.errors import EpsballError, print_on_any_terminal, user_message
 from epsball.networks import sources
 from epsball.probes import normalisers
 from epsball.reporting import figures
-from epsball.runs import contents, provenance, provenance_records, run_folder, versions
+from epsball.runs import contents, integrity, provenance, provenance_records, run_folder, versions
 from epsball.stages import fingerprints, given, panels, select
 
 
@@ -255,6 +255,7 @@ if workflow.is_main_process:
     with exit_with_message():
         run_folder.require_writable(FOLDER)
         run_folder.restore_metadata(FOLDER)
+        integrity.require_run(FOLDER)
     print(cost.describe(CONFIG, workflow.resource_settings.cores or 1, cost.seen_in(CONFIG, FOLDER)), file=sys.stderr)
     for remark in versions.remarks(other_versions(), CONFIG.other_versions):
         print(remark, file=sys.stderr)

@@ -17,6 +17,6 @@ with job(snakemake) as config:
     names = [network.name for network in config.networks_of(dataset.name)]
     surveys = {name: pd.read_parquet(path) for name, path in zip(names, snakemake.input.surveys, strict=True)}
     path = Path(snakemake.output.samples)
-    before = read_samples(files.previous(path)) if files.previous(path).is_file() else None
+    before = read_samples(kept) if (kept := files.earlier(path)) else None
     files.write_table(path, select(surveys, dataset, config.seed, config.shard_size, before))
     files.retain(path)

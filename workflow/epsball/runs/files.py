@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -56,10 +57,24 @@ def previous(path: Path) -> Path:
 
 
 def retain(path: Path) -> None:
-    """Give a finished file its second name, if the file system has hard links."""
+    """Give a finished file its second name, if the file system has hard links, and keep its digest for `earlier`.
+
+    A store has digests of its own inside.
+    """
     previous(path).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
+        if path.suffix != ".zip":
+            write_text(_digest_path(path), _digest(path))
         previous(path).hardlink_to(path)
+
+
+def earlier(path: Path) -> Path | None:
+    """Return the second name of a file if it is there and what it was: both names are of one file, on one disk."""
+    try:
+        kept = _digest_path(path).read_text(encoding="ascii")
+        return previous(path) if _digest(previous(path)) == kept else None
+    except (OSError, ValueError):
+        return None
 
 
 def restore(path: Path) -> None:
@@ -71,13 +86,19 @@ def restore(path: Path) -> None:
 
 def restore_table(path: Path, made_by: str) -> bool:
     """Give a Parquet table its first name again if `made_by` is what made it, and return whether it is."""
-    try:
-        if pd.read_parquet(previous(path)).attrs.get("made_by") != made_by:
-            return False
-    except (OSError, ValueError):  # missing or not whole: the caller makes it again
-        return False
+    if (kept := earlier(path)) is None or pd.read_parquet(kept).attrs.get("made_by") != made_by:
+        return False  # the caller makes it again
     restore(path)
     return True
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.earlier.sha256")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -52,12 +52,15 @@ def job(snakemake: Any) -> Iterator[Config]:
     try:
         from epsball.config import load_config
 
-        yield load_config(snakemake.config)
-        from epsball.runs import provenance_records  # imported here for the same reason
+        config = load_config(snakemake.config)
+        from epsball.runs import integrity, provenance_records  # imported here for the same reason
 
+        inputs = integrity.Inputs.of(snakemake.input)
+        yield config
+        inputs.require_unchanged()
         provenance_records.record(
             snakemake.output,
-            snakemake.input,
+            inputs.digests,
             rule=snakemake.rule,
             wildcards=dict(snakemake.wildcards.items()),
             fingerprint=snakemake.params.get("fingerprint"),

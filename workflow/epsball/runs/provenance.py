@@ -19,7 +19,16 @@ _INERT = frozenset((_LIBRARY / "config").glob("*.py")) | {
     _LIBRARY / "errors.py",
     *(
         _LIBRARY / "runs" / f"{name}.py"
-        for name in ("contents", "files", "job", "progress", "provenance_records", "run_folder", "versions")
+        for name in (
+            "contents",
+            "files",
+            "integrity",
+            "job",
+            "progress",
+            "provenance_records",
+            "run_folder",
+            "versions",
+        )
     ),
 }
 

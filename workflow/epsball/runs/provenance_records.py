@@ -45,7 +45,7 @@ def last_configuration(run: Path) -> dict[str, Any]:
 
 def record(
     outputs: Iterable[str],
-    inputs: Iterable[str],
+    inputs: Mapping[Path, str],
     rule: str,
     wildcards: Mapping[str, str],
     fingerprint: object,
@@ -58,34 +58,34 @@ def record(
 
     Args:
         outputs: paths of the files.
-        inputs: paths of what they were made from.
+        inputs: SHA-256 of what they were made from, by path.
         rule: name of the job's rule.
         wildcards: values of its wildcards.
         fingerprint: see `epsball.stages.fingerprints`.
         versions: what `epsball.runs.versions.asked` returned for the job; its keys are packages that decide numbers.
         configuration: as it was given.
     """
-    sources = sorted(set(map(Path, inputs)))
     here = provenance.versions()
     known: dict[Path, Versions] = {}
     for output in map(Path, outputs):
-        run, digest = run_of(output), file_digest(output)
-        above = [path for path in sources if path.is_relative_to(run)]
+        run, made = run_of(output), file_digest(output)
+        above = {path: digest for path, digest in inputs.items() if path.is_relative_to(run)}
         facts = {
             "file": str(output.relative_to(run)),
-            "sha256": digest,
+            "sha256": made,
+            "stamp": stamp(output),
             "rule": rule,
             "wildcards": dict(wildcards),
             "made": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
             "fingerprint": fingerprint,
             "asked": dict(versions),
             "configuration": provenance.digest(configuration),
-            "inputs": {str(path.relative_to(run)): file_digest(path) for path in above},
-            "given": {str(path): file_digest(path) for path in sources if not path.is_relative_to(run)},
+            "inputs": {str(path.relative_to(run)): digest for path, digest in above.items()},
+            "given": {str(path): digest for path, digest in inputs.items() if path not in above},
             "versions": dict(here),
             "made_with": _joined([_own(here, versions), *(made_with(path, known) for path in above)]),
         }
-        if (before := read(output)) and before["sha256"] == digest:
+        if (before := read(output)) and before["sha256"] == made:
             facts = {**before, "again": facts}
         files.write_text(_path(run, output), json.dumps(facts, indent=1) + "\n")
 
@@ -164,6 +164,12 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stamp(path: Path) -> list[int]:
+    """Return size and time of change (ns) of a file."""
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def require(file: Path) -> dict[str, Any]:

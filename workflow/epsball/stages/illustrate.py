@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -104,12 +103,11 @@ def illustrate(
 
 def restore(path: Path, made_by: str) -> bool:
     """Give what `illustrate` wrote earlier its first name again if `made_by` is what made it; return whether it is."""
-    try:
-        with np.load(files.previous(path), allow_pickle=False) as arrays:
-            if str(arrays["made_by"]) != made_by:
-                return False
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # missing or not whole: the caller makes it again
+    if (kept := files.earlier(path)) is None:
         return False
+    with np.load(kept, allow_pickle=False) as arrays:
+        if str(arrays["made_by"]) != made_by:
+            return False
     files.restore(path)
     return True
 

@@ -1,0 +1,77 @@
+"""Files of a run that are changed after they were made: named before anything is computed from them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.study import TINY, Study
+
+pytestmark = pytest.mark.slow
+
+CLAIMS = "results/tiny/claims.tsv"
+CONFIG = {**TINY, "run": "tiny"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    made = Study(tmp_path_factory.mktemp("intact"), warm=True)
+    made.run(CONFIG, CLAIMS)
+    return made
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def flipped_as_it_was(path: Path) -> None:
+    when = path.stat().st_mtime_ns
+    flipped(path)
+    os.utime(path, ns=(when, when))
+
+
+def cut(path: Path) -> None:
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+
+
+ATTACKS: dict[str, tuple[Callable[[Path], None], str, str]] = {
+    # What is done, to which file, and what else is removed.
+    "weights, and a store made from them": (
+        flipped,
+        "networks/one/weights.safetensors",
+        "activations/one/uniform/0.zarr.zip",
+    ),
+    "samples": (cut, "samples/squares.csv", "metrics/one/topology.parquet"),
+    "a part of a table": (flipped, "metrics/one/topology/0.parquet", "metrics/one/topology.parquet"),
+    "a table with nothing to do": (flipped, "metrics/one/isotropy.parquet", ""),
+    "a survey whose time is as it was": (
+        flipped_as_it_was,
+        "survey/squares/one.parquet",
+        "metrics/one/lipschitz/0.parquet",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_it_is_named_and_made_anew_once_removed(study: Study, name: str) -> None:
+    how, victim, removed = ATTACKS[name]
+    root = study.folder / "results" / "tiny"
+    before = {probe: study.table("tiny", "one", probe) for probe in ("isotropy", "topology", "lipschitz")}
+    how(root / victim)
+    if removed:
+        (root / removed).unlink()
+    targets = (CLAIMS, *(f"results/tiny/{path}" for path in (removed, victim) if path))
+    done = study.snakemake(CONFIG, *targets)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0, said
+    assert f"'results/tiny/{victim}' is not what the run made on 20" in said
+    assert "remove it and run again to make it anew" in said
+    assert "Traceback" not in said
+    (root / victim).unlink()
+    study.run(CONFIG, *targets)
+    for probe, table in before.items():
+        assert study.table("tiny", "one", probe).equals(table)

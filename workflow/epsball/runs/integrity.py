@@ -1,0 +1,101 @@
+"""Files of a run against their records: one that changed after it was made is named before anything uses it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from epsball.errors import EpsballError
+from epsball.runs import provenance_records
+
+_SHOWN = 5  # files that are named
+_LOOKS, _SECONDS_BETWEEN = 4, 1.0  # a network file system may show an earlier record for a while
+
+
+def require_run(run: Path) -> None:
+    """Check that the files of a run are what their records say. Those of unchanged size and time are not read.
+
+    Raises:
+        EpsballError: some are not.
+    """
+    changed = []
+    for path in provenance_records.recorded(run):
+        facts = provenance_records.last(path)
+        if (
+            facts
+            and facts.get("stamp") != provenance_records.stamp(path)
+            and provenance_records.file_digest(path) != facts["sha256"]
+        ):
+            changed.append(path)
+    if changed:
+        raise EpsballError("\n".join(_sentence(path) for path in changed[:_SHOWN]) + _more(len(changed) - _SHOWN))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Files that a job reads, as they were when it began.
+
+    Attributes:
+        digests: SHA-256 of each.
+        stamps: see `epsball.runs.provenance_records.stamp`.
+    """
+
+    digests: dict[Path, str]
+    stamps: dict[Path, list[int]]
+
+    @classmethod
+    def of(cls, paths: Iterable[str]) -> Inputs:
+        """Read a job's inputs.
+
+        Raises:
+            EpsballError: one of the run's is not what its record says.
+        """
+        sources = sorted(set(map(Path, paths)))
+        stamps = {path: provenance_records.stamp(path) for path in sources}
+        digests = {path: provenance_records.file_digest(path) for path in sources}
+        for path, digest in digests.items():
+            _require(path, digest)
+        return cls(digests, stamps)
+
+    def require_unchanged(self) -> None:
+        """Check that they are what they were.
+
+        Raises:
+            EpsballError: one has changed since.
+        """
+        for path, before in self.stamps.items():
+            if not path.is_file() or provenance_records.stamp(path) != before:
+                raise EpsballError(
+                    f"'{path}' has changed while this job read it, so that what it made may be of both; start the run "
+                    "again, which makes it anew"
+                )
+
+
+def _require(path: Path, digest: str) -> None:
+    for look in range(_LOOKS):
+        facts = _record(path)
+        if not facts or facts["sha256"] == digest:
+            return
+        if look + 1 < _LOOKS:
+            time.sleep(_SECONDS_BETWEEN)
+            digest = provenance_records.file_digest(path)
+    raise EpsballError(_sentence(path))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        return provenance_records.read(path)
+    except EpsballError:  # a file of the user's
+        return {}
+
+
+def _sentence(path: Path) -> str:
+    made = provenance_records.last(path)["made"]
+    return f"'{path}' is not what the run made on {made}; remove it and run again to make it anew"
+
+
+def _more(count: int) -> str:
+    return f"\nand {count} more" if count > 0 else ""
