@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import torch
 from epsball.perturbations import ball, cpu_kernels, philox
 from scipy import stats
 from support.naive_philox import KNOWN, naive_philox, naive_word
-from support.toys import PERMUTATION, PERMUTED_BASE, UNIFORM
+from support.toys import PERMUTATION, PERMUTED_BASE, ROOT, UNIFORM
 
 
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
@@ -160,3 +162,28 @@ def test_a_gpu_gives_the_same_bits() -> None:
         assert torch.equal(here, make(7, UNIFORM, 2.0, range(3), 10_000, "cuda").cpu())
     there = philox.permutations(7, PERMUTATION, 2.0, range(3), 10_000, "cuda").cpu()
     assert torch.equal(philox.permutations(7, PERMUTATION, 2.0, range(3), 10_000), there)
+
+
+@pytest.mark.slow
+def test_a_cache_of_compiled_code_that_is_cut_is_made_anew(tmp_path: Path) -> None:
+    """By a copy of the library: its own cache is in use."""
+    shutil.copytree(ROOT / "workflow" / "epsball", tmp_path / "epsball", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from epsball.perturbations import cpu_kernels as k; import numpy as np; " + (
+        "out = np.zeros((1, 4), np.int32); k.random_bits(out, 0, 0, 0, 0, 0); print(out.tolist(), k.__file__)"
+    )
+
+    def run() -> str:
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    expected = run()
+    assert str(tmp_path) in expected
+    cached = list((tmp_path / "epsball" / "perturbations" / "__pycache__").glob("*.nb[ci]"))
+    assert len(cached) >= 4
+    for length in (0, 60):
+        for path in cached:
+            path.write_bytes(path.read_bytes()[:length])
+        assert run() == expected
+        cached = list(cached[0].parent.glob("*.nb[ci]"))
+        assert all(path.stat().st_size > 60 for path in cached)

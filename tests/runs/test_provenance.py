@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from epsball.errors import EpsballError
 from epsball.runs import provenance, provenance_records
 from epsball.runs.integrity import Inputs
 from support.toys import ROOT
@@ -110,3 +112,18 @@ def test_a_file_that_came_out_the_same_says_what_made_it_first_and_that_it_was_m
     assert facts["given"]["mine.py"].startswith(digests[0])
     assert last["fingerprint"] == "second"
     assert last["given"]["mine.py"].startswith(digests[1])
+
+
+@pytest.mark.parametrize("content", ["", "networks: {a: [", "- 1\n", "é"])
+def test_a_kept_configuration_that_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Path("results/small")
+    provenance_records.keep_configuration(run, {"run": "small"})
+    provenance_records.keep_configuration(run, {"run": "small", "draws": 3})
+    cut = provenance_records.configuration_path(run, provenance.digest({"run": "small", "draws": 3}))
+    cut.write_text(content, encoding="latin-1")
+    os.utime(cut, (2e9, 2e9))
+    assert provenance_records.last_configuration(run) == {"run": "small"}
+    provenance_records.configuration_path(run, provenance.digest({"run": "small"})).unlink()
+    with pytest.raises(EpsballError, match="the configuration that a run kept, is missing or damaged"):
+        provenance_records.last_configuration(run)

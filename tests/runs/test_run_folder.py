@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from epsball.errors import EpsballError
 from epsball.runs import files, run_folder
+from snakemake.persistence.file import FilePersistence
 
 HOLDER = """
 import sys, time
@@ -89,6 +93,94 @@ def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     assert not (tmp_path / "table").exists()
     files.remove_unfinished(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"log"}
+
+
+@pytest.fixture
+def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Where Snakemake itself has its metadata about a file."""
+    monkeypatch.chdir(tmp_path)
+    metadata = tmp_path / ".snakemake" / "metadata"
+    metadata.mkdir(parents=True)
+    own = SimpleNamespace(_fetch_max_len=lambda subject: os.pathconf(subject, "PC_NAME_MAX"))
+    return lambda name: Path(FilePersistence._record_path(own, metadata, name)).relative_to(tmp_path)
+
+
+NAMES = ("results/one/claims.tsv", f"results/one/metrics/{'long' * 100}/topology.parquet")
+
+
+def write(path: Path, text: str, when: float = 1e9) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (when, when))
+
+
+def kept_in(run: str) -> Path:
+    return Path(run) / "provenance" / "snakemake"
+
+
+def test_metadata_come_back_in_another_folder_whatever_else_is_there(
+    known: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*NAMES, "results/other/claims.tsv"):
+        write(known(name), '{"params": ["clip"]}')
+    metadata = Path(".snakemake/metadata")
+    for foreign in (".nfs000000001", "é", "abc", "@x/y"):
+        write(metadata / foreign, "of a file system")
+    run_folder.save_metadata(Path("results/one"))
+    kept = kept_in("results/one")
+    assert len([path for path in kept.rglob("*") if path.is_file()]) == 2
+    write(kept / ".nfs000000002", "{}")
+    shutil.rmtree(metadata)
+    run_folder.restore_metadata(Path("results/one"))
+    assert all(known(name).read_text() == '{"params": ["clip"]}' for name in NAMES)
+    assert len([path for path in metadata.rglob("*") if path.is_file()]) == 2
+
+
+def test_half_a_file_of_metadata_is_none(known: Callable[[str], Path]) -> None:
+    name, kept = NAMES[0], kept_in("results/one")
+    write(known(name), '{"good": 1}')
+    run_folder.save_metadata(Path("results/one"))
+    [saved] = [path for path in kept.rglob("*") if path.is_file()]
+    write(saved, '{"go', when=2e9)
+    run_folder.restore_metadata(Path("results/one"))
+    assert known(name).read_text() == '{"good": 1}'
+    run_folder.save_metadata(Path("results/one"))
+    assert saved.read_text() == '{"good": 1}'
+
+
+def test_metadata_are_saved_whole_or_not_at_all(known: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    write(known(NAMES[0]), '{"good": 1}')
+    run_folder.save_metadata(Path("results/one"))
+    write(known(NAMES[0]), '{"newer": 1}', when=2e9)
+
+    def half(source: Path, target: Path) -> None:
+        Path(target).write_text('{"ne')
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy2", half)
+    with pytest.raises(OSError, match="No space left"):
+        run_folder.save_metadata(Path("results/one"))
+    assert [path.read_text() for path in kept_in("results/one").rglob("*") if path.is_file()] == ['{"good": 1}']
+
+
+def test_metadata_of_a_job_are_saved_when_it_has_finished(known: Callable[[str], Path]) -> None:
+    keeper = run_folder.MetadataKeeper(Path("results/one"))
+
+    def say(**known: object) -> None:
+        record = logging.makeLogRecord(known)
+        keeper.handle(record)
+
+    say(event="job_info", jobid=3, output=list(NAMES))
+    say(event="job_info", jobid=4, output=["results/one/other"])
+    for name in NAMES:
+        write(known(name), '{"good": 1}')
+    say(event="job_finished", job_id=3)
+    say(event="job_finished", job_id=4)  # whose metadata are not there
+    say(event="job_finished", job_id=5)
+    assert len([path for path in kept_in("results/one").rglob("*") if path.is_file()]) == 2
+    shutil.rmtree(".snakemake")
+    run_folder.restore_metadata(Path("results/one"))
+    assert all(known(name).is_file() for name in NAMES)
 
 
 def _alive(pid: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from epsball.stages import build_network
 from epsball.stages.survey import survey
 from epsball.stages.training import hold_out, train
 from support.toys import COMPUTE, ROOT, conv_net, pictures
-from torch import nn
+from torch import Tensor, nn
 
 SPEC = TrainingSpec(epochs=15, batch=8, learning_rate=0.02)
 
@@ -102,13 +103,20 @@ def test_survey_gives_the_extremes_of_g_and_h(easy: Pool) -> None:
     assert table["score"].to_numpy() == pytest.approx(score.numpy(), abs=1e-6)
 
 
+class Drawn(nn.Module):
+    """Draws as people's code does, from NumPy's and Python's own generators."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (0.8 + 0.2 * np.random.rand() + 0.2 * random.random()) if self.training else x  # noqa: NPY002
+
+
 def net(seed: int, dropout: float) -> nn.Module:
     """A network with running statistics and, if so, random units: a resumed training must have both again."""
     module = conv_net(seed=seed)
-    return nn.Sequential(nn.BatchNorm2d(3), module[:3], nn.Dropout(dropout), module[3:])
+    return nn.Sequential(nn.BatchNorm2d(3), module[:3], nn.Dropout(dropout) if dropout < 1 else Drawn(), module[3:])
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("dropout", [0.0, 0.3, 1.0])
 def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Pool, dropout: float) -> None:
     configure(COMPUTE)
     spec = replace(SPEC, epochs=4, augment=True)
@@ -135,6 +143,22 @@ def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Poo
         assert torch.equal(one, two)
     other = train(net(1, dropout), easy, replace(spec, epochs=3), 3, "other", checkpoint)
     assert len({row["epoch"] // 1 for row in other}) > 2, "a checkpoint of another training is left alone"
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut", "another"])
+def test_a_checkpoint_that_cannot_be_read_is_none(
+    tmp_path: Path, easy: Pool, content: bytes | str, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(COMPUTE)
+    checkpoint, spec = tmp_path / "training.pt", replace(SPEC, epochs=1)
+    if isinstance(content, bytes):
+        checkpoint.write_bytes(content)
+    else:
+        torch.save([content], checkpoint)
+    history = train(conv_net(seed=1), easy, spec, 3, "one", checkpoint)
+    assert history == train(conv_net(seed=1), easy, spec, 3, "two")
+    assert isinstance(content, str) or "training.pt cannot be read" in caplog.text
+    assert torch.load(checkpoint, weights_only=True)["history"] == history
 
 
 def test_a_training_stopped_before_its_images_were_replaced_begins_anew(tmp_path: Path, easy: Pool) -> None:

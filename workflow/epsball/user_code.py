@@ -11,8 +11,10 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import textwrap
+import threading
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -104,7 +106,7 @@ def call(
         EpsballError: it does not exist, or fails, with its own error as the cause.
     """
     place, name = factory.rsplit(":", 1)
-    with _beside(place):
+    with _beside(place), _contained(f"factory '{factory}'"):
         module = _load_file(place) if place.endswith(".py") else _import(place, sources)
         if not callable(function := getattr(module, name, None)):
             known = [key for key, value in vars(module).items() if callable(value)]
@@ -116,6 +118,23 @@ def call(
         except Exception as error:
             where = _where(error, Path(str(module.__file__)).parent)
             raise EpsballError(f"factory '{factory}' fails{where}: {_describe(error)}") from error
+
+
+@contextlib.contextmanager
+def _contained(what: str) -> Iterator[None]:
+    """Keep what foreign code does to the process within the block: its end, its folder, threads that outlive it."""
+    folder, thread = Path.cwd(), threading.current_thread()
+    daemon, thread._daemonic = thread.daemon, True  # type: ignore[attr-defined]  # which threads that it starts inherit
+    try:
+        yield
+    except SystemExit as error:
+        raise EpsballError(
+            f"{what} ends the program (exit code {error.code}), as sys.exit() does, or parse_args() of arguments that "
+            "are not given here; let it return"
+        ) from error
+    finally:
+        thread._daemonic = daemon  # type: ignore[attr-defined]
+        os.chdir(folder)
 
 
 @contextlib.contextmanager

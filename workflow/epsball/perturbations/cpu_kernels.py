@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -18,14 +19,24 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(signature: str) -> Callable[[_Function], _Function]:
-    """Compile a function for one signature, and cache it if Numba finds a writable folder; sums stay in their order."""
+    """Compile a function for one signature, and cache it if Numba finds a writable folder; sums stay in their order.
+
+    What cannot be read of the cache, such as a file that a full disk has cut, is removed and made anew.
+    """
 
     def compile_function(function: _Function) -> _Function:
-        try:
-            made: _Function = numba.njit(signature, cache=True, nogil=True)(function)
-        except RuntimeError:  # no writable folder
-            made = numba.njit(signature, nogil=True)(function)
-        return made
+        for cache in (True, True, False):
+            try:
+                made: _Function = numba.njit(signature, cache=cache, nogil=True)(function)
+                return made
+            except RuntimeError:  # no writable folder
+                pass
+            except Exception:
+                if not cache:
+                    raise
+                for kept in Path(__file__).parent.glob(f"__pycache__/*.{function.__name__}-*.nb[ci]"):
+                    kept.unlink(missing_ok=True)
+        raise AssertionError
 
     return compile_function
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,11 +37,14 @@ def last_configuration(run: Path) -> dict[str, Any]:
         EpsballError: the folder is not the folder of a run.
     """
     kept = configuration_path(run, "*")
-    newest = max(kept.parent.glob(kept.name), key=lambda path: path.stat().st_mtime_ns, default=None)
-    if newest is None:
+    newest_first = sorted(kept.parent.glob(kept.name), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in newest_first:
+        with contextlib.suppress(EpsballError):
+            return _given(path)
+    if not newest_first:
         runs = [str(folder.parent) for folder in sorted(Path("results").glob(f"*/{_FOLDER}"))]
         raise EpsballError(f"'{run}' is no folder of a run, such as results/<run>; {did_you_mean(str(run), runs)}")
-    return _given(newest)
+    return _given(newest_first[0])
 
 
 def record(
@@ -201,7 +205,12 @@ def configuration_path(run: Path, digest: str) -> Path:
 
 
 def _given(path: Path) -> dict[str, Any]:
-    given: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        given = None
+    if not isinstance(given, dict):
+        raise EpsballError(f"'{path}', the configuration that a run kept, is missing or damaged; start the run again")
     return given
 
 

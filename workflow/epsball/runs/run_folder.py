@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import base64
+import contextlib
+import json
 import logging
 import os
 import platform
@@ -47,24 +49,71 @@ def restore_metadata(folder: Path) -> None:
 
     So a folder that came from elsewhere is not computed again, and a change of its configuration is noticed.
     """
-    if (folder / _KEPT).is_dir():
-        shutil.copytree(folder / _KEPT, _KNOWN, copy_function=_copy_newer, dirs_exist_ok=True)
+    for kept in filter(Path.is_file, (folder / _KEPT).rglob("*")):
+        place = kept.relative_to(folder / _KEPT)
+        if _name(place) is not None and _is_whole(kept):
+            _copy_newer(kept, _KNOWN / place)
 
 
 def save_metadata(folder: Path) -> None:
     """Save Snakemake's metadata about a run's files in the run's folder."""
     for known in filter(Path.is_file, _KNOWN.rglob("*")):
         place = known.relative_to(_KNOWN)
-        # Snakemake splits a long name into folders whose names begin with @.
-        name = base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in place.parts)).decode()
-        if Path(name).is_relative_to(folder):
-            (folder / _KEPT / place).parent.mkdir(parents=True, exist_ok=True)
+        if (name := _name(place)) is not None and Path(name).is_relative_to(folder):
             _copy_newer(known, folder / _KEPT / place)
 
 
-def _copy_newer(source: str | Path, target: str | Path) -> None:
-    if not Path(target).exists() or Path(target).stat().st_mtime < Path(source).stat().st_mtime:
-        shutil.copy2(source, target)
+class MetadataKeeper(logging.Handler):
+    """Listens to Snakemake's log, and saves the metadata about the files of each job that has finished.
+
+    Args:
+        folder: folder of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._made: dict[int, list[str]] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take account of one of Snakemake's records."""
+        known = record.__dict__
+        match known.get("event"):
+            case "job_info":
+                self._made[known["jobid"]] = list(known.get("output") or ())
+            case "job_finished":
+                for name in self._made.pop(known["job_id"], ()):
+                    with contextlib.suppress(OSError):  # a full disk is the next job's to report
+                        place = _place(name)
+                        _copy_newer(_KNOWN / place, self._folder / _KEPT / place)
+
+
+def _name(place: Path) -> str | None:
+    """Return the path of the file that a file of metadata is about; None if it is none, as a file system's `.nfs…`."""
+    try:
+        return base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in place.parts)).decode()
+    except ValueError:
+        return None
+
+
+def _place(name: str) -> Path:
+    """Return where Snakemake has the metadata about a file; it splits a long name into folders that begin with @."""
+    encoded, longest = base64.urlsafe_b64encode(name.encode()).decode(), os.pathconf(_KNOWN, "PC_NAME_MAX") - 1
+    parts = [encoded[start : start + longest] for start in range(0, len(encoded), longest)]
+    return Path(*(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
+def _is_whole(kept: Path) -> bool:
+    try:
+        return isinstance(json.loads(kept.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError):
+        return False
+
+
+def _copy_newer(source: Path, target: Path) -> None:
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime or not _is_whole(target):
+        with files.atomic_write(target) as unfinished:
+            shutil.copy2(source, unfinished)
 
 
 def acquire_lock(folder: Path, slurm: str | None = None) -> None:

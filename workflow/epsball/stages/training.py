@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from epsball.networks.augmentation import augment, worst
 from epsball.networks.forward import arrange, inputs
 from epsball.runs import files, provenance
 from epsball.runs.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 _POINTS = 10  # points of the learning curve in an epoch
 
@@ -67,15 +71,14 @@ def train(
     parts: dict[str, Any] = {"module": module, "optimiser": optimiser, "schedule": schedule}
     what = provenance.digest(made_by, spec, seed, len(pool), pool.labels.tolist(), str(module))
     history: list[dict[str, float]] = []
-    kept = torch.load(checkpoint, weights_only=True) if checkpoint is not None and checkpoint.is_file() else {}
-    if kept.get("what") == what:
+    if (kept := _kept(checkpoint)).get("what") == what:
         history = kept["history"]
         for key, part in parts.items():
             part.load_state_dict(kept[key])
     done = len([row for row in history if row["epoch"] % 1 == 0])
     with Progress(f"train {name}", steps * spec.batch * (spec.epochs - done), "images") as progress:
         for epoch in range(done, spec.epochs):
-            torch.manual_seed((seed * 1_000_081 + epoch) % 2**63)  # of dropout, so that a resumed training has the same
+            _seed((seed * 1_000_081 + epoch) % 2**63)
             losses: list[float] = []
             radius, chance = spec.adversarial_radius, torch.Generator()
             chance.manual_seed((seed * 1_000_033 + epoch) % 2**63)
@@ -99,6 +102,25 @@ def train(
     module.eval().requires_grad_(False)
     torch.set_num_threads(threads)
     return history
+
+
+def _kept(checkpoint: Path | None) -> dict[str, Any]:
+    """Return what a checkpoint holds; nothing if there is none that can be read."""
+    if checkpoint is None or not checkpoint.is_file():
+        return {}
+    try:
+        kept = torch.load(checkpoint, weights_only=True)
+    except Exception as error:  # of a damaged file, PyTorch raises many kinds
+        _log.warning("%s cannot be read (%s); training begins anew", checkpoint, str(error).partition("\n")[0])
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _seed(seed: int) -> None:
+    """Seed what a network may draw from in training, such as dropout, so that a resumed training draws the same."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 -- it is the one that a network may use
+    random.seed(seed)
 
 
 def _steps(pool: Pool, spec: TrainingSpec, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
