@@ -75,3 +75,33 @@ def test_it_is_named_and_made_anew_once_removed(study: Study, name: str) -> None
     study.run(CONFIG, *targets)
     for probe, table in before.items():
         assert study.table("tiny", "one", probe).equals(table)
+
+
+# Edits a file once, in the stage extract.
+EDITING = """
+    import time
+    if Path(sys.argv[0]).name.endswith("extract.py") and not Path("edited").exists():
+        Path("edited").touch()
+        path = Path({path!r})
+        before = path.read_text()
+        for text in {texts}:
+            path.with_suffix(".new").write_text(text)
+            path.with_suffix(".new").replace(path)
+    generator ="""
+
+
+@pytest.mark.parametrize(
+    ("path", "texts"),
+    [("factory.py", "[before + '#']"), ("workflow/epsball/perturbations/ball.py", "[before + '#', before]")],
+)
+def test_code_that_is_edited_while_a_job_is_at_work(tmp_path: Path, path: str, texts: str) -> None:
+    study = Study(tmp_path, warm=True)
+    study.edit("factory.py", "\n    generator =", EDITING.format(path=path, texts=texts))
+    config = {**TINY, "run": "edited"}
+    done = study.snakemake(config, "results/edited/claims.tsv")
+    said = done.stdout + done.stderr
+    assert done.returncode != 0, said
+    assert f"{path}' has changed since the run was started, and this job may have run either" in said
+    assert "Traceback" not in said
+    assert not list((tmp_path / "results" / "edited" / "activations").rglob("*.zip*"))
+    study.run(config, "results/edited/claims.tsv")

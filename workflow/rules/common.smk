@@ -11,7 +11,7 @@ from epsball.errors import EpsballError, print_on_any_terminal, user_message
 from epsball.networks import sources
 from epsball.probes import normalisers
 from epsball.reporting import figures
-from epsball.runs import contents, integrity, provenance, provenance_records, run_folder, versions
+from epsball.runs import code_in_use, contents, integrity, provenance, provenance_records, run_folder, versions
 from epsball.stages import fingerprints, given, panels, select
 
 

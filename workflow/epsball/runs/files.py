@@ -68,6 +68,13 @@ def retain(path: Path) -> None:
         previous(path).hardlink_to(path)
 
 
+def forget(path: Path, since: float) -> None:
+    """Take a file's second name away if it was written after a time, as `time.time()`."""
+    with contextlib.suppress(FileNotFoundError):
+        if previous(path).stat().st_mtime >= since:
+            previous(path).unlink()
+
+
 def earlier(path: Path) -> Path | None:
     """Return the second name of a file if it is there and what it was: both names are of one file, on one disk."""
     try:

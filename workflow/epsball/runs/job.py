@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from epsball.errors import print_on_any_terminal, user_message
+from epsball.errors import EpsballError, print_on_any_terminal, user_message
 
 if TYPE_CHECKING:
     from epsball.config import Config
+    from epsball.runs.integrity import Inputs
 
 SECONDS_TO_NOTICE = 1.0  # between looks whether Snakemake is still there
 GC_THRESHOLD = 10_000, 10, 10  # objects; at Python's 700, a fifth of PyTorch's import time is spent looking for cycles
@@ -31,6 +32,7 @@ def job(snakemake: Any) -> Iterator[Config]:
     ends when its Snakemake is killed, so that it cannot run beside the next one. A script imports the library inside
     the block, so that an error or Ctrl-C during the import is reported the same way.
     """
+    began = time.time()
     gc.set_threshold(*GC_THRESHOLD)
     print_on_any_terminal()
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
@@ -57,7 +59,7 @@ def job(snakemake: Any) -> Iterator[Config]:
 
         inputs = integrity.Inputs.of(snakemake.input)
         yield config
-        inputs.require_unchanged()
+        _require_as_begun(snakemake, config, inputs, began)
         provenance_records.record(
             snakemake.output,
             inputs.digests,
@@ -85,6 +87,19 @@ def job(snakemake: Any) -> Iterator[Config]:
             with contextlib.suppress(OSError):  # its last lines may not fit on a full disk
                 handler.close()
         gc.freeze()  # else Python spends a second at exit looking for cycles among PyTorch's objects
+
+
+def _require_as_begun(snakemake: Any, config: Config, inputs: Inputs, began: float) -> None:
+    from epsball.runs import code_in_use, files
+
+    try:
+        inputs.require_unchanged()
+        mix = config.other_versions == "mix"
+        code_in_use.require(config.folder, snakemake.params.get("versions", {}), began, mix)
+    except EpsballError:
+        for path in map(Path, snakemake.output):
+            files.forget(path, began)
+        raise
 
 
 def _end_with(parent: int) -> None:

@@ -23,6 +23,7 @@ _INERT = frozenset((_LIBRARY / "config").glob("*.py")) | {
             "contents",
             "files",
             "integrity",
+            "code_in_use",
             "job",
             "progress",
             "provenance_records",
@@ -78,6 +79,11 @@ def code_digest(script: Path, modules: tuple[str, ...] = ()) -> str:
         files |= new
         waiting += new
     return digest(*sorted((path.name, _read(path).essence) for path in files if path not in _INERT))
+
+
+def library() -> list[Path]:
+    """Return the files of this library that can change a result."""
+    return sorted(path for path in _LIBRARY.rglob("*.py") if path not in _INERT)
 
 
 @functools.cache

@@ -36,6 +36,13 @@ class Given:
         paths = data.given(self._config.datasets[name])
         return provenance.digest([self._contents.digest(path) for path in paths], self.since("datasets", name))
 
+    def code(self) -> list[Path]:
+        """Return the files of the user's factories."""
+        networks, datasets = self._config.networks.values(), self._config.datasets.values()
+        return [path for spec in networks for path in sources.own_files(spec)] + [
+            path for spec in datasets for path in data.own_files(spec)
+        ]
+
     def since(self, kind: str, name: str) -> str:
         """See `epsball.runs.files_read.since`; the kind is "networks" or "datasets"."""
         return files_read.since(self._config.folder / kind / name, self._contents.digest)
