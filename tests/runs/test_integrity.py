@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from pathlib import Path
@@ -66,6 +67,17 @@ def test_an_older_file_in_its_place(made: list[Path], tmp_path: Path) -> None:
     older.replace(made[0])
     with pytest.raises(EpsballError, match="weights.safetensors' is not what the run made"):
         integrity.require_run(RUN)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_file_of_a_job_that_was_killed_before_its_record(made: list[Path], place: int) -> None:
+    flip(made[place])
+    incomplete = Path(".snakemake/incomplete")
+    incomplete.mkdir(parents=True)
+    with pytest.raises(EpsballError, match="is not what the run made"):
+        integrity.require_run(RUN)
+    (incomplete / base64.urlsafe_b64encode(str(made[place]).encode()).decode()).touch()
+    integrity.require_run(RUN)
 
 
 def test_a_job_reads_what_size_and_time_do_not_tell(made: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,15 @@ def test_it_is_named_and_made_anew_once_removed(study: Study, name: str) -> None
     study.run(CONFIG, *targets)
     for probe, table in before.items():
         assert study.table("tiny", "one", probe).equals(table)
+
+
+def test_a_table_of_a_job_that_was_killed_before_its_record_is_made_again(study: Study) -> None:
+    table = "results/tiny/metrics/one/topology.parquet"
+    before = study.table("tiny", "one", "topology")
+    flipped(study.folder / table)
+    (study.folder / ".snakemake" / "incomplete" / base64.urlsafe_b64encode(table.encode()).decode()).touch()
+    study.run(CONFIG, CLAIMS)
+    assert study.table("tiny", "one", "topology").equals(before)
 
 
 # Edits a file once, in the stage extract.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from epsball.errors import EpsballError
-from epsball.runs import provenance_records
+from epsball.runs import provenance_records, run_folder
 
 _SHOWN = 5  # files that are named
 _LOOKS, _SECONDS_BETWEEN = 4, 1.0  # a network file system may show an earlier record for a while
@@ -17,6 +17,8 @@ _LOOKS, _SECONDS_BETWEEN = 4, 1.0  # a network file system may show an earlier r
 
 def require_run(run: Path) -> None:
     """Check that the files of a run are what their records say. Those of unchanged size and time are not read.
+
+    One of a job that was killed may lie before its new record is written; Snakemake makes it again.
 
     Raises:
         EpsballError: some are not.
@@ -27,6 +29,7 @@ def require_run(run: Path) -> None:
         if (
             facts
             and facts.get("stamp") != provenance_records.stamp(path)
+            and not run_folder.is_incomplete(path)
             and provenance_records.file_digest(path) != facts["sha256"]
         ):
             changed.append(path)

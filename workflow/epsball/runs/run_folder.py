@@ -25,6 +25,7 @@ _LOCK, _HOLDER = ".lock", ".holder"
 
 # Snakemake's metadata about how each file was made, and where a run saves its part of it.
 _KNOWN = Path(".snakemake") / "metadata"
+_INCOMPLETE = Path(".snakemake") / "incomplete"
 _KEPT = Path("provenance") / "snakemake"
 
 _SLURM = "jobs in SLURM: "
@@ -88,6 +89,11 @@ class MetadataKeeper(logging.Handler):
                         _copy_newer(_KNOWN / place, self._folder / _KEPT / place)
 
 
+def is_incomplete(path: Path) -> bool:
+    """Return whether Snakemake has noted that the job which makes a file was begun and not ended."""
+    return _INCOMPLETE.is_dir() and (_INCOMPLETE / _place(str(path))).exists()
+
+
 def _name(place: Path) -> str | None:
     """Return the path of the file that a file of metadata is about; None if it is none, as a file system's `.nfs…`."""
     try:
@@ -98,7 +104,7 @@ def _name(place: Path) -> str | None:
 
 def _place(name: str) -> Path:
     """Return where Snakemake has the metadata about a file; it splits a long name into folders that begin with @."""
-    encoded, longest = base64.urlsafe_b64encode(name.encode()).decode(), os.pathconf(_KNOWN, "PC_NAME_MAX") - 1
+    encoded, longest = base64.urlsafe_b64encode(name.encode()).decode(), os.pathconf(_KNOWN.parent, "PC_NAME_MAX") - 1
     parts = [encoded[start : start + longest] for start in range(0, len(encoded), longest)]
     return Path(*(f"@{part}" for part in parts[:-1]), parts[-1])
 
