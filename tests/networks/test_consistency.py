@@ -130,9 +130,9 @@ def test_features_that_are_not_finite_are_refused() -> None:
 def test_a_network_that_is_another_in_the_next_process_is_refused(tmp_path: Path) -> None:
     """Also where it is so sure that its scores are all 1."""
     (tmp_path / "net.py").write_text(
-        "import numpy as np, torch\nfrom torch import nn\n\n\nclass Net(nn.Sequential):\n"
+        "from torch import nn\n\nnn.built = getattr(nn, 'built', 0)\n\n\nclass Net(nn.Sequential):\n"
         "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(12, 3))\n"
-        "        self.gain = float(1000 * (1 + 0.05 * np.random.randn()))\n\n"
+        "        nn.built += 1\n        self.gain = 1000 * 1.05**nn.built\n\n"
         "    def forward(self, x):\n        return super().forward(x * self.gain)\n"
     )
     spec = NetworkSpec("one", "d", f"{tmp_path}/net.py:Net")
