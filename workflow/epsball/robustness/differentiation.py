@@ -180,8 +180,7 @@ def _layer_norm(
     cudnn_enable: bool = True,
 ) -> Tensor:
     dims = tuple(range(-len(normalized_shape), 0))
-    centred = input - input.mean(dim=dims, keepdim=True)
-    normal = centred * (centred.square().mean(dim=dims, keepdim=True) + eps).rsqrt()
+    normal = _standardised(input, dims, eps)
     scaled = normal if weight is None else normal * weight
     return scaled if bias is None else scaled + bias
 
@@ -199,7 +198,7 @@ def _batch_norm(
 ) -> Tensor:
     if training or running_mean is None or running_var is None:
         return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    return _scaled(input, running_mean, running_var, weight, bias, eps)
+    return _by_channel(input, *_scale_and_shift(running_mean, running_var, weight, bias, eps))
 
 
 def _instance_norm(
@@ -214,21 +213,27 @@ def _instance_norm(
     cudnn_enabled: bool = True,
 ) -> Tensor:
     if not use_input_stats and running_mean is not None and running_var is not None:
-        return _scaled(input, running_mean, running_var, weight, bias, eps)
-    dims = tuple(range(2, input.ndim))
+        return _by_channel(input, *_scale_and_shift(running_mean, running_var, weight, bias, eps))
+    return _by_channel(_standardised(input, tuple(range(2, input.ndim)), eps), weight, bias)
+
+
+def _standardised(input: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
+    """Make the mean over dimensions 0, and the variance 1."""
     centred = input - input.mean(dim=dims, keepdim=True)
-    normal = centred * (centred.square().mean(dim=dims, keepdim=True) + eps).rsqrt()
-    zero, one = input.new_zeros(input.shape[1]), input.new_ones(input.shape[1])
-    return _scaled(normal, zero, one, weight, bias, 0.0)
+    return centred * (centred.square().mean(dim=dims, keepdim=True) + eps).rsqrt()
 
 
-def _scaled(
-    input: Tensor, mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
-) -> Tensor:
+def _scale_and_shift(
+    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor]:
     scale = (variance + eps).rsqrt() if weight is None else weight * (variance + eps).rsqrt()
-    shift = -mean * scale if bias is None else bias - mean * scale
+    return scale, -mean * scale if bias is None else bias - mean * scale
+
+
+def _by_channel(input: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
     shape = (-1, *[1] * (input.ndim - 2))
-    return input * scale.view(shape) + shift.view(shape)
+    scaled = input if scale is None else input * scale.view(shape)
+    return scaled if shift is None else scaled + shift.view(shape)
 
 
 # With names of `torch.nn.functional`, of PyTorch's own operations and of exported graphs.
