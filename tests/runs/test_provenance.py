@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from epsball.errors import EpsballError
-from epsball.runs import provenance, provenance_records
+from epsball.runs import files, provenance, provenance_records
 from epsball.runs.integrity import Inputs
 from support.toys import ROOT
 
@@ -102,7 +102,7 @@ def test_a_file_that_came_out_the_same_says_what_made_it_first_and_that_it_was_m
     digests = []
     for code in ("first", "second"):
         given.write_text(code)
-        digests.append(provenance_records.file_digest(given)[:16])
+        digests.append(files.digest(given)[:16])
         provenance_records.keep_configuration(Path("results/small"), {"run": "small"})
         provenance_records.record(
             [str(made)], Inputs.of([str(given)]).digests, "claims", {}, code, {}, {"run": "small"}

@@ -21,7 +21,7 @@ from epsball.config import load_config
 from epsball.data import images
 from epsball.probes import PAPERS
 from epsball.reporting.figures import names
-from epsball.runs import provenance, provenance_records
+from epsball.runs import files, provenance
 from support.soak import soak
 from support.study import BASE, TINY, Study
 from support.toys import ROOT
@@ -160,14 +160,14 @@ def test_published_weights_that_cannot_be_had(study: Study, tmp_path: Path, monk
 def test_every_result_can_be_explained(study: Study) -> None:
     study.run(BASE)
     root = study.folder / "results" / "small"
-    weights = provenance_records.file_digest(root / "networks" / "one" / "weights.safetensors")[:16]
+    weights = files.digest(root / "networks" / "one" / "weights.safetensors")[:16]
     with np.load(study.folder / "squares.npz") as arrays:
         pixels = provenance.digest(*map(images.digest, arrays["images"]))
-    factory = provenance_records.file_digest(study.folder / "factory.py")[:16]
+    factory = files.digest(study.folder / "factory.py")[:16]
     for name in study.times("small"):
         said = "\n".join(explain(root / name))
         assert said.endswith("by now         all of it as recorded")
-        assert provenance_records.file_digest(root / name)[:16] in said
+        assert files.digest(root / name)[:16] in said
     said = "\n".join(explain(root / "figures" / "fig1_isotropy.png"))
     assert f"weights        networks/one/weights.safetensors, SHA-256 {weights}" in said
     assert f"data           squares, 24 images, digest of their pixels {pixels}" in said

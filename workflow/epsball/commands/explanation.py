@@ -15,7 +15,7 @@ from epsball.config import Config, load_config
 from epsball.errors import EpsballError
 from epsball.probes.normalisers import features_path
 from epsball.reporting import figures
-from epsball.runs import provenance, provenance_records, versions
+from epsball.runs import files, provenance, provenance_records, versions
 from epsball.runs.contents import Contents
 from epsball.stages.fingerprints import Fingerprints
 from epsball.stages.given import Given
@@ -57,7 +57,7 @@ def _explained(path: Path, run: Path, facts: Mapping[str, Any]) -> Iterator[str]
 
     again = f"; made again, the same, {last['made']}" if last is not facts else ""
     yield f"made           {facts['made']} by rule {facts['rule']}{again}"
-    changed = "" if provenance_records.file_digest(path) == facts["sha256"] else "CHANGED since it was made"
+    changed = "" if files.digest(path) == facts["sha256"] else "CHANGED since it was made"
     yield f"content        SHA-256 {facts['sha256'][:16]}, {compared('content', changed)}"
     kept = provenance_records.configuration_path(run, last["configuration"])
     yield f"configuration  {kept}"
@@ -116,7 +116,7 @@ def _state(path: Path, digest: str) -> str:
     """Return what has become of a file since; empty if it is unchanged."""
     if not path.is_file():
         return "which is not there any more"
-    return "" if provenance_records.file_digest(path) == digest else "which is another one by now"
+    return "" if files.digest(path) == digest else "which is another one by now"
 
 
 def _changed_keys(run: Path, kept: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from epsball.errors import EpsballError
-from epsball.runs import files, provenance, provenance_records
+from epsball.runs import files, provenance
 
 _KEPT = ".code.json"  # in the folder of a run
 
@@ -23,7 +23,7 @@ def keep(run: Path, own: Iterable[Path]) -> None:
         own: files of code that are not the library's: scripts, and the user's.
     """
     paths = [*provenance.library(), *(path.absolute() for path in own if path.suffix == ".py" and path.is_file())]
-    code = {str(path): [provenance_records.stamp(path), provenance_records.file_digest(path)] for path in paths}
+    code = {str(path): [files.stamp(path), files.digest(path)] for path in paths}
     files.write_text(run / _KEPT, json.dumps({"code": code, "versions": dict(provenance.versions())}))
 
 
@@ -45,9 +45,9 @@ def require(run: Path, packages: Iterable[str], began: float, mix: bool) -> None
     loaded = {str(Path(name).absolute()) for module in list(sys.modules.values()) if (name := _file_of(module))}
     for name, (stamp, digest) in kept["code"].items():
         path = Path(name)
-        if name not in loaded or (path.is_file() and provenance_records.stamp(path) == stamp):
+        if name not in loaded or (path.is_file() and files.stamp(path) == stamp):
             continue
-        if path.is_file() and path.stat().st_mtime < began and provenance_records.file_digest(path) == digest:
+        if path.is_file() and path.stat().st_mtime < began and files.digest(path) == digest:
             continue
         raise EpsballError(
             f"'{path}' has changed since the run was started, and this job may have run either; start the run again, "

@@ -82,5 +82,4 @@ def entry_of(path: Path, before: list[Any] | None = None) -> list[Any]:
     stamp = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
     if before is not None and before[:4] == stamp:
         return before
-    with path.open("rb") as file:
-        return [*stamp, hashlib.file_digest(file, "sha256").hexdigest()]
+    return [*stamp, files.digest(path)]

@@ -64,7 +64,7 @@ def retain(path: Path) -> None:
     previous(path).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         if path.suffix != ".zip":
-            write_text(_digest_path(path), _digest(path))
+            write_text(_digest_path(path), digest(path))
         previous(path).hardlink_to(path)
 
 
@@ -79,7 +79,7 @@ def earlier(path: Path) -> Path | None:
     """Return the second name of a file if it is there and what it was: both names are of one file, on one disk."""
     try:
         kept = _digest_path(path).read_text(encoding="ascii")
-        return previous(path) if _digest(previous(path)) == kept else None
+        return previous(path) if digest(previous(path)) == kept else None
     except (OSError, ValueError):
         return None
 
@@ -103,9 +103,16 @@ def _digest_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.earlier.sha256")
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stamp(path: Path) -> list[int]:
+    """Return size and time of change (ns) of a file."""
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def remove_unfinished(folder: Path) -> None:

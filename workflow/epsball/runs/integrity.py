@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from epsball.errors import EpsballError
-from epsball.runs import provenance_records, run_folder
+from epsball.runs import files, provenance_records, run_folder
 
 _SHOWN = 5  # files that are named
 _LOOKS, _SECONDS_BETWEEN = 4, 1.0  # a network file system may show an earlier record for a while
@@ -28,9 +28,9 @@ def require_run(run: Path) -> None:
         facts = provenance_records.last(path)
         if (
             facts
-            and facts.get("stamp") != provenance_records.stamp(path)
+            and facts.get("stamp") != files.stamp(path)
             and not run_folder.is_incomplete(path)
-            and provenance_records.file_digest(path) != facts["sha256"]
+            and files.digest(path) != facts["sha256"]
         ):
             changed.append(path)
     if changed:
@@ -43,7 +43,7 @@ class Inputs:
 
     Attributes:
         digests: SHA-256 of each.
-        stamps: see `epsball.runs.provenance_records.stamp`.
+        stamps: see `epsball.runs.files.stamp`.
     """
 
     digests: dict[Path, str]
@@ -57,8 +57,8 @@ class Inputs:
             EpsballError: one of the run's is not what its record says.
         """
         sources = sorted(set(map(Path, paths)))
-        stamps = {path: provenance_records.stamp(path) for path in sources}
-        digests = {path: provenance_records.file_digest(path) for path in sources}
+        stamps = {path: files.stamp(path) for path in sources}
+        digests = {path: files.digest(path) for path in sources}
         for path, digest in digests.items():
             _require(path, digest)
         return cls(digests, stamps)
@@ -70,7 +70,7 @@ class Inputs:
             EpsballError: one has changed since.
         """
         for path, before in self.stamps.items():
-            if not path.is_file() or provenance_records.stamp(path) != before:
+            if not path.is_file() or files.stamp(path) != before:
                 raise EpsballError(
                     f"'{path}' has changed while this job read it, so that what it made may be of both; start the run "
                     "again, which makes it anew"
@@ -84,7 +84,7 @@ def _require(path: Path, digest: str) -> None:
             return
         if look + 1 < _LOOKS:
             time.sleep(_SECONDS_BETWEEN)
-            digest = provenance_records.file_digest(path)
+            digest = files.digest(path)
     raise EpsballError(_sentence(path))
 
 

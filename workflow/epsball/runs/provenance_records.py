@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -72,12 +71,12 @@ def record(
     here = provenance.versions()
     known: dict[Path, Versions] = {}
     for output in map(Path, outputs):
-        run, made = run_of(output), file_digest(output)
+        run, made = run_of(output), files.digest(output)
         above = {path: digest for path, digest in inputs.items() if path.is_relative_to(run)}
         facts = {
             "file": str(output.relative_to(run)),
             "sha256": made,
-            "stamp": stamp(output),
+            "stamp": files.stamp(output),
             "rule": rule,
             "wildcards": dict(wildcards),
             "made": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
@@ -162,18 +161,6 @@ def configuration(path: Path) -> dict[str, Any]:
         EpsballError: the path is not a file of a run, or the file has no record.
     """
     return _given(configuration_path(run_of(path), require(path)["configuration"]))
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def stamp(path: Path) -> list[int]:
-    """Return size and time of change (ns) of a file."""
-    found = path.stat()
-    return [found.st_size, found.st_mtime_ns]
 
 
 def require(file: Path) -> dict[str, Any]:
