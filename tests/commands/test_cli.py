@@ -303,7 +303,7 @@ def test_a_full_disk_is_told() -> None:
             [*COMMAND, "--print-completion", "bash"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: No space left on device: ")
+    assert done.stderr.startswith("error: No space left on device; ")
     assert "make room and run the same command again" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -12,7 +12,7 @@ from epsball.commands.cli import main
 from epsball.commands.comparison import compare, page, summary
 from epsball.errors import EpsballError
 from epsball.runs.files import write_table, write_text
-from epsball.runs.provenance_records import keep_configuration
+from epsball.runs.provenance_records import configuration, keep_configuration, record
 from support.finished_run import RAW, finished
 
 
@@ -24,6 +24,13 @@ def runs(tmp_path: Path) -> tuple[Path, Path]:
         finished(tmp_path / "results" / "one", {**RAW, "run": "one"}, 3.0),
         finished(tmp_path / "results" / "two", {**other, "run": "two"}, 20.0),
     )
+
+
+def rewritten(path: Path, table: pd.DataFrame) -> None:
+    """Claims, with their record."""
+    made_with = configuration(path)
+    write_table(path, table)
+    record([str(path)], {}, "claims", {}, "digest", {}, made_with)
 
 
 def test_a_verdict_that_changes_is_found_and_no_other(runs: tuple[Path, Path]) -> None:
@@ -57,7 +64,7 @@ def test_what_one_run_alone_has_is_named(runs: tuple[Path, Path]) -> None:
     path = runs[1] / "claims.tsv"
     table = pd.read_csv(path, sep="\t")
     more = table[table["network"] == "net"].assign(network="further", control="identity", difference=0.5)
-    write_table(path, pd.concat([table, more]))
+    rewritten(path, pd.concat([table, more]))
     both = compare(*runs)
     alone = both.claims[both.claims["network"] == "further"]
     assert set(alone["verdict_a"]) == {"not in this run"}
@@ -72,7 +79,8 @@ def test_what_one_run_alone_has_is_named(runs: tuple[Path, Path]) -> None:
 def test_other_weights_and_samples_are_named(runs: tuple[Path, Path]) -> None:
     for run, digest, images in zip(runs, ("a", "b"), (["x", "y", "z"], ["y", "w"]), strict=True):
         write_text(run / "networks" / "net" / "card.json", json.dumps({"digest": digest}))
-        write_table(run / "samples" / "mine.csv", pd.DataFrame({"digest": images}))
+        samples = pd.DataFrame({"digest": images}).assign(sample="a", image="b", label=0, seed=0, shard=0)
+        write_table(run / "samples" / "mine.csv", samples)
     assert compare(runs[0], runs[0]).remarks == []
     assert compare(*runs).remarks == ["Network net has other weights.", "Samples of mine: 3 and 2, of which 1 in both."]
     assert "Network net has other weights." in page(compare(*runs))
@@ -81,7 +89,7 @@ def test_other_weights_and_samples_are_named(runs: tuple[Path, Path]) -> None:
 def test_runs_without_a_network_in_common(runs: tuple[Path, Path]) -> None:
     path = runs[1] / "claims.tsv"
     table = pd.read_csv(path, sep="\t")
-    write_table(path, table.assign(network=table["network"].replace("net", "further")))
+    rewritten(path, table.assign(network=table["network"].replace("net", "further")))
     said = list(summary(compare(*runs)))
     assert said == ["Nothing to compare: no network of one run has the name and dataset of one of the other."]
     shown = page(compare(*runs))

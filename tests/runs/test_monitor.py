@@ -140,7 +140,7 @@ def test_a_failed_job_that_is_tried_again_has_not_failed(run: Run) -> None:
     run.say("job_finished", job_id=2)
     failed = run.monitor.end()
     assert [(job.stage, job.wildcards) for job in failed] == [("extract", {"shard": "1"})]
-    assert end_of_run.failures(failed).splitlines() == [
+    assert end_of_run.failures(failed, interrupted=False).splitlines() == [
         "extract (shard 1): weights 'w.pt' do not exist; expected a file",
         "The run has failed. What is finished is kept, and the same command goes on from it.",
     ]
@@ -150,19 +150,19 @@ def test_a_failed_job_that_is_tried_again_has_not_failed(run: Run) -> None:
     ("text", "sentence"),
     [
         (
-            "12:00  an error that epsball did not expect\nTraceback (most recent call last):\n  a\nKeyError: 3\n",
-            "KeyError: 3 ",
+            "12:00  error: not foreseen by epsball: KeyError: 3; please report it with {log}\n12:00  where:\n",
+            "extract: not foreseen by epsball: KeyError: 3; please report it with {log}",
         ),
         ("12:00  extract one: 3 of 9 images, 1/s, 0:06 left\n", "may have been killed for its memory or its time"),
     ],
 )
 def test_other_ends_of_a_job(tmp_path: Path, text: str, sentence: str) -> None:
     log = tmp_path / "a.log"
-    log.write_text(text)
-    said = end_of_run.failures([monitor.RunningJob("extract", {}, log, 0.0)])
-    assert sentence in said
+    log.write_text(text.format(log=log))
+    said = end_of_run.failures([monitor.RunningJob("extract", {}, log, 0.0)], interrupted=False)
+    assert sentence.format(log=log) in said
     assert str(log) in said
-    assert end_of_run.failures([]).startswith("The run was stopped. ")
+    assert end_of_run.failures([], interrupted=True).startswith("The run was stopped. ")
 
 
 def test_a_job_says_a_line_once_though_a_library_configures_logging(

@@ -42,7 +42,7 @@ from epsball.runs import files
 from epsball.runs.job import job
 config = {"datasets": {"d": {"kind": "arrays", "root": "r"}}, "networks": {"n": {"dataset": "d", "factory": "a.b:c"}}}
 log = [sys.argv[1] + "/log"]
-given = SimpleNamespace(log=log, config=config, input=[])
+given = SimpleNamespace(log=log, config=config, input=[], params={})
 with job(given), files.atomic_write(Path(sys.argv[1], "table")) as unfinished:
     unfinished.write_text("half")
     time.sleep(60)
@@ -158,8 +158,7 @@ def test_metadata_are_saved_whole_or_not_at_all(known: Callable[[str], Path], mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shutil, "copy2", half)
-    with pytest.raises(OSError, match="No space left"):
-        run_folder.save_metadata(Path("results/one"))
+    run_folder.save_metadata(Path("results/one"))
     assert [path.read_text() for path in kept_in("results/one").rglob("*") if path.is_file()] == ['{"good": 1}']
 
 

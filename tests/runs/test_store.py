@@ -124,7 +124,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, full_disk: Path) -> None:
     path = full_disk / "a.zarr.zip"
-    given = SimpleNamespace(log=[stages.folder / "log"], config=MINIMAL, input=[])
+    given = SimpleNamespace(log=[stages.folder / "log"], config=MINIMAL, input=[], params={})
     with pytest.raises(SystemExit) as end, job(given):
         stages.extract(conv_net(), "uniform", path, BALL, COMPUTE)
     assert end.value.code == 1

@@ -117,7 +117,7 @@ MISTAKES: dict[str, tuple[Callable[[], None], str]] = {
     ),
     "slash in a name": (
         config("  mine:\n", "  my/net:\n"),
-        "networks has the name 'my/net'; expected: letters, digits, . _ -",
+        "networks has the name 'my/net'; expected: letters, digits, . _ -, at most 80",
     ),
     "dataset": (
         config("dataset: photos", "dataset: photo"),

@@ -8,9 +8,23 @@ import difflib
 import errno
 import io
 import sys
+import tempfile
+import textwrap
+import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 _LISTED = 20  # most names that a message lists
+_LONGEST = 300  # characters of another library's message
+_PACKAGE = Path(__file__).parent
+
+_NO_ROOM = "; make room and run the same command again"
+_NO_RIGHT = "; see to its permissions, or choose another place"
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _NO_ROOM),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _NO_RIGHT),
+    errno.EMFILE: "; raise the limit (ulimit -n)",
+}
 # Signs in messages, as a terminal without Unicode can show them.
 _PLAIN = str.maketrans({"ε": "epsilon", "α": "alpha", "ρ": "rho", "Φ": "Phi", "²": "^2", "√": "sqrt", "∞": "inf"})
 _PLAIN |= str.maketrans(
@@ -41,13 +55,53 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(names[:_LISTED])}{more}." if names else "none is known."
 
 
-def user_message(error: Exception) -> str | None:
-    """Return the message for an error that a user can mend: an `EpsballError`, a full disk or quota; else None."""
-    if isinstance(error, EpsballError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"{error.strerror}: '{error.filename or 'results'}'; make room and run the same command again"
-    return None
+def sentence(error: Exception, log: Path | None = None) -> str:
+    """Return what is said of an error that ends a command, a job or the start of a run: never a traceback.
+
+    Args:
+        error: any error.
+        log: file that gets the traceback of one that was not foreseen; None makes one.
+    """
+    if not is_foreseen(error):
+        return f"not foreseen by epsball: {_described(error)}; please report it with {log or _save_traceback(error)}"
+    if is_out_of_memory(error):
+        return f"memory does not suffice ({_described(error)}); give it more, or run fewer jobs at once"
+    if isinstance(error, OSError):
+        place = f": '{error.filename}'" if error.filename else ""
+        return f"{error.strerror}{place}{_REMEDIES.get(error.errno or 0, '')}"
+    return str(error)
+
+
+def is_foreseen(error: Exception) -> bool:
+    """Return whether an error is an `EpsballError`, or a lack of memory, room or rights."""
+    return (
+        isinstance(error, EpsballError)
+        or is_out_of_memory(error)
+        or (isinstance(error, OSError) and error.strerror is not None)
+    )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out: CUDA has its own exception, MPS and the CPU's allocator have only messages."""
+    texts = ("out of memory", "can't allocate memory", "Cannot allocate memory", "failed to map segment")
+    return isinstance(error, MemoryError) or any(text in str(error) for text in texts)
+
+
+def _described(error: Exception) -> str:
+    """Return kind, message and place of an error, the place being the last that is epsball's."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _PACKAGE in Path(frame.filename).parents]
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    message = textwrap.shorten(str(error), _LONGEST)
+    return f"{type(error).__name__}{message and f': {message}'}{where}"
+
+
+def _save_traceback(error: Exception) -> str:
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="epsball-", suffix=".log", delete=False, encoding="utf-8") as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        return "the command"
+    return file.name
 
 
 def print_on_any_terminal() -> None:

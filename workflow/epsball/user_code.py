@@ -53,10 +53,16 @@ def factory_file(place: str) -> Path | None:
     """Return the file of a factory; None for a module that is not found."""
     if place.endswith(".py"):
         return Path(place)
-    try:
-        found = importlib.util.find_spec(place)
-    except ModuleNotFoundError:
-        return None
+    found, inside = None, None
+    parts = place.split(".")
+    for number in range(len(parts)):
+        # importlib.util.find_spec would import the packages around it.
+        name = ".".join(parts[: number + 1])
+        finders = (finder.find_spec for finder in sys.meta_path if hasattr(finder, "find_spec"))
+        found = next((spec for find in finders if (spec := find(name, inside)) is not None), None)
+        if found is None:
+            return None
+        inside = found.submodule_search_locations
     return None if found is None or found.origin is None else Path(found.origin)
 
 

@@ -1,7 +1,6 @@
 rule build_network:
     input:
         made_network_files,
-        user_network_files,
     output:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         card=f"{RUN}/networks/{{network}}/card.json",
@@ -14,6 +13,7 @@ rule build_network:
         "../../envs/environment.yaml"
     threads: lambda wildcards: CONFIG.building(CONFIG.networks[wildcards.network]).threads
     params:
+        given=user_network_files,
         fingerprint=fingerprint("build_network"),
         versions=versions_for("build_network", f"{RUN}/networks/{{network}}/card.json"),
         since=lambda wildcards: GIVEN.since("networks", wildcards.network),

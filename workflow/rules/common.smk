@@ -7,7 +7,7 @@ from pathlib import Path
 from epsball import controls, data, probes
 from epsball.config import load_config
 from epsball.config.reading import read_yaml
-from epsball.errors import EpsballError, print_on_any_terminal, user_message
+from epsball.errors import print_on_any_terminal, sentence
 from epsball.networks import sources
 from epsball.probes import normalisers
 from epsball.reporting import figures
@@ -20,10 +20,8 @@ def exit_with_message():
     """Exit with a plain message: to any other exception, Snakemake would add positions in its files and ours."""
     try:
         yield
-    except (EpsballError, OSError) as error:
-        if (message := user_message(error)) is None:
-            raise
-        print(f"\n{message}", file=sys.stderr)
+    except Exception as error:
+        print(f"\n{sentence(error)}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -100,11 +98,14 @@ def pool_files(wildcards):
     return made_files(dataset_name(wildcards), "test")
 
 
+# Files of the user's are no inputs: their content counts, in the fingerprint, and Snakemake would look at their time.
+
+
 def user_data_files(wildcards):
-    """List the user's files that hold a dataset or its classes; their content counts, in the fingerprint."""
+    """List the user's files that hold a dataset or its classes."""
     spec = CONFIG.datasets[dataset_name(wildcards)]
     paths = [spec.options[key] for key in ("root", "classes") if key in spec.options]
-    return ancient([*map(str, data.own_files(spec)), *(path for path in paths if Path(path).is_file())])
+    return [*map(str, data.own_files(spec)), *(path for path in paths if Path(path).is_file())]
 
 
 def made_network_files(wildcards):
@@ -115,10 +116,10 @@ def made_network_files(wildcards):
 
 
 def user_network_files(wildcards):
-    """List the user's files that a network is built from; their content counts, in the fingerprint."""
+    """List the user's files that a network is built from."""
     spec = CONFIG.networks[wildcards.network]
     weights = [spec.weights] if spec.weights and Path(spec.weights).is_file() else []
-    return ancient([*map(str, sources.own_files(spec)), *weights])
+    return [*map(str, sources.own_files(spec)), *weights]
 
 
 def samples_path(wildcards):
@@ -253,9 +254,11 @@ if workflow.is_main_process:
     from epsball.runs import monitor as monitoring
 
     with exit_with_message():
-        run_folder.require_writable(FOLDER)
+        run_folder.require_writable(
+            FOLDER, [*SAMPLES, *SURVEYS, *CARDS, *TABLES, *ILLUSTRATIONS, *PICTURES, f"{RUN}/logs/a"]
+        )
         run_folder.restore_metadata(FOLDER)
         integrity.require_run(FOLDER)
-    print(cost.describe(CONFIG, workflow.resource_settings.cores or 1, cost.seen_in(CONFIG, FOLDER)), file=sys.stderr)
-    for remark in versions.remarks(other_versions(), CONFIG.other_versions):
-        print(remark, file=sys.stderr)
+        plan = cost.describe(CONFIG, workflow.resource_settings.cores or 1, cost.seen_in(CONFIG, FOLDER))
+        remarks = versions.remarks(other_versions(), CONFIG.other_versions)
+        print(plan, *remarks, sep="\n", file=sys.stderr)

@@ -2,7 +2,6 @@ rule survey:
     input:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         images=pool_files,
-        data=user_data_files,
     output:
         table=f"{RUN}/survey/{{dataset}}/{{network}}.parquet",
         features=f"{RUN}/survey/{{dataset}}/{{network}}.features.parquet",
@@ -15,6 +14,7 @@ rule survey:
         "../../envs/environment.yaml"
     threads: CONFIG.compute.threads
     params:
+        given=user_data_files,
         fingerprint=fingerprint("survey"),
         versions=versions_for("survey", f"{RUN}/survey/{{dataset}}/{{network}}.parquet"),
         since=lambda wildcards: GIVEN.since("datasets", wildcards.dataset),

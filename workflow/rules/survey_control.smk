@@ -2,7 +2,6 @@ rule survey_control:
     input:
         weights=f"{RUN}/networks/{{network}}/weights.safetensors",
         images=pool_files,
-        data=user_data_files,
     output:
         table=f"{RUN}/survey/{{dataset}}/{{network}}~{{control}}.parquet",
         features=f"{RUN}/survey/{{dataset}}/{{network}}~{{control}}.features.parquet",
@@ -15,6 +14,7 @@ rule survey_control:
         "../../envs/environment.yaml"
     threads: CONFIG.compute.threads
     params:
+        given=user_data_files,
         fingerprint=fingerprint("survey_control"),
         versions=versions_for("survey_control", f"{RUN}/survey/{{dataset}}/{{network}}~{{control}}.parquet"),
     script:

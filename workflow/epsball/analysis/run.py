@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from epsball import controls, probes
 from epsball.config import Config, load_config
 from epsball.errors import EpsballError, did_you_mean
 from epsball.perturbations import families
-from epsball.runs import gaps, provenance_records
+from epsball.runs import files, gaps, integrity, provenance_records
 from epsball.stages.select import read_samples, shard_rows, shards
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def read_claims(path: Path) -> pd.DataFrame:
         "control": "str",
         "unavailable": "str",
     }  # empty throughout in some runs
-    table = pd.read_csv(path, sep="\t", dtype=words)
+    table = files.read_table(path, dtype=words)
     if "unavailable" not in table:  # of an earlier version
         table["unavailable"] = ""
     if missing := [column for column in CLAIM_COLUMNS if column not in table]:
@@ -64,7 +63,8 @@ def read_claims(path: Path) -> pd.DataFrame:
 class Run:
     """A run: its names, its tables and its stores. Each is read when you ask for it.
 
-    A name that the run does not have, or a file that it has not got to yet, raises an EpsballError.
+    An EpsballError says so of a name that the run does not have, a file that it has not got to yet, or one that is not
+    what the run has made.
     """
 
     def __init__(self, config: Config, folder: Path) -> None:
@@ -131,7 +131,7 @@ class Run:
         control = network.partition("~")[2]
         if control and probe not in controls.measured_by(self.config, control):
             raise EpsballError(f"'{network}' is not measured by '{probe}', which says nothing of this control")
-        table = pd.read_parquet(self._existing("metrics", network, f"{probe}.parquet"))
+        table = files.read_table(self._existing("metrics", network, f"{probe}.parquet"))
         if why := gaps.reason_of(table):
             raise gaps.UnavailableError(why, f"run '{self.config.run}' has no '{probe}' of '{network}': {why}")
         table.insert(0, "network", network)
@@ -167,14 +167,14 @@ class Run:
     def survey(self, network: str) -> pd.DataFrame:
         """Read a network's predictions and scores over the whole pool; see `epsball.stages.survey.survey`."""
         self._require("network", network, self.networks)
-        return pd.read_parquet(self._existing("survey", self.config.networks[network].dataset, f"{network}.parquet"))
+        return files.read_table(self._existing("survey", self.config.networks[network].dataset, f"{network}.parquet"))
 
     def class_names(self, dataset: str) -> list[str]:
         """Return the names of a dataset's classes, as its surveys keep them; none where it does not tell them."""
         self._require("dataset", dataset, self.datasets)
         network = self.config.networks_of(dataset)[0].name
         path = self._existing("survey", dataset, f"{network}.parquet")
-        return list(pd.read_parquet(path, columns=[]).attrs.get("class_names", []))
+        return list(files.read_table(path, columns=[]).attrs.get("class_names", []))
 
     def card(self, network: str) -> dict[str, Any]:
         """Read what a network is: parameters, accuracy, digest of its weights, versions.
@@ -182,13 +182,13 @@ class Run:
         See `epsball.stages.build_network.prepare`.
         """
         self._require("network", network, self.networks)
-        facts: dict[str, Any] = json.loads(self._existing("networks", network, "card.json").read_text(encoding="utf-8"))
-        return facts
+        return files.read_json(self._existing("networks", network, "card.json"))
 
     def illustration(self, dataset: str) -> dict[str, NDArray[Any]]:
         """Read what Fig. 2 shows of a dataset; see `epsball.stages.illustrate.illustrate`."""
         self._require("dataset", dataset, self.datasets)
-        with np.load(self._existing("illustrations", f"{dataset}.npz"), allow_pickle=False) as arrays:
+        path = self._existing("illustrations", f"{dataset}.npz")
+        with files.reading(path), np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
 
     def activations(self, network: str, family: str = "uniform") -> xr.Dataset:
@@ -241,6 +241,7 @@ class Run:
                 f"'{path}' does not exist; if the run is unfinished, start it again with the same command; if it is "
                 f"finished, `snakemake {path}`, with the same options, makes this file again"
             )
+        integrity.require(path)
         return path
 
     def _require(self, what: str, name: str, known: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ import yaml
 from epsball import __version__
 from epsball.config import load_config
 from epsball.config.reading import read_yaml
-from epsball.errors import EpsballError, did_you_mean, print_on_any_terminal, user_message
+from epsball.errors import EpsballError, did_you_mean, print_on_any_terminal, sentence
 
 _DESCRIPTION = """\
 What a ConvNet does in a small ball around an image.
@@ -57,10 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader, such as `head`, has enough: what is left must not be flushed at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except (EpsballError, OSError) as error:
-        if (said := user_message(error)) is None:
-            raise
-        print(f"error: {said}", file=sys.stderr)
+    except Exception as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
         return 1
     return 0
 

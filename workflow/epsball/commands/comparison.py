@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from epsball.analysis.claims import ALL_NETWORKS
-from epsball.analysis.run import read_claims
+from epsball.analysis.run import Run, open_run
 from epsball.config import Config, load_config
 from epsball.errors import EpsballError
 from epsball.reporting.html.template import render
@@ -81,18 +80,17 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         runs=(run_a.resolve().name, run_b.resolve().name),
         claims=claims.drop(columns=["statement_a", "statement_b"]),
         keys=pd.DataFrame(differing_keys(a, b), columns=["key", "a", "b"], dtype=object),
-        remarks=list(_remarks(run_a, run_b)),
+        remarks=list(_remarks(open_run(run_a), open_run(run_b))),
     )
 
 
 def _claims(folder: Path) -> pd.DataFrame:
-    try:
-        table = read_claims(folder / "claims.tsv")
-    except FileNotFoundError:
-        provenance_records.last_configuration(folder)  # says so of what is no folder of a run at all
+    run = open_run(folder)
+    if not (folder / "claims.tsv").is_file():
         raise EpsballError(
             f"'{folder}' has no claims.tsv: its run is not finished; run it again to its end, then compare"
-        ) from None
+        )
+    table = run.claims
     for column, difference in _NUMBERS.items():
         table[column] = table[column].where(table["control"] == "", table[difference])
     return table[[*_KEY, "statement", *_NUMBERS, "samples", "verdict"]]
@@ -104,17 +102,18 @@ def differing_keys(a: Config, b: Config) -> list[tuple[Hashable, Any, Any]]:
     return [(key, one.get(key), other.get(key)) for key in {**one, **other} if one.get(key) != other.get(key)]
 
 
-def _remarks(run_a: Path, run_b: Path) -> Iterator[str]:
-    for card in sorted(run_a.glob("networks/*/card.json")):
-        other = run_b / card.relative_to(run_a)
-        if other.is_file() and json.loads(card.read_text())["digest"] != json.loads(other.read_text())["digest"]:
-            yield f"Network {card.parent.name} has other weights."
-    for table in sorted(run_a.glob("samples/*.csv")):
-        other = run_b / table.relative_to(run_a)
-        if other.is_file():
-            a, b = (set(pd.read_csv(path)["digest"]) for path in (table, other))
+def _remarks(run_a: Run, run_b: Run) -> Iterator[str]:
+    def both(*place: str) -> bool:
+        return all(run.folder.joinpath(*place).is_file() for run in (run_a, run_b))
+
+    for network in run_a.networks:
+        if both("networks", network, "card.json") and run_a.card(network)["digest"] != run_b.card(network)["digest"]:
+            yield f"Network {network} has other weights."
+    for dataset in run_a.datasets:
+        if both("samples", f"{dataset}.csv"):
+            a, b = (set(run.samples(dataset)["digest"]) for run in (run_a, run_b))
             if a != b:
-                yield f"Samples of {table.stem}: {len(a)} and {len(b)}, of which {len(a & b)} in both."
+                yield f"Samples of {dataset}: {len(a)} and {len(b)}, of which {len(a & b)} in both."
 
 
 def summary(compared: Comparison) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +23,18 @@ from epsball.stages.passes import float64_passes_per_sample, passes_per_sample
 _SEEN = "seen.json"  # in a run's folder
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True)
+class Seen:
     """What a check or a run has seen of a network."""
 
     rate: float  # images a second on one core
     units: int  # width of the features
+
+
+@dataclass(frozen=True)
+class _Card:
+    images_per_second: float
+    units: int
 
 
 class _Nominal(NamedTuple):
@@ -162,19 +170,16 @@ def _is_controlled(config: Config, network: str) -> bool:
 def keep_seen(seen: Mapping[str, Seen], folder: Path) -> None:
     """Save what a check has seen of each network, by name, for the plans of a run that has no cards yet."""
     with contextlib.suppress(OSError):
-        files.write_text(folder / _SEEN, json.dumps({name: each._asdict() for name, each in seen.items()}) + "\n")
+        files.write_text(folder / _SEEN, json.dumps({name: asdict(each) for name, each in seen.items()}) + "\n")
 
 
 def seen_in(config: Config, folder: Path) -> dict[str, Seen]:
     """Return what the run in a folder, or `epsball check`, has seen of the networks, by name."""
-    seen: dict[str, Seen] = {}
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        kept = json.loads((folder / _SEEN).read_text(encoding="utf-8"))
-        seen = {name: Seen(**kept[name]) for name in config.networks if name in kept}
+    kept = files.remembered(folder / _SEEN, dict[str, Seen]) or {}
+    seen = {name: kept[name] for name in config.networks if name in kept}
     for name in config.networks:
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            card = json.loads((folder / "networks" / name / "card.json").read_text(encoding="utf-8"))
-            seen[name] = Seen(card["images_per_second"] / config.compute.threads, card["units"])
+        if (card := files.remembered(folder / "networks" / name / "card.json", _Card)) is not None:
+            seen[name] = Seen(card.images_per_second / config.compute.threads, card.units)
     return seen
 
 

@@ -7,9 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import yaml
-
 from epsball.commands.comparison import differing_keys
 from epsball.config import Config, load_config
 from epsball.errors import EpsballError
@@ -23,6 +20,7 @@ from epsball.stages.given import Given
 _SCRIPTS = Path(__file__).parents[2] / "scripts"
 _LISTED = 6  # most inputs that are listed one by one
 _SAME, _UNKNOWN = "as recorded", "not comparable"
+_GONE = "which is not there any more"
 
 
 def explain(path: Path) -> list[str]:
@@ -78,7 +76,10 @@ def _explained(path: Path, run: Path, facts: Mapping[str, Any]) -> Iterator[str]
     # Beside each survey are the extremes of the features.
     surveys = {path.parent.name: path for path in paths if features_path(path) in paths}
     for dataset, survey in surveys.items():
-        digests = pd.read_parquet(survey, columns=["digest"])["digest"].tolist()
+        if not survey.is_file():
+            yield f"data           {dataset}, {compared(dataset, _GONE)}"
+            continue
+        digests = files.read_table(survey, columns=["digest"])["digest"].tolist()
         yield f"data           {dataset}, {len(digests)} images, digest of their pixels {provenance.digest(*digests)}"
     given = {name: digest for entry in chain.values() for name, digest in entry["given"].items()}
     for name, digest in given.items():
@@ -115,16 +116,16 @@ def _inputs(run: Path, inputs: Mapping[str, str], compared: Any) -> Iterator[str
 def _state(path: Path, digest: str) -> str:
     """Return what has become of a file since; empty if it is unchanged."""
     if not path.is_file():
-        return "which is not there any more"
+        return _GONE
     return "" if files.digest(path) == digest else "which is another one by now"
 
 
 def _changed_keys(run: Path, kept: Path) -> str:
     """Return which keys are otherwise in the configuration that the run was last started with; empty if none."""
     try:
-        then = load_config(yaml.safe_load(kept.read_text(encoding="utf-8")))
+        then = load_config(provenance_records.given(kept))
         now = load_config(provenance_records.last_configuration(run))
-    except (OSError, EpsballError) as error:
+    except EpsballError as error:
         return f"{_UNKNOWN}: {error}"
     changed = differing_keys(then, now)
     return f"another in the last start: {', '.join(str(key) for key, _, _ in changed)}" if changed else ""

@@ -39,7 +39,7 @@ Arguments = Annotated[Mapping[Text, Any], AfterValidator(values.arguments)]
 Count = Annotated[Integer, Field(ge=1)]
 Positive = Annotated[Number, Field(gt=0)]
 Score = Annotated[Positive, Field(lt=1)]
-FileName = Annotated[Text, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+FileName = Annotated[Text, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 
 
 class _NotEmpty:

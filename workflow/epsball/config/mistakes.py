@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +14,8 @@ from pydantic_core import ErrorDetails
 
 from epsball.config.keys import KINDS, ConfigFile
 from epsball.errors import did_you_mean
+
+_LONGEST = 200  # characters of a value in a message
 
 # By pydantic's name of a mistake, and the last step of its place where that matters. A key of a mapping ends in [key].
 _SENTENCES = {
@@ -31,8 +35,8 @@ _SENTENCES = {
     "missing": "{parent} has no key '{key}'; it is needed",
     "model_attributes_type": "{place} is {found}; expected: keys with values",
     "repeated": "{place} has '{name}' twice; name each once",
-    "string_pattern_mismatch": "{place} is {found}; expected: letters, digits, . _ -",
-    "string_pattern_mismatch [key]": "{parent} has the name {found}; expected: letters, digits, . _ -",
+    "string_pattern_mismatch": "{place} is {found}; expected: letters, digits, . _ -, at most 80",
+    "string_pattern_mismatch [key]": "{parent} has the name {found}; expected: letters, digits, . _ -, at most 80",
     "string_pattern_mismatch factory": "{place} is {found}; expected: kind:name, such as sign:ciresan2012",
     "string_type": "{place} is {found}; expected: string{quotes}",
     "string_type [key]": "{parent} has the name {found}, which YAML takes for no text; put it in quotes",
@@ -65,13 +69,20 @@ def _describe(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
         place=".".join(names) or "the file",
         parent=".".join(names[:-1]) or "the file",
         key=key,
-        found="empty" if found is None else str(found) if isinstance(found, datetime.date) else repr(found),
+        found=_shown(found),
         quotes=", so put it in quotes" if isinstance(found, int | float | datetime.date) else "",
         choices=context.get("expected", "").replace("'", "").replace(" or ", ", "),
         hint=did_you_mean(context.get("tag", key), known),
         message=error["msg"],
         **context,
     )
+
+
+def _shown(found: Any) -> str:
+    if found is None:
+        return "empty"
+    shown = str(found) if isinstance(found, datetime.date) else repr(found)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 20]}… ({len(shown)} characters)"
 
 
 def _known(schema: Mapping[str, Any], steps: Sequence[int | str]) -> list[str]:
@@ -102,9 +113,23 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         yield "noise is 'gaussian', whose L2 norm alone has a scale; it needs norm l2, not linf"
     radii, epsilon = raw.get("radii"), raw.get("epsilon", ConfigFile.epsilon)
     steps = [epsilon, *radii] if isinstance(radii, list) else []
-    are_numbers = all(isinstance(step, int | float) for step in steps)
-    if are_numbers and any(later <= earlier for earlier, later in itertools.pairwise(steps)):
-        yield f"radii are {radii}; they must rise, and start above epsilon ({epsilon})"
+    if not all(isinstance(step, int | float) for step in steps):
+        return
+    if any(later <= earlier for earlier, later in itertools.pairwise(steps)):
+        yield f"radii are {_shown(radii)}; they must rise, and start above epsilon ({epsilon})"
+    elif any(later <= earlier for earlier, later in itertools.pairwise(map(_single, [0, *steps, math.inf]))):
+        yield (
+            f"radii are {_shown(radii)} and epsilon is {epsilon}; they must be different, and finite, in float32, in "
+            "which images are perturbed"
+        )
+
+
+def _single(value: float) -> float:
+    """Return a number rounded to float32."""
+    try:
+        return ctypes.c_float(value).value
+    except OverflowError:
+        return math.inf
 
 
 def _unmatched(datasets: Mapping[str, Any], networks: Mapping[str, Any]) -> Iterator[str]:

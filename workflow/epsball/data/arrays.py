@@ -58,7 +58,8 @@ def _read(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     except EpsballError:
         raise
     except Exception as error:  # of a damaged archive, its decoders raise anything
-        reason = "it is a single array" if path.suffix == ".npy" else str(error) or type(error).__name__
+        is_single = isinstance(error, TypeError)  # which np.load returned, of any suffix
+        reason = "it is a single array" if is_single else str(error) or type(error).__name__
         raise EpsballError(
             f"{path}: not readable as an .npz of plain arrays ({reason}); save it with "
             "np.savez(path, images=…, labels=…)"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from epsball.config import Compute
 from epsball.data.images import Pictures
-from epsball.errors import EpsballError
+from epsball.errors import EpsballError, is_out_of_memory
 from epsball.networks import process
 from epsball.networks.adopt import copy_module
 from epsball.networks.outputs import NOT_FINITE, describe_failure
@@ -227,7 +227,7 @@ def _pass_in_batches(
         except EpsballError:
             raise
         except Exception as error:  # a user's network can raise anything
-            if not _out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise _PassError(describe_failure(what, error)) from error
             if size == 1:
                 message = textwrap.shorten(str(error), 300)
@@ -236,9 +236,3 @@ def _pass_in_batches(
             _log.warning("out of memory; going on with passes of %d images: scores may round otherwise", size)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Return whether memory ran out: CUDA has its own exception, MPS and the CPU's allocator have only messages."""
-    messages = ("out of memory", "can't allocate memory")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(text in str(error) for text in messages)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from epsball.runs import files
+
 if TYPE_CHECKING:
     from epsball.networks.scores import Array
 
@@ -46,4 +48,4 @@ def features_path(survey: Path) -> Path:
 
 def read_scales(survey: Path) -> Scales:
     """Return the factors of `scales` from the Parquet files of a survey."""
-    return scales(pd.read_parquet(survey), pd.read_parquet(features_path(survey)))
+    return scales(files.read_table(survey), files.read_table(features_path(survey)))

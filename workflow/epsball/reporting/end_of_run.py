@@ -45,13 +45,13 @@ def _tables(table: pd.DataFrame) -> Iterator[str]:
         yield "\n".join(line.rstrip() for line in lines)
 
 
-def failures(jobs: Sequence[RunningJob]) -> str:
-    """Describe which jobs failed, why, and how to go on; a stopped run has no failed jobs."""
+def failures(jobs: Sequence[RunningJob], interrupted: bool) -> str:
+    """Describe which jobs failed, why, and how to go on; of what ends a run beside them, Snakemake says why."""
     lines = []
     for job in jobs:
         wildcards = ", ".join(f"{name} {value}" for name, value in job.wildcards.items())
         lines.append(f"{job.stage}{f' ({wildcards})' if wildcards else ''}: {_reason(job)}")
-    lines.append("The run has failed." if jobs else "The run was stopped.")
+    lines.append("The run was stopped." if interrupted else "The run has failed.")
     lines[-1] += " What is finished is kept, and the same command goes on from it."
     return "\n".join(lines)
 
@@ -66,6 +66,4 @@ def _reason(job: RunningJob) -> str:
     told = [line.partition("error: ")[2] for line in lines if "  error: " in line]
     if told:
         return told[-1]
-    if any(line.startswith("Traceback") for line in lines):
-        return f"{lines[-1]} (not foreseen; {job.log} has where)"
     return f"it ended without a word; it may have been killed for its memory or its time (log: {job.log})"

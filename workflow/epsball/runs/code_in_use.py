@@ -6,6 +6,7 @@ import json
 import platform
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from epsball.errors import EpsballError
 from epsball.runs import files, provenance
 
 _KEPT = ".code.json"  # in the folder of a run
+
+
+@dataclass(frozen=True)
+class _Kept:
+    code: dict[str, tuple[list[int], str]]  # stamp and digest
+    versions: dict[str, str]
 
 
 def keep(run: Path, own: Iterable[Path]) -> None:
@@ -41,9 +48,9 @@ def require(run: Path, packages: Iterable[str], began: float, mix: bool) -> None
     Raises:
         EpsballError: it is not, or a package has another version here.
     """
-    kept = _read(run)
+    kept = files.remembered(run / _KEPT, _Kept) or _Kept({}, {})
     loaded = {str(Path(name).absolute()) for module in list(sys.modules.values()) if (name := _file_of(module))}
-    for name, (stamp, digest) in kept["code"].items():
+    for name, (stamp, digest) in kept.code.items():
         path = Path(name)
         if name not in loaded or (path.is_file() and files.stamp(path) == stamp):
             continue
@@ -55,7 +62,7 @@ def require(run: Path, packages: Iterable[str], began: float, mix: bool) -> None
         )
     here = provenance.versions()
     for package in sorted(packages):
-        if not mix and here[package] != (was := kept["versions"].get(package, here[package])):
+        if not mix and here[package] != (was := kept.versions.get(package, here[package])):
             raise EpsballError(
                 f"{package} is {here[package]} on {platform.node()}, and was {was} where the run was started; install "
                 "the same, or set other_versions: mix"
@@ -64,11 +71,3 @@ def require(run: Path, packages: Iterable[str], began: float, mix: bool) -> None
 
 def _file_of(module: Any) -> str | None:
     return getattr(module, "__file__", None)
-
-
-def _read(run: Path) -> dict[str, Any]:
-    try:
-        kept = json.loads((run / _KEPT).read_text(encoding="utf-8"))
-        return {"code": dict(kept["code"]), "versions": dict(kept["versions"])}
-    except (OSError, ValueError, TypeError, KeyError):  # only a memory
-        return {"code": {}, "versions": {}}

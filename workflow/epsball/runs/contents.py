@@ -8,13 +8,23 @@ import os
 import stat
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from epsball.runs import files
 
 # A file can change again within a tick of the clock of its file system: one this young is read again next time.
 _SETTLED = 2e9  # ns
+
+
+# Size, times of change of content and of inode (ns), inode, SHA-256.
+Entry = tuple[int, int, int, int, str]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    asked: dict[str, str]
+    files: dict[str, Entry]
 
 
 class Contents:
@@ -28,13 +38,10 @@ class Contents:
 
     def __init__(self, kept: Path, fixed: bool = False) -> None:
         self._kept = kept
-        try:
-            before = json.loads(kept.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # only a memory
-            before = {}
-        self._files: Mapping[str, list[Any]] = before.get("files", {})
-        self._read: dict[str, list[Any]] = {}
-        self._asked: dict[str, str] = before.get("asked", {}) if fixed else {}
+        before = files.remembered(kept, _Kept) or _Kept({}, {})
+        self._files: Mapping[str, Entry] = before.files
+        self._read: dict[str, Entry] = {}
+        self._asked: dict[str, str] = before.asked if fixed else {}
 
     def digest(self, path: Path) -> str:
         """Return the digest of a file, or of the names and contents of all that is in a folder; empty if neither."""
@@ -70,7 +77,7 @@ class Contents:
         return total.hexdigest()
 
 
-def entry_of(path: Path, before: list[Any] | None = None) -> list[Any]:
+def entry_of(path: Path, before: Entry | None = None) -> Entry:
     """Return size, times of change of content and of inode (ns), inode and SHA-256 of a file.
 
     The file is read only if the first four are not those of `before`. `cp -p`, `mv` and `touch -d` set the time of the
@@ -79,7 +86,7 @@ def entry_of(path: Path, before: list[Any] | None = None) -> list[Any]:
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"{path} is no regular file")  # reading a pipe would wait for ever
-    stamp = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+    stamp = found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
     if before is not None and before[:4] == stamp:
         return before
-    return [*stamp, files.digest(path)]
+    return *stamp, files.digest(path)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written under another name, then renamed into place."""
+"""Files of a run: they appear whole or not at all, and one that cannot be read is named."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
+from pydantic import TypeAdapter
+
+from epsball.errors import EpsballError
+
+T = TypeVar("T")
+
+_LONGEST = 200  # characters of what a reader says
 
 
 def temporary_path(path: Path) -> Path:
@@ -49,6 +57,61 @@ def write_table(path: Path, table: pd.DataFrame, made_by: str | None = None) -> 
             table.to_parquet(unfinished, index=False)
         else:
             table.to_csv(unfinished, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+
+
+@contextlib.contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """Say of a file of a run that it is damaged, if its content cannot be read in the block.
+
+    Raises:
+        EpsballError: it is. That there is no such file, or no right to it, remains an OSError.
+    """
+    try:
+        yield
+    except EpsballError:
+        raise
+    except Exception as error:  # readers of damaged content raise anything, OSErrors without a number among it
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        said = " ".join(str(error).split())[:_LONGEST]
+        raise EpsballError(f"'{path}' is damaged ({said}); remove it and run again to make it anew") from None
+
+
+def read_table(path: Path | str, columns: list[str] | None = None, **options: Any) -> pd.DataFrame:
+    """Read a table of a run that `write_table` wrote.
+
+    Args:
+        path: .parquet, .csv or .tsv.
+        columns: those to read; None for all.
+        options: further ones of `pandas.read_csv`.
+
+    Raises:
+        EpsballError: it is damaged.
+    """
+    with reading(path):
+        if Path(path).suffix == ".parquet":
+            return pd.read_parquet(path, columns=columns)
+        separator = "\t" if Path(path).suffix == ".tsv" else ","
+        table: pd.DataFrame = pd.read_csv(path, sep=separator, usecols=columns, **options)
+        return table
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a run, which has keys.
+
+    Raises:
+        EpsballError: it is damaged.
+    """
+    with reading(path):
+        return TypeAdapter(dict[str, Any]).validate_json(path.read_bytes())
+
+
+def remembered(path: Path, kind: type[T]) -> T | None:
+    """Return what a JSON file holds that is only a memory of ours; None if it is of another kind or cannot be read."""
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def previous(path: Path) -> Path:
@@ -93,8 +156,11 @@ def restore(path: Path) -> None:
 
 def restore_table(path: Path, made_by: str) -> bool:
     """Give a Parquet table its first name again if `made_by` is what made it, and return whether it is."""
-    if (kept := earlier(path)) is None or pd.read_parquet(kept).attrs.get("made_by") != made_by:
+    if (kept := earlier(path)) is None:
         return False  # the caller makes it again
+    with reading(kept):
+        if pd.read_parquet(kept).attrs.get("made_by") != made_by:
+            return False
     restore(path)
     return True
 

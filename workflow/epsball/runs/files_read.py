@@ -13,6 +13,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ from epsball.runs import contents, files, provenance
 _NATIVE = (("safetensors", "safe_open"), ("safetensors.torch", "safe_open"), ("torch.jit", "load"))
 _KEPT = ".read.json"  # hidden: Snakemake would remove an output before the rule that makes it runs again
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    since: str
+    files: dict[str, contents.Entry]
+
 
 _reading: list[set[str]] = []  # sets that note what is read, while a block of `recording` lasts
 _writing: list[set[str]] = []
@@ -68,15 +76,15 @@ def since(folder: Path, digest: Callable[[Path], str]) -> str:
     It is empty until then, as before the first time, when these files are not known.
     """
     kept = _kept(folder)
-    now = {name: digest(Path(name)) for name in kept["files"]}
-    if all(now[name] in ("", entry[-1]) for name, entry in kept["files"].items()):
-        return str(kept["since"])
+    now = {name: digest(Path(name)) for name in kept.files}
+    if all(now[name] in ("", entry[-1]) for name, entry in kept.files.items()):
+        return kept.since
     return provenance.digest(now)
 
 
 def digest(folder: Path) -> str:
     """Return a digest of the files that the factory of a network has read; empty if there are none."""
-    entries = _kept(folder)["files"]
+    entries = _kept(folder).files
     return provenance.digest({name: entry[-1] for name, entry in entries.items()}) if entries else ""
 
 
@@ -86,7 +94,7 @@ def require_unchanged(folder: Path) -> None:
     Raises:
         EpsballError: a file has changed.
     """
-    for name, entry in _kept(folder)["files"].items():
+    for name, entry in _kept(folder).files.items():
         path = Path(name)
         if path.is_file() and contents.entry_of(path, entry)[-1] != entry[-1]:
             raise EpsballError(
@@ -95,12 +103,8 @@ def require_unchanged(folder: Path) -> None:
             )
 
 
-def _kept(folder: Path) -> dict[str, Any]:
-    try:
-        kept: dict[str, Any] = json.loads((folder / _KEPT).read_text(encoding="utf-8"))
-        return kept
-    except (OSError, ValueError):
-        return {"since": "", "files": {}}
+def _kept(folder: Path) -> _Kept:
+    return files.remembered(folder / _KEPT, _Kept) or _Kept("", {})
 
 
 @functools.cache

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from epsball.errors import EpsballError
+from epsball.errors import EpsballError, is_out_of_memory
+from epsball.runs import files
 
 LEFT_OUT = "not asked for of this network"
 REMEDY = "leave it out by the network's own extra_probes or controls, or set on_failure: gap"
@@ -47,7 +48,7 @@ def reason_of(table: pd.DataFrame) -> str:
 
 def read_reason(path: Path) -> str:
     """Return why the table of a Parquet file is a gap; empty if it is none. No column is read."""
-    return reason_of(pd.read_parquet(path, columns=[]))
+    return reason_of(files.read_table(path, columns=[]))
 
 
 def require(path: Path) -> None:
@@ -73,10 +74,10 @@ def explained(what: str, network: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, OSError, UnavailableError):
+    except (OSError, UnavailableError):
         raise
     except Exception as error:  # of foreign code too, which can raise anything
-        if "out of memory" in str(error):
+        if is_out_of_memory(error):
             raise
         known = isinstance(error, EpsballError)
         first = (str(error).strip().splitlines() or [""])[0]

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from epsball.errors import EpsballError
 from epsball.runs import files, provenance_records, run_folder
@@ -23,18 +22,28 @@ def require_run(run: Path) -> None:
     Raises:
         EpsballError: some are not.
     """
-    changed = []
-    for path in provenance_records.recorded(run):
-        facts = provenance_records.last(path)
-        if (
-            facts
-            and facts.get("stamp") != files.stamp(path)
-            and not run_folder.is_incomplete(path)
-            and files.digest(path) != facts["sha256"]
-        ):
-            changed.append(path)
-    if changed:
+    if changed := [path for path in provenance_records.recorded(run) if _has_changed(path)]:
         raise EpsballError("\n".join(_sentence(path) for path in changed[:_SHOWN]) + _more(len(changed) - _SHOWN))
+
+
+def require(path: Path) -> None:
+    """Check that a file of a run is what its record says, as `require_run` does of all.
+
+    Raises:
+        EpsballError: it is not.
+    """
+    if _has_changed(path):
+        raise EpsballError(_sentence(path))
+
+
+def _has_changed(path: Path) -> bool:
+    facts = provenance_records.last(path)
+    return (
+        bool(facts)
+        and facts.get("stamp") != files.stamp(path)
+        and not run_folder.is_incomplete(path)
+        and files.digest(path) != facts["sha256"]
+    )
 
 
 @dataclass(frozen=True)
@@ -79,20 +88,13 @@ class Inputs:
 
 def _require(path: Path, digest: str) -> None:
     for look in range(_LOOKS):
-        facts = _record(path)
+        facts = provenance_records.read(path)
         if not facts or facts["sha256"] == digest:
             return
         if look + 1 < _LOOKS:
             time.sleep(_SECONDS_BETWEEN)
             digest = files.digest(path)
     raise EpsballError(_sentence(path))
-
-
-def _record(path: Path) -> dict[str, Any]:
-    try:
-        return provenance_records.read(path)
-    except EpsballError:  # a file of the user's
-        return {}
 
 
 def _sentence(path: Path) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from epsball.errors import EpsballError, print_on_any_terminal, user_message
+from epsball.errors import EpsballError, is_foreseen, print_on_any_terminal, sentence
 
 if TYPE_CHECKING:
     from epsball.config import Config
@@ -57,7 +57,7 @@ def job(snakemake: Any) -> Iterator[Config]:
         config = load_config(snakemake.config)
         from epsball.runs import integrity, provenance_records  # imported here for the same reason
 
-        inputs = integrity.Inputs.of(snakemake.input)
+        inputs = integrity.Inputs.of([*snakemake.input, *snakemake.params.get("given", ())])
         yield config
         _require_as_begun(snakemake, config, inputs, began)
         provenance_records.record(
@@ -72,10 +72,9 @@ def job(snakemake: Any) -> Iterator[Config]:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
-        if (said := user_message(error)) is not None:
-            log.error("error: %s", said)
-        else:
-            log.exception("an error that epsball did not expect")
+        log.error("error: %s", sentence(error, path))
+        if not is_foreseen(error):
+            log.info("where:", exc_info=error)  # in the file alone
         sys.exit(1)
     finally:
         logging.captureWarnings(False)

@@ -64,7 +64,7 @@ class Monitor(logging.Handler):
         self._running: dict[int, RunningJob] = {}
         self._finished: defaultdict[str, list[float]] = defaultdict(list)  # seconds of each job
         self._failed: dict[int, RunningJob] = {}
-        self._interrupted, self._before = False, signal.getsignal(signal.SIGINT)
+        self.interrupted, self._before = False, signal.getsignal(signal.SIGINT)
         self._news: list[str] = []  # stages completed since the last line
         self._said = ""
         self._start = time.monotonic()
@@ -85,7 +85,7 @@ class Monitor(logging.Handler):
             self._before = signal.signal(signal.SIGINT, self._interrupt)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._interrupted = True
+        self.interrupted = True
         if callable(self._before):
             self._before(number, frame)
 
@@ -118,7 +118,7 @@ class Monitor(logging.Handler):
                 self._ended.set()
                 self._totals, self._open = self._plan()
                 self._say()
-        return [] if self._interrupted else list(self._failed.values())
+        return [] if self.interrupted else list(self._failed.values())
 
     @property
     def seconds(self) -> float:

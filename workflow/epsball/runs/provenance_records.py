@@ -17,6 +17,9 @@ from epsball.runs import files, provenance
 Versions = Mapping[str, Sequence[str]]  # of each package, by its name
 
 _FOLDER = "provenance"  # in the folder of a run
+# Of a record; some have more.
+_KEYS: dict[str, type] = dict.fromkeys(("file", "sha256", "rule", "made", "configuration"), str)
+_KEYS |= dict.fromkeys(("wildcards", "asked", "inputs", "given", "versions", "made_with"), dict)
 
 
 def keep_configuration(run: Path, configuration: Mapping[str, Any]) -> None:
@@ -39,11 +42,11 @@ def last_configuration(run: Path) -> dict[str, Any]:
     newest_first = sorted(kept.parent.glob(kept.name), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in newest_first:
         with contextlib.suppress(EpsballError):
-            return _given(path)
+            return given(path)
     if not newest_first:
         runs = [str(folder.parent) for folder in sorted(Path("results").glob(f"*/{_FOLDER}"))]
         raise EpsballError(f"'{run}' is no folder of a run, such as results/<run>; {did_you_mean(str(run), runs)}")
-    return _given(newest_first[0])
+    return given(newest_first[0])
 
 
 def record(
@@ -131,12 +134,18 @@ def _joined(parts: Iterable[Versions]) -> Versions:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return the record of a file of a run; empty if there is none that can be read: it is only a memory."""
+    """Return the record of a file; empty if it is of no run, or has none that can be read: it is only a memory."""
     try:
-        facts = json.loads(_path(run_of(file), file).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        path = _path(run_of(file), file)
+    except EpsballError:
         return {}
-    return facts if isinstance(facts, dict) and {"sha256", "versions", "asked"} <= set(facts) else {}
+    facts = files.remembered(path, dict[str, Any])
+    entries = [facts, facts.get("again", facts)] if facts else []
+    return facts if facts and all(map(_is_record, entries)) else {}
+
+
+def _is_record(facts: Any) -> bool:
+    return isinstance(facts, dict) and all(isinstance(facts.get(key), kind) for key, kind in _KEYS.items())
 
 
 def last(file: Path) -> dict[str, Any]:
@@ -160,7 +169,7 @@ def configuration(path: Path) -> dict[str, Any]:
     Raises:
         EpsballError: the path is not a file of a run, or the file has no record.
     """
-    return _given(configuration_path(run_of(path), require(path)["configuration"]))
+    return given(configuration_path(run_of(path), require(path)["configuration"]))
 
 
 def require(file: Path) -> dict[str, Any]:
@@ -175,14 +184,18 @@ def require(file: Path) -> dict[str, Any]:
 
 
 def run_of(path: Path) -> Path:
-    """Return the folder of the run that a file is in: the one directly below `results`, or one with records.
+    """Return the folder of the run that a file is in: one with records, or else the one directly below `results`.
 
     Raises:
         EpsballError: it is in none.
     """
-    for folder in path.parents:
-        if folder.parent.name == "results" or (folder / _FOLDER).is_dir():
+    below = [folder for folder in path.parents if folder.parent.name == "results"]
+    # A network may be called provenance, and a run results.
+    for folder in [*below, *path.parents]:
+        if any((folder / _FOLDER).glob("configuration.*.yaml")):
             return folder
+    if below:
+        return below[0]
     raise EpsballError(f"'{path}' is in no folder of a run; expected results/<run>/…")
 
 
@@ -191,14 +204,19 @@ def configuration_path(run: Path, digest: str) -> Path:
     return run / _FOLDER / f"configuration.{digest}.yaml"
 
 
-def _given(path: Path) -> dict[str, Any]:
+def given(path: Path) -> dict[str, Any]:
+    """Return a configuration that a run has kept, as it was given.
+
+    Raises:
+        EpsballError: it is missing or damaged.
+    """
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
-        given = None
-    if not isinstance(given, dict):
+        raw = None
+    if not isinstance(raw, dict):
         raise EpsballError(f"'{path}', the configuration that a run kept, is missing or damaged; start the run again")
-    return given
+    return raw
 
 
 def _path(run: Path, file: Path) -> Path:

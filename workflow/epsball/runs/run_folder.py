@@ -5,15 +5,17 @@ from __future__ import annotations
 import atexit
 import base64
 import contextlib
-import json
+import errno
 import logging
 import os
 import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -28,21 +30,25 @@ _KNOWN = Path(".snakemake") / "metadata"
 _INCOMPLETE = Path(".snakemake") / "incomplete"
 _KEPT = Path("provenance") / "snakemake"
 
+_WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
 _SLURM = "jobs in SLURM: "
 _SECONDS_BETWEEN_LOOKS = 3.0
 
 _log = logging.getLogger(__name__)
 
 
-def require_writable(folder: Path) -> None:
-    """Check, before anything is computed, that a folder can be written.
+def require_writable(folder: Path, names: Iterable[str]) -> None:
+    """Check, before anything is computed, that the folder of a run and those of some files in it can be written.
 
     Raises:
-        EpsballError: it cannot.
+        EpsballError: one cannot.
     """
-    place = next(place for place in (folder, *folder.parents) if place.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise EpsballError(f"'{place}' is not a folder that can be written; results go to '{folder}'")
+    below = {place for name in names for place in Path(name).parents if place.is_relative_to(folder)}
+    for place in sorted({folder, folder / _KEPT} | below):
+        there = next(there for there in (place, *place.parents) if os.path.lexists(there))
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise EpsballError(f"'{there}' is not a folder that can be written; results go to '{folder}'")
 
 
 def restore_metadata(folder: Path) -> None:
@@ -61,7 +67,8 @@ def save_metadata(folder: Path) -> None:
     for known in filter(Path.is_file, _KNOWN.rglob("*")):
         place = known.relative_to(_KNOWN)
         if (name := _name(place)) is not None and Path(name).is_relative_to(folder):
-            _copy_newer(known, folder / _KEPT / place)
+            with contextlib.suppress(OSError):  # only a memory; a full disk is the next job's to report
+                _copy_newer(known, folder / _KEPT / place)
 
 
 class MetadataKeeper(logging.Handler):
@@ -84,7 +91,7 @@ class MetadataKeeper(logging.Handler):
                 self._made[known["jobid"]] = list(known.get("output") or ())
             case "job_finished":
                 for name in self._made.pop(known["job_id"], ()):
-                    with contextlib.suppress(OSError):  # a full disk is the next job's to report
+                    with contextlib.suppress(OSError):
                         place = _place(name)
                         _copy_newer(_KNOWN / place, self._folder / _KEPT / place)
 
@@ -110,10 +117,7 @@ def _place(name: str) -> Path:
 
 
 def _is_whole(kept: Path) -> bool:
-    try:
-        return isinstance(json.loads(kept.read_text(encoding="utf-8")), dict)
-    except (OSError, ValueError):
-        return False
+    return files.remembered(kept, dict[str, Any]) is not None
 
 
 def _copy_newer(source: Path, target: Path) -> None:
@@ -143,6 +147,10 @@ def acquire_lock(folder: Path, slurm: str | None = None) -> None:
             "it, or set another 'run'"
         ) from None
     except (OSError, NotImplementedError) as error:
+        if not isinstance(error, NotImplementedError) and error.errno not in _WITHOUT_LOCKS:
+            raise EpsballError(
+                f"'{folder / _LOCK}' cannot be locked ({error.strerror}); if no run is at work in '{folder}', remove it"
+            ) from None
         _log.warning(
             "%s: this file system has no locks (%s); see to it that no second run uses the folder", folder, error
         )
@@ -177,4 +185,4 @@ def _release(folder: Path, lock: FileLock) -> None:
 
 
 def _read(note: Path) -> str:
-    return note.read_text(encoding="utf-8").strip() if note.is_file() else ""
+    return note.read_text(encoding="utf-8", errors="replace").strip() if note.is_file() else ""

@@ -59,7 +59,7 @@ class Panels:
 
 def read(path: Path) -> Panels:
     """Read the panels that were written to a JSON file."""
-    return Panels(**json.loads(path.read_text(encoding="utf-8")))
+    return Panels(**files.read_json(path))
 
 
 def size(panel: Mapping[str, Any]) -> int:

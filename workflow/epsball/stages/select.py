@@ -12,8 +12,10 @@ import pandas as pd
 
 from epsball.config import DatasetSpec
 from epsball.errors import EpsballError
+from epsball.runs import files
 
 _IMAGE = ["image", "label", "digest"]  # what an image is known by in each survey; its row may be another
+_SAMPLE = ["sample", "image", "label", "seed", "digest"]  # what a sample is known by, whatever its shard
 
 
 def sample_seed(seed: int, image_digest: str) -> int:
@@ -103,13 +105,16 @@ def shards(samples: pd.DataFrame) -> list[int]:
 
 def shard_rows(samples: pd.DataFrame, shard: int) -> pd.DataFrame:
     """Return what identifies the samples of a shard: nothing that other networks or more samples could change."""
-    rows = samples.loc[samples["shard"] == shard, ["sample", "image", "label", "seed", "digest"]]
+    rows = samples.loc[samples["shard"] == shard, _SAMPLE]
     return rows.reset_index(drop=True)
 
 
 def read_samples(path: str | Path) -> pd.DataFrame:
     """Read a sample table that `select` made."""
-    return pd.read_csv(path, dtype={"sample": "str", "image": "str", "seed": "uint64"})
+    table = files.read_table(path, dtype={"sample": "str", "image": "str", "seed": "uint64"})
+    if lacking := [name for name in [*_SAMPLE, "shard"] if name not in table]:
+        raise EpsballError(f"'{path}' has no column {lacking[0]}; remove it and run again to make it anew")
+    return table
 
 
 def read_shard(path: str | Path, shard: int) -> pd.DataFrame:
