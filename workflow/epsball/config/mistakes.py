@@ -62,7 +62,8 @@ def _describe(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
     template = _SENTENCES.get(f"{kind} {steps[-1]}" if steps else kind) or _SENTENCES.get(kind, "{place}: {message}")
     # Below a dataset, pydantic's places name its kind.
     place = steps[:2] + steps[3:] if steps[:1] == ("datasets",) else steps
-    names = [str(step) for step in place if step != "[key]"]
+    names = [_cut(str(step)) for step in place if step != "[key]"]
+    context = {name: _cut(value) if isinstance(value, str) else value for name, value in context.items()}
     key = names[-1] if names else ""
     known = KINDS if kind == "union_tag_invalid" else _known(schema, steps[:-1]) if "{hint}" in template else ()
     return template.format(
@@ -81,8 +82,12 @@ def _describe(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
 def _shown(found: Any) -> str:
     if found is None:
         return "empty"
-    shown = str(found) if isinstance(found, datetime.date) else repr(found)
-    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 20]}… ({len(shown)} characters)"
+    return _cut(str(found) if isinstance(found, datetime.date) else repr(found))
+
+
+def _cut(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 20]}… ({len(text)} characters)"
 
 
 def _known(schema: Mapping[str, Any], steps: Sequence[int | str]) -> list[str]:
@@ -108,7 +113,7 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
     for name in _entries(_entries(raw, "white_box"), "layers"):
         if networks and name not in networks:
             hint = did_you_mean(str(name), networks)
-            yield f"white_box.layers has '{name}', no network of this configuration; {hint}"
+            yield f"white_box.layers has {_shown(name)}, no network of this configuration; {hint}"
     if raw.get("noise") == "gaussian" and raw.get("norm") == "linf":
         yield "noise is 'gaussian', whose L2 norm alone has a scale; it needs norm l2, not linf"
     radii, epsilon = raw.get("radii"), raw.get("epsilon", ConfigFile.epsilon)
@@ -138,15 +143,15 @@ def _unmatched(datasets: Mapping[str, Any], networks: Mapping[str, Any]) -> Iter
         kind = KINDS.get(str(_entries(datasets, dataset).get("kind")))
         if dataset not in datasets:
             hint = did_you_mean(dataset, datasets)
-            yield f"networks.{name}.dataset is '{dataset}', no dataset of this configuration; {hint}"
+            yield f"networks.{_cut(name)}.dataset is {_shown(dataset)}, no dataset of this configuration; {hint}"
         elif "training" in networks[name] and kind is not None and not kind.TRAINABLE:
-            yield f"networks.{name}.training is set, but dataset '{dataset}' has no training split"
+            yield f"networks.{_cut(name)}.training is set, but dataset '{dataset}' has no training split"
         if {"training", "weights"} <= networks[name].keys():
-            yield f"networks.{name} has weights and training; leave out one: training begins anew"
+            yield f"networks.{_cut(name)} has weights and training; leave out one: training begins anew"
     if set(used.values()) <= datasets.keys():
         for name in datasets:
             if name not in used.values():
-                yield f"datasets.{name} has no network; add one under networks or remove the dataset"
+                yield f"datasets.{_cut(name)} has no network; add one under networks or remove the dataset"
 
 
 def _entries(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from PIL import Image
 
@@ -54,13 +55,21 @@ def folders(root: Path) -> list[str]:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, folder by folder in sorted order, without foreign ones; follow links once."""
+    """Yield the files below a folder, folder by folder in sorted order, without foreign ones; follow links once.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
     seen = {os.path.realpath(folder)}
-    for place, inner, names in os.walk(folder, followlinks=True):
+    for place, inner, names in os.walk(folder, onerror=_raise, followlinks=True):
         real = {name: os.path.realpath(os.path.join(place, name)) for name in inner}  # noqa: PTH118 - many files
         inner[:] = sorted(name for name in inner if not is_foreign(name) and real[name] not in seen)
         seen.update(real[name] for name in inner)
         yield from (Path(place, name) for name in sorted(names) if not is_foreign(name))
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error  # os.walk would pass over a folder that it has no right to read
 
 
 def readable(path: Path | str) -> str:

@@ -40,6 +40,8 @@ def require_function(network: Function, images: Tensor) -> None:
     batch = torch.cat([images[:2], (1 - images[:1]) / 2])  # of other mean and variance
     first, again = network(batch), network(batch)
     for what, one, other in zip(_OUTPUTS, first, again, strict=True):
+        if not one.isfinite().all():  # of images near the one that was looked at first
+            raise EpsballError(f"the {what} of some images are not finite; check its weights, or set its key layer")
         if how_far := _differ(one, other, _scale(what, one)):
             raise EpsballError(
                 f"the same image has different {what} from pass to pass ({how_far}): {_why_changing(network, batch)}"

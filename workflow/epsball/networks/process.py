@@ -7,6 +7,7 @@ import ctypes
 import functools
 import logging
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
+
+from epsball.errors import EpsballError
 
 _TURNED_OFF = (
     (torch.backends.cudnn, "benchmark"),
@@ -75,6 +78,22 @@ def own_gpu() -> int:
     return take(present())
 
 
+def own_folder(places: Sequence[Path]) -> Path:
+    """Return the folder of this user's locks in the first of these places where it is no other user's.
+
+    Raises:
+        EpsballError: it is another's in all of them.
+    """
+    for place in places:
+        folder = place / f".epsball-gpus-{os.getuid()}"
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            found = folder.lstat()  # not of what a link of another's leads to
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+                return folder
+    raise EpsballError(f"'{folder}' cannot be this user's folder of locks; set TMPDIR to a folder that can be written")
+
+
 def present() -> list[str]:
     """Return the UUIDs of the visible GPUs; their numbers alone differ between the jobs of a scheduler."""
     return [str(torch.cuda.get_device_properties(number).uuid) for number in range(torch.cuda.device_count())]
@@ -85,8 +104,7 @@ def take(gpus: Sequence[str], folder: Path | None = None) -> int:
 
     Processes of other users do not see these locks, files in a folder for each user, and may use the same GPU.
     """
-    folder = folder or Path(tempfile.gettempdir()) / f"epsball-gpus-{os.getuid()}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder or own_folder([Path(tempfile.gettempdir()), Path.home()])
     waiting = False
     while True:
         for number, gpu in enumerate(gpus):

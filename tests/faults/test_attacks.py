@@ -1,0 +1,266 @@
+"""A run whose files and folders are not as it left them, and what is odd about its surroundings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from epsball.analysis.run import open_run
+from epsball.commands import comparison, cost
+from epsball.commands.explanation import explain
+from epsball.config import load_config
+from epsball.errors import EpsballError
+from support.study import TINY, Study
+
+pytestmark = pytest.mark.slow
+
+CONFIG: dict[str, Any] = {**TINY, "run": "tiny"}
+ROOT = Path("results/tiny")
+CLAIMS = str(ROOT / "claims.tsv")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study whose claims are made."""
+    made = Study(tmp_path_factory.mktemp("attacked"), warm=True)
+    made.run(CONFIG, CLAIMS, str(ROOT / "illustrations" / "squares.npz"))
+    shutil.copytree(made.folder / ROOT, made.folder / "kept")
+    return made
+
+
+@pytest.fixture
+def study(finished: Study, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
+    """It, put back afterwards."""
+    monkeypatch.chdir(finished.folder)
+    yield finished
+    if ROOT.is_dir():
+        shutil.rmtree(ROOT)
+    shutil.copytree("kept", ROOT, dirs_exist_ok=True)  # with times
+
+
+def says(study: Study, config: dict[str, Any], *arguments: str) -> str:
+    """What a start says that ends with an error, which is no traceback."""
+    done = study.snakemake(config, *arguments)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0, said
+    assert "Traceback" not in said
+    assert "not foreseen" not in said
+    return said
+
+
+def half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    changed = bytearray(content)
+    changed[len(changed) // 2] ^= 0x41
+    return bytes(changed)
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
+    "empty": lambda content: b"",
+    "cut in half": half,
+    "a byte of it another": flipped,
+    "replaced by bytes": lambda content: b"\x00\xffgarbage\n\xfe" * 9,
+    "replaced by a list": lambda content: b"[1, 2]",
+    "replaced by other keys": lambda content: b'{"a": 1}',
+    "replaced by another table": lambda content: b"a,b\n1,2\n",
+    "replaced by a folder": lambda content: None,
+}
+
+
+def readers(file: Path) -> dict[str, Callable[[], object]]:
+    """Everything that reads a run."""
+    run = open_run(ROOT)
+
+    def compare() -> None:
+        compared = comparison.compare(ROOT, Path("kept"))
+        list(comparison.summary(compared))
+        comparison.page(compared)
+
+    config = load_config(CONFIG)
+    return {
+        "explain the file": lambda: explain(file),
+        "explain the claims": lambda: explain(ROOT / "claims.tsv"),
+        "compare": compare,
+        "plan": lambda: cost.describe(config, 2, cost.seen_in(config, ROOT)),
+        "claims": lambda: run.claims,
+        "samples": lambda: run.samples("squares"),
+        "survey": lambda: run.survey("one"),
+        "class names": lambda: run.class_names("squares"),
+        "card": lambda: run.card("one"),
+        "illustration": lambda: run.illustration("squares"),
+        "activations": lambda: run.activations("one").load(),
+        "perturbations": lambda: run.perturbations("squares").load(),
+        "table": lambda: run.metrics("isotropy", "one"),
+    }
+
+
+# What these open.
+READ = {
+    "claims.tsv",
+    "samples/squares.csv",
+    "survey/squares/one.parquet",
+    "networks/one/card.json",
+    "illustrations/squares.npz",
+    "activations/one/uniform/0.zarr.zip",
+    "perturbations/squares/uniform/0.zarr.zip",
+    "metrics/one/isotropy.parquet",
+}
+
+
+@pytest.mark.fault("read as it was, or named with what to do, by `explain`, `compare`, `plan` and `open_run`")
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_file_of_a_run_that_is(study: Study, how: str) -> None:
+    seen = set()
+    for path in sorted(file for file in ROOT.rglob("*") if file.is_file()):
+        top, kind = path.relative_to(ROOT).parts[0], (path.parent, path.suffix)
+        if top in {"logs", "benchmarks"} or (top == "provenance" and kind in seen):
+            continue
+        seen.add(kind)
+        content, when = path.read_bytes(), path.stat().st_mtime_ns
+        path.unlink()
+        if (changed := DAMAGE[how](content)) is None:
+            path.mkdir()
+        else:
+            path.write_bytes(changed)
+        try:
+            named = [name for name, read in readers(path).items() if not reads(read, path)]
+        except EpsballError as error:  # the configuration, which all of them need
+            assert "configuration" in str(error)
+            named = ["all"]
+        assert named or str(path.relative_to(ROOT)) not in READ
+        if path.is_dir():
+            path.rmdir()
+        path.write_bytes(content)
+        os.utime(path, ns=(when, when))
+
+
+def reads(read: Callable[[], object], path: Path) -> bool:
+    """Whether it can be read; else a sentence says why not."""
+    try:
+        read()
+    except EpsballError as error:
+        assert path.name in str(error) or "record" in str(error), error
+        return False
+    return True
+
+
+@pytest.mark.fault("named before anything is computed")
+@pytest.mark.parametrize("name", ["metrics", "logs", "provenance", "networks/one"])
+def test_a_file_where_a_run_has_its_folder(study: Study, name: str) -> None:
+    shutil.rmtree(ROOT / name)
+    (ROOT / name).write_text("mine")
+    assert f"'results/tiny/{name}' is not a folder that can be written" in says(study, CONFIG, "-n")
+
+
+@pytest.mark.fault("named before anything is computed")
+@pytest.mark.parametrize("name", ["", "metrics", "metrics/one", "logs"])
+def test_a_folder_without_the_right_to_write(study: Study, name: str) -> None:
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]  # root has all rights otherwise
+    if os.getuid() == 0 and (not shutil.which("setpriv") or subprocess.run([*without, "true"], check=False).returncode):
+        pytest.skip("needs setpriv, to give rights up, or another user than root")
+    (ROOT / name).chmod(0o555)
+    try:
+        command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--configfile", "mine.yaml"]
+        Path("mine.yaml").write_text(yaml.safe_dump(CONFIG))
+        done = subprocess.run(
+            [*(without if os.getuid() == 0 else []), *command],
+            env={**os.environ, "PYTHONPATH": str(study.folder / "workflow")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        (ROOT / name).chmod(0o755)
+    assert done.returncode != 0
+    assert f"'{ROOT / name}' is not a folder that can be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.fault("named with what to do, and nothing is computed beside another run")
+def test_a_lock_that_is_a_folder(study: Study) -> None:
+    (ROOT / ".lock").unlink()
+    (ROOT / ".lock").mkdir()
+    (ROOT / "claims.tsv").unlink()
+    said = says(study, CONFIG, CLAIMS)
+    assert "'results/tiny/.lock' cannot be locked (Is a directory); if no run is at work in 'results/tiny'" in said
+
+
+@pytest.mark.fault("made anew: memories of ours are never needed")
+def test_all_that_is_remembered_is_odd(study: Study) -> None:
+    before = Path(CLAIMS).read_bytes()
+    for record in (ROOT / "provenance").rglob("*.json"):
+        record.write_text('{"sha256": 3, "versions": [], "asked": 4}')
+    for kept in (ROOT / "provenance" / "snakemake").rglob("*"):
+        if kept.is_file():
+            kept.unlink()
+            kept.mkdir()
+    for name in (".contents.json", ".code.json", "seen.json", "networks/one/.read.json"):
+        (ROOT / name).write_text("[1]")
+    (ROOT / ".holder").write_bytes(b"\xff\xfe\x00")
+    Path(CLAIMS).unlink()
+    done = study.snakemake(CONFIG, CLAIMS)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert Path(CLAIMS).read_bytes() == before
+
+
+@pytest.mark.fault("the same tables as under other names")
+def test_names_that_are_our_own_folders_and_files_of_the_future(study: Study) -> None:
+    table = study.table("tiny", "one", "isotropy")
+    later = time.time() + 864_000
+    for name in ("factory.py", "squares.npz"):
+        os.utime(name, (later, later))
+    config = {**CONFIG, "run": "results", "networks": {"provenance": CONFIG["networks"]["one"]}}
+    study.run(config, "results/results/claims.tsv")
+    assert study.table("results", "provenance", "isotropy").equals(table)
+    assert "all of it as recorded" in explain(Path("results/results/metrics/provenance/isotropy.parquet"))[-1]
+
+
+@pytest.mark.fault("a dry run runs nothing of it")
+def test_a_package_around_a_factory(study: Study) -> None:
+    package = study.folder / "workflow" / "mypackage" / "inner"  # in PYTHONPATH
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").write_text(f"open({str(study.folder / 'ran')!r}, 'w')\n")
+    shutil.copy("factory.py", package / "nets.py")
+    one = {**CONFIG["networks"]["one"], "factory": "mypackage.inner.nets:make"}
+    done = study.snakemake({**CONFIG, "run": "packaged", "networks": {"one": one}}, "-n")
+    assert done.returncode == 0, done.stderr
+    assert not Path("ran").exists()
+
+
+@pytest.mark.fault("a sentence, and what is finished is kept: with room, the same command ends as without the fault")
+def test_disks_that_are_full_at_every_stage(study: Study, tmp_path: Path) -> None:
+    config = {**CONFIG, "run": "full"}
+    place = study.folder / "results" / "full"
+    place.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(place)], check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    ended = []
+    try:
+        for options in ("size=16k", "size=64k", "size=160k", "size=400k", "size=50m,nr_inodes=70"):
+            subprocess.run(["mount", "-o", f"remount,{options}", str(place)], check=True)
+            done = study.snakemake(config, "results/full/claims.tsv")
+            said = done.stdout + done.stderr
+            assert "Traceback" not in said
+            assert "not foreseen" not in said
+            assert done.returncode == 0 or "No space left on device" in said
+            ended.append(done.returncode)
+        subprocess.run(["mount", "-o", "remount,size=50m,nr_inodes=0", str(place)], check=True)
+        study.run(config, "results/full/claims.tsv")
+        assert not list(place.rglob(".*.unfinished"))
+        assert study.table("full", "one", "isotropy").equals(study.table("tiny", "one", "isotropy"))
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=False)
+    assert ended.count(0) < len(ended) - 2, "it was full at several stages"
