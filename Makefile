@@ -6,7 +6,7 @@ READY := .venv/.installed
 # Each job of a run is a process, which would compile the library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce sensitivity test check commands lint docs soak test-slurm bench clean
+.PHONY: help reproduce sensitivity test check commands lint docs faults soak test-slurm bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ lint: $(READY)
 
 docs: $(READY) ## these pages, into docs/_build/html, without the network: about a minute
 	$(BIN)/sphinx-build -W --keep-going -n -q -j auto -b html docs docs/_build/html
+
+faults: $(READY) ## every attack of the tests, and the table of docs/reference/faults.md: ten minutes on two cores
+	PYTHONPATH=tests $(BIN)/python -m support.slurm $(BIN)/pytest -m "fault and not long" -p support.faults -n $(CORES) --dist loadfile
 
 N ?= 20
 soak: $(READY) ## kill N=20 runs of a small study at random moments, local and in SLURM, go on, and compare

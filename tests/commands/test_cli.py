@@ -284,6 +284,7 @@ def test_zsh_has_a_script_too(capsys: pytest.CaptureFixture[str]) -> None:
 COMMAND = [sys.executable, "-m", "epsball.commands.cli"]
 
 
+@pytest.mark.fault("Ctrl-C during a command", "exit code 130, and no traceback")
 def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mine.yaml")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would this
@@ -296,6 +297,7 @@ def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
     assert (process.returncode, said) == (130, "")
 
 
+@pytest.mark.fault("a command whose output does not fit on the disk", "a sentence, and exit code 1")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
 def test_a_full_disk_is_told() -> None:
     with Path("/dev/full").open("w") as full:
@@ -308,6 +310,7 @@ def test_a_full_disk_is_told() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.fault("a reader of the output that ends first", "exit code 141, and no traceback")
 def test_a_reader_that_has_enough_ends_it_without_a_traceback() -> None:
     process = subprocess.Popen(
         [*COMMAND, "--print-completion", "bash"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

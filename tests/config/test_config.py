@@ -132,6 +132,7 @@ def test_paths_are_expanded_as_a_shell_does(tmp_path: Path, monkeypatch: pytest.
     assert load_config(changed("datasets.photos.root", there)).datasets["photos"].options["root"] == there
 
 
+@pytest.mark.fault("a key given twice", "a sentence with both lines")
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -177,6 +178,7 @@ LAUGHING_KEYS = "a0: &a0 {k: 1}\n" + "".join(
 )
 
 
+@pytest.mark.fault("a configuration that multiplies or nests itself ({id})", "a sentence, at once")
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -251,3 +253,40 @@ def test_gaussian_noise_has_an_l2_norm_alone() -> None:
 def test_missing_networks() -> None:
     with pytest.raises(EpsballError, match="the file has no key 'networks'"):
         load_config({"datasets": MINIMAL["datasets"]})
+
+
+@pytest.mark.fault("{id}", "a sentence before any computing")
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        pytest.param(
+            "radii", [1, 1.00000001], "radii are .*; they must be different, and finite, in float32", id="equal radii"
+        ),
+        pytest.param(
+            "radii", [1, 1e300], "radii are .*; they must be different, and finite, in float32", id="a huge radius"
+        ),
+        pytest.param(
+            "radii", [1, float("nan")], "radii.1 is nan; expected: a finite number", id="a radius that is no number"
+        ),
+        pytest.param("radii", [float("inf")], "radii.0 is inf; expected: a finite number", id="an infinite radius"),
+        pytest.param(
+            "epsilon", 1e-300, "epsilon is 1e-300; they must be different", id="an epsilon that is 0 in float32"
+        ),
+        pytest.param(
+            "threshold", float("nan"), "threshold is nan; expected: a finite number", id="a threshold that is no number"
+        ),
+        pytest.param(
+            "threshold", 1 - 1e-17, "threshold is 1.0; it must be below 1", id="a threshold that is 1 in float64"
+        ),
+        pytest.param(
+            "run", "r" * 300, r"run is 'r+… \(302 characters\); expected: .* at most 80", id="a name of 300 letters"
+        ),
+        pytest.param("run", "r\n", "run is 'r\\\\n'; expected: letters", id="a name with a newline"),
+        pytest.param("extra_probes", [["gradient"]], "extra_probes.0 is .*; expected: string", id="a list for a name"),
+        pytest.param("noise", "x" * 10**6, r"noise is 'x+… \(1000002 characters\)", id="a word of a million letters"),
+    ],
+)
+def test_values_that_nothing_can_be_made_of(key: str, value: Any, sentence: str) -> None:
+    with pytest.raises(EpsballError, match=sentence) as error:
+        load_config(changed(key, value))
+    assert len(str(error.value)) < 1000

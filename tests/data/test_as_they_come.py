@@ -54,6 +54,7 @@ def test_sixteen_bits_are_scaled(tmp_path: Path, name: str) -> None:
     assert (images.read(tmp_path / name) == right[:, :, None]).all()
 
 
+@pytest.mark.fault("an image of mode {id}", "named and skipped")
 @pytest.mark.parametrize("kind", ["F", "I"])
 def test_values_without_a_range_are_refused(tmp_path: Path, kind: str) -> None:
     Image.new(kind, (5, 5)).save(tmp_path / "a.tif")
@@ -64,6 +65,7 @@ def test_values_without_a_range_are_refused(tmp_path: Path, kind: str) -> None:
             images.open_image(tmp_path / "a.tif", load)
 
 
+@pytest.mark.fault("a damaged image ({id})", "named and skipped")
 @pytest.mark.parametrize("suffix", ["png", "jpg", "ppm", "bmp", "tif", "webp", "gif", "jp2", "tga", "pcx", "avif"])
 def test_a_damaged_file_is_named(tmp_path: Path, suffix: str) -> None:
     """Cut at many places and overwritten at many: what cannot be read is one error, whatever the decoder raises."""
@@ -82,6 +84,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, suffix: str) -> None:
     assert failures > 30
 
 
+@pytest.mark.fault("an image with a wrong checksum, or letters for numbers", "named and skipped")
 def test_a_damaged_checksum_and_text_for_numbers(tmp_path: Path) -> None:
     save(tmp_path, "a.png")
     data = bytearray((tmp_path / "a.png").read_bytes())
@@ -95,6 +98,7 @@ def test_a_damaged_checksum_and_text_for_numbers(tmp_path: Path) -> None:
             images.read(tmp_path / name)
 
 
+@pytest.mark.fault("images of very many pixels", "read, or named as too large")
 @pytest.mark.filterwarnings("error")
 def test_large_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a thousandth of Pillow's limit: its warning starts there, its error at twice that."""
@@ -150,6 +154,7 @@ def test_what_systems_leave_behind_is_no_class(tmp_path: Path, dataset_spec: Mak
     assert (pool.names, pool.labels.tolist(), pool.remarks) == (["ant/1.png", "bee/1.png"], [0, 1], [])
 
 
+@pytest.mark.fault("links that lead in a circle", "followed once")
 def test_links_are_followed_once(tmp_path: Path, dataset_spec: Make) -> None:
     save(tmp_path, "store/1.png", "tree/bee/2.png")
     (tmp_path / "tree" / "ant").symlink_to(tmp_path / "store")
@@ -233,6 +238,7 @@ def test_arrays_as_people_save_them(tmp_path: Path, dataset_spec: Make, name: st
     assert isinstance(pool_size(spec), int)
 
 
+@pytest.mark.fault("an .npy or something else under the name of an .npz", "a sentence with how to save it")
 def test_files_that_are_no_archive_of_arrays(tmp_path: Path, dataset_spec: Make) -> None:
     np.savez_compressed(tmp_path / "whole.npz", images=X.repeat(50, 0), labels=Y.repeat(50))
     whole, path = (tmp_path / "whole.npz").read_bytes(), tmp_path / "a.npz"

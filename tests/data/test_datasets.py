@@ -85,6 +85,7 @@ def test_resize_and_crop(tmp_path: Path) -> None:
         images.read(tmp_path / "wide.png", crop=50)
 
 
+@pytest.mark.fault("images that cannot be used", "named, skipped and counted")
 def test_images_that_cannot_be_used_are_named_and_skipped(
     tree: Path, dataset_spec: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -103,6 +104,7 @@ def test_images_that_cannot_be_used_are_named_and_skipped(
     assert [record.getMessage() for record in caplog.records] == [f"skipped {complaint}" for complaint in complaints]
 
 
+@pytest.mark.fault("folders of nothing but broken images", "a sentence")
 def test_folders_of_nothing_but_broken_images(tree: Path, dataset_spec: Make) -> None:
     pool = open_pool(dataset_spec("imagefolder", root=str(tree)), tree)
     for file in pool.files:

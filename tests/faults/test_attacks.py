@@ -62,7 +62,8 @@ def half(content: bytes) -> bytes:
 
 def flipped(content: bytes) -> bytes:
     changed = bytearray(content)
-    changed[len(changed) // 2] ^= 0x41
+    if changed:
+        changed[len(changed) // 2] ^= 0x41
     return bytes(changed)
 
 
@@ -118,7 +119,9 @@ READ = {
 }
 
 
-@pytest.mark.fault("read as it was, or named with what to do, by `explain`, `compare`, `plan` and `open_run`")
+@pytest.mark.fault(
+    "any file of a run, {id}", "read as it was, or named, by `explain`, `compare`, `plan` and `open_run`"
+)
 @pytest.mark.parametrize("how", DAMAGE)
 def test_a_file_of_a_run_that_is(study: Study, how: str) -> None:
     seen = set()
@@ -155,7 +158,7 @@ def reads(read: Callable[[], object], path: Path) -> bool:
     return True
 
 
-@pytest.mark.fault("named before anything is computed")
+@pytest.mark.fault("a file where a run has its folder {id}", "named before anything is computed")
 @pytest.mark.parametrize("name", ["metrics", "logs", "provenance", "networks/one"])
 def test_a_file_where_a_run_has_its_folder(study: Study, name: str) -> None:
     shutil.rmtree(ROOT / name)
@@ -163,7 +166,7 @@ def test_a_file_where_a_run_has_its_folder(study: Study, name: str) -> None:
     assert f"'results/tiny/{name}' is not a folder that can be written" in says(study, CONFIG, "-n")
 
 
-@pytest.mark.fault("named before anything is computed")
+@pytest.mark.fault("a folder of a run without the right to write: ./{id}", "named before anything is computed")
 @pytest.mark.parametrize("name", ["", "metrics", "metrics/one", "logs"])
 def test_a_folder_without_the_right_to_write(study: Study, name: str) -> None:
     without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]  # root has all rights otherwise
@@ -187,7 +190,7 @@ def test_a_folder_without_the_right_to_write(study: Study, name: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.fault("named with what to do, and nothing is computed beside another run")
+@pytest.mark.fault("a lock that is a folder", "named with what to do; two runs never share a folder")
 def test_a_lock_that_is_a_folder(study: Study) -> None:
     (ROOT / ".lock").unlink()
     (ROOT / ".lock").mkdir()
@@ -196,7 +199,25 @@ def test_a_lock_that_is_a_folder(study: Study) -> None:
     assert "'results/tiny/.lock' cannot be locked (Is a directory); if no run is at work in 'results/tiny'" in said
 
 
-@pytest.mark.fault("made anew: memories of ours are never needed")
+@pytest.mark.fault("too little address space (ulimit -v)", "a sentence")
+def test_too_little_memory(study: Study) -> None:
+    Path("mine.yaml").write_text(yaml.safe_dump({**CONFIG, "run": "small"}))
+    command = f"ulimit -v 2000000; exec {sys.executable} -m snakemake --cores 1 --configfile mine.yaml"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={**os.environ, "PYTHONPATH": str(study.folder / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "memory does not suffice" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.fault(
+    "all records, memories and notes of ours, odd or cut", "as without them: the same claims, byte for byte"
+)
 def test_all_that_is_remembered_is_odd(study: Study) -> None:
     before = Path(CLAIMS).read_bytes()
     for record in (ROOT / "provenance").rglob("*.json"):
@@ -215,7 +236,9 @@ def test_all_that_is_remembered_is_odd(study: Study) -> None:
     assert Path(CLAIMS).read_bytes() == before
 
 
-@pytest.mark.fault("the same tables as under other names")
+@pytest.mark.fault(
+    "a run called results, a network called provenance, files of the future", "the same tables as otherwise"
+)
 def test_names_that_are_our_own_folders_and_files_of_the_future(study: Study) -> None:
     table = study.table("tiny", "one", "isotropy")
     later = time.time() + 864_000
@@ -227,7 +250,7 @@ def test_names_that_are_our_own_folders_and_files_of_the_future(study: Study) ->
     assert "all of it as recorded" in explain(Path("results/results/metrics/provenance/isotropy.parquet"))[-1]
 
 
-@pytest.mark.fault("a dry run runs nothing of it")
+@pytest.mark.fault("a package around a factory that does something when it is imported", "a dry run does not import it")
 def test_a_package_around_a_factory(study: Study) -> None:
     package = study.folder / "workflow" / "mypackage" / "inner"  # in PYTHONPATH
     package.mkdir(parents=True)
@@ -240,7 +263,9 @@ def test_a_package_around_a_factory(study: Study) -> None:
     assert not Path("ran").exists()
 
 
-@pytest.mark.fault("a sentence, and what is finished is kept: with room, the same command ends as without the fault")
+@pytest.mark.fault(
+    "disks that are full, in bytes or in files, at every stage", "a sentence; with room, the same tables"
+)
 def test_disks_that_are_full_at_every_stage(study: Study, tmp_path: Path) -> None:
     config = {**CONFIG, "run": "full"}
     place = study.folder / "results" / "full"

@@ -21,7 +21,7 @@ from hypothesis import strategies as some
 from PIL import Image
 from support.study import BASE
 
-pytestmark = pytest.mark.fault("a sentence, or a result, and no traceback")
+RIGHT = "a sentence, or a result, and no traceback"
 
 settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 settings.load_profile("fuzz")
@@ -49,6 +49,7 @@ WHOLE: dict[str, Any] = {
 }
 
 
+@pytest.mark.fault("a configuration with any value in the place of another", RIGHT)
 @given(some.sampled_from(places(WHOLE)), VALUES)
 @settings(max_examples=600)
 def test_a_value_that_is_replaced(place: tuple[Any, ...], value: Any) -> None:
@@ -61,12 +62,14 @@ def test_a_value_that_is_replaced(place: tuple[Any, ...], value: Any) -> None:
     says_or_reads(lambda: load_config(raw))
 
 
+@pytest.mark.fault("a configuration of keys and values at random", RIGHT)
 @given(some.dictionaries(some.sampled_from(sorted(WHOLE)) | some.text(max_size=8), VALUES, max_size=5))
 @settings(max_examples=200)
 def test_keys_and_values_at_random(raw: dict[str, Any]) -> None:
     says_or_reads(lambda: load_config(raw))
 
 
+@pytest.mark.fault("text at random for a configuration", RIGHT)
 @given(some.text(alphabet="a1:-[]{}&*!|>'\"#,.\n\t ?%@é", max_size=60) | some.text())
 @settings(max_examples=400)
 def test_text_for_a_configuration(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
@@ -75,6 +78,7 @@ def test_text_for_a_configuration(tmp_path_factory: pytest.TempPathFactory, text
     says_or_reads(lambda: read_yaml(path))
 
 
+@pytest.mark.fault("bytes at random for a configuration", RIGHT)
 @given(some.binary(max_size=60))
 def test_bytes_for_a_configuration(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
@@ -123,6 +127,7 @@ PICTURES = [
 ]
 
 
+@pytest.mark.fault("a picture with bytes flipped, cut or put in", RIGHT)
 @given(some.sampled_from(PICTURES), DAMAGE)
 @settings(max_examples=400)
 def test_a_picture(tmp_path_factory: pytest.TempPathFactory, content: bytes, damage: Any) -> None:
@@ -140,6 +145,7 @@ def test_a_picture(tmp_path_factory: pytest.TempPathFactory, content: bytes, dam
 TABLE = pd.DataFrame({"sample": ["a", "b"], "radius": [0.1, 1.0], "rho": [np.nan, 0.5]})
 
 
+@pytest.mark.fault("a table ({id}) with bytes flipped, cut or put in", RIGHT)
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".tsv"])
 @given(damage=DAMAGE)
 @settings(max_examples=150)
@@ -150,6 +156,7 @@ def test_a_table(tmp_path_factory: pytest.TempPathFactory, suffix: str, damage: 
     says_or_reads(lambda: files.read_table(path))
 
 
+@pytest.mark.fault("a record with bytes flipped, or another value under a key", RIGHT)
 @given(DAMAGE, VALUES, some.sampled_from(["sha256", "made", "rule", "again", "inputs", "versions", "stamp"]))
 @settings(max_examples=150)
 def test_a_record(tmp_path_factory: pytest.TempPathFactory, damage: Any, value: Any, key: str) -> None:
@@ -166,6 +173,7 @@ def test_a_record(tmp_path_factory: pytest.TempPathFactory, damage: Any, value: 
     record.unlink()
 
 
+@pytest.mark.fault("a memory of digests with any content", RIGHT)
 @given(VALUES, VALUES)
 def test_a_memory_of_digests(tmp_path_factory: pytest.TempPathFactory, asked: Any, remembered: Any) -> None:
     folder = tmp_path_factory.getbasetemp()

@@ -11,7 +11,7 @@ import torch
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import weights
-from epsball.networks.consistency import Reference, rounds_images
+from epsball.networks.consistency import Reference, require_function, rounds_images
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network, open_network, probe_shape, restore
 from epsball.stages.survey import survey
@@ -197,3 +197,19 @@ class Constant(Around):
 def test_a_network_that_rounds_its_images_is_found(module: nn.Module, rounds: str) -> None:
     images = torch.randint(256, (3, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(1)) / 255
     assert rounds_images(Forward(Network(module.eval()), COMPUTE), images) == rounds
+
+
+class NotFiniteNear(NotFinite):
+    """Features that are finite for the image which is looked at first, and for no other."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.side(torch.where((x - IMAGE).abs().amax((1, 2, 3), keepdim=True) < 1e-6, x, torch.nan).flatten(1))
+        logits: Tensor = self.net(x)
+        return logits
+
+
+@pytest.mark.fault("features that are not finite, with logits that are", "a sentence, and no claims")
+def test_features_of_other_images_count() -> None:
+    network = Network(NotFiniteNear().eval(), "side")
+    with pytest.raises(EpsballError, match="the features of some images are not finite"):
+        require_function(network, torch.stack([IMAGE, IMAGE.flip(-1)]))

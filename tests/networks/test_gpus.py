@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from epsball.errors import EpsballError
 from epsball.networks import process
 
 JOB = """
@@ -40,6 +42,7 @@ def place(job: subprocess.Popen[str]) -> int:
     return int(job.stdout.readline())
 
 
+@pytest.mark.fault("a job killed that held a GPU", "the GPU is free")
 @pytest.mark.slow
 def test_jobs_share_no_gpu_and_a_killed_one_frees_its_own(tmp_path: Path) -> None:
     owners = {}
@@ -67,3 +70,20 @@ def test_a_process_takes_one_gpu_however_many_networks_it_passes() -> None:
 def test_gpus_of_this_machine_have_names_of_their_own() -> None:
     names = process.present()
     assert len(set(names)) == torch.cuda.device_count()
+
+
+@pytest.mark.fault(
+    "a folder of GPU locks that another user made first", "passed over: no lock is another user's to hold"
+)
+def test_the_folder_of_locks_is_this_users(tmp_path: Path) -> None:
+    squatted, linked, own = (tmp_path / name for name in ("squatted", "linked", "own"))
+    for place in (squatted, linked, own):
+        place.mkdir()
+    name = f".epsball-gpus-{os.getuid()}"
+    (squatted / name).mkdir()
+    (squatted / name).chmod(0o777)  # as of one who lets us write
+    (linked / name).symlink_to(squatted)
+    assert process.own_folder([squatted, linked, own]) == own / name
+    assert (own / name).stat().st_mode & 0o077 == 0
+    with pytest.raises(EpsballError, match="set TMPDIR to a folder that can be written"):
+        process.own_folder([squatted, linked])

@@ -43,6 +43,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"{tmp_path}/mine.py"
 
 
+@pytest.mark.fault("a factory that ends the program: sys.exit(), parse_args()", "a sentence, and exit code 1")
 @pytest.mark.parametrize(
     ("factory", "sentence"),
     [
@@ -58,11 +59,13 @@ def test_its_end_is_a_sentence(place: str, tmp_path: Path, factory: str, sentenc
     assert Path.cwd() == tmp_path
 
 
+@pytest.mark.fault("a factory that changes the folder", "paths are from where they were")
 def test_its_folder_is_its_own(place: str, tmp_path: Path) -> None:
     assert user_code.call("mine.py:moves", lambda function: {}) == "/"
     assert Path.cwd() == tmp_path
 
 
+@pytest.mark.fault("a factory that leaves a thread", "the job ends")
 def test_a_thread_that_it_leaves_ends_with_the_process(place: str) -> None:
     code = f"from epsball import user_code; print(user_code.call({place + ':stays'!r}, lambda function: {{}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -12,6 +12,7 @@ import pytest
 from support.toys import ROOT
 
 
+@pytest.mark.fault("an ASCII terminal: {id}", "other signs, and exit code 0")
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["check mine.yaml --layers mine", "check mine.yaml", "plan mine.yaml"])
 def test_commands_on_a_terminal_without_unicode(tutorial: Path, command: str) -> None:

@@ -39,6 +39,7 @@ def test_what_has_not_changed_or_was_not_imported(factory: Path) -> None:
     require(factory.parent)
 
 
+@pytest.mark.fault("a factory edited after the start", "the job fails in a sentence")
 def test_an_edit(factory: Path) -> None:
     factory.write_text("seed = 2\n")
     with pytest.raises(EpsballError, match=r"of_the_user.py' has changed since the run was started"):
@@ -48,6 +49,7 @@ def test_an_edit(factory: Path) -> None:
         require(factory.parent)
 
 
+@pytest.mark.fault("a factory edited, and put back", "the job fails in a sentence")
 def test_an_edit_that_is_taken_back(factory: Path) -> None:
     factory.write_text("seed = 2\n")
     factory.write_text("seed = 1\n")
@@ -63,6 +65,7 @@ def test_the_library_counts_but_for_what_decides_no_number(factory: Path) -> Non
     assert not [name for name in kept if name.endswith(".npz") or "missing" in name]
 
 
+@pytest.mark.fault("another version of a package on a node", "the job fails in a sentence")
 def test_another_version_where_a_job_runs(factory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = {**provenance.versions(), "torch": "1.0"}
     monkeypatch.setattr(provenance, "versions", lambda: other)
@@ -72,6 +75,7 @@ def test_another_version_where_a_job_runs(factory: Path, monkeypatch: pytest.Mon
         require(factory.parent, packages=("numpy", "torch"))
 
 
+@pytest.mark.fault("digests of code that cannot be read", "as without them")
 @pytest.mark.parametrize("content", ["", "[]", '{"code": 3}', '{"code": {}', '{"code": {}, "versions": null}'])
 def test_a_memory_that_cannot_be_read(factory: Path, content: str) -> None:
     (factory.parent / ".code.json").write_text(content)

@@ -77,6 +77,7 @@ def test_times_copies_and_hidden_files_count_for_nothing(folder: Path) -> None:
     assert look(folder) == before
 
 
+@pytest.mark.fault("a user's file replaced by an older one", "noticed")
 def test_a_file_replaced_by_an_older_one_counts_and_one_that_is_missing_has_no_digest(tmp_path: Path) -> None:
     path, older = tmp_path / "weights.pt", tmp_path / "older.pt"
     path.write_text("b")
@@ -118,6 +119,7 @@ def test_a_job_has_the_digests_that_its_run_began_with(folder: Path) -> None:
     assert look(folder) != before
 
 
+@pytest.mark.fault("a pipe in an image folder", "not waited for")
 def test_a_pipe_in_a_folder_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     os.mkfifo(tmp_path / "photos" / "x.png")

@@ -66,6 +66,7 @@ def _since(kept: Path) -> str:
     return files_read.since(kept.parent, Contents(kept.with_name("contents.json")).digest)
 
 
+@pytest.mark.fault("a file that a factory reads by itself, replaced ({id})", "noticed, and the network built anew")
 @pytest.mark.parametrize("how", READS)
 def test_a_file_that_a_factory_reads_is_noticed_once_it_is_another(here: Path, how: str) -> None:
     (here / "net.py").write_text(FACTORY.replace("{reads}", READS[how]))

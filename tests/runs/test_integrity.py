@@ -48,6 +48,9 @@ def test_a_run_as_it_was_made(made: list[Path], tmp_path: Path) -> None:
     integrity.require_run(RUN)
 
 
+@pytest.mark.fault(
+    "a bit of weights, or of a table", "named, with what to do, before anything is computed from it"
+)
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_flipped_bit(made: list[Path], place: int) -> None:
     flip(made[place])
@@ -60,6 +63,9 @@ def test_a_flipped_bit(made: list[Path], place: int) -> None:
     integrity.require_run(RUN)
 
 
+@pytest.mark.fault(
+    "weights of a run replaced by an older file", "named, with what to do, before anything is computed from it"
+)
 def test_an_older_file_in_its_place(made: list[Path], tmp_path: Path) -> None:
     older = tmp_path / "older"
     older.write_bytes(b"of another day")
@@ -80,6 +86,9 @@ def test_a_file_of_a_job_that_was_killed_before_its_record(made: list[Path], pla
     integrity.require_run(RUN)
 
 
+@pytest.mark.fault(
+    "a table changed, and its time set back", "named, with what to do, before anything is computed from it"
+)
 def test_a_job_reads_what_size_and_time_do_not_tell(made: list[Path]) -> None:
     flip(made[0], keep_time=True)
     integrity.require_run(RUN)
@@ -87,6 +96,7 @@ def test_a_job_reads_what_size_and_time_do_not_tell(made: list[Path]) -> None:
         integrity.Inputs.of(map(str, made))
 
 
+@pytest.mark.fault("an input changed while a job reads it", "the job fails in a sentence")
 def test_a_change_while_a_job_reads(made: list[Path], tmp_path: Path) -> None:
     given = tmp_path / "labels.csv"
     given.write_text("1")
@@ -100,6 +110,7 @@ def test_a_change_while_a_job_reads(made: list[Path], tmp_path: Path) -> None:
         inputs.require_unchanged()
 
 
+@pytest.mark.fault("a record that is empty, cut, of other keys or no text", "as without it")
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"sha256": 3}', '{"file": "é'])
 def test_a_record_that_cannot_be_read_is_none(made: list[Path], content: str) -> None:
     (RUN / "provenance" / "networks" / "one" / "weights.safetensors.json").write_text(content, encoding="latin-1")
@@ -120,6 +131,7 @@ def test_many_are_counted(made: list[Path]) -> None:
     assert str(caught.value).endswith("and 2 more")
 
 
+@pytest.mark.fault("a hidden second name of a file, spoilt", "made anew")
 def test_an_earlier_file_is_used_as_it_was_alone(tmp_path: Path) -> None:
     """It and its second name are one file on the disk, so what spoils one spoils both."""
     path = tmp_path / "a.parquet"

@@ -58,6 +58,7 @@ def hold(folder: Path) -> subprocess.Popen[str]:
     return holder
 
 
+@pytest.mark.fault("a second run in the same folder", "refused, with who is at work")
 def test_a_second_run_is_refused_by_name_until_the_first_has_ended(tmp_path: Path) -> None:
     first = hold(tmp_path)
     with pytest.raises(EpsballError, match=rf"another run is at work in it \(.*process {first.pid}, since "):
@@ -67,6 +68,7 @@ def test_a_second_run_is_refused_by_name_until_the_first_has_ended(tmp_path: Pat
     hold(tmp_path).communicate("end\n")
 
 
+@pytest.mark.fault("a killed run's lock and unfinished files", "the next run goes on; they are removed")
 def test_a_killed_run_holds_nothing_and_its_unfinished_files_go(tmp_path: Path) -> None:
     first = hold(tmp_path)
     half, folder, whole = (tmp_path / "metrics" / name for name in ("one", "two", ".hidden"))
@@ -81,6 +83,7 @@ def test_a_killed_run_holds_nothing_and_its_unfinished_files_go(tmp_path: Path) 
     assert list((tmp_path / "metrics").iterdir()) == [whole]
 
 
+@pytest.mark.fault("Snakemake killed while a job is at work", "the job ends within seconds")
 def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PARENT, JOB, str(tmp_path)]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -118,6 +121,9 @@ def kept_in(run: str) -> Path:
     return Path(run) / "provenance" / "snakemake"
 
 
+@pytest.mark.fault(
+    "foreign files among Snakemake's metadata, and results moved", "passed over, and nothing is computed again"
+)
 def test_metadata_come_back_in_another_folder_whatever_else_is_there(
     known: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +142,7 @@ def test_metadata_come_back_in_another_folder_whatever_else_is_there(
     assert len([path for path in metadata.rglob("*") if path.is_file()]) == 2
 
 
+@pytest.mark.fault("half a file of Snakemake's metadata", "passed over")
 def test_half_a_file_of_metadata_is_none(known: Callable[[str], Path]) -> None:
     name, kept = NAMES[0], kept_in("results/one")
     write(known(name), '{"good": 1}')
@@ -148,6 +155,7 @@ def test_half_a_file_of_metadata_is_none(known: Callable[[str], Path]) -> None:
     assert saved.read_text() == '{"good": 1}'
 
 
+@pytest.mark.fault("a disk that is full while metadata are saved", "the good one stays")
 def test_metadata_are_saved_whole_or_not_at_all(known: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     write(known(NAMES[0]), '{"good": 1}')
     run_folder.save_metadata(Path("results/one"))

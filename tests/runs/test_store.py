@@ -79,6 +79,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert (tmp_path / "t").read_text() == "old"
 
 
+@pytest.mark.fault("a store that is cut or spoilt", "named, with what to do")
 def test_damage_is_found(stages: Stages) -> None:
     path = stages.folder / "a.zarr.zip"
     stages.extract(conv_net(), "uniform", path, BALL, COMPUTE)
@@ -94,6 +95,7 @@ def test_damage_is_found(stages: Stages) -> None:
         epsball.open_store(stages.folder / "c.zarr.zip")
 
 
+@pytest.mark.fault("a bit of a store", "named before anything is measured")
 def test_a_flipped_bit_is_found_before_measuring(stages: Stages) -> None:
     path = stages.folder / "a.zarr.zip"
     stages.extract(conv_net(), "uniform", path, BALL, COMPUTE)
@@ -122,6 +124,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     pytest.fail(f"{place} is still busy")
 
 
+@pytest.mark.fault("a disk that is full while a store is written", "a sentence, and nothing half written")
 def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, full_disk: Path) -> None:
     path = full_disk / "a.zarr.zip"
     given = SimpleNamespace(log=[stages.folder / "log"], config=MINIMAL, input=[], params={})
@@ -135,6 +138,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, fu
     assert not [left for left in full_disk.rglob("*") if "zarr" in left.name]
 
 
+@pytest.mark.fault("a write that fails beside others", "nothing is left of any")
 def test_what_is_still_written_when_a_write_fails_does_not_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,7 @@ def net(seed: int, dropout: float) -> nn.Module:
     return nn.Sequential(nn.BatchNorm2d(3), module[:3], nn.Dropout(dropout) if dropout < 1 else Drawn(), module[3:])
 
 
+@pytest.mark.fault("training killed and gone on (dropout {id})", "the same weights, bit for bit")
 @pytest.mark.parametrize("dropout", [0.0, 0.3, 1.0])
 def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Pool, dropout: float) -> None:
     configure(COMPUTE)
@@ -145,6 +146,7 @@ def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Poo
     assert len({row["epoch"] // 1 for row in other}) > 2, "a checkpoint of another training is left alone"
 
 
+@pytest.mark.fault("a checkpoint of training that is empty, cut, or something else", "training begins anew")
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut", "another"])
 def test_a_checkpoint_that_cannot_be_read_is_none(
     tmp_path: Path, easy: Pool, content: bytes | str, caplog: pytest.LogCaptureFixture
@@ -161,6 +163,7 @@ def test_a_checkpoint_that_cannot_be_read_is_none(
     assert torch.load(checkpoint, weights_only=True)["history"] == history
 
 
+@pytest.mark.fault("training killed, and its images replaced", "it begins anew")
 def test_a_training_stopped_before_its_images_were_replaced_begins_anew(tmp_path: Path, easy: Pool) -> None:
     configure(COMPUTE)
     checkpoint, spec = tmp_path / "training.pt", replace(SPEC, epochs=2)

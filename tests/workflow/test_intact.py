@@ -57,6 +57,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], None], str, str]] = {
 }
 
 
+@pytest.mark.fault("{id}: changed after they were made", "named, with what to do, before anything is computed from it")
 @pytest.mark.parametrize("name", ATTACKS)
 def test_it_is_named_and_made_anew_once_removed(study: Study, name: str) -> None:
     how, victim, removed = ATTACKS[name]
@@ -78,6 +79,7 @@ def test_it_is_named_and_made_anew_once_removed(study: Study, name: str) -> None
         assert study.table("tiny", "one", probe).equals(table)
 
 
+@pytest.mark.fault("a table without its record, as a kill leaves it", "made again")
 def test_a_table_of_a_job_that_was_killed_before_its_record_is_made_again(study: Study) -> None:
     table = "results/tiny/metrics/one/topology.parquet"
     before = study.table("tiny", "one", "topology")
@@ -100,6 +102,9 @@ EDITING = """
     generator ="""
 
 
+@pytest.mark.fault(
+    "code edited while a job is at work: {id}", "the job fails in a sentence and what it made is dropped"
+)
 @pytest.mark.parametrize(
     ("path", "texts"),
     [("factory.py", "[before + '#']"), ("workflow/epsball/perturbations/ball.py", "[before + '#', before]")],

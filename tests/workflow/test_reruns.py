@@ -18,6 +18,7 @@ from support.study import BASE, TINY, Study, kinds
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.fault("files of a run that are removed", "made again from what is there")
 def test_what_is_removed_of_the_results_comes_back_from_what_is_there(study: Study) -> None:
     removed = {"figures/fig4_topology.svg", "metrics/one/topology.parquet"}
     for name in removed:
@@ -27,6 +28,7 @@ def test_what_is_removed_of_the_results_comes_back_from_what_is_there(study: Stu
     assert kinds(made) == {"figures", "metrics", "claims.tsv", "report.html"}
 
 
+@pytest.mark.fault("results moved to another folder", "complete, and a changed key is noticed")
 def test_a_run_that_was_moved_is_complete_and_notices_changes(study: Study, tmp_path: Path) -> None:
     study.run(BASE)
     elsewhere = Study(tmp_path / "elsewhere", warm=True)
@@ -79,6 +81,7 @@ def test_what_failed_fails_again_and_the_network_of_an_edited_factory_is_another
     (study.folder / "factory.py").write_text(factory)
 
 
+@pytest.mark.fault("tables below a job that failed", "not taken for current")
 def test_what_is_below_a_failed_job_is_not_taken_for_current(study: Study) -> None:
     config, target = {**TINY, "run": "failed"}, "results/failed/claims.tsv"
     study.run(config, target)
@@ -94,6 +97,7 @@ def test_what_is_below_a_failed_job_is_not_taken_for_current(study: Study) -> No
     assert not differences(study, "fresh", "failed")
 
 
+@pytest.mark.fault("a store that is damaged", "named, and its shard alone is made anew")
 def test_a_damaged_store_is_named_and_its_shard_alone_is_made_anew(study: Study) -> None:
     study.run(BASE)
     root = study.folder / "results" / "small"

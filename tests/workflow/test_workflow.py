@@ -134,6 +134,7 @@ def test_other_threads_give_the_same_verdicts(study: Study) -> None:
     np.testing.assert_allclose(claims[0]["estimate"], claims[1]["estimate"], rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.fault("data that are not there", "said by a dry run, and end a run before any computing")
 def test_data_that_are_missing_are_said_by_a_dry_run_and_end_a_run(study: Study) -> None:
     missing = {**BASE, "run": "missing", "datasets": {"squares": {"kind": "gtsrb", "root": "nowhere"}}}
     sentence = "datasets.squares: 'nowhere/gtsrb/GTSRB/Training' does not exist; expected GTSRB"
@@ -146,6 +147,7 @@ def test_data_that_are_missing_are_said_by_a_dry_run_and_end_a_run(study: Study)
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.fault("published weights that cannot be downloaded", "a sentence, and what is finished is kept")
 def test_published_weights_that_cannot_be_had(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
@@ -183,6 +185,7 @@ def test_every_result_can_be_explained(study: Study) -> None:
     claims.write_bytes(written)
 
 
+@pytest.mark.fault("Ctrl-C during a run", "it ends within seconds, and nothing is half written")
 def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study) -> None:
     config = {**BASE, "run": "interrupted", "draws": 4000, "networks": {"one": BASE["networks"]["one"]}}
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would the run
@@ -205,6 +208,7 @@ def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study
     assert not list(root.rglob("*.unfinished"))
 
 
+@pytest.mark.fault("{id}", "a sentence before any computing")
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -255,6 +259,7 @@ def test_the_plan_comes_first(study: Study) -> None:
         assert word in done.stderr
 
 
+@pytest.mark.fault("kills of jobs, of Snakemake and of everything", "the same command goes on, to the same tables")
 def test_a_killed_run_goes_on_with_the_same_command(tmp_path: Path) -> None:
     table = soak(Study(tmp_path, warm=True), TINY, kills=2, seed=1)
     assert len(table) == 2
@@ -262,6 +267,7 @@ def test_a_killed_run_goes_on_with_the_same_command(tmp_path: Path) -> None:
     assert table["differences"].sum() == 0
 
 
+@pytest.mark.fault("a second run beside a live one", "refused in a sentence")
 def test_a_second_live_run_is_refused(study: Study) -> None:
     config, target = {**TINY, "run": "twice"}, "results/twice/samples/squares.csv"
     first = study.start(config, target)

@@ -43,7 +43,7 @@ def explain(path: Path) -> list[str]:
 
 
 def _explained(path: Path, run: Path, facts: Mapping[str, Any]) -> Iterator[str]:
-    last = facts.get("again", facts)
+    last = facts["again"] or facts
     changes: list[str] = []
     unknown: list[str] = []
 

@@ -116,7 +116,7 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"white_box.layers has {_shown(name)}, no network of this configuration; {hint}"
     if raw.get("noise") == "gaussian" and raw.get("norm") == "linf":
         yield "noise is 'gaussian', whose L2 norm alone has a scale; it needs norm l2, not linf"
-    radii, epsilon = raw.get("radii"), raw.get("epsilon", ConfigFile.epsilon)
+    radii, epsilon = raw.get("radii", list(ConfigFile.radii)), raw.get("epsilon", ConfigFile.epsilon)
     steps = [epsilon, *radii] if isinstance(radii, list) else []
     if not all(isinstance(step, int | float) for step in steps):
         return

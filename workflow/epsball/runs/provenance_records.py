@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,26 @@ from epsball.runs import files, provenance
 Versions = Mapping[str, Sequence[str]]  # of each package, by its name
 
 _FOLDER = "provenance"  # in the folder of a run
-# Of a record; some have more.
-_KEYS: dict[str, type] = dict.fromkeys(("file", "sha256", "rule", "made", "configuration"), str)
-_KEYS |= dict.fromkeys(("wildcards", "asked", "inputs", "given", "versions", "made_with"), dict)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What a record holds, to tell one that is whole; those of a moved run are not this version's alone."""
+
+    file: str
+    sha256: str
+    rule: str
+    wildcards: dict[str, str]
+    made: str
+    asked: dict[str, str]
+    configuration: str
+    inputs: dict[str, str]
+    given: dict[str, str]
+    versions: dict[str, str]
+    made_with: dict[str, list[str]]
+    fingerprint: Any = None
+    stamp: list[int] | None = None
+    again: _Record | None = None
 
 
 def keep_configuration(run: Path, configuration: Mapping[str, Any]) -> None:
@@ -139,19 +157,14 @@ def read(file: Path) -> dict[str, Any]:
         path = _path(run_of(file), file)
     except EpsballError:
         return {}
-    facts = files.remembered(path, dict[str, Any])
-    entries = [facts, facts.get("again", facts)] if facts else []
-    return facts if facts and all(map(_is_record, entries)) else {}
-
-
-def _is_record(facts: Any) -> bool:
-    return isinstance(facts, dict) and all(isinstance(facts.get(key), kind) for key, kind in _KEYS.items())
+    record = files.remembered(path, _Record)
+    return {} if record is None else asdict(record)
 
 
 def last(file: Path) -> dict[str, Any]:
     """Return what is recorded of the last time that a file of a run was made; empty as for `read`."""
     facts = read(file)
-    again: dict[str, Any] = facts.get("again", facts)
+    again: dict[str, Any] = facts.get("again") or facts
     return again
 
 
