@@ -48,9 +48,7 @@ def test_a_run_as_it_was_made(made: list[Path], tmp_path: Path) -> None:
     integrity.require_run(RUN)
 
 
-@pytest.mark.fault(
-    "a bit of weights, or of a table", "named, with what to do, before anything is computed from it"
-)
+@pytest.mark.fault("a bit of weights, or of a table", "named, with what to do, before anything is computed from it")
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_flipped_bit(made: list[Path], place: int) -> None:
     flip(made[place])

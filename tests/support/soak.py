@@ -1,11 +1,13 @@
 """Kill a small study at random moments, go on with the same command, and compare with an undisturbed run.
 
     PYTHONPATH=tests python -m support.soak 20
-    PYTHONPATH=tests python -m support.slurm python tests/soak.py 20 --slurm
+    PYTHONPATH=tests python -m support.slurm python -m support.soak 20 --slurm
 
-prints a row a kill and ends with exit code 1 where anything differs. What is killed, by SIGKILL, is in turn a job,
-Snakemake, or everything at once; in SLURM, a job is cancelled, and the others outlive their Snakemake. Every second run
-goes on from a finished one of half the samples.
+prints a row a kill and ends with exit code 1 where anything differs. What is killed, by SIGKILL, is in turn
+Snakemake, everything at once, or a job; in SLURM, a job is cancelled, and the others outlive their Snakemake. In every
+fourth run a disk fills up instead, which is larger when the run goes on. Every second run goes on from a finished one
+of half the samples, and every third without Snakemake's own memory, as results do that are moved to another folder. One
+network is trained, with dropout, augmentation and adversarial images.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import contextlib
 import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +31,39 @@ from epsball.probes import PAPERS
 
 from support.study import BASE, CLUSTER, TINY, Study, in_reach
 
-WHAT = ("Snakemake", "everything", "a job")
+DISK = "disk full"
+WHAT = ("Snakemake", "everything", "a job", DISK)
+
+# A network that is trained, and its images, which are those of the study.
+TRAINED_FACTORY = """
+
+def dropping():
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(6, 3)
+    )
+
+def squares(split):
+    import numpy as np
+    with np.load("squares.npz") as arrays:
+        return arrays["images"], arrays["labels"]
+"""
+TRAINED: dict[str, Any] = {
+    "datasets": {"drawn": {"kind": "factory", "factory": "factory.py:squares", "threshold": 0.35}},
+    "networks": {
+        "trained": {
+            "dataset": "drawn",
+            "factory": "factory.py:dropping",
+            "training": {
+                "epochs": 150,
+                "batch": 8,
+                "learning_rate": 0.02,
+                "augment": True,
+                "adversarial_radius": 0.05,
+                "validation": 0,
+            },
+        }
+    },
+}
 
 
 def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: bool = False) -> pd.DataFrame:
@@ -52,6 +87,7 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
     out, err = undisturbed.communicate()
     assert undisturbed.returncode == 0, out + err
     where = CLUSTER if slurm else ()
+    what_fails = [what for what in WHAT if what != DISK or _can_mount(study.folder)]
     if slurm:
         start = time.monotonic()
         study.run({**config, "run": "timed"}, _claims("timed"), *where)
@@ -60,27 +96,36 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
     runs = itertools.count()
     while len(rows) < kills:
         killed = {**config, "run": f"killed{next(runs)}"}
-        what, after = WHAT[len(rows) % len(WHAT)], generator.uniform(0.15, 0.95) * duration
+        what, after = what_fails[len(rows) % len(what_fails)], generator.uniform(0.15, 0.95) * duration
+        run = study.folder / "results" / killed["run"]
+        if what == DISK:
+            _mount(run, generator.randrange(20, 500))
         arguments, extends = (_claims(killed["run"]), *where), len(rows) % 2 == 1
-        if extends:
+        if extends and what != DISK:
             study.run({**killed, "samples": config["samples"] // 2}, *arguments)
             after *= 0.6  # it has less to do
-        if not _kill(study, killed, arguments, what, after):
+        hit = _fill(study, killed, arguments) if what == DISK else _kill(study, killed, arguments, what, after)
+        if not hit:
             duration *= 0.9  # it was over before: no kill
+            _unmount(run)
             continue
         finished = _finished(study, killed["run"])
+        if moved := len(rows) % 3 == 2:
+            shutil.rmtree(study.folder / ".snakemake")
         study.run(killed, *arguments)
         rows.append(
             {
                 "what": what,
-                "extends": extends,
+                "extends": extends and what != DISK,
+                "moved": moved,
                 "after": f"{after:.0f} s of {duration:.0f}",
                 "finished": len(finished),
                 "lost": sum(not path.samefile(held) for path, held in finished.items()),
-                "leftovers": len(list((study.folder / "results" / killed["run"]).rglob(".*.unfinished"))),
+                "leftovers": len(list(run.rglob(".*.unfinished"))),
                 "differences": len(differences(study, "undisturbed", killed["run"])),
             }
         )
+        _unmount(run)
         print(pd.DataFrame(rows[-1:]).to_string(index=False, header=len(rows) == 1), flush=True)
     return pd.DataFrame(rows)
 
@@ -91,7 +136,8 @@ def _claims(run: str) -> str:
 
 def _finished(study: Study, run: str) -> dict[Path, Path]:
     """Files that are there, each with a second name, which stays with this file if another takes its place."""
-    root, kept = study.folder / "results" / run, study.folder / "finished" / run
+    root = study.folder / "results" / run
+    kept = root / ".finished"  # on the same disk; hidden, so it counts for nothing
     names = [name for name in study.times(run) if name.startswith("survey") or len(Path(name).parts) == 4]
     for name in names:
         (kept / name).parent.mkdir(parents=True, exist_ok=True)
@@ -120,6 +166,37 @@ def _kill(study: Study, config: dict[str, Any], arguments: tuple[str, ...], what
             os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     return hit
+
+
+def _can_mount(folder: Path) -> bool:
+    """Whether this user may mount a small file system."""
+    can = _mount(folder / "small", 16)
+    _unmount(folder / "small")
+    return can
+
+
+def _mount(place: Path, kilobytes: int) -> bool:
+    place.mkdir(parents=True, exist_ok=True)
+    return _quietly("mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(place))
+
+
+def _unmount(place: Path) -> None:
+    if place.is_mount():
+        _quietly("umount", "--lazy", str(place))
+
+
+def _quietly(*command: str) -> bool:
+    return not subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def _fill(study: Study, config: dict[str, Any], arguments: tuple[str, ...]) -> bool:
+    """Run until the disk is full, and make room; whether it was."""
+    done = study.snakemake(config, *arguments)
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said, said
+    assert done.returncode == 0 or "No space left on device" in said, said
+    assert _quietly("mount", "-o", "remount,size=100m", str(study.folder / "results" / config["run"]))
+    return done.returncode != 0
 
 
 def _in_slurm() -> list[str]:
@@ -157,8 +234,12 @@ def main() -> int:
         print("There is no SLURM here: nothing is killed in it.")
         return 0
     config = TINY if given.slurm else {**BASE, "networks": TINY["networks"]}
+    config = {**config, **{key: {**config[key], **entries} for key, entries in TRAINED.items()}}
     with tempfile.TemporaryDirectory() as folder:
-        table = soak(Study(Path(folder)), config, given.kills, given.seed, given.slurm)
+        study = Study(Path(folder))
+        with (study.folder / "factory.py").open("a") as file:
+            file.write(TRAINED_FACTORY)
+        table = soak(study, config, given.kills, given.seed, given.slurm)
     print(table.groupby("what")[["finished", "lost", "leftovers", "differences"]].agg(["sum", "max"]).to_string())
     return int(table[["leftovers", "differences"]].to_numpy().any())
 
