@@ -62,14 +62,15 @@ def sentence(error: Exception, log: Path | None = None) -> str:
         error: any error.
         log: file that gets the traceback of one that was not foreseen; None makes one.
     """
+    if isinstance(error, EpsballError):
+        return str(error)
     if not is_foreseen(error):
         return f"not foreseen by epsball: {_described(error)}; please report it with {log or _save_traceback(error)}"
     if is_out_of_memory(error):
         return f"memory does not suffice ({_described(error)}); give it more, or run fewer jobs at once"
-    if isinstance(error, OSError):
-        place = f": '{error.filename}'" if error.filename else ""
-        return f"{error.strerror}{place}{_REMEDIES.get(error.errno or 0, '')}"
-    return str(error)
+    assert isinstance(error, OSError)  # what else is foreseen
+    place = f": '{error.filename}'" if error.filename else ""
+    return f"{error.strerror}{place}{_REMEDIES.get(error.errno or 0, '')}"
 
 
 def is_foreseen(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import shutil
@@ -103,15 +104,22 @@ def read_json(path: Path) -> dict[str, Any]:
         EpsballError: it is damaged.
     """
     with reading(path):
-        return TypeAdapter(dict[str, Any]).validate_json(path.read_bytes())
+        found: dict[str, Any] = _adapter(dict[str, Any]).validate_json(path.read_bytes())
+        return found
 
 
 def remembered(path: Path, kind: type[T]) -> T | None:
     """Return what a JSON file holds that is only a memory of ours; None if it is of another kind or cannot be read."""
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        found: T = _adapter(kind).validate_json(path.read_bytes())  # type: ignore[arg-type]  # a type can be hashed
     except (OSError, ValueError):
         return None
+    return found
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def previous(path: Path) -> Path:
