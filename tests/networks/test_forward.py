@@ -32,6 +32,7 @@ class Small(nn.Module):
         return logits
 
 
+@pytest.mark.fault("too little memory for a pass", "smaller passes, which are recorded")
 def test_smaller_passes_go_on_and_are_recorded(stages: Stages) -> None:
     whole = stages.extract(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE).load()
     parts = stages.extract(Small(2), "uniform", stages.folder / "b.zarr.zip", BALL, COMPUTE).load()
@@ -183,6 +184,7 @@ def test_a_control_is_never_compiled() -> None:
         assert forward(torch.zeros(2, 3, 6, 6))[0].tolist() == [[2 * brightness]] * 2
 
 
+@pytest.mark.fault("a key for compiled passes, and no compiler", "a sentence")
 @pytest.mark.slow
 def test_no_compiler() -> None:
     done = _compile("no-such-compiler")
@@ -190,6 +192,7 @@ def test_no_compiler() -> None:
     assert "the network's forward pass, which 'compile: true' compiles by a C++ compiler, fails: " in done.stderr
 
 
+@pytest.mark.fault("logits that are {id}", "a sentence, and no store")
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_logits_that_are_not_finite_end_the_job_and_leave_no_store(stages: Stages, value: float) -> None:
     module = conv_net()
@@ -220,6 +223,7 @@ print(forward.size, tuple(logits.shape))
 """
 
 
+@pytest.mark.fault("a process limited to 700 MB more than it has", "smaller passes")
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit of a process's memory")
 def test_memory_that_really_runs_out() -> None:
     done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=False)

@@ -16,6 +16,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.fault("SLURM: Snakemake killed while its jobs are there, and a job cancelled", "the tables of a local run")
 def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_a_job_cancelled(tmp_path: Path) -> None:
     study = Study(tmp_path, warm=True)
     study.run({**TINY, "run": "local"}, "results/local/claims.tsv")
@@ -43,6 +44,7 @@ SLEEPY = """
     generator ="""
 
 
+@pytest.mark.fault("SLURM: a job over its memory, or its time", "tried again with more")
 def test_a_job_over_its_memory_or_its_time_is_tried_again_with_more(tmp_path: Path) -> None:
     study = Study(tmp_path)
     study.edit("factory.py", "\n    generator =", SLEEPY)
