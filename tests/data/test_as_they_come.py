@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import unicodedata
 import zlib
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from epsball.data import images, open_pool, pool_size
 from epsball.data.images import UnusableImageError
 from epsball.errors import EpsballError
 from PIL import Image
+from support import rights
 from support.toys import pictures
 from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import pil_loader
@@ -257,3 +260,16 @@ def test_files_that_are_no_archive_of_arrays(tmp_path: Path, dataset_spec: Make)
     np.save(tmp_path / "a.npy", X)
     with pytest.raises(EpsballError, match=r"a.npy: not readable as an .npz .* \(it is a single array\); save it with"):
         open_pool(dataset_spec(root=str(tmp_path / "a.npy")), tmp_path)
+
+
+@pytest.mark.fault(
+    "a class folder without the right to read it", "a sentence: its images are not passed over in silence"
+)
+def test_a_folder_without_the_right_to_read_it(tmp_path: Path) -> None:
+    (tmp_path / "ant").mkdir()
+    (tmp_path / "ant").chmod(0)
+    program = f"from pathlib import Path; from epsball.data import tree; list(tree.files(Path({str(tmp_path)!r})))"
+    command = [*rights.plain(), sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (tmp_path / "ant").chmod(0o755)
+    assert "PermissionError: [Errno 13] Permission denied" in done.stderr

@@ -18,6 +18,7 @@ from epsball.commands import comparison, cost
 from epsball.commands.explanation import explain
 from epsball.config import load_config
 from epsball.errors import EpsballError
+from support import rights
 from support.study import TINY, Study
 
 pytestmark = pytest.mark.slow
@@ -169,15 +170,13 @@ def test_a_file_where_a_run_has_its_folder(study: Study, name: str) -> None:
 @pytest.mark.fault("a folder of a run without the right to write: ./{id}", "named before anything is computed")
 @pytest.mark.parametrize("name", ["", "metrics", "metrics/one", "logs"])
 def test_a_folder_without_the_right_to_write(study: Study, name: str) -> None:
-    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]  # root has all rights otherwise
-    if os.getuid() == 0 and (not shutil.which("setpriv") or subprocess.run([*without, "true"], check=False).returncode):
-        pytest.skip("needs setpriv, to give rights up, or another user than root")
+    before = rights.plain()
     (ROOT / name).chmod(0o555)
     try:
         command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--configfile", "mine.yaml"]
         Path("mine.yaml").write_text(yaml.safe_dump(CONFIG))
         done = subprocess.run(
-            [*(without if os.getuid() == 0 else []), *command],
+            [*before, *command],
             env={**os.environ, "PYTHONPATH": str(study.folder / "workflow")},
             capture_output=True,
             text=True,

@@ -8,7 +8,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 from PIL import Image
 
@@ -58,18 +57,20 @@ def files(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder, folder by folder in sorted order, without foreign ones; follow links once.
 
     Raises:
-        OSError: a folder cannot be read.
+        PermissionError: a folder cannot be read.
     """
     seen = {os.path.realpath(folder)}
-    for place, inner, names in os.walk(folder, onerror=_raise, followlinks=True):
+    for place, inner, names in os.walk(folder, onerror=_without_right, followlinks=True):
         real = {name: os.path.realpath(os.path.join(place, name)) for name in inner}  # noqa: PTH118 - many files
         inner[:] = sorted(name for name in inner if not is_foreign(name) and real[name] not in seen)
         seen.update(real[name] for name in inner)
         yield from (Path(place, name) for name in sorted(names) if not is_foreign(name))
 
 
-def _raise(error: OSError) -> NoReturn:
-    raise error  # os.walk would pass over a folder that it has no right to read
+def _without_right(error: OSError) -> None:
+    """Raise what `os.walk` would pass over in silence: that it has no right to read a folder."""
+    if isinstance(error, PermissionError):
+        raise error
 
 
 def readable(path: Path | str) -> str:
