@@ -268,6 +268,8 @@ def test_missing_networks() -> None:
         pytest.param(
             "radii", [1, float("nan")], "radii.1 is nan; expected: a finite number", id="a radius that is no number"
         ),
+        pytest.param("radii", [1, 10**400], "radii", id="a radius beyond all floats"),
+        pytest.param("epsilon", 0, r"^configuration: epsilon is 0; it must be above 0$", id="an epsilon of 0"),
         pytest.param("radii", [float("inf")], "radii.0 is inf; expected: a finite number", id="an infinite radius"),
         pytest.param(
             "epsilon", 1e-300, "epsilon is 1e-300; they must be different", id="an epsilon that is 0 in float32"

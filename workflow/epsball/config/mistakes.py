@@ -122,19 +122,20 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         return
     if any(later <= earlier for earlier, later in itertools.pairwise(steps)):
         yield f"radii are {_shown(radii)}; they must rise, and start above epsilon ({epsilon})"
-    elif any(later <= earlier for earlier, later in itertools.pairwise(map(_single, [0, *steps, math.inf]))):
+    elif steps and steps[0] > 0 and _coincide([0, *steps, math.inf]):
         yield (
             f"radii are {_shown(radii)} and epsilon is {epsilon}; they must be different, and finite, in float32, in "
             "which images are perturbed"
         )
 
 
-def _single(value: float) -> float:
-    """Return a number rounded to float32."""
+def _coincide(rising: Sequence[float]) -> bool:
+    """Return whether some of these numbers are one number in float32."""
     try:
-        return ctypes.c_float(value).value
-    except OverflowError:
-        return math.inf
+        rounded = [ctypes.c_float(value).value for value in rising]
+    except OverflowError:  # an integer beyond all floats
+        return True
+    return any(later <= earlier for earlier, later in itertools.pairwise(rounded))
 
 
 def _unmatched(datasets: Mapping[str, Any], networks: Mapping[str, Any]) -> Iterator[str]:
