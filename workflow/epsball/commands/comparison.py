@@ -69,7 +69,8 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         EpsballError: a folder is not the folder of a run.
     """
     folders = {"a": run_a, "b": run_b}
-    sides = [_claims(folder).set_index(_KEY).add_suffix(f"_{side}") for side, folder in folders.items()]
+    runs = [open_run(folder) for folder in folders.values()]
+    sides = [_claims(run).set_index(_KEY).add_suffix(f"_{side}") for side, run in zip(folders, runs, strict=True)]
     claims = pd.concat(sides, axis=1).reset_index()
     claims["statement"] = claims["statement_a"].fillna(claims["statement_b"])
     verdicts = claims[["verdict_a", "verdict_b"]] = claims[["verdict_a", "verdict_b"]].fillna(_MISSING)
@@ -80,15 +81,14 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         runs=(run_a.resolve().name, run_b.resolve().name),
         claims=claims.drop(columns=["statement_a", "statement_b"]),
         keys=pd.DataFrame(differing_keys(a, b), columns=["key", "a", "b"], dtype=object),
-        remarks=list(_remarks(open_run(run_a), open_run(run_b))),
+        remarks=list(_remarks(*runs)),
     )
 
 
-def _claims(folder: Path) -> pd.DataFrame:
-    run = open_run(folder)
-    if not (folder / "claims.tsv").is_file():
+def _claims(run: Run) -> pd.DataFrame:
+    if not (run.folder / "claims.tsv").is_file():
         raise EpsballError(
-            f"'{folder}' has no claims.tsv: its run is not finished; run it again to its end, then compare"
+            f"'{run.folder}' has no claims.tsv: its run is not finished; run it again to its end, then compare"
         )
     table = run.claims
     for column, difference in _NUMBERS.items():

@@ -62,7 +62,7 @@ def _describe(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
     template = _SENTENCES.get(f"{kind} {steps[-1]}" if steps else kind) or _SENTENCES.get(kind, "{place}: {message}")
     # Below a dataset, pydantic's places name its kind.
     place = steps[:2] + steps[3:] if steps[:1] == ("datasets",) else steps
-    names = [_cut(str(step)) for step in place if step != "[key]"]
+    names = [_cut(step) for step in place if step != "[key]"]
     context = {name: _cut(value) if isinstance(value, str) else value for name, value in context.items()}
     key = names[-1] if names else ""
     known = KINDS if kind == "union_tag_invalid" else _known(schema, steps[:-1]) if "{hint}" in template else ()

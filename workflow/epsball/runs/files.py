@@ -164,11 +164,8 @@ def restore(path: Path) -> None:
 
 def restore_table(path: Path, made_by: str) -> bool:
     """Give a Parquet table its first name again if `made_by` is what made it, and return whether it is."""
-    if (kept := earlier(path)) is None:
+    if (kept := earlier(path)) is None or pd.read_parquet(kept).attrs.get("made_by") != made_by:
         return False  # the caller makes it again
-    with reading(kept):
-        if pd.read_parquet(kept).attrs.get("made_by") != made_by:
-            return False
     restore(path)
     return True
 

@@ -105,7 +105,7 @@ def restore(path: Path, made_by: str) -> bool:
     """Give what `illustrate` wrote earlier its first name again if `made_by` is what made it; return whether it is."""
     if (kept := files.earlier(path)) is None:
         return False
-    with files.reading(kept), np.load(kept, allow_pickle=False) as arrays:
+    with np.load(kept, allow_pickle=False) as arrays:
         if str(arrays["made_by"]) != made_by:
             return False
     files.restore(path)
