@@ -285,6 +285,14 @@ def test_disks_that_are_full_at_every_stage(study: Study, tmp_path: Path) -> Non
         study.run(config, "results/full/claims.tsv")
         assert not list(place.rglob(".*.unfinished"))
         assert study.table("full", "one", "isotropy").equals(study.table("tiny", "one", "isotropy"))
+        for left in (100, 700):  # kilobytes: room for some figures, and for all but the report
+            used = shutil.disk_usage(place).used // 1024
+            subprocess.run(["mount", "-o", f"remount,size={used + left}k", str(place)], check=True)
+            assert "No space left on device" in says(study, config)
+            assert not list(place.rglob(".*.unfinished"))
+        subprocess.run(["mount", "-o", "remount,size=50m", str(place)], check=True)
+        study.run(config)
+        assert (place / "report.html").is_file()
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=False)
     assert ended.count(0) < len(ended) - 2, "it was full at several stages"

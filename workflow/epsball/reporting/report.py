@@ -105,7 +105,7 @@ def _few_images(run: Run) -> Iterator[str]:
         if images < ENOUGH_IMAGES:
             yield (
                 f"g of Eq. 9 is of {images} images of {dataset}. With fewer than {ENOUGH_IMAGES} the span of the "
-                "features is too small, and ratios are too large: 1.8-fold in one network with 20."
+                "features may be too small, and ratios too large: with 20, often 1.3-fold in one network."
             )
 
 
