@@ -13,7 +13,7 @@ from epsball.runs import files
 if TYPE_CHECKING:
     from epsball.networks.scores import Array
 
-# With fewer images behind g, the span of the features is too small and ratios are too large: docs/pool.py tells by how much.
+# With fewer images behind g, the span of the features is too small and ratios are too large; docs/pool.py measures it.
 ENOUGH_IMAGES = 500
 
 
