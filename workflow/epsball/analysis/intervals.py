@@ -105,4 +105,5 @@ def correlation(
     z, each = (np.arctanh(np.clip(found, -largest, largest)) for found in (value, without))
     error = max(np.sqrt((size - 1) * np.var(each)), 1 / size)
     reach = float(t.ppf((1 + level) / 2, size - 1)) * error
-    return Estimate(value, float(np.tanh(z - reach)), float(np.tanh(z + reach)))
+    # The estimate may be beyond the largest.
+    return Estimate(value, min(float(np.tanh(z - reach)), value), max(float(np.tanh(z + reach)), value))
