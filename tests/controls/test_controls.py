@@ -184,7 +184,7 @@ def test_random_weights_that_change_nothing_are_refused() -> None:
             logits: Tensor = self.parts[0](self.side(x))
             return logits
 
-    with pytest.raises(EpsballError, match="outputs do not change with the weights of its layers"):
+    with pytest.raises(EpsballError, match="has weights that are not among its parameters"):
         control("random-weights").make(Network(Hidden().eval(), "side"), image(), 0)
 
 

@@ -195,3 +195,81 @@ def test_where_no_layer_gives_the_logits_it_is_asked_for(module: Base) -> None:
     with pytest.raises(EpsballError, match=r"set its key layer to the layer .*, such as 'body' or 'body\.3'"):
         Network(module.eval())(IMAGES)
     assert torch.equal(Network(module, "body.3")(IMAGES)[1], module.body(IMAGES))
+
+
+class Matrices(nn.Module):
+    """Two layers whose weights are its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Parameter(torch.randn(8, 3, 3, 3)), nn.Parameter(torch.randn(3, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.conv2d(x, self.first).relu().mean((2, 3)) @ self.second.T
+
+
+class ListHead(nn.Module):
+    """A classifier of several features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 16))
+
+    def forward(self, one: Tensor, others: list[Tensor]) -> Tensor:
+        return torch.cat([one, *others], 1) @ self.weight.T
+
+
+class InAList(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = ListHead()  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.body(x)
+        logits: Tensor = self.head(features, [features.clone()])
+        return logits
+
+
+class OfATask(nn.Linear):
+    """The number of a task comes first."""
+
+    def forward(self, task: int, x: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x)
+
+
+class Tasks(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = OfATask(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(0, self.body(x))
+        return logits
+
+
+class ScaledByConvolution(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Conv2d(3, 3, 1, groups=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.scale(self.head(self.body(x))[..., None, None]).flatten(1)
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("module", "named"),
+    [
+        (nn.Sequential(nn.Identity(), Matrices()), "the logits are the output of '1', which is not one"),
+        (InAList(), "the logits are the output of 'head', which is not one"),
+        (ScaledByConvolution(), "the logits are the output of 'scale', which is not one"),
+    ],
+)
+def test_two_layers_in_one_module_several_inputs_and_scales_are_asked_about(module: nn.Module, named: str) -> None:
+    with pytest.raises(EpsballError, match=named):
+        Network(module.eval())(IMAGES)
+
+
+def test_the_features_are_the_tensor_among_the_arguments() -> None:
+    module = Tasks().eval()
+    assert torch.equal(Network(module)(IMAGES)[1], module.body(IMAGES))

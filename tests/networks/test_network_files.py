@@ -10,7 +10,7 @@ import torch
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import model, original, weights
-from epsball.networks.adopt import copy_module
+from epsball.networks.copying import copy_module
 from epsball.networks.forward import Forward
 from support.toys import COMPUTE
 from torch import Tensor, nn

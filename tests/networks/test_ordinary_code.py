@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import epsball
 import numpy as np
@@ -14,7 +16,8 @@ import pandas as pd
 import pytest
 import torch
 from epsball.errors import EpsballError
-from epsball.networks.adopt import adopt, copy_module
+from epsball.networks.adopt import adopt
+from epsball.networks.copying import copy_module
 from epsball.networks.forward import Forward
 from epsball.networks.model import Network, probe_shape
 from epsball.networks.outputs import require_unbounded
@@ -177,6 +180,124 @@ def test_autocast_is_measured_as_it_is() -> None:
     assert torch.equal(logits, Autocast().eval()(IMAGES).float()) or logits == pytest.approx(
         Autocast().eval()(IMAGES).float(), abs=0.05
     )
+
+
+class HalfFirst(nn.Module):
+    """A part in half precision comes first, and has no part in images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.net = nn.Linear(2, 2).half(), Plain()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.net(x)
+        return logits
+
+
+class DoubleHead(Plain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc.double()
+
+    def flat(self, x: Tensor) -> Tensor:
+        return x.flatten(1).double()
+
+
+class DoubleLogits(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).double()
+
+
+class DoubleMean(Plain):
+    """As of statistics that NumPy made; PyTorch alone would not take it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.average: Tensor
+        self.register_buffer("average", torch.full((3, 1, 1), 0.4, dtype=torch.float64))
+
+    def start(self, x: Tensor) -> Tensor:
+        return (x - self.average) / 0.2
+
+
+class WithGradients(Plain):
+    """Features that are a gradient, of an energy."""
+
+    def start(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            (found,) = torch.autograd.grad((0.5 * ((leaf - 0.4) / 0.2).square() * 0.2).sum(), leaf)
+        return found
+
+
+@pytest.mark.parametrize("make", [HalfFirst, DoubleHead, DoubleLogits, DoubleMean, WithGradients])
+def test_precision_and_gradients_inside_of_a_network_are_its_own(make: Callable[[], nn.Module]) -> None:
+    found, expected = measured(make()), measured(Plain())
+    np.testing.assert_allclose(found["ratio"], expected["ratio"], rtol=2e-4)
+
+
+def test_a_wrapper_around_a_compiled_network_stays() -> None:
+    class Forwarding(nn.Module):
+        """Looks its attributes up in what it wraps."""
+
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                return getattr(super().__getattr__("inner"), name)
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = -self.inner(x)
+            return logits
+
+    wrapper = Forwarding(torch.compile(Plain(), backend="eager"))  # type: ignore[arg-type]
+    assert adopt(wrapper) is wrapper
+
+
+def test_hooks_on_a_compiled_network_are_refused() -> None:
+    module: Any = torch.compile(Plain(), backend="eager")
+    module.register_forward_pre_hook(lambda part, given: (1 - given[0],))
+    with pytest.raises(EpsballError, match=r"has hooks on what torch\.compile returned; register them on the module"):
+        adopt(module)
+
+
+class Ends(Plain):
+    def start(self, x: Tensor) -> Tensor:
+        sys.exit(0)
+
+
+def test_a_network_that_ends_the_program_is_told() -> None:
+    with pytest.raises(EpsballError, match=r"forward pass ends the program \(exit code 0\)"):
+        probe_shape(Network(Ends().eval()), IMAGES[0])
+
+
+class Warped(Plain):
+    """A spatial transformer, of which PyTorch has no forward derivative."""
+
+    def start(self, x: Tensor) -> Tensor:
+        grid = torch.zeros(len(x), SIZE, SIZE, 2).to(x) + x.mean((1, 2, 3))[:, None, None, None]
+        return nn.functional.grid_sample(x, grid, align_corners=False) + x
+
+
+class WarpedInSinglePrecision(Plain):
+    def start(self, x: Tensor) -> Tensor:
+        grid = torch.zeros(len(x), SIZE, SIZE, 2) + x.float().mean((1, 2, 3))[:, None, None, None]
+        return nn.functional.grid_sample(x, grid, align_corners=False) + x
+
+
+@pytest.mark.parametrize("make", [Warped, WarpedInSinglePrecision])
+def test_a_linearised_control_of_operations_without_forward_derivatives(make: Callable[[], nn.Module]) -> None:
+    tables = epsball.measure(
+        make(), IMAGES, LABELS, ["isotropy", "lipschitz"], controls=["linearised"], radii=[1.0], draws=4, batch=4
+    )
+    beyond = tables["lipschitz~linearised"].query("radius > 0")
+    assert np.isfinite(beyond["ratio"]).all()
+    floors = tables["isotropy~linearised"]["noise_floor"]
+    assert floors.notna().all() if make is Warped else floors.isna().all()
 
 
 class Squeezed(Plain):

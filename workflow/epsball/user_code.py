@@ -25,6 +25,7 @@ from epsball.errors import EpsballError, did_you_mean
 
 _imported_files: set[str] = set()  # files that factories have imported from beside them
 
+_AS_A_MODULE = "; name a file of a package as a module, such as package.file:function"
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -61,9 +62,16 @@ def factory_file(place: str) -> Path | None:
         finders = (finder.find_spec for finder in sys.meta_path if hasattr(finder, "find_spec"))
         found = next((spec for find in finders if (spec := find(name, inside)) is not None), None)
         if found is None:
-            return None
+            return _in_this_folder(parts)
         inside = found.submodule_search_locations
     return None if found is None or found.origin is None else Path(found.origin)
+
+
+def _in_this_folder(parts: Sequence[str]) -> Path | None:
+    """Return the file of a module of a package in the folder that the command runs in; None if there is none."""
+    modules = list(_modules(Path(), parts)) if len(parts) > 1 else []
+    last = Path(*parts)
+    return modules[-1] if modules and modules[-1] in (last.with_suffix(".py"), last / "__init__.py") else None
 
 
 def _imported(path: Path, root: Path) -> Iterator[Path]:
@@ -84,7 +92,7 @@ def _imported(path: Path, root: Path) -> Iterator[Path]:
             yield from _modules(start, name.split("."))
 
 
-def _modules(folder: Path, parts: list[str]) -> Iterator[Path]:
+def _modules(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
     for number, part in enumerate(parts):
         package = folder.joinpath(*parts[:number])
         for candidate in (package / f"{part}.py", package / part / "__init__.py"):
@@ -112,7 +120,7 @@ def call(
         EpsballError: it does not exist, or fails, with its own error as the cause.
     """
     place, name = factory.rsplit(":", 1)
-    with _beside(place), _contained(f"factory '{factory}'"):
+    with _beside(place), contained(f"factory '{factory}'"):
         module = _load_file(place) if place.endswith(".py") else _import(place, sources)
         if not callable(function := getattr(module, name, None)):
             known = [key for key, value in vars(module).items() if callable(value)]
@@ -127,27 +135,45 @@ def call(
 
 
 @contextlib.contextmanager
-def _contained(what: str) -> Iterator[None]:
-    """Keep what foreign code does to the process within the block: its end, its folder, threads that outlive it."""
+def contained(what: str) -> Iterator[None]:
+    """Keep what foreign code does to the process within the block: its end, its folder, threads that outlive it.
+
+    Raises:
+        EpsballError: it ends the program.
+    """
     folder, thread = Path.cwd(), threading.current_thread()
     daemon, thread._daemonic = thread.daemon, True  # type: ignore[attr-defined]  # which threads that it starts inherit
     try:
         yield
     except SystemExit as error:
-        raise EpsballError(
-            f"{what} ends the program (exit code {error.code}), as sys.exit() does, or parse_args() of arguments that "
-            "are not given here; let it return"
-        ) from error
+        raise ends_program(what, error) from error
     finally:
         thread._daemonic = daemon  # type: ignore[attr-defined]
         os.chdir(folder)
 
 
+def ends_program(what: str, error: SystemExit) -> EpsballError:
+    """Return the error that foreign code ends the program."""
+    return EpsballError(
+        f"{what} ends the program (exit code {error.code}), as sys.exit() does, or parse_args() of arguments that are "
+        "not given here; let it return"
+    )
+
+
 @contextlib.contextmanager
 def _beside(place: str) -> Iterator[None]:
-    """Let a factory's file import what lies beside it, before all else, while the block lasts."""
+    """Let a factory's file import what lies beside it, before all else, while the block lasts.
+
+    Let a factory's package be in the folder that the command runs in, after all else.
+    """
     if not place.endswith(".py"):
-        yield
+        here = [str(Path.cwd())] if "." in place else []
+        sys.path += here
+        try:
+            yield
+        finally:
+            for folder in here:
+                sys.path.remove(folder)
         return
     folder = str(Path(place).parent.resolve())
     # Another network's factory may have imported modules of the same names from its own folder.
@@ -178,7 +204,9 @@ def _load_file(place: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise EpsballError(f"factory's file '{place}' fails{_where(error, path.parent)}: {_describe(error)}") from error
+        how = _AS_A_MODULE if isinstance(error, ImportError) and "relative import" in str(error) else ""
+        said = f"factory's file '{place}' fails{_where(error, path.parent)}: {_describe(error)}{how}"
+        raise EpsballError(said) from error
     return module
 
 

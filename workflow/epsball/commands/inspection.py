@@ -166,7 +166,7 @@ def layers(config: Config, name: str) -> pd.DataFrame:
             if not isinstance(part, torch.jit.ScriptModule):  # which run no hooks
                 part.register_forward_hook(keep)
         network.module.register_forward_pre_hook(lambda *_: rows.clear())  # a pass may have to be made again
-        with torch.inference_mode(), model.failing_in_a_sentence(image[0]):
+        with torch.no_grad(), model.failing_in_a_sentence(image[0]):
             network.run(image)
     return pd.DataFrame(rows, columns=["layer", "module", "shape", "units"])
 

@@ -11,7 +11,7 @@ import pandas as pd
 from epsball import controls, probes
 from epsball.config import Config, NetworkSpec, WhiteBox
 from epsball.data import Pool, images
-from epsball.networks.adopt import copy_module
+from epsball.networks.copying import copy_module
 from epsball.networks.model import Network
 from epsball.runs.gaps import UnavailableError
 from epsball.stages.select import identify

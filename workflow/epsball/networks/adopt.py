@@ -1,13 +1,12 @@
-"""Make a module ready to be measured, and copy one, whatever it holds."""
+"""Make a module ready to be measured."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
-from typing import Any
+import sys
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 from torch.nn.parameter import is_lazy
 
 from epsball.errors import EpsballError
@@ -23,7 +22,7 @@ def adopt(module: nn.Module) -> nn.Module:
     Raises:
         EpsballError: its layers cannot be looked into, or have no shape yet.
     """
-    module = getattr(module, "_orig_mod", module)
+    module = _without_compiler(module)
     if isinstance(module, torch.jit.ScriptModule):
         raise EpsballError(
             "the network is TorchScript, whose layers cannot be looked into; give the module that it was made from"
@@ -35,11 +34,25 @@ def adopt(module: nn.Module) -> nn.Module:
                 f"'{name}' of the network has no shape before its first pass; pass an image through the network in its "
                 "factory, or give its lazy layers their sizes"
             )
-    if any(tensor.dtype == torch.float64 for tensor in tensors.values()):
+    if all(tensor.dtype == torch.float64 for tensor in tensors.values() if tensor.is_floating_point()):
         module.float()
     with contextlib.suppress(NotImplementedError):  # an exported program has one mode
         module.eval()
     return _with_whole_graphs(module).requires_grad_(False)
+
+
+def _without_compiler(module: nn.Module) -> nn.Module:
+    """Return the module that `torch.compile` wrapped, or the module itself."""
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # what is not imported has compiled nothing
+    if dynamo is None or not isinstance(module, dynamo.OptimizedModule):
+        return module
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise EpsballError(
+            "the network has hooks on what torch.compile returned; register them on the module before, or leave "
+            "torch.compile out"
+        )
+    inner: nn.Module = module._orig_mod
+    return inner
 
 
 def _with_whole_graphs(module: nn.Module) -> nn.Module:
@@ -50,29 +63,3 @@ def _with_whole_graphs(module: nn.Module) -> nn.Module:
                 return FromGraph(part)
             module.set_submodule(name, FromGraph(part))
     return module
-
-
-def copy_module(module: nn.Module) -> nn.Module:
-    """Copy a module deeply; what cannot be copied, such as a lock or an open file, both share.
-
-    Raises:
-        EpsballError: code of the module's own that copies it fails.
-    """
-    memo: dict[int, Any] = {}
-    for part in module.modules():
-        for value in vars(part).values():
-            if isinstance(value, Tensor) and not value.is_leaf:  # as of weight_norm, made anew in each pass
-                memo[id(value)] = value.detach().clone()
-            elif not isinstance(value, Tensor | dict | nn.Module):
-                try:
-                    copy.deepcopy(value)
-                except Exception:  # a user's attribute can raise anything
-                    memo[id(value)] = value
-    try:
-        with torch.no_grad():  # TorchScript copies its weights by an operation, and the copy is to be a leaf
-            return copy.deepcopy(module, memo)
-    except Exception as error:  # a user's __deepcopy__ can raise anything
-        raise EpsballError(
-            f"the network cannot be copied, which measuring takes ({type(error).__name__}: "
-            f"{str(error).partition(chr(10))[0]}); mend or remove __deepcopy__ of its modules"
-        ) from None

@@ -100,6 +100,8 @@ def _load(path: Path, stand_in: type) -> Any:
 
 def state_dicts(checkpoint: Any, place: str = "") -> Iterator[tuple[str, State]]:
     """Yield every dictionary of tensors in a checkpoint, with the keys that lead to it, joined by dots."""
+    if isinstance(checkpoint, list | tuple):  # such as of a state dict and an epoch
+        checkpoint = dict(enumerate(checkpoint))
     if not isinstance(checkpoint, Mapping) or place.count(".") >= _DEPTH:
         return
     tensors: State = OrderedDict((str(key), value) for key, value in checkpoint.items() if isinstance(value, Tensor))
@@ -176,7 +178,10 @@ def select(
         (place, _renamed(found, rename)) for place, found in state_dicts(checkpoint) if not _is_of_an_optimiser(place)
     ]
     if not held:
-        raise EpsballError("weights hold no state dict of tensors, such as a whole module; save module.state_dict()")
+        raise EpsballError(
+            "weights hold no state dict of tensors, as a whole module or NumPy's arrays are none; save "
+            "module.state_dict()"
+        )
     options = [option for place, found in held for option in _options(place, found, wanted)]
     options = [option for option in options if not _is_of_an_optimiser(option.prefix)]
     if key is not None:

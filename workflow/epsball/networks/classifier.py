@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from epsball.errors import EpsballError
 from epsball.networks.outputs import logits_of, widened
@@ -61,7 +62,7 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
     weighted = [name for name in times if _has_own_weights(parts[name])]
     found = [call for call in calls if call.name in weighted and _is_same(call.output, logits)]
     single = [call for call in found if not any(name.startswith(f"{call.name}.") for name in weighted)]
-    layers = [call for call in single if call.inputs == 1 and _mixes(parts[call.name], call, logits)]
+    layers = [call for call in single if call.inputs == 1 and _is_one_layer(parts[call.name], call, logits)]
     if len(layers) == 1 and times[layers[0].name] == 1:
         return layers[0].name
     if not found:
@@ -72,7 +73,8 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
         what = f"the logits are the output of {found[-1].name!r}, which is not one classification layer"
     once = [call for call in calls if times[call.name] == 1]
     vectors = [call.name for call in once if call.output is not None and call.output.shape != logits.shape]
-    last = list(dict.fromkeys(vectors or [call.name for call in once]))[: -_NAMED - 1 : -1]
+    others = [call.name for call in once if call.name not in {one.name for one in found}]
+    last = list(dict.fromkeys(vectors or others))[: -_NAMED - 1 : -1]
     such = f", such as {' or '.join(map(repr, last))}, or" if last else ", or"
     raise EpsballError(
         f"{what}, so the input of the classification layer is unknown; set its key layer to the layer whose output "
@@ -83,16 +85,21 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
 def _keep(
     calls: list[_Call], name: str, part: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: object
 ) -> None:
-    given = [value for value in (*inputs, *named.values()) if isinstance(value, Tensor) and value.ndim > 1]
+    given = tensors_with_rows((inputs, named))
     vector = isinstance(output, Tensor) and output.ndim > 1 and output[0].numel() == max(output.shape[1:])
     # Cloned, because what follows may work in place.
     flat = widened(output.flatten(1)).clone() if isinstance(output, Tensor) and vector else None
     calls.append(_Call(name, len(given), given[0][0].numel() if given else 0, flat))
 
 
+def tensors_with_rows(given: Any) -> list[Tensor]:
+    """Return the tensors among a layer's arguments, in whatever structure, that can have a row for each image."""
+    return [value for value in tree_leaves(given) if isinstance(value, Tensor) and value.ndim > 1]
+
+
 def _is_same(output: Tensor | None, logits: Tensor) -> bool:
     same = functools.partial(torch.allclose, rtol=0, atol=0, equal_nan=True)
-    return output is not None and output.shape == logits.shape and same(output, logits)
+    return output is not None and output.shape == logits.shape and same(output.double(), logits.double())
 
 
 def _has_own_weights(part: nn.Module) -> bool:
@@ -100,6 +107,12 @@ def _has_own_weights(part: nn.Module) -> bool:
     return isinstance(part, nn.Linear | nn.Conv2d) or any(True for _ in part.parameters(recurse=False))
 
 
-def _mixes(part: nn.Module, call: _Call, logits: Tensor) -> bool:
-    """Return whether a layer computes logits from features: a scale or a normalisation takes them number by number."""
-    return isinstance(part, nn.Linear | nn.Conv2d) or call.width != logits.shape[1]
+def _is_one_layer(part: nn.Module, call: _Call, logits: Tensor) -> bool:
+    """Return whether a module computes logits from features in one step.
+
+    A scale or a normalisation takes them number by number, and two matrices in one module can be two layers.
+    """
+    if isinstance(part, nn.Linear) or (isinstance(part, nn.Conv2d) and part.groups == 1):
+        return True
+    matrices = [held for held in part.parameters(recurse=False) if held.ndim > 1]
+    return call.width != logits.shape[1] and len(matrices) <= 1

@@ -26,7 +26,7 @@ _DRAWN = (
 )
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def require_function(network: Function, images: Tensor) -> None:
     """Check that an image has the same logits and features each time, among copies of itself and among others.
 
@@ -65,7 +65,7 @@ _ROUNDED: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def rounds_images(network: Function, images: Tensor) -> str:
     """Say to what numbers a network rounds its images, such as "float16"; nothing if it does not.
 
@@ -124,8 +124,9 @@ def require_repeated(logits: NDArray[np.float64]) -> None:
     """
     if (found := float(np.ptp(logits))) > _TOLERANCE * (1 + float(np.abs(logits).max())):
         raise EpsballError(
-            f"the same image has different scores in one batch (logits differ by up to {found:.2g}); a likely cause is "
-            "dropout that is left on, F.dropout(x) without training=self.training"
+            f"the same image has different scores in one batch (logits differ by up to {found:.2g}); likely causes are "
+            "dropout that is left on, F.dropout(x) without training=self.training, and layers that take only so many "
+            "rows of a batch, such as experts"
         )
 
 

@@ -15,7 +15,7 @@ from epsball.config import Compute
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError, is_out_of_memory
 from epsball.networks import process
-from epsball.networks.adopt import copy_module
+from epsball.networks.copying import copy_module
 from epsball.networks.outputs import NOT_FINITE, describe_failure
 
 _log = logging.getLogger(__name__)
@@ -110,14 +110,14 @@ class Forward:
         self._network.refit_at(image, label)
         if self._float64 is not None:
             # Not a new copy: modules with hooks are in reference cycles, and old copies would pile up.
-            with torch.inference_mode():
+            with torch.no_grad():
                 self._float64.load_state_dict(self._network.state_dict())
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (n, classes) and features (n, units), float32 on the CPU; see `start`."""
         return self.start(images)()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def start(self, images: Tensor) -> Passed:
         """Start a pass, so that the device works while the CPU does something else.
 
@@ -152,15 +152,14 @@ class Forward:
         count = len(images)
         if count < size:
             images = torch.cat([images, images[-1:].expand(size - count, -1, -1, -1)])
-        # Always a copy: it is made in inference mode, and other tensors would have the network compiled again.
-        logits, features = self._run(images.to(self.device, memory_format=self.layout, copy=True))
-        return logits[:count], features[:count]
+        logits, features = self._run(images.to(self.device, memory_format=self.layout))
+        return logits[:count].detach(), features[:count].detach()  # a network may turn gradients on
 
     def float64(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and features computed in float64; see `start_float64`."""
         return self.start_float64(images)()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def start_float64(self, images: Tensor) -> Passed:
         """Start a pass in float64, for the noise floor; on the CPU where the device has no float64.
 
@@ -174,7 +173,9 @@ class Forward:
         if self._has_float64:
             try:
                 return self._start_float64(images)
-            except _PassError as error:
+            except _NoRoomError:
+                raise
+            except EpsballError as error:
                 self._has_float64 = False
                 _log.warning("the noise floor is not available: %s", error)
         shown = self.start(images)()
@@ -188,13 +189,13 @@ class Forward:
         what = "forward pass in float64, for the noise floor,"
         logits, features, self._float64_size = _pass_in_batches(self._pass_float64, images, self._float64_size, what)
         if not logits.dtype == features.dtype == torch.float64:
-            raise _PassError(f"the network's {what} gives {str(features.dtype).removeprefix('torch.')}")
+            raise EpsballError(f"the network's {what} gives {str(features.dtype).removeprefix('torch.')}")
         return _copy_to_cpu(logits, features)
 
     def _pass_float64(self, images: Tensor, size: int) -> tuple[Tensor, Tensor]:
         assert self._float64 is not None
         logits, features = self._float64(images.to(self._float64_device, torch.float64).contiguous())
-        return logits, features
+        return logits.detach(), features.detach()
 
 
 def _copy_to_cpu(logits: Tensor, features: Tensor) -> Passed:
@@ -212,8 +213,8 @@ def _copy_to_cpu(logits: Tensor, features: Tensor) -> Passed:
     return arrived
 
 
-class _PassError(EpsballError):
-    """The network's own code fails, or does not compute in the precision that is asked for."""
+class _NoRoomError(EpsballError):
+    """One image does not fit into memory."""
 
 
 def _pass_in_batches(
@@ -228,10 +229,10 @@ def _pass_in_batches(
             raise
         except Exception as error:  # a user's network can raise anything
             if not is_out_of_memory(error):
-                raise _PassError(describe_failure(what, error)) from error
+                raise EpsballError(describe_failure(what, error)) from error
             if size == 1:
                 message = textwrap.shorten(str(error), 300)
-                raise EpsballError(f"memory does not suffice for one image: {message}") from None
+                raise _NoRoomError(f"memory does not suffice for one image: {message}") from None
             size = -(-size // 2)
             _log.warning("out of memory; going on with passes of %d images: scores may round otherwise", size)
         if torch.cuda.is_available():

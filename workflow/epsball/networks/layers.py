@@ -72,7 +72,7 @@ def recorded(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tens
             handle.remove()
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def sizes(network: nn.Module, module: nn.Module, names: Sequence[str], image: Tensor) -> dict[str, int]:
     """Return the number of units of each layer that a pass of an image (3, height, width) reaches, in that order."""
     with recorded(module, names) as held:

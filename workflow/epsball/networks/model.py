@@ -15,13 +15,15 @@ from torch import Tensor, nn
 
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, about
-from epsball.networks import layers, outputs, sources, state
+from epsball.networks import layers, memory, outputs, sources, state
 from epsball.networks.adopt import adopt
-from epsball.networks.classifier import find_classifier
+from epsball.networks.classifier import find_classifier, tensors_with_rows
 from epsball.networks.consistency import require_function
+from epsball.networks.copying import copy_module, require_own
 from epsball.networks.views import ViewsAsReshapes, is_about_views
 from epsball.networks.weights import read, require_keepable
 from epsball.runs import files_read
+from epsball.user_code import ends_program
 
 
 def fetch(spec: NetworkSpec) -> Path | None:
@@ -65,7 +67,7 @@ class Network(nn.Module):
         self.classifier: str | None = None
         self._layer = layer
         self._features: Tensor | None = None
-        self._reshapes = False
+        self._reshapes = self._casts = False
         if layer is not None:
             layers.chosen(module, [layer])
             _require_hooks({layer: module.get_submodule(layer)})
@@ -78,7 +80,7 @@ class Network(nn.Module):
         self.module.get_submodule(classifier).register_forward_pre_hook(self._keep_input, with_kwargs=True)
 
     def _keep_input(self, part: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self._keep((*inputs, *named.values())[0])
+        self._keep(next(iter(tensors_with_rows((inputs, named))), inputs))
 
     def _keep_output(self, part: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         self._keep(output)
@@ -102,7 +104,7 @@ class Network(nn.Module):
             _require_hooks(dict(self.module.named_modules()))
             self._hook(find_classifier(self.module, self.run, image[None]))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def require_layer(self, images: Tensor) -> Tensor:
         """Check on images (n, 3, height, width) that their features come from one call of the right layer.
 
@@ -127,7 +129,7 @@ class Network(nn.Module):
                 f"its layer {name!r} runs {len(calls)} times in a pass, so it has no output of its own; set layer to "
                 "one that runs once, such as a torch.nn.Identity() in the place that is meant"
             )
-        if self._layer is None and not (calls and torch.equal(outputs.widened(calls[0].flatten(1)), logits)):
+        if self._layer is None and not (calls and torch.equal(calls[0].flatten(1).double(), logits.double())):
             raise EpsballError(
                 f"the logits of some images are not the output of {name!r}, its classification layer, as with an early "
                 "exit; set its key layer to the layer whose output the features are"
@@ -151,7 +153,7 @@ class Network(nn.Module):
             )
         return logits, outputs.widened(features.flatten(start_dim=1))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
         """Return logits (n, classes) alone.
 
@@ -166,15 +168,26 @@ class Network(nn.Module):
             raise EpsballError(outputs.describe_failure("forward pass", error)) from error
 
     def run(self, images: Tensor) -> Any:
-        """Return the module's own output for images, of which it gets a copy in the precision of its weights."""
-        kind = next((part.dtype for part in self.module.parameters() if part.is_floating_point()), images.dtype)
+        """Return the module's own output for images, of which it gets a copy, in the precision that it takes."""
+        kind = images.dtype
+        if self._casts:
+            kind = next((part.dtype for part in self.module.parameters() if part.is_floating_point()), kind)
         try:
             with ViewsAsReshapes() if self._reshapes else contextlib.nullcontext():
                 return self.module(images.clone() if images.dtype == kind else images.to(kind))
+        except SystemExit as error:
+            raise ends_program("the network's forward pass", error) from error
         except RuntimeError as error:
-            if self._reshapes or not is_about_views(error):
+            if not self._reshapes and is_about_views(error):
+                self._reshapes = True
+            elif not self._casts and outputs.is_about_precision(error):
+                self._casts = True
+                if kind == torch.float32:
+                    widths = {part.dtype for part in (*self.module.parameters(), *self.module.buffers())}
+                    if torch.float64 in widths:  # such as of a mean made by NumPy
+                        self.module.float()
+            else:
                 raise
-        self._reshapes = True
         return self.run(images)
 
 
@@ -221,7 +234,7 @@ def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
     """Return the numbers of classes and of feature units, from passes of an image (3, height, width).
 
@@ -231,13 +244,16 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
     batch = torch.stack([image, image.flip(-1)])
     with failing_in_a_sentence(image):
         outputs.require_logits(_rows(network, batch))
+        network.require_layer(batch)
         logits, features = network(batch)
         if not logits.isfinite().all():
             raise EpsballError(outputs.NOT_FINITE)
         if not features.isfinite().all():
             raise EpsballError(f"its features, the {network.features_from}, are not finite; set layer to another")
-        network.require_layer(batch)
         require_function(network, batch)
+        memory.require_none(network, lambda: network(batch))
+        copied = copy_module(network)
+        require_own(network, copied, lambda: copied(batch))
     return logits.shape[1], features.shape[1]
 
 

@@ -93,7 +93,7 @@ def _how_far(path: Path, module: fx.GraphModule) -> float:
     batch = torch.rand(*shape, generator=torch.Generator().manual_seed(0))
     try:
         [expected] = ReferenceEvaluator(read).run([read.graph.output[0].name], {images.name: batch.numpy()})
-        with torch.inference_mode():
+        with torch.no_grad():
             found = module.eval()(batch)
     except Exception as error:  # a file can hold anything
         _log.info("%s: its conversion is not compared with ONNX's evaluator: %s", path, error)

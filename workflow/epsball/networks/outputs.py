@@ -42,6 +42,12 @@ def widened(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in {torch.float16, torch.bfloat16} else tensor
 
 
+def is_about_precision(error: RuntimeError) -> bool:
+    """Return whether a pass failed because tensors of different precision met."""
+    message = str(error)
+    return any(text in message for text in ("dtype", "bias type", "weight type", "scalar type", "did not match"))
+
+
 def describe(found: object) -> str:
     """Describe what was found in place of a tensor of another shape."""
     if isinstance(found, Tensor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,10 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.model.build`. The factory gets `args`, and `weights` where the configuration has them."""
 
     def arguments(function: Callable[..., Any]) -> Mapping[str, Any]:
+        if isinstance(function, nn.Module):
+            raise EpsballError(
+                f"factory '{spec.factory}' is a module, not a function; write def make(): return …, and name that"
+            )
         if spec.weights is None:
             return spec.args
         if not Path(spec.weights).is_file():
@@ -40,6 +45,8 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
                 "weights_only=True loads; save them with torch.save(module.state_dict(), path)"
             ) from error
         raise
+    if inspect.iscoroutine(network):
+        network.close()
     if not isinstance(network, nn.Module):
         raise EpsballError(f"factory '{spec.factory}' returned {type(network).__name__}, expected a torch.nn.Module")
     return network

@@ -128,7 +128,7 @@ def _groups(inputs: WhiteBoxInput) -> Iterator[list[str]]:
 def _passed(inputs: WhiteBoxInput, group: Sequence[str], images: Tensor) -> dict[str, Tensor]:
     """Pass images in batches of one size: return them and the outputs of a group of layers, float32 (image, ...)."""
     parts: list[dict[str, Tensor]] = []
-    with torch.inference_mode(), layers.recorded(inputs.network.module, group) as held:
+    with torch.no_grad(), layers.recorded(inputs.network.module, group) as held:
         for batch in torch.split(images, inputs.forward.size):
             filled = torch.cat([batch, batch[-1:].expand(inputs.forward.size - len(batch), -1, -1, -1)])
             inputs.network(filled.contiguous(memory_format=inputs.forward.layout))

@@ -91,7 +91,7 @@ def _first_layer(network: Network, images: Tensor, name: str) -> tuple[Tensor, T
     def stop(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         raise _ReachedError(inputs[0].cpu().double(), output.cpu().double(), part)
 
-    with contextlib.ExitStack() as hooks, torch.inference_mode():
+    with contextlib.ExitStack() as hooks, torch.no_grad():
         for part in _convolutions(network, name):
             hooks.callback(part.register_forward_hook(stop).remove)
         try:

@@ -6,6 +6,8 @@ at most the product of its parts'. Where branches meet, sums add up bounds and c
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import operator
 from collections.abc import Mapping
@@ -87,7 +89,7 @@ def _traced(network: Network, image_shape: tuple[int, int, int]) -> tuple[torch.
     like = next((parameter for parameter in network.parameters() if parameter.is_floating_point()), torch.empty(0))
     image = like.new_zeros(1, *image_shape)
     try:
-        with Whole():
+        with Whole(), contextlib.redirect_stderr(io.StringIO()):  # which it would show its code on
             program = torch.export.export(network, (image,), strict=False).run_decompositions({})
     except Exception as error:
         first = next(iter(str(error).strip().splitlines()), "")

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import grad
 from torch.nn import functional
 
-from epsball.networks.adopt import copy_module
+from epsball.networks.copying import copy_module
 from epsball.networks.model import Network
 from epsball.robustness.differentiation import differentiating
 

@@ -20,6 +20,7 @@ from epsball.networks.state import loaded
 from epsball.networks.weights import save
 from epsball.runs import files, files_read, provenance
 from epsball.stages.training import train
+from epsball.user_code import contained
 
 # Held-out images behind the accuracy in the card; the survey passes over the whole pool.
 _ACCURACY_IMAGES = 1000
@@ -49,7 +50,8 @@ def build_network(
     history = None
     checkpoint = card.with_name("training.pt")
     if spec.training is not None and training is not None:
-        history = train(module, training, spec.training, seed, spec.name, checkpoint, made_by)
+        with contained(f"networks.{spec.name}: its training"):
+            history = train(module, training, spec.training, seed, spec.name, checkpoint, made_by)
     network = model.Network(module, spec.layer)
     height, width = next(pool.batches(1))[1].shape[1:3]
     reference = Reference.of(network.logits, (height, width))  # on the CPU, where it is restored

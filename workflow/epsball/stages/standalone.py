@@ -23,7 +23,8 @@ from epsball.controls import name_of
 from epsball.data import Pool, images
 from epsball.errors import EpsballError, did_you_mean
 from epsball.networks import forward, process
-from epsball.networks.adopt import adopt, copy_module
+from epsball.networks.adopt import adopt
+from epsball.networks.copying import copy_module, require_own
 from epsball.networks.model import Network, probe_shape, require_labels
 from epsball.perturbations import families
 from epsball.probes import Context
@@ -188,6 +189,7 @@ def _network(model: nn.Module, layer: str | None, pool: Pool, batch: int) -> Net
     network = Network(adopt(copy_module(model)), layer)
     first = forward.inputs(pool.read(0))
     try:
+        require_own(model, network, lambda: network(first[None]))
         classes, _ = probe_shape(network.cpu(), first)
         require_labels(pool.labels, classes, "there are")
         require_usable(network, pool, batch)

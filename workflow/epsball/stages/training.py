@@ -136,7 +136,7 @@ def _batch(pool: Pool, numbers: list[int]) -> tuple[Tensor, Tensor]:
     return inputs(np.stack([pool.read(number) for number in numbers])), torch.from_numpy(pool.labels[numbers])
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _validate(module: nn.Module, pool: Pool, batch: int) -> dict[str, float]:
     if not len(pool):
         return {}
