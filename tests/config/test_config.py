@@ -281,6 +281,12 @@ def test_missing_networks() -> None:
             "threshold", 1 - 1e-17, "threshold is 1.0; it must be below 1", id="a threshold that is 1 in float64"
         ),
         pytest.param(
+            "datasets",
+            {"signs": {"kind": "imagefolder", "root": "here/" + "r" * 300}},
+            r"datasets\.signs\.root is 'here/r+… \(307 characters\); names of files and folders have at most 255 bytes",
+            id="a name of a folder of 300 letters",
+        ),
+        pytest.param(
             "run", "r" * 300, r"run is 'r+… \(302 characters\); expected: .* at most 80", id="a name of 300 letters"
         ),
         pytest.param("run", "r\n", "run is 'r\\\\n'; expected: letters", id="a name with a newline"),

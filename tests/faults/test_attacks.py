@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -296,3 +297,152 @@ def test_disks_that_are_full_at_every_stage(study: Study, tmp_path: Path) -> Non
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=False)
     assert ended.count(0) < len(ended) - 2, "it was full at several stages"
+
+
+@pytest.mark.fault(
+    "a run of another configuration put in its place, copied to its name, merged into it; Snakemake's memory lost",
+    "what is not of this configuration is made again",
+)
+@pytest.mark.parametrize("how", ["put back", "copied", "merged", "memory lost"])
+def test_files_that_are_whole_and_of_another_configuration(study: Study, how: str) -> None:
+    other = {**CONFIG, "draws": 8}
+    if how == "put back":
+        shutil.rmtree(ROOT)
+        study.run(other, CLAIMS)
+        shutil.rmtree(ROOT)
+        shutil.copytree("kept", ROOT)
+    elif how == "copied":
+        shutil.copytree(ROOT, "results/copied")
+        other["run"] = "copied"
+    elif how == "merged":
+        study.run({**CONFIG, "run": "eight", "draws": 8}, "results/eight/claims.tsv")
+        for part in ("metrics", "provenance/metrics"):
+            shutil.copytree(f"results/eight/{part}", ROOT / part, dirs_exist_ok=True)
+        other = CONFIG
+    else:
+        shutil.rmtree(ROOT / "provenance" / "snakemake")
+        shutil.rmtree(".snakemake")
+    study.run(other, f"results/{other['run']}/claims.tsv")
+    expected = {**CONFIG, "run": "expected", "draws": other["draws"]}
+    study.run(expected, "results/expected/claims.tsv")
+    for name in ("claims.tsv", "metrics/one/isotropy.parquet"):
+        assert Path("results", str(other["run"]), name).read_bytes() == Path("results/expected", name).read_bytes()
+    assert "Nothing to be done" in study.snakemake(other, f"results/{other['run']}/claims.tsv").stderr
+
+
+@pytest.mark.fault("a file of a run whose time is in the future", "the same tables, and nothing else is made again")
+def test_a_file_of_the_run_from_the_future(study: Study) -> None:
+    before = Path(CLAIMS).read_bytes()
+    later = time.time() + 1e8
+    for name in ("samples/squares.csv", "survey/squares/one.parquet"):
+        os.utime(ROOT / name, (later, later))
+    Path(CLAIMS).unlink()
+    done = study.snakemake(CONFIG, CLAIMS)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 jobs" in done.stderr
+    assert Path(CLAIMS).read_bytes() == before
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    (path / "in it").mkdir(parents=True)
+
+
+def replace_by_zeros(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(6 << 30)
+
+
+def replace_by_link(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.fault(
+    "a pipe, a folder, a dangling link or 6 GB of nothing in the place of what is only remembered", "as without it"
+)
+@pytest.mark.parametrize("replace", [replace_by_pipe, replace_by_folder, replace_by_zeros, replace_by_link])
+def test_odd_files_in_the_place_of_memories(study: Study, replace: Callable[[Path], None]) -> None:
+    before = Path(CLAIMS).read_bytes()
+    for name in (
+        ".contents.json",
+        ".code.json",
+        "seen.json",
+        ".holder",
+        "networks/one/.read.json",
+        "provenance/claims.tsv.json",
+        "provenance/survey/squares/one.parquet.json",
+    ):
+        replace(ROOT / name)
+    (ROOT / ".foo.unfinished").symlink_to("/tmp")
+    Path(CLAIMS).unlink()
+    done = study.snakemake(CONFIG, CLAIMS)
+    assert done.returncode == 0, done.stderr
+    assert Path(CLAIMS).read_bytes() == before
+    assert Path("/tmp").is_dir()
+
+
+@pytest.mark.fault("a pipe in the place of a table or a card", "a sentence, at once")
+def test_pipes_in_the_place_of_tables(study: Study) -> None:
+    replace_by_pipe(ROOT / "networks" / "one" / "card.json")
+    cost.seen_in(load_config(CONFIG), ROOT)
+    shutil.copy("kept/networks/one/card.json", ROOT / "card.json")
+    (ROOT / "card.json").replace(ROOT / "networks" / "one" / "card.json")
+    replace_by_pipe(ROOT / "metrics" / "one" / "isotropy.parquet")
+    Path(CLAIMS).unlink()
+    assert "isotropy.parquet' is no regular file; remove it and run again" in says(study, CONFIG, CLAIMS)
+
+
+@pytest.mark.fault("records whose inputs lead in a circle", "as without them")
+def test_records_in_a_circle(study: Study) -> None:
+    place = ROOT / "provenance" / "claims.tsv.json"
+    record = json.loads(place.read_text())
+    place.write_text(json.dumps({**record, "inputs": {"claims.tsv": record["sha256"]}}))
+    assert "Nothing to be done" in study.snakemake(CONFIG, CLAIMS).stderr
+    assert explain(Path(CLAIMS))
+
+
+@pytest.mark.fault("a text of 5,000 letters among a factory's arguments", "taken as text")
+def test_a_long_text_among_arguments(study: Study) -> None:
+    one = {**CONFIG["networks"]["one"], "args": {"seed": 1, "sharpness": 20, "prompt": "x" * 5000}}
+    done = study.snakemake({**CONFIG, "networks": {"one": one}}, "-n")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.fault("--cores 0", "a sentence")
+def test_no_cores(study: Study) -> None:
+    Path(CLAIMS).unlink()
+    Path("mine.yaml").write_text(yaml.safe_dump(CONFIG))
+    said = ended(study, "-m", "snakemake", CLAIMS, "--cores", "0", "--configfile", "mine.yaml")
+    assert "--cores is 0, with which nothing would ever run" in said
+
+
+@pytest.mark.fault("PYTHONOPTIMIZE=2", "a sentence")
+def test_python_without_docstrings(study: Study) -> None:
+    Path("mine.yaml").write_text(yaml.safe_dump(CONFIG))
+    for way_in in (
+        ["-c", "from epsball.commands import cli; exit(cli.main(['check', 'mine.yaml']))"],
+        ["-m", "snakemake"],
+    ):
+        said = ended(study, "-OO", *way_in, "--configfile", "mine.yaml", "--cores", "1")
+        assert "takes docstrings away, which scikit-bio and help texts need; leave it out" in said
+
+
+def ended(study: Study, *arguments: str) -> str:
+    """What Python says that ends with an error, which is no traceback."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": str(study.folder / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.stdout + done.stderr

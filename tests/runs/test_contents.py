@@ -125,3 +125,11 @@ def test_a_pipe_in_a_folder_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "photos" / "x.png")
     assert Contents(tmp_path / "contents.json").digest(tmp_path / "photos") != ""
     assert Contents(tmp_path / "contents.json").digest(tmp_path / "photos" / "x.png") == ""
+
+
+@pytest.mark.fault("links in an image folder that lead in circles", "each folder is followed once")
+def test_links_in_circles(folder: Path) -> None:
+    for name in ("l1", "l2"):
+        (folder / "red" / name).symlink_to(folder)
+        (folder / "blue" / name).symlink_to(folder / "red")
+    assert look(folder) == look(folder)

@@ -108,3 +108,33 @@ def test_nothing_of_packages_is_noted(here: Path) -> None:
     with files_read.recording() as read:
         model.build(NetworkSpec(name="one", dataset="d", factory="torchvision:resnet18"), pretrained=False)
     assert read == set()
+
+
+LISTING = {
+    "glob": "sorted(Path('ck').glob('*.pt'))",
+    "iterdir": "list(Path('ck').iterdir())",
+    "listdir": "os.listdir('ck')",
+    "scandir": "[entry.name for entry in os.scandir('ck')]",
+}
+
+
+@pytest.mark.fault("a folder from which a factory takes the newest file ({id})", "another file in it is noticed")
+@pytest.mark.parametrize("how", LISTING)
+def test_a_folder_that_a_factory_lists(here: Path, how: str) -> None:
+    (here / "ck").mkdir()
+    (here / "ck" / "1.pt").touch()
+    (here / "factory.py").write_text(FACTORY.format(reads=LISTING[how]))
+    with files_read.recording() as read:
+        model.build(NetworkSpec("one", "here", "factory.py:make"))
+    files_read.keep(here / "networks", read, "before")
+
+    def since() -> str:
+        return files_read.since(here / "networks", Contents(here / "contents.json").digest)
+
+    assert {Path(name).name for name in read} == {"factory.py", "ck"}
+    assert since() == "before"
+    (here / "ck" / "1.pt").write_text("that it is read is another matter")
+    (here / "ck" / "__pycache__").mkdir()
+    assert since() == "before"
+    (here / "ck" / "2.pt").touch()
+    assert since() != "before"

@@ -105,6 +105,18 @@ def _save_traceback(error: Exception) -> str:
     return file.name
 
 
+def require_docstrings() -> None:
+    """Check that Python has kept docstrings.
+
+    Raises:
+        EpsballError: it has not.
+    """
+    if sys.flags.optimize > 1:
+        raise EpsballError(
+            "python -OO (PYTHONOPTIMIZE=2) takes docstrings away, which scikit-bio and help texts need; leave it out"
+        )
+
+
 def print_on_any_terminal() -> None:
     """Let standard output and error show what their encoding lacks in other signs, rather than fail."""
     codecs.register_error("epsball", _in_other_signs)

@@ -7,7 +7,7 @@ from pathlib import Path
 from epsball import controls, data, probes
 from epsball.config import load_config
 from epsball.config.reading import read_yaml
-from epsball.errors import print_on_any_terminal, sentence
+from epsball.errors import EpsballError, print_on_any_terminal, require_docstrings, sentence
 from epsball.networks import sources
 from epsball.probes import normalisers
 from epsball.reporting import figures
@@ -27,6 +27,7 @@ def exit_with_message():
 
 print_on_any_terminal()
 with exit_with_message():
+    require_docstrings()
     for file in workflow.config_settings.configfiles if workflow.is_main_process else ():
         read_yaml(file)  # for keys that are given twice, of which Snakemake keeps one; no job need look again
     CONFIG = load_config(config)
@@ -38,7 +39,8 @@ DATASETS, NETWORKS = list(CONFIG.datasets), list(CONFIG.networks)
 NAMES = {"dataset": DATASETS, "network": NETWORKS}
 FOLDER = CONFIG.folder
 RUN = str(FOLDER)
-CONTENTS = contents.Contents(FOLDER / ".contents.json", fixed=not workflow.is_main_process)
+with exit_with_message():
+    CONTENTS = contents.Contents(FOLDER / ".contents.json", fixed=not workflow.is_main_process)
 GIVEN = given.Given(CONFIG, CONTENTS)
 FINGERPRINTS = fingerprints.Fingerprints(
     CONFIG, WORKFLOW / "scripts", {"figures": [figures.module_name(name) for name in FIGURES]}, GIVEN
@@ -258,7 +260,12 @@ if workflow.is_main_process:
             FOLDER, [*SAMPLES, *SURVEYS, *CARDS, *TABLES, *ILLUSTRATIONS, *PICTURES, f"{RUN}/logs/a"]
         )
         run_folder.restore_metadata(FOLDER)
+        integrity.settle_times(FOLDER)
         integrity.require_run(FOLDER)
+        for path in provenance_records.recorded(FOLDER):
+            # What Snakemake knows is of the path: a run that was put back, copied or merged may be another's.
+            if not FINGERPRINTS.is_of(provenance_records.last(path)):
+                run_folder.disown(path)
         plan = cost.describe(CONFIG, workflow.resource_settings.cores or 1, cost.seen_in(CONFIG, FOLDER))
         remarks = versions.remarks(other_versions(), CONFIG.other_versions)
         print(plan, *remarks, sep="\n", file=sys.stderr)

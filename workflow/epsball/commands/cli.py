@@ -21,7 +21,7 @@ import yaml
 from epsball import __version__
 from epsball.config import load_config
 from epsball.config.reading import read_yaml
-from epsball.errors import EpsballError, did_you_mean, print_on_any_terminal, sentence
+from epsball.errors import EpsballError, did_you_mean, print_on_any_terminal, require_docstrings, sentence
 
 _DESCRIPTION = """\
 What a ConvNet does in a small ball around an image.
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_on_any_terminal()
     try:
         try:
+            require_docstrings()
             _run(sys.argv[1:] if arguments is None else list(arguments))
         finally:
             sys.stdout.flush()  # here, where a closed pipe can be told

@@ -40,6 +40,7 @@ _SENTENCES = {
     "string_pattern_mismatch factory": "{place} is {found}; expected: kind:name, such as sign:ciresan2012",
     "string_type": "{place} is {found}; expected: string{quotes}",
     "string_type [key]": "{parent} has the name {found}, which YAML takes for no text; put it in quotes",
+    "too_long_a_name": "{place} is {found}; names of files and folders have at most {most} bytes",
     "too_short": "{place} is empty; give at least one",
     "tuple_type": "{place} is {found}; expected: a list, such as [1, 2]",
     "wildcard": "{place} is {found}, and Snakemake takes {wildcard} for a wildcard; rename the file, or link to it",

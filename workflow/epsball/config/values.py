@@ -15,6 +15,7 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _POWER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)e[-+]?\d+", re.IGNORECASE)  # YAML 1.1 wants 1.0e-3
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*)?\}")
+_LONGEST = 255  # bytes of a name
 _UNSET = re.compile(r"\$(\w+|\{\w+\})")
 
 
@@ -75,6 +76,8 @@ def path(text: str) -> str:
     expanded = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111 - a factory is a path and a function
     if (unset := _UNSET.search(expanded)) and not os.path.lexists(expanded):
         raise PydanticCustomError("unset_variable", "not set", {"variable": unset[0]})
+    if any(len(os.fsencode(part)) > _LONGEST for part in expanded.split("/")):
+        raise PydanticCustomError("too_long_a_name", "too long", {"most": _LONGEST})
     return expanded
 
 

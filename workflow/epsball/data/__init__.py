@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import logging
+import os
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -211,7 +212,8 @@ def given(spec: DatasetSpec) -> list[Path]:
     kind = _kind(spec)
     if hasattr(kind, "given"):
         return list(kind.given(spec))
-    named = [Path(value) for value in spec.options.values() if isinstance(value, str) and Path(value).exists()]
+    texts = [value for value in spec.options.values() if isinstance(value, str)]
+    named = [Path(text) for text in texts if os.path.exists(text)]  # noqa: PTH110 - a Path of a long text raises
     return [*own_files(spec), *named]
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from scipy.spatial.distance import pdist, squareform
-from skbio.stats import distance
 
+from epsball.errors import require_docstrings
 from epsball.networks.scores import Array
+
+require_docstrings()
+
+from skbio.stats import distance  # noqa: E402  # would fail without them
 
 _MIN_POINTS = 3  # of scikit-bio's test: two points have one distance, which correlates with nothing
 

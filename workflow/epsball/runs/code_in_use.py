@@ -31,7 +31,7 @@ def keep(run: Path, own: Iterable[Path]) -> None:
     """
     paths = [*provenance.library(), *(path.absolute() for path in own if path.suffix == ".py" and path.is_file())]
     code = {str(path): [files.stamp(path), files.digest(path)] for path in paths}
-    files.write_text(run / _KEPT, json.dumps({"code": code, "versions": dict(provenance.versions())}))
+    files.write_memory(run / _KEPT, json.dumps({"code": code, "versions": dict(provenance.versions())}))
 
 
 def require(run: Path, packages: Iterable[str], began: float, mix: bool) -> None:

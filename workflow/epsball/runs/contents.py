@@ -54,7 +54,7 @@ class Contents:
         """Remember the digests."""
         now = time.time_ns()
         settled = {name: entry for name, entry in self._read.items() if max(entry[1], entry[2]) < now - _SETTLED}
-        files.write_text(self._kept, json.dumps({"asked": self._asked, "files": {**self._files, **settled}}))
+        files.write_memory(self._kept, json.dumps({"asked": self._asked, "files": {**self._files, **settled}}))
 
     def _file(self, path: Path) -> str:
         try:
@@ -65,10 +65,13 @@ class Contents:
         return str(entry[-1])
 
     def _folder(self, folder: Path) -> str:
-        total = hashlib.sha256()
+        total, seen = hashlib.sha256(), {os.path.realpath(folder)}
         for place, folders, names in os.walk(folder, followlinks=True):
             # An empty folder is a class too. What is hidden belongs to the file system or its viewers.
-            folders[:] = sorted(name for name in folders if not name.startswith((".", "@")))
+            shown = sorted(name for name in folders if not name.startswith((".", "@")))
+            real = {name: os.path.realpath(os.path.join(place, name)) for name in shown}  # noqa: PTH118 - many
+            folders[:] = [name for name in shown if real[name] not in seen]  # links may lead in a circle
+            seen.update(real.values())
             for name in sorted(names):
                 if not name.startswith("."):
                     path = Path(place, name)

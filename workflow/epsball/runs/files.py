@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -19,6 +20,7 @@ from epsball.errors import EpsballError
 T = TypeVar("T")
 
 _LONGEST = 200  # characters of what a reader says
+_LARGEST = 1 << 30  # bytes of what is only remembered
 
 
 def temporary_path(path: Path) -> Path:
@@ -29,6 +31,8 @@ def temporary_path(path: Path) -> Path:
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a name beside `path` to write to, which is renamed to `path` if the block succeeds and removed if not."""
+    if path.is_dir():
+        raise EpsballError(f"'{path}' is a folder, expected a file of the run; remove it and run again")
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = temporary_path(path)
     try:
@@ -36,14 +40,39 @@ def atomic_write(path: Path) -> Iterator[Path]:
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
         unfinished.replace(path)
+    except Exception as error:
+        if (full := _of_a_full_disk(error)) is not None and full is not error:
+            raise OSError(full.errno, full.strerror, str(path)) from error
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _of_a_full_disk(error: BaseException | None) -> OSError | None:
+    """Return the error of a full disk that another one followed, as where a library goes on with half a file."""
+    while error is not None and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
+        error = error.__cause__ or error.__context__
+    return error if isinstance(error, OSError) else None
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def write_memory(path: Path, text: str) -> None:
+    """Write a text file that is only a memory of ours, whatever is in its place."""
+    make_way(path)
+    write_text(path, text)
+
+
+def make_way(path: Path) -> None:
+    """Remove what is in the place of a file that is only a memory of ours and is none, such as a folder or a pipe."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif os.path.lexists(path) and not path.is_file():
+        path.unlink()
 
 
 def write_table(path: Path, table: pd.DataFrame, made_by: str | None = None) -> None:
@@ -67,6 +96,8 @@ def reading(path: Path | str) -> Iterator[None]:
     Raises:
         EpsballError: it is. That there is no such file, or no right to it, remains an OSError.
     """
+    if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+        raise EpsballError(f"'{path}' is no regular file; remove it and run again to make it anew")
     try:
         yield
     except EpsballError:
@@ -111,8 +142,10 @@ def read_json(path: Path) -> dict[str, Any]:
 def remembered(path: Path, kind: type[T]) -> T | None:
     """Return what a JSON file holds that is only a memory of ours; None if it is of another kind or cannot be read."""
     try:
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            return None
         found: T = _adapter(kind).validate_json(path.read_bytes())  # type: ignore[arg-type]  # a type can be hashed
-    except (OSError, ValueError):
+    except (OSError, ValueError, MemoryError):
         return None
     return found
 
@@ -135,7 +168,7 @@ def retain(path: Path) -> None:
     previous(path).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         if path.suffix != ".zip":
-            write_text(_digest_path(path), digest(path))
+            write_memory(_digest_path(path), digest(path))
         previous(path).hardlink_to(path)
 
 
@@ -175,7 +208,13 @@ def _digest_path(path: Path) -> Path:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        EpsballError: it is a pipe, say, which would be waited for.
+    """
+    if path.exists() and not path.is_file():
+        raise EpsballError(f"'{path}' is no regular file; remove it and run again")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -189,7 +228,7 @@ def stamp(path: Path) -> list[int]:
 def remove_unfinished(folder: Path) -> None:
     """Remove what killed processes left below a folder; to be called only while none is at work in it."""
     for path in list(folder.rglob(".*.unfinished")):
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()

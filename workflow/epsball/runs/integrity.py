@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +26,28 @@ def require_run(run: Path) -> None:
     """
     if changed := [path for path in provenance_records.recorded(run) if _has_changed(path)]:
         raise EpsballError("\n".join(_sentence(path) for path in changed[:_SHOWN]) + _more(len(changed) - _SHOWN))
+
+
+def settle_times(run: Path) -> None:
+    """Give files of a run whose time is in the future, as after a clock that was ahead, the time of what they are from.
+
+    Snakemake would make all that is from them again, and fail at the first.
+    """
+    recorded = {path: path.stat().st_mtime_ns for path in provenance_records.recorded(run)}
+    now, earliest = time.time_ns(), min(recorded.values(), default=0)
+    ahead = {path for path, changed in recorded.items() if changed > now}
+
+    def settle(path: Path) -> int:
+        if path in ahead:
+            ahead.remove(path)
+            sources = [run / name for name in provenance_records.last(path).get("inputs", ())]
+            recorded[path] = min(max([earliest, *map(settle, sources)]), now)
+            with contextlib.suppress(OSError):
+                os.utime(path, ns=(recorded[path], recorded[path]))
+        return recorded.get(path, earliest)
+
+    for path in sorted(ahead):
+        settle(path)
 
 
 def require(path: Path) -> None:

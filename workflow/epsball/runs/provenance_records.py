@@ -111,7 +111,7 @@ def record(
         }
         if (before := read(output)) and before["sha256"] == made:
             facts = {**before, "again": facts}
-        files.write_text(_path(run, output), json.dumps(facts, indent=1) + "\n")
+        files.write_memory(_path(run, output), json.dumps(facts, indent=1) + "\n")
 
 
 def made_with(file: Path, known: dict[Path, Versions] | None = None) -> Versions:
@@ -129,6 +129,7 @@ def made_with(file: Path, known: dict[Path, Versions] | None = None) -> Versions
     """
     known = {} if known is None else known
     if file not in known:
+        known[file] = {}  # a record that is spoilt may lead in a circle
         facts = last(file)
         above = [run_of(file) / name for name in facts["inputs"]] if facts else []
         own = _own(facts["versions"], facts["asked"]) if facts else {}

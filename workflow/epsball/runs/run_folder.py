@@ -6,6 +6,7 @@ import atexit
 import base64
 import contextlib
 import errno
+import json
 import logging
 import os
 import platform
@@ -29,6 +30,9 @@ _LOCK, _HOLDER = ".lock", ".holder"
 _KNOWN = Path(".snakemake") / "metadata"
 _INCOMPLETE = Path(".snakemake") / "incomplete"
 _KEPT = Path("provenance") / "snakemake"
+
+_NOTE = 1000  # characters at most
+_FORMAT = 6  # of Snakemake's metadata, since which they tell whether parameters have changed
 
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -60,6 +64,13 @@ def restore_metadata(folder: Path) -> None:
         place = kept.relative_to(folder / _KEPT)
         if _name(place) is not None and _is_whole(kept):
             _copy_newer(kept, _KNOWN / place)
+
+
+def disown(path: Path) -> None:
+    """Let Snakemake make a file again, whatever it knows of one at this place: it is of another making."""
+    known = _KNOWN / _place(str(path))
+    facts = files.remembered(known, dict[str, Any]) or {"record_format_version": _FORMAT, "incomplete": False}
+    files.write_memory(known, json.dumps(facts | {"params": ["unlike its record"]}))
 
 
 def save_metadata(folder: Path) -> None:
@@ -160,6 +171,7 @@ def acquire_lock(folder: Path, slurm: str | None = None) -> None:
         _cancel(killed)
         save_metadata(folder)
     files.remove_unfinished(folder)
+    files.make_way(note)
     jobs = f", {_SLURM}{slurm}" if slurm else ""
     holder = f"{platform.node()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}{jobs}"
     note.write_text(holder, encoding="utf-8")
@@ -185,4 +197,7 @@ def _release(folder: Path, lock: FileLock) -> None:
 
 
 def _read(note: Path) -> str:
-    return note.read_text(encoding="utf-8", errors="replace").strip() if note.is_file() else ""
+    if not note.is_file():
+        return ""
+    with note.open(encoding="utf-8", errors="replace") as file:
+        return file.read(_NOTE).strip("\0 \n")

@@ -54,7 +54,8 @@ def build_network(
             history = train(module, training, spec.training, seed, spec.name, checkpoint, made_by)
     network = model.Network(module, spec.layer)
     height, width = next(pool.batches(1))[1].shape[1:3]
-    reference = Reference.of(network.logits, (height, width))  # on the CPU, where it is restored
+    with files_read.recording() as read_in_passes:
+        reference = Reference.of(network.logits, (height, width))  # on the CPU, where it is restored
     facts: dict[str, Any] = {
         "network": spec.name,
         "dataset": spec.dataset,
@@ -64,7 +65,7 @@ def build_network(
         "layer": network.features_from,
         "digest": save(module, weights, network.classifier, reference),
         "weights_read": loaded(module) or "as they are",
-        "files_read": files_read.keep(card.parent, read.union(read_before), since),
+        "files_read": files_read.keep(card.parent, read.union(read_in_passes, read_before), since),
         "training": None if spec.training is None else {**vars(spec.training), "history": history},
         "compute": vars(compute),
         "terms": sources.terms(spec),

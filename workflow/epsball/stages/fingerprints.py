@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from epsball import controls, probes
 from epsball.config import Ball, Compute, Config, DatasetSpec, NetworkSpec
@@ -249,6 +250,20 @@ class Fingerprints:
     def of(self, stage: str, **wildcards: str) -> str:
         """Return the fingerprint of a stage's job: four named digests, so that a difference tells what has changed."""
         return self._of(stage, Job(self._config, **wildcards))
+
+    def is_of(self, facts: Mapping[str, Any]) -> bool:
+        """Return whether a file was made as it would be now, by its record, or is none of this configuration's.
+
+        Args:
+            facts: what `epsball.runs.provenance_records.last` returned.
+        """
+        try:
+            asked = self.of(
+                facts["rule"], **{name: facts["wildcards"][name] for name in facts["wildcards"] if name != "shard"}
+            )
+        except (KeyError, TypeError):  # of a network or a stage that there is no more
+            return True
+        return facts["fingerprint"] in (None, asked)
 
     def packages(self, stage: str, **wildcards: str) -> list[str]:
         """Return the packages whose versions decide the numbers that a stage's job computes, sorted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from epsball import data
@@ -25,7 +26,8 @@ class Given:
     def network(self, name: str) -> str:
         """Return a digest of a network's weights, its factory's code, files in `args`, and what the factory reads."""
         spec = self._config.networks[name]
-        named = [Path(value) for value in spec.args.values() if isinstance(value, str) and Path(value).is_file()]
+        texts = [value for value in spec.args.values() if isinstance(value, str)]
+        named = [Path(text) for text in texts if os.path.isfile(text)]  # noqa: PTH113 - a Path of a long text raises
         if not (own := sources.own_files(spec)):
             named.append(Path(spec.factory.partition(":")[2]))  # a file or folder for some sources, else nothing
         paths = [*own, *named, *([Path(spec.weights)] if spec.weights else [])]
