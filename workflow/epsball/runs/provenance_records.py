@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from epsball.runs import files, provenance
 Versions = Mapping[str, Sequence[str]]  # of each package, by its name
 
 _FOLDER = "provenance"  # in the folder of a run
+_runs: set[Path] = set()  # folders of runs that were met
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,12 @@ def read(file: Path) -> dict[str, Any]:
     except EpsballError:
         return {}
     record = files.remembered(path, _Record)
-    return {} if record is None else asdict(record)
+    return {} if record is None else _plain(record)
+
+
+def _plain(record: _Record) -> dict[str, Any]:
+    # dataclasses.asdict copies all values, which takes most of the time of a start.
+    return {**vars(record), "again": None if record.again is None else _plain(record.again)}
 
 
 def last(file: Path) -> dict[str, Any]:
@@ -206,7 +212,8 @@ def run_of(path: Path) -> Path:
     below = [folder for folder in path.parents if folder.parent.name == "results"]
     # A network may be called provenance, and a run results.
     for folder in [*below, *path.parents]:
-        if any((folder / _FOLDER).glob("configuration.*.yaml")):
+        if folder in _runs or any((folder / _FOLDER).glob("configuration.*.yaml")):
+            _runs.add(folder)
             return folder
     if below:
         return below[0]
