@@ -264,8 +264,8 @@ if workflow.is_main_process:
         integrity.require_run(FOLDER)
         for path in provenance_records.recorded(FOLDER):
             # What Snakemake knows is of the path: a run that was put back, copied or merged may be another's.
-            if not FINGERPRINTS.is_of(provenance_records.last(path)):
-                run_folder.disown(path)
+            if made := (facts := provenance_records.last(path)).get("fingerprint"):
+                run_folder.settle_fingerprint(path, made, FINGERPRINTS.is_of(facts))
         plan = cost.describe(CONFIG, workflow.resource_settings.cores or 1, cost.seen_in(CONFIG, FOLDER))
         remarks = versions.remarks(other_versions(), CONFIG.other_versions)
         print(plan, *remarks, sep="\n", file=sys.stderr)

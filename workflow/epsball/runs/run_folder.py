@@ -33,6 +33,7 @@ _KEPT = Path("provenance") / "snakemake"
 
 _NOTE = 1000  # characters at most
 _FORMAT = 6  # of Snakemake's metadata, since which they tell whether parameters have changed
+_FINGERPRINT = "'configuration "  # how Snakemake has one; see `epsball.stages.fingerprints`
 
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -66,11 +67,26 @@ def restore_metadata(folder: Path) -> None:
             _copy_newer(kept, _KNOWN / place)
 
 
-def disown(path: Path) -> None:
-    """Let Snakemake make a file again, whatever it knows of one at this place: it is of another making."""
-    known = _KNOWN / _place(str(path))
-    facts = files.remembered(known, dict[str, Any]) or {"record_format_version": _FORMAT, "incomplete": False}
-    files.write_memory(known, json.dumps(facts | {"params": ["unlike its record"]}))
+def settle_fingerprint(path: Path, made: str, asked: bool) -> None:
+    """Let Snakemake know a file by the fingerprint of its record, whatever it remembers of another file in its place.
+
+    Args:
+        path: the file.
+        made: fingerprint in its record.
+        asked: whether it would be made with this one now. If Snakemake remembers nothing, the file is current then.
+    """
+    _KNOWN.mkdir(parents=True, exist_ok=True)
+    known, own = _KNOWN / _place(str(path)), repr(made)
+    facts = files.remembered(known, dict[str, Any])
+    if facts is None:
+        if not asked:
+            files.write_memory(known, json.dumps({"record_format_version": _FORMAT, "params": [own]}))
+    elif asked and "rule" not in facts:  # written above, when another one was asked for
+        known.unlink()
+    else:
+        params = [own if str(one).startswith(_FINGERPRINT) else one for one in facts.get("params") or ()]
+        if params != (facts.get("params") or []):
+            files.write_memory(known, json.dumps(facts | {"params": params}))
 
 
 def save_metadata(folder: Path) -> None:
@@ -133,6 +149,7 @@ def _is_whole(kept: Path) -> bool:
 
 def _copy_newer(source: Path, target: Path) -> None:
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime or not _is_whole(target):
+        files.make_way(target)
         with files.atomic_write(target) as unfinished:
             shutil.copy2(source, unfinished)
 

@@ -263,7 +263,7 @@ class Fingerprints:
             )
         except (KeyError, TypeError):  # of a network or a stage that there is no more
             return True
-        return facts["fingerprint"] in (None, asked)
+        return bool(facts["fingerprint"] == asked)
 
     def packages(self, stage: str, **wildcards: str) -> list[str]:
         """Return the packages whose versions decide the numbers that a stage's job computes, sorted."""
