@@ -296,6 +296,7 @@ def test_networks_with_auxiliary_classifiers(tmp_path: Path, name: str, size: in
     [
         (lambda net: net, "hold no state dict of tensors, as a whole module or NumPy's arrays are none; save"),
         (lambda net: {"epoch": 3}, "hold no state dict of tensors"),
+        (lambda net: [torch.ones(2)], "hold no state dict of tensors"),
         (lambda net: {"model": models.resnet34(num_classes=7).state_dict()}, "hold 'layer1.2.conv1.weight', which"),
         (lambda net: models.resnet18(num_classes=9).state_dict(), r"'fc.weight' have shape \(9, 512\), expec"),
         (lambda net: nn.DataParallel(net.layer1).state_dict(), "have no 'conv1.weight'"),

@@ -54,6 +54,11 @@ def several_ends() -> None:
     forward("y = self.net((x - 0.5) / 0.25); return torch.where(torch.arange(len(x))[:, None] > 9, 2 * y, y)")()
 
 
+def module() -> None:
+    change("mine.py", "def make(", "net = nn.Linear(1, 1)\n\ndef make(")()
+    config("mine.py:make", "mine.py:net")()
+
+
 def arrays(shape: tuple[int, ...], labels: range) -> Callable[[], None]:
     def make() -> None:
         np.savez("a.npz", images=np.zeros(shape, np.uint8), labels=np.array(labels))
@@ -123,6 +128,10 @@ MISTAKES: dict[str, tuple[Callable[[], None], str]] = {
         config("dataset: photos", "dataset: photo"),
         "networks.mine.dataset is 'photo', no dataset of this configuration; did you mean 'photos'?",
     ),
+    "text for a path": (
+        config("root: photos", "root: " + "r" * 300),
+        "datasets.photos.root is 'rrr…; names of files and folders have at most 255 bytes",
+    ),
     "percent": (config("samples: 20", "threshold: 99"), "threshold is 99; it must be below 1"),
     "name of torchvision's": (
         config("mine.py:make", "torchvision:resnet5O"),
@@ -154,6 +163,41 @@ MISTAKES: dict[str, tuple[Callable[[], None], str]] = {
         forward("return self.net(torch.nn.functional.dropout((x - 0.5) / 0.25))"),
         "the same image has different scores from pass to pass (…)",
     ),
+    "rare dropout": (
+        forward("return self.net((x - 0.5) / 0.25) * float(torch.rand(()) > 1e-9)"),
+        "a pass draws random numbers (…), so the same image can have other scores, however rarely; …",
+    ),
+    "state": (
+        forward(
+            "self.calls = getattr(self, 'calls', 0) + 1; return self.net((x - 0.5) / 0.25) * (1 + self.calls / 1e7)"
+        ),
+        "it keeps state that each pass changes and outputs depend on (…), …",
+    ),
+    "hook of the network's": (
+        change(
+            "mine.py",
+            "    return module",
+            "    module.net[0].register_forward_hook(lambda *given: setattr(module, 'kept', given[-1])); return module",
+        ),
+        "a function that the network holds, such as a hook, a lambda or a patched forward, uses the network …",
+    ),
+    "hook on a compiled network": (
+        change(
+            "mine.py",
+            "    return module",
+            "    module = torch.compile(module); module.register_forward_pre_hook(lambda *given: None); return module",
+        ),
+        "the network has hooks on what torch.compile returned; …",
+    ),
+    "end of the program": (
+        forward("raise SystemExit(0)"),
+        "the network's forward pass ends the program (exit code 0), …",
+    ),
+    "module for a function": (module, "factory 'mine.py:net' is a module, not a function; …"),
+    "relative import": (
+        write("mine.py", "from .net import make\n"),
+        "name a file of a package as a module, such as package.file:function",
+    ),
     "batch statistics": (
         forward("return self.net((x - x.mean()) / x.std())"),
         "the scores of an image depend on the other images of its batch (…)",
@@ -172,7 +216,7 @@ MISTAKES: dict[str, tuple[Callable[[], None], str]] = {
         "the logits of some images are not the output of 'net.4', its classification layer",
     ),
     "features not finite": (
-        forward("y = self.net((x - 0.5) / 0.25); self.net[3](y / 0); return y"),
+        forward("y = self.net[:3]((x - 0.5) / 0.25); self.net[3](y / 0); return self.net[4](y.flatten(1))"),
         "its features, the output of net.3, are not finite",
     ),
     "one logit": (
@@ -270,6 +314,7 @@ OF_OTHER_TESTS = (
     "of its state is a sparse_coo",
     "of its state is of complex128",
     "the network cannot be copied",
+    "has weights that are not among",
 )
 
 

@@ -101,7 +101,7 @@ def _load(path: Path, stand_in: type) -> Any:
 def state_dicts(checkpoint: Any, place: str = "") -> Iterator[tuple[str, State]]:
     """Yield every dictionary of tensors in a checkpoint, with the keys that lead to it, joined by dots."""
     if isinstance(checkpoint, list | tuple):  # such as of a state dict and an epoch
-        checkpoint = dict(enumerate(checkpoint))
+        checkpoint = {place: part for place, part in enumerate(checkpoint) if isinstance(part, Mapping)}
     if not isinstance(checkpoint, Mapping) or place.count(".") >= _DEPTH:
         return
     tensors: State = OrderedDict((str(key), value) for key, value in checkpoint.items() if isinstance(value, Tensor))
