@@ -50,10 +50,11 @@ def _generators(module: nn.Module) -> dict[str, bytes]:
     """Return the states of generators of random numbers: those of the process, and the module's own."""
     states: dict[str, Any] = {
         "PyTorch's": torch.get_rng_state().tolist(),
-        "PyTorch's on the GPU": [state.tolist() for state in torch.cuda.get_rng_state_all()],
         "NumPy's": np.random.get_state(),  # noqa: NPY002  # networks draw from it
         "the module random's": random.getstate(),
     }
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # a process that has no need of GPUs takes none
+        states["PyTorch's on the GPU"] = torch.cuda.get_rng_state().tolist()
     for place, part in module.named_modules():
         for name, value in vars(part).items():
             if isinstance(value, torch.Generator):
