@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.soak import differences
-from support.study import CLUSTER, TINY, Study, in_reach
+from support.study import BASE, CLUSTER, TINY, Study, in_reach
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,6 +33,17 @@ def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_
     assert "jobs that it left in SLURM" in err
     assert str(cancelled) in err
     assert differences(study, "local", "slurm") == []
+
+
+@pytest.mark.fault("SLURM: two datasets, whose samples are selected at different times", "one command is enough")
+def test_two_datasets(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    datasets = {**TINY["datasets"], "others": {**TINY["datasets"]["squares"], "samples": 3}}
+    networks = {**TINY["networks"], "two": {**BASE["networks"]["two"], "dataset": "others"}}
+    config = {**TINY, "run": "two", "datasets": datasets, "networks": networks}
+    done = study.snakemake(config, "results/two/claims.tsv", *CLUSTER)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (study.folder / "results" / "two" / "claims.tsv").is_file()
 
 
 # Sleeps over its time once, in the stage extract.
