@@ -78,6 +78,31 @@ class Listed(Base):
         return found
 
 
+class InTensors(Base):
+    """Its weights are tensors that are no parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = [held.detach() for held in (self.conv.weight, self.fc.weight)]
+        self.head = Head(self.held[1])
+        del self.conv, self.fc
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(nn.functional.conv2d(images, self.held[0]).relu().mean((2, 3)))
+        return logits
+
+
+class Head(nn.Module):
+    """A product, with a bias alone as its parameter."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight, self.bias = weight, nn.Parameter(torch.zeros(3))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features @ self.weight.T + self.bias
+
+
 class ListedToo(Base):
     """Its convolution is among its modules, and in a list."""
 
@@ -128,6 +153,8 @@ def test_random_weights_are_refused_where_some_are_out_of_reach() -> None:
     labels = [0] * len(IMAGES)
     with pytest.raises(EpsballError, match="has weights that are not among its parameters"):
         epsball.measure(Listed(), IMAGES, labels, "lipschitz", **arguments)
+    with pytest.raises(EpsballError, match="outputs do not change with the weights of its layers"):
+        epsball.measure(InTensors(), IMAGES, labels, "lipschitz", **arguments)
     found, expected = (epsball.measure(one(), IMAGES, labels, ["lipschitz"], **arguments) for one in (ListedToo, Base))
     assert found["lipschitz~random-weights"].equals(expected["lipschitz~random-weights"])
 

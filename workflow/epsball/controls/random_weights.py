@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from epsball.errors import EpsballError
 from epsball.networks.copying import require_registered
 from epsball.networks.model import Network
 
@@ -20,6 +21,7 @@ PASSES = 1
 def make(network: Network, image: Tensor, seed: int) -> nn.Module:
     """See `epsball.controls.Control`."""
     require_registered(network, lambda: network.logits(image[None]))
+    before = network.logits(image[None])
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         for layer in network.modules():
@@ -29,4 +31,9 @@ def make(network: Network, image: Tensor, seed: int) -> nn.Module:
                     layer.bias.zero_()
             elif isinstance(layer, _BatchNorm):
                 layer.reset_parameters()
+        if torch.equal(network.logits(image[None]), before):
+            raise EpsballError(
+                "the network's outputs do not change with the weights of its layers, which it seems to have "
+                "elsewhere, such as in tensors that are no parameters; make them its parameters"
+            )
     return network

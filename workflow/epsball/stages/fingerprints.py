@@ -258,9 +258,8 @@ class Fingerprints:
             facts: what `epsball.runs.provenance_records.last` returned.
         """
         try:
-            asked = self.of(
-                facts["rule"], **{name: facts["wildcards"][name] for name in facts["wildcards"] if name != "shard"}
-            )
+            wildcards = {name: value for name, value in facts["wildcards"].items() if name != "shard"}
+            asked = self.of(facts["rule"], **wildcards)
         except (KeyError, TypeError):  # of a network or a stage that there is no more
             return True
         return bool(facts["fingerprint"] == asked)
