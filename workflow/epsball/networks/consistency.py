@@ -19,7 +19,7 @@ Function = Callable[[Tensor], tuple[Tensor, Tensor]]
 _TOLERANCE = 1e-4
 _BETWEEN_PROCESSES = 1e-3  # whose devices or processors may differ
 
-_OUTPUTS = ("scores", "features")
+OUTPUTS = ("scores", "features")
 _DRAWN = (
     "a likely cause are attributes that are drawn at random when the network is built: register them as buffers, so "
     "that they are kept with its weights"
@@ -39,17 +39,17 @@ def require_function(network: Function, images: Tensor) -> None:
     """
     batch = torch.cat([images[:2], (1 - images[:1]) / 2])  # of other mean and variance
     first, again = network(batch), network(batch)
-    for what, one, other in zip(_OUTPUTS, first, again, strict=True):
+    for what, one, other in zip(OUTPUTS, first, again, strict=True):
         if not one.isfinite().all():  # of images near the one that was looked at first
             raise EpsballError(f"the {what} of some images are not finite; check its weights, or set its key layer")
-        if how_far := _differ(one, other, _scale(what, one)):
+        if how_far := differ(one, other, scale_of(what, one)):
             raise EpsballError(
                 f"the same image has different {what} from pass to pass ({how_far}): {_why_changing(network, batch)}"
             )
     copies = [network(image.expand_as(batch)) for image in batch]
-    for place, what in enumerate(_OUTPUTS):
+    for place, what in enumerate(OUTPUTS):
         alone = torch.cat([outputs[place][:1] for outputs in copies])
-        if how_far := _differ(first[place], alone, _scale(what, first[place])):
+        if how_far := differ(first[place], alone, scale_of(what, first[place])):
             raise EpsballError(
                 f"the {what} of an image depend on the other images of its batch ({how_far}); a likely cause is batch "
                 "normalisation by the statistics of the batch (training=True, or track_running_stats=False): use "
@@ -87,14 +87,14 @@ def rounds_images(network: Function, images: Tensor) -> str:
     return ""
 
 
-def _scale(what: str, outputs: Tensor) -> Tensor:
+def scale_of(what: str, outputs: Tensor) -> Tensor:
     """Return what rounding is relative to, (n, 1): no single class that is masked by a huge number decides it."""
     if what == "scores":
         return outputs.topk(min(2, outputs.shape[1])).values.abs().amax(dim=1, keepdim=True)
     return outputs.abs().mean(dim=1, keepdim=True)
 
 
-def _differ(one: Tensor, other: Tensor, scale: Tensor, tolerance: float = _TOLERANCE) -> str:
+def differ(one: Tensor, other: Tensor, scale: Tensor, tolerance: float = _TOLERANCE) -> str:
     """Say by how much outputs differ; nothing if that is rounding."""
     off = (one - other).abs()
     if bool((off <= tolerance * (scale + one.abs())).all()):
@@ -166,7 +166,7 @@ class Reference:
             EpsballError: it has others.
         """
         built, restored = torch.tensor([self.logits]), run(_noise(self.size)).float()
-        if how_far := _differ(restored, built, _scale("scores", built), _BETWEEN_PROCESSES):
+        if how_far := differ(restored, built, scale_of("scores", built), _BETWEEN_PROCESSES):
             raise EpsballError(
                 f"the same image has other scores in another process ({how_far}): built again with the weights that it "
                 f"had, the network is another function; {_DRAWN}"

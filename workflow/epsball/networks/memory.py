@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from epsball.errors import EpsballError
+from epsball.networks.consistency import OUTPUTS, differ, scale_of
 
 Passes = Callable[[], tuple[Tensor, ...]]
 
 _MANY = 10_007  # passes; a prime, for what turns in a circle
-_TOLERANCE = 1e-4  # relative, as of passes that are compared
 
 
 def require_none(module: nn.Module, run: Passes) -> None:
@@ -100,7 +100,8 @@ def _require_without_effect(changed: dict[_Place, tuple[Any, Any]], first: tuple
         for (part, name), (before, after) in changed.items():
             _put(part, name, after + _MANY * (after - before) if _alike(before, after) else after)
         later = run()
-        same = all(_close(one, other) for one, other in zip(first, later, strict=True))
+        pairs = zip(OUTPUTS, first, later, strict=True)
+        same = not any(differ(one, other, scale_of(what, one)) for what, one, other in pairs)
     except Exception:  # a user's network can raise anything
         same = False
     finally:
@@ -125,8 +126,3 @@ def _put(part: nn.Module, name: str, value: Any) -> None:
             held.copy_(value)
     else:
         setattr(part, name, value)
-
-
-def _close(one: Tensor, other: Tensor) -> bool:
-    scale = one.abs().amax(dim=1, keepdim=True)
-    return one.shape == other.shape and bool(((one - other).abs() <= _TOLERANCE * scale).all())
