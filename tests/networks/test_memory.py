@@ -72,18 +72,18 @@ class Drifting(Base):
         return out
 
 
-class DriftingMasked(Drifting):
+class DriftingWeight(Base):
+    def between(self, features: Tensor) -> Tensor:
+        self.fc.weight.data = self.fc.weight.data * (1 + 1e-6)
+        return features
+
+
+class DriftingMasked(DriftingWeight):
     """A class that a huge number masks hides nothing of the others."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fc.bias.data[2] = -1e9
-
-
-class DriftingWeight(Base):
-    def between(self, features: Tensor) -> Tensor:
-        self.fc.weight.data = self.fc.weight.data * (1 + 1e-6)
-        return features
 
 
 class DriftingNumber(Base):
@@ -159,7 +159,7 @@ def test_random_numbers_are_refused_however_rarely_they_show(make: Callable[[], 
     ("make", "what"),
     [
         (Drifting, "mean"),
-        (DriftingMasked, "mean"),
+        (DriftingMasked, "weight"),
         (DriftingWeight, "weight"),
         (DriftingNumber, "calls"),
         (Later, "calls"),
