@@ -112,7 +112,7 @@ def test_rbf_has_the_score_and_the_slope_of_the_network() -> None:
     assert score(x.double() + side) == pytest.approx(score(x.double() - side), abs=1e-12)
 
 
-@pytest.mark.parametrize("gap", [30, 50, 200])
+@pytest.mark.parametrize("gap", [30, 50, 200, 500, 900])
 def test_rbf_of_a_network_that_is_sure_beyond_double_precision(gap: float) -> None:
     """Its log-odds at the image are the network's, and at its centre it is finite."""
     module = conv_net()

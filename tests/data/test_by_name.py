@@ -78,6 +78,44 @@ def test_grey_images_become_rgb_and_that_is_said(tmp_path: Path, dataset_spec: M
     ]
 
 
+def test_arguments_of_a_class_are_its_own(tmp_path: Path, dataset_spec: Make) -> None:
+    write_mnist(tmp_path, "MNIST", 12, 7)
+
+    def opened(name: str = "MNIST", root: Path = tmp_path, **options: Any) -> int:
+        return len(open_pool(named(dataset_spec, name, root, **options), tmp_path))
+
+    assert (opened(), opened(args={"train": True}), opened(args={"train": False})) == (7, 12, 7)
+    for options, sentence in (
+        ({"split": "test"}, "datasets.mine: split: MNIST of torchvision has no such parameter"),
+        ({"args": {"trian": True}}, "trian: MNIST of torchvision has no such parameter"),
+        ({"args": {"root": "elsewhere"}}, "root: it is a key of the dataset, not of its args: set root there"),
+        ({"args": {"download": True}}, "download: it is a key of the dataset, not of its args"),
+        ({"name": "EMNIST"}, "torchvision's EMNIST: .*missing 1 required positional argument: 'split'; set it in args"),
+        ({"root": tmp_path / "typo"}, "root is '.*typo', no such folder; put MNIST there, or set download: true"),
+        ({"name": "Caltech101", "root": tmp_path / "typo"}, "root is '.*typo', no such folder"),
+        ({"name": "SEMEION"}, r"torchvision's SEMEION cannot be read .* \(Dataset not found"),  # it downloads by itself
+    ):
+        with pytest.raises(EpsballError, match=sentence):
+            opened(**options)
+    assert not (tmp_path / "typo").exists()
+
+
+def test_labels_of_another_kind_than_the_classes_names(tmp_path: Path, dataset_spec: Make) -> None:
+    """Breeds have names, cat or dog has none."""
+    base = tmp_path / "oxford-iiit-pet"
+    for folder in ("images", "annotations"):
+        (base / folder).mkdir(parents=True)
+    rows = [("Abyssinian_1", 1, 1), ("beagle_1", 2, 2), ("Bengal_1", 3, 1)]
+    for name, _, _ in rows:
+        Image.new("RGB", (8, 8)).save(base / "images" / f"{name}.jpg")
+    (base / "annotations" / "test.txt").write_text("".join(f"{name} {breed} {kind} 1\n" for name, breed, kind in rows))
+    pool = open_pool(named(dataset_spec, "OxfordIIITPet", tmp_path), tmp_path)
+    assert (pool.classes, pool.labels.tolist()) == (3, [0, 1, 2])
+    args = {"target_types": "binary-category"}
+    pool = open_pool(named(dataset_spec, "OxfordIIITPet", tmp_path, args=args), tmp_path)
+    assert (pool.classes, pool.class_names, pool.labels.tolist()) == (None, None, [0, 1, 0])
+
+
 def test_svhn_in_matlab_files(tmp_path: Path, dataset_spec: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Channels last but one, and the digit 0 as class 10."""
     images, _ = coloured(6, 32, 6, 1)
@@ -188,8 +226,8 @@ def test_what_a_factory_gets_wrong(factory: Path, dataset_spec: Make) -> None:
     assert (grey.read(0)[:, :, 2] == pictures(8, 5)[0][0][:, :, 0]).all()
     with pytest.raises(EpsballError, match="what the factory returned is a int, expected images and labels, or a data"):
         open_pool(spec("wrong"), factory)
-    with pytest.raises(EpsballError, match="none of 6 images can be used; .* values from .* expected 0 to 1; leave"):
-        list(open_pool(spec("tensors", scale=2), factory).batches(2))
+    with pytest.raises(EpsballError, match="image 0 has values from .* expected 0 to 1; leave out the dataset's norm"):
+        open_pool(spec("tensors", scale=2), factory)
     with pytest.raises(EpsballError, match=r"fails \(mine.py, line \d+\): TypeError|fails: TypeError"):
         open_pool(spec("Set", other=1), factory)
     with pytest.raises(EpsballError, match="factory 'sett' does not exist in mine.py"):
@@ -228,6 +266,21 @@ def test_huggingface_from_local_folders(
     assert {tuple(pool.read(number)[0, 0]) for number in range(9)} == {tuple(image[0, 0]) for image in images}
     with pytest.raises(EpsballError, match="splits .*set split to the one"):
         open_pool(dataset_spec("huggingface", name=str(tmp_path / "saved"), split="dev"), tmp_path)
+    one = tmp_path / "one"
+    table.save_to_disk(str(one))
+    for options, sentence in (
+        ({"split": "anything"}, "has one split alone, None; leave out split"),
+        ({"subset": "anything"}, "is of save_to_disk, which keeps one subset; leave out subset"),
+    ):
+        with pytest.raises(EpsballError, match=sentence):
+            open_pool(dataset_spec("huggingface", name=str(one), **options), tmp_path)
+    several = datasets.Dataset.from_dict(
+        {"img": rows["img"][:2], "labels": [[0], [1, 2]]},
+        datasets.Features({"img": datasets.Image(), "labels": datasets.Sequence(datasets.ClassLabel(3))}),
+    )
+    several.save_to_disk(str(tmp_path / "several"))
+    with pytest.raises(EpsballError, match="label is 'labels', whose rows have several labels; name a column with one"):
+        open_pool(dataset_spec("huggingface", name=str(tmp_path / "several"), label="labels"), tmp_path)
     with pytest.raises(EpsballError, match="label is 'coarse', no column; known: img, fine"):
         open_pool(dataset_spec("huggingface", name=str(tmp_path / "saved"), label="coarse"), tmp_path)
 

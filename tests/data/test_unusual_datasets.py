@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from epsball.config import DatasetSpec
@@ -24,6 +26,7 @@ Make = Callable[..., DatasetSpec]
 X, Y = pictures(6, 5)
 HOT = np.eye(3)[Y]
 PAIRS = list(zip(X, Y.tolist(), strict=True))
+ORDER = [3, 0, 5, 1, 4, 2]
 
 
 class Entries:
@@ -48,7 +51,7 @@ class WithoutLength(Entries):
         self.length = length
 
     def __len__(self) -> int:
-        if isinstance(self.length, Exception):
+        if isinstance(self.length, BaseException):
             raise self.length
         return self.length  # type: ignore[no-any-return]
 
@@ -71,6 +74,9 @@ WORK = {
     "names of classes": Entries(PAIRS, classes=["a", "b", "c"]),
     "names of classes, several for one": Entries(PAIRS, classes=[("a", "also a"), ("b",), ("c",)]),
     "a method for classes": Entries(PAIRS, classes=Y.tolist),
+    "columns of pandas in another order": (pd.Series(list(X), index=ORDER), pd.Series(Y, index=ORDER)),
+    "rows of pandas with letters": (X, pd.Series(Y, index=list("abcdef"))),
+    "labels before their transform": Entries(PAIRS, targets=(Y + 1) % 3, target_transform=lambda y: (y - 1) % 3),
 }
 
 
@@ -109,6 +115,10 @@ REFUSED = {
     "a length of 6.0": (WithoutLength(6.0), r"it is a WithoutLength without a length \('float' object"),
     "a length below 0": (WithoutLength(-1), "it is a WithoutLength without a length"),
     "nothing readable": (Entries([OSError("gone")] * 3), "it: none of 3 entries can be read; the first: OSError: gone"),
+    "no labels yet": (
+        Entries([(x, None) for x in X]),
+        r"labels are object \(6,\), .*; of a split without labels, set ",
+    ),
     "fewer labels": ((X, Y[:4]), "it has 6 images and 4 labels, expected as many of both"),
 }
 
@@ -133,14 +143,73 @@ def test_an_entry_whose_label_cannot_be_read_is_left_out() -> None:
 
 
 def test_a_few_unusable_images_are_named_and_the_others_counted(caplog: pytest.LogCaptureFixture) -> None:
-    pool = made((np.full((40, 5, 5, 3), 2.0), np.arange(40)))
-    with pytest.raises(EpsballError, match="none of 40 images can be used; the first: it: image 0 has values from 2"):
+    pool = made((np.full((40, 5, 5, 3), np.nan), np.arange(40)))
+    with pytest.raises(EpsballError, match="none of 40 images can be used; the first: it: image 0 has values that are"):
         list(pool.batches(2))
     said = [record.getMessage() for record in caplog.records]
     assert [sentence.partition(" has ")[0] for sentence in said] == [
         *(f"skipped it: image {number}" for number in range(5)),
         "skipped 35 more of 40 images",
     ]
+
+
+def test_one_image_beyond_the_range_tells_of_a_normalisation_that_others_hide() -> None:
+    images = np.full((6, 5, 5, 3), 0.5)
+    images[4, 0, 0] = 1.5
+    with pytest.raises(EpsballError, match="it: image 4 has values from 0.5 to 1.5, expected 0 to 1; leave out the da"):
+        made((images, Y))
+    later = made((np.full((40, 5, 5, 3), 0.5), np.zeros(40, int)))
+    assert len(list(later.batches(40))) == 1
+    images = np.full((40, 5, 5, 3), 0.5)
+    images[1, 0, 0] = 1.0000001  # not among those that are looked at first
+    with pytest.raises(EpsballError, match="it: image 1 has values from 0.5 to 1.0000001, expected 0 to 1; .* or clip"):
+        list(made((images, np.zeros(40, int))).batches(40))
+
+
+def test_a_label_that_is_not_its_entrys_is_told_when_the_image_is_read() -> None:
+    entries = [(np.full((5, 5, 3), number, np.uint8), number % 3) for number in range(40)]
+    kept = [label for _, label in entries]
+    kept[1] = 2
+    pool = made(Entries(entries, targets=kept))
+    with pytest.raises(EpsballError, match="it: entry 1 has label 1, expected 2 as in targets; return torch.utils.dat"):
+        list(pool.batches(40))
+    whole = made(torch.utils.data.Subset(Entries(entries, targets=kept), range(40)))  # type: ignore[arg-type]
+    assert whole.labels.tolist() == [label for _, label in entries]
+
+
+class Meddling(Entries):
+    """A dataset whose later entries do something to the process."""
+
+    def __init__(self, meddle: Callable[[], object]) -> None:
+        super().__init__([(np.full((5, 5, 3), number, np.uint8), number % 3) for number in range(40)])
+        self.targets, self.meddle = [label for _, label in self.entries], meddle
+
+    def __getitem__(self, number: int) -> Any:
+        if number == 1:
+            self.meddle()
+        return self.entries[number]
+
+
+@pytest.mark.parametrize("code", [0, None, "text", 3])
+def test_a_dataset_that_ends_the_program(code: Any) -> None:
+    pool = made(Meddling(lambda: sys.exit(code)))
+    with pytest.raises(EpsballError, match=rf"it: image 1 ends the program \(exit code {code}\), as sys.exit"):
+        list(pool.batches(40))
+    with pytest.raises(EpsballError, match="it ends the program"):
+        made(WithoutLength(SystemExit(code)))
+
+
+def test_what_a_dataset_sets_for_the_process_is_put_back(tmp_path: Path) -> None:
+    folder = Path.cwd()
+
+    def meddle() -> None:
+        os.chdir(tmp_path)
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+
+    list(made(Meddling(meddle)).batches(40))
+    assert Path.cwd() == folder
+    assert (torch.zeros(1).dtype, torch.zeros(1).device.type) == (torch.float32, "cpu")
 
 
 TRANSFORMS = [v2.RandomHorizontalFlip(), v2.RandomCrop(4), v2.ColorJitter(0.5), v2.GaussianNoise()]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import model, original, weights
+from epsball.networks import model, original, sources, weights
 from epsball.networks.copying import copy_module
 from epsball.networks.forward import Forward
 from support.toys import COMPUTE
@@ -76,7 +76,7 @@ def require_same(made: model.Network, module: nn.Module, kept: Path, own: Networ
 @pytest.mark.parametrize("write", [scripted, traced])
 def test_torchscript(tmp_path: Path, small: nn.Module, write: Any) -> None:
     write(small, tmp_path / "net.pt")
-    own = spec(f"torchscript:{tmp_path}/net.pt", mean=MEAN, std=STD, image_size=16)
+    own = spec(f"torchscript:{tmp_path}/net.pt", mean=MEAN, std=STD, image_size=16.0)
     made = model.open_network(own)
     assert isinstance(made.module.get_submodule("body"), nn.Conv2d)
     require_same(made, small, tmp_path / "w.safetensors", own)
@@ -179,6 +179,10 @@ class Branching(nn.Module):
             r"does not take images of 224 pixels \(args.image_size\), or PyTorch does not conv",
         ),
         ("torchscript:{}/net.pt", {"size": 3}, "takes the args mean and std, lists of three numbers, not size: 3"),
+        ("torchscript:{}/net.pt", {"image_size": "32"}, "args.image_size is '32', expected pixels, such as 224"),
+        ("torchscript:{}/net.pt", {"image_size": -4}, "args.image_size is -4, expected pixels"),
+        ("torchscript:{}/net.pt", {"image_size": [32, 32]}, r"args.image_size is \[32, 32\], expected pixels"),
+        ("torchscript:{}/net.pt", {"std": [0.25, 0, 1]}, r"args.std is \[0.25, 0, 1\], expected numbers other than 0"),
         ("torchscript:{}/bad.pt", {}, "cannot be read as TorchScript"),
         ("torchscript:{}/page.pt", {}, "factory's file '.*page.pt' is a web page, as of a failed download; download"),
         ("torchscript:{}/branch.pt", {}, "give the network by its Python code, as a factory"),
@@ -223,6 +227,37 @@ def test_onnx(tmp_path: Path, small: nn.Module, opset: int) -> None:
     exported(small, tmp_path / "net.onnx", opset)
     own = spec(f"onnx:{tmp_path}/net.onnx", mean=MEAN, std=STD)
     require_same(model.open_network(own), small, tmp_path / "w.safetensors", own)
+
+
+def test_files_that_an_onnx_file_keeps_weights_in_count(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    entries = {"location": "net.onnx.data", "offset": "0"}, {"location": "gone"}, {"location": "conv.weight"}
+    for name in ("net.onnx.data", "conv.weight", "other"):
+        (tmp_path / name).write_bytes(b"1")
+    assert sources.own_files(spec(f"onnx:{path}")) == []
+    path.write_bytes(b"")
+    assert sources.own_files(spec(f"onnx:{path}")) == [path]
+    messages = []
+    for entry in entries:  # TensorProto.external_data, field 13, of StringStringEntryProto, by the standard of protobuf
+        for key, value in entry.items():
+            pair = b"\x0a" + bytes([len(key)]) + key.encode() + b"\x12" + bytes([len(value)]) + value.encode()
+            messages.append(b"\x6a" + bytes([len(pair)]) + pair)
+    path.write_bytes(b"\x08\x09".join(messages))
+    own = spec(f"onnx:{path}")
+    assert sources.own_files(own) == [tmp_path / "conv.weight", path, tmp_path / "net.onnx.data"]
+    before = sources.files_digest(own)
+    (tmp_path / "net.onnx.data").write_bytes(b"2")
+    assert sources.files_digest(own) != before
+
+
+def test_an_onnx_file_with_its_weights_in_another(tmp_path: Path, small: nn.Module) -> None:
+    exported(small, tmp_path / "net.onnx")
+    onnx = pytest.importorskip("onnx")
+    whole = model.open_network(spec(f"onnx:{tmp_path}/net.onnx"))(IMAGES)[0]
+    onnx.save(onnx.load(tmp_path / "net.onnx"), tmp_path / "two.onnx", save_as_external_data=True, size_threshold=0)
+    own = spec(f"onnx:{tmp_path}/two.onnx")
+    assert torch.equal(model.open_network(own)(IMAGES)[0], whole)
+    assert len(sources.own_files(own)) > 1
 
 
 def test_onnx_that_its_converter_makes_another_network_of(

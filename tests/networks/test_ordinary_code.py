@@ -330,7 +330,13 @@ class Nothing(Plain):
         return [super().forward(x), x]  # type: ignore[return-value]
 
 
+class NotANumber(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * torch.nan
+
+
 REFUSED = [
+    (NotANumber, "the network's logits are not finite; check its weights and normalisation"),
     (Squeezed, r"gives a tensor \(3,\) of float32 for one image and a tensor \(2, 3\) of float32 for two"),
     (Rows, r"gives a tensor \(2, 3\) of float32 for one image and a tensor \(4, 3\) of float32 for two"),
     (OneLogit, r"has 1 output, expected a logit for each class; stack them as two logits"),

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import re
+import shutil
 import signal
 import time
 import warnings
@@ -163,6 +164,15 @@ def test_other_ends_of_a_job(tmp_path: Path, text: str, sentence: str) -> None:
     assert sentence.format(log=log) in said
     assert str(log) in said
     assert end_of_run.failures([], interrupted=True).startswith("The run was stopped. ")
+
+
+def test_a_disk_too_full_for_the_log_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under SLURM, where what the job says besides is kept elsewhere."""
+    log = tmp_path / "a.log"
+    log.touch()
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=8192))
+    said = end_of_run.failures([monitor.RunningJob("extract", {}, log, 0.0)], interrupted=False)
+    assert said.startswith(f"extract: No space left on device, not even for a word in its log ({log})")
 
 
 def test_a_job_says_a_line_once_though_a_library_configures_logging(

@@ -13,12 +13,13 @@ import pytest
 import torch
 from epsball import controls
 from epsball.config import WhiteBox
-from epsball.data import Pool
+from epsball.data import Pool, map_style
 from epsball.errors import EpsballError
 from epsball.networks.forward import Forward, configure
 from epsball.networks.model import Network
 from epsball.probes import PROBES, Context, is_white_box
 from epsball.probes.normalisers import scales
+from epsball.stages import measure_input
 from epsball.stages.measure_controls import measure_control
 from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
@@ -138,6 +139,11 @@ def test_datasets_and_loaders_are_the_arrays(given: tuple[np.ndarray, np.ndarray
     stack = torch.stack([data[number][0] for number in range(len(data))])
     for kind in (data, DataLoader(data, batch_size=3), DataLoader(data, batch_size=None), Pillow(*given)):
         pd.testing.assert_frame_equal(epsball.measure(sure_net(), kind, **SETTINGS), expected, check_exact=True)
+    ready: Any = [(stack[:3], given[1][:3]), (stack[3:], given[1][3:])]
+    sampled = DataLoader(data, batch_sampler=[[0, 1], list(range(2, len(data)))])
+    pairs: Any = [Pillow(*given)[number] for number in range(len(data))]
+    for several in (DataLoader(ready, batch_size=None), sampled, pairs):
+        pd.testing.assert_frame_equal(epsball.measure(sure_net(), several, **SETTINGS), expected, check_exact=True)
     alone: Any = DataLoader(stack, batch_size=3)  # type: ignore[arg-type]
     for form in (alone, list(stack), stack.to(memory_format=torch.channels_last), given[0][:, ::-1][:, ::-1]):
         found = epsball.measure(sure_net(), form, given[1], **SETTINGS)
@@ -169,6 +175,30 @@ def test_the_modes_of_the_caller_change_nothing(given: tuple[np.ndarray, np.ndar
             found = epsball.measure(model, *given, probe=["isotropy", "gradient"], **SETTINGS)
         for probe, table in expected.items():
             pd.testing.assert_frame_equal(found[probe], table, check_exact=True)
+
+
+def test_images_of_pillow_are_converted_as_those_of_a_run(given: tuple[np.ndarray, np.ndarray]) -> None:
+    for mode in ("YCbCr", "HSV", "CMYK", "RGBA", "P", "L", "1"):
+        images = [Image.fromarray(image).convert(mode) for image in given[0]]
+        right = map_style.pool((images, given[1]), "it", "test", None, None)
+        pool = measure_input.read_pool(images, given[1])
+        assert all((pool.read(number) == right.read(number)).all() for number in range(len(images))), mode
+
+
+def test_defaults_of_the_caller_change_nothing(given: tuple[np.ndarray, np.ndarray]) -> None:
+    settings: dict[str, Any] = {**SETTINGS, "probe": ["topology", "lipschitz_bounds"], "white_box": {"draws": 3}}
+    expected = epsball.measure(sure_net(), *given, **settings)
+    model = sure_net()
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    try:
+        found = epsball.measure(model, *given, **settings)
+        assert (torch.get_default_dtype(), torch.get_default_device().type) == (torch.float64, "meta")
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    for probe, table in expected.items():
+        pd.testing.assert_frame_equal(found[probe], table, check_exact=True)
 
 
 def test_a_bar_is_shown_where_asked(given: tuple[np.ndarray, np.ndarray], capsys: pytest.CaptureFixture[str]) -> None:
@@ -252,6 +282,13 @@ def test_model_and_process_are_left_as_they_were(given: tuple[np.ndarray, np.nda
 
 
 IMAGES, LABELS = pictures(4)
+
+
+class Ending(Pictures):
+    def __getitem__(self, number: int) -> Any:
+        raise SystemExit(0)
+
+
 FLOATS = IMAGES.transpose(0, 3, 1, 2) / np.float32(255)
 MAPPINGS: Any = [{"image": 1}]
 LOADER_OF_MAPPINGS: DataLoader[Any] = DataLoader(MAPPINGS)
@@ -273,6 +310,10 @@ BROKEN[2, 0, 1, 1] = np.nan
         ({"data": IMAGES[0]}, "images are uint8 (6, 6, 3); expected"),
         ({"data": IMAGES[:0]}, "images are empty"),
         ({"data": 255 * FLOATS}, "images have values from 60 to 218; expected [0, 1]"),
+        ({"data": FLOATS / FLOATS.max() * np.float32(1.0000002)}, "to 1.00000024; expected [0, 1]"),
+        ({"data": (FLOATS, LABELS), "labels": None}, "data is a pair of images and labels; give the labels as the nex"),
+        ({"model": sure_net().to("meta")}, "'0.weight' of the network has no numbers (device meta); load its weights"),
+        ({"data": Ending(IMAGES, LABELS), "labels": None}, "data ends the program (exit code 0)"),
         ({"data": BROKEN}, "image 2 has values that are not finite"),
         ({"data": IMAGES[[0, 1, 2, 1]]}, "images 1 and 3 are equal"),
         ({"labels": LABELS[:3]}, "labels are int64 (3,), expected 4 integers, one for each image"),

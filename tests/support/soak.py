@@ -239,7 +239,11 @@ def main() -> int:
         study = Study(Path(folder))
         with (study.folder / "factory.py").open("a") as file:
             file.write(TRAINED_FACTORY)
-        table = soak(study, config, given.kills, given.seed, given.slurm)
+        try:
+            table = soak(study, config, given.kills, given.seed, given.slurm)
+        finally:
+            for place in Path(folder, "results").iterdir():
+                _unmount(place)
     print(table.groupby("what")[["finished", "lost", "leftovers", "differences"]].agg(["sum", "max"]).to_string())
     return int(table[["leftovers", "differences"]].to_numpy().any())
 

@@ -136,12 +136,14 @@ def call(
 
 @contextlib.contextmanager
 def contained(what: str) -> Iterator[None]:
-    """Keep what foreign code does to the process within the block: its end, its folder, threads that outlive it.
+    """Keep what foreign code does to the process within the block.
+
+    That is its end, its folder, threads that outlive it, and PyTorch's default precision and device.
 
     Raises:
         EpsballError: it ends the program.
     """
-    folder, thread = Path.cwd(), threading.current_thread()
+    folder, thread, defaults = Path.cwd(), threading.current_thread(), _defaults()
     daemon, thread._daemonic = thread.daemon, True  # type: ignore[attr-defined]  # which threads that it starts inherit
     try:
         yield
@@ -150,6 +152,21 @@ def contained(what: str) -> Iterator[None]:
     finally:
         thread._daemonic = daemon  # type: ignore[attr-defined]
         os.chdir(folder)
+        if (changed := _defaults()) is not None and changed != defaults:
+            _set_defaults(*(defaults or ("float32", "cpu")))
+
+
+def _defaults() -> tuple[str, str] | None:
+    """Return PyTorch's default precision and device; None if it is not imported, as where a rule only reads code."""
+    if (torch := sys.modules.get("torch")) is None:
+        return None
+    return str(torch.get_default_dtype()).removeprefix("torch."), str(torch.get_default_device())
+
+
+def _set_defaults(dtype: str, device: str) -> None:
+    torch = sys.modules["torch"]
+    torch.set_default_dtype(getattr(torch, dtype))
+    torch.set_default_device(None if device == "cpu" else device)
 
 
 def ends_program(what: str, error: SystemExit) -> EpsballError:

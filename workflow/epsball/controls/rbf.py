@@ -19,20 +19,21 @@ OWN_FEATURES = False  # it has none
 PASSES = 0
 
 _NO_CLASS = -1e30  # a logit whose softmax is 0
+_SURE = 40  # log-odds from which -ln p is 1 - p to the last bit
 
 
 class RadialBasisFunction(nn.Module):
     """A score from the distance to one centre; one other class gets the rest."""
 
     middle: Tensor
-    width: Tensor
+    rate: Tensor  # ln 1 / 2σ²
     label: Tensor
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network, self.classes = network, 0
         self.register_buffer("middle", torch.empty(0))
-        self.register_buffer("width", torch.empty(0))
+        self.register_buffer("rate", torch.empty(0))
         self.register_buffer("label", torch.zeros((), dtype=torch.long))
 
     def refit_at(self, image: Tensor, label: int) -> None:
@@ -45,22 +46,23 @@ class RadialBasisFunction(nn.Module):
             gradient = torch.autograd.grad(odds, at)[0][0].cpu().double()
         self.label, self.classes = torch.full_like(self.label, label), logits.shape[1]
         odds = odds.detach()
-        gradient = (-odds).sigmoid() * gradient  # of ln p; as float32, that of a sure score would be 0
-        u, slope = (-2 * logsigmoid(odds)).sqrt(), gradient.norm()  # slope of ln p: ‖∇p‖ / p
-        self.width = u / slope
-        self.middle = image.cpu().double() + self.width * u * gradient / slope
+        # In logarithms: 1 - p of a very sure score is 0 as a number. The slope of ln p is 1 - p times that of the odds.
+        slope, rest = gradient.norm(), logsigmoid(-odds)
+        ratio = torch.where(odds > _SURE, 1.0, -logsigmoid(odds) / rest.exp())  # -ln p / (1 - p)
+        self.rate = rest + 2 * slope.log() - (4 * ratio).log()
+        self.middle = image.cpu().double() + 2 * ratio / slope * gradient / slope
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits whose softmax is the score, and no features."""
         # An image at a time, because the memory of a batch in float64 would be allocated anew each time.
         changes = (image.cpu().double() - self.middle.cpu() for image in torch.split(images, 1))
         square = torch.cat([change.flatten(start_dim=1).square().sum(dim=1) for change in changes])
-        # The logarithm of 1 - score stays finite at the centre, too.
-        log_score = (-square / (2 * self.width.cpu().double().square())).clamp_max(-1e-300)
+        log_loss = square.log() + self.rate.cpu().double()  # ln of -ln p
         logits = torch.full((len(images), self.classes), _NO_CLASS, dtype=torch.float64)
-        label = int(self.label)
-        logits[:, label] = log_score
-        logits[:, (label + 1) % self.classes] = torch.log(-torch.expm1(log_score))
+        label, loss = int(self.label), log_loss.exp()
+        rest = torch.where(log_loss < -_SURE, log_loss, torch.log(-torch.expm1(-loss)))  # ln (1 - p)
+        logits[:, label] = -loss
+        logits[:, (label + 1) % self.classes] = rest.clamp_min(_NO_CLASS)  # at the centre
         return logits, logits[:, :0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,14 @@ _EXPECTED = "expected images and labels, or a dataset of (image, label) with a l
 
 
 class _Pairs:
-    """Images and labels of two sequences."""
+    """Images and labels of two sequences, by place: those of pandas are indexed by their rows' names."""
 
     def __init__(self, pictures: Any, labels: Any) -> None:
-        self.pictures, self.targets = pictures, labels
+        self._count = len(pictures)
+        self.pictures, self.targets = (getattr(part, "iloc", part) for part in (pictures, labels))
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return self._count
 
     def __getitem__(self, number: int) -> tuple[Any, Any]:
         return self.pictures[number], self.targets[number]
@@ -64,16 +65,39 @@ def spread(found: Any) -> Iterator[tuple[int, Any]]:
             continue
 
 
-def labels(found: Any, some: Mapping[int, Any], owner: str) -> tuple[NDArray[Any], dict[int, str]]:
+class Labels(NamedTuple):
+    """The labels of a dataset.
+
+    Attributes:
+        values: a label for each entry but those that are lost.
+        lost: why the label of an entry is not known, which cannot be read, by its number.
+        kept_in: the attribute that they are from, which has not been compared with all entries; empty if none.
+    """
+
+    values: NDArray[Any]
+    lost: Mapping[int, str]
+    kept_in: str = ""
+
+    def require(self, number: int, entry: Any, owner: str) -> None:
+        """Check that an entry has the label that was found for it without reading it.
+
+        Raises:
+            EpsballError: it has another.
+        """
+        if self.kept_in and not _agree(self.values[number], entry[1]):
+            raise EpsballError(
+                f"{owner}: entry {number} has label {entry[1]}, expected {self.values[number]} as in {self.kept_in}; "
+                "return torch.utils.data.Subset(dataset, range(len(dataset))), whose labels are those of its entries"
+            )
+
+
+def labels(found: Any, some: Mapping[int, Any], owner: str) -> Labels:
     """Return the labels of a dataset: what it keeps them in, if that agrees with its entries, or from all entries.
 
     Args:
         found: the dataset.
         some: entries of it by their number, as `spread` has them.
         owner: subject of messages.
-
-    Returns:
-        Labels; and of entries whose label is not known, because they cannot be read, why. They have no label.
 
     Raises:
         EpsballError: an entry is no pair, no entry can be read, or labels have several shapes.
@@ -82,11 +106,11 @@ def labels(found: Any, some: Mapping[int, Any], owner: str) -> tuple[NDArray[Any
         if not isinstance(entry, tuple | list) or len(entry) != 2:
             raise EpsballError(f"{owner}: entry {number} is a {type(entry).__name__}, expected (image, label)")
     if not len(found):
-        return np.zeros(0, np.int64), {}
-    for name in _LABELS:
+        return Labels(np.zeros(0, np.int64), {})
+    for name in _LABELS if getattr(found, "target_transform", None) is None else ():
         kept = _kept(found, name)
         if kept is not None and all(_agree(kept[number], entry[1]) for number, entry in some.items()):
-            return kept, {}
+            return Labels(kept, {}, name)
     values, lost = [], {}
     for number in range(len(found)):
         try:
@@ -96,7 +120,7 @@ def labels(found: Any, some: Mapping[int, Any], owner: str) -> tuple[NDArray[Any
     if lost and not values:
         raise EpsballError(f"{owner}: none of {len(lost)} entries can be read; the first: {lost[0]}")
     try:
-        return np.asarray(values), lost
+        return Labels(np.asarray(values), lost)
     except Exception:
         raise EpsballError(
             f"{owner}: labels have several shapes, or are no numbers on the CPU, expected an integer for each image"

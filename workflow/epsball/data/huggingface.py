@@ -20,7 +20,10 @@ class _Table:
 
     def __init__(self, table: Any, image: str, label: str) -> None:
         self.table, self.image = table, image
-        self.targets = np.asarray(table[label])
+        try:
+            self.targets = np.asarray(table[label])
+        except ValueError:
+            raise EpsballError(f"label is '{label}', whose rows have several labels; name a column with one") from None
         self.classes = getattr(table.features[label], "names", None)
 
     def __len__(self) -> int:
@@ -41,6 +44,8 @@ def _load(spec: DatasetSpec, split: str, download: bool) -> Any:
     folder = Path(name)
     try:
         if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
+            if "subset" in options:
+                raise EpsballError(f"'{name}' is of save_to_disk, which keeps one subset; leave out subset")
             found = datasets.load_from_disk(name)
         else:
             config = datasets.DownloadConfig(local_files_only=not download)
@@ -49,6 +54,8 @@ def _load(spec: DatasetSpec, split: str, download: bool) -> Any:
                 found = datasets.load_dataset(name, options.get("subset"), download_config=config)
             finally:
                 datasets.config.HF_HUB_OFFLINE = offline
+    except EpsballError:
+        raise
     except Exception as error:  # the package has many
         said = (str(error) or type(error).__name__).partition("\n")[0]
         hint = "" if folder.is_dir() or download else "; set download: true, or name a folder"
@@ -56,6 +63,8 @@ def _load(spec: DatasetSpec, split: str, download: bool) -> Any:
     if not hasattr(found, "keys"):  # one split
         if split == "train":
             raise EpsballError(f"'{name}' has one split alone, so none to train on")
+        if options.get("split", str(found.split)) != str(found.split):
+            raise EpsballError(f"'{name}' has one split alone, {found.split}; leave out split")
         return found
     wanted = [options["split"]] if split == "test" and "split" in options else None
     for one in wanted or (map_style.TRAIN if split == "train" else map_style.TEST):
@@ -97,6 +106,7 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
     try:
         table = _load(spec, split, download=False)
         image, label = _column(spec, table, "image", "Image"), _column(spec, table, "label", "ClassLabel")
+        pairs = _Table(table, image, label)
     except EpsballError as error:
         raise EpsballError(f"{owner}: {error}") from None
-    return map_style.pool(_Table(table, image, label), owner, split, options.get("resize"), options.get("crop"))
+    return map_style.pool(pairs, owner, split, options.get("resize"), options.get("crop"))

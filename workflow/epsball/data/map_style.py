@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from epsball import user_code
 from epsball.data import Pool, arrays, entries, images, rgb
 from epsball.data.images import Pictures, UnusableImageError
 from epsball.errors import EpsballError
@@ -41,7 +42,7 @@ def split_arguments(function: Callable[..., Any], split: str, given: Mapping[str
     """
     names = parameters(function)
     if "train" in names:
-        return [{**given, "train": split == "train"}]
+        return [{"train": False, **given} if split == "test" else {**given, "train": True}]
     if "split" in names:
         if split == "test" and "split" in given:
             return [dict(given)]
@@ -65,21 +66,30 @@ def pool(found: Any, owner: str, split: str, resize: int | None, crop: int | Non
     Raises:
         EpsballError: it is something else, its labels are no integers, or its images are drawn at random.
     """
+    with user_code.contained(owner):
+        return _pool(found, owner, split, resize, crop)
+
+
+def _pool(found: Any, owner: str, split: str, resize: int | None, crop: int | None) -> Pool:
     found = entries.dataset(found, owner)
     some = dict(entries.spread(found))
-    known, lost = entries.labels(found, some, owner)
-    numbers = [number for number in range(len(found)) if number not in lost]
+    known = entries.labels(found, some, owner)
+    numbers = [number for number in range(len(found)) if number not in known.lost]
     labels = np.zeros(len(found), np.int64)
-    labels[numbers] = arrays.integers(known, len(numbers), f"{owner}: labels")
+    labels[numbers] = arrays.integers(known.values, len(numbers), f"{owner}: labels")
 
     def read(number: int, entry: Any = None) -> Pictures:
+        name = f"{owner}: image {number}"
         try:
-            return picture((entry or found[number])[0], resize, crop, f"{owner}: image {number}")
+            with user_code.contained(name):
+                entry = entry or found[number]
+                known.require(number, entry, owner)
+                return picture(entry[0], resize, crop, name)
         except EpsballError:
             raise
         except Exception as error:  # of a damaged file, decoders raise anything
             said = str(error) or type(error).__name__
-            raise UnusableImageError(f"{owner}: image {number} cannot be read ({said})") from None
+            raise UnusableImageError(f"{name} cannot be read ({said})") from None
 
     if split == "test":
         for number, entry in some.items():
@@ -92,7 +102,7 @@ def pool(found: Any, owner: str, split: str, resize: int | None, crop: int | Non
         read=read,
         classes=classes if classes is not None and len(found) and beyond < classes else None,
         class_names=class_names if class_names is not None and beyond < len(class_names) else None,
-        remarks=[*_remarks(some.values(), owner), *_left_out(lost, owner)],
+        remarks=[*_remarks(some.values(), owner), *_left_out(known.lost, owner)],
     ).take(numbers)
 
 
@@ -116,10 +126,12 @@ def picture(image: Any, resize: int | None, crop: int | None, name: str) -> Pict
                 f"{name} is a {type(image).__name__} {values.dtype} {values.shape}, expected a PIL image, or uint8 or "
                 "floats from 0 to 1 as an array (height, width, 3) or a tensor (3, height, width)"
             )
-        if is_float and not (values.min() >= 0 and values.max() <= 1):
-            raise UnusableImageError(
-                f"{name} has values from {values.min():.3g} to {values.max():.3g}, expected 0 to 1; leave out its "
-                "normalisation, which belongs into the network's factory"
+        if is_float and not np.isfinite(values).all():
+            raise UnusableImageError(f"{name} has values that are not finite")
+        if is_float and not (values.min() >= 0 and values.max() <= 1):  # others in the range may be normalised, too
+            raise EpsballError(
+                f"{name} has values from {values.min():.9g} to {values.max():.9g}, expected 0 to 1; leave out the "
+                "dataset's normalisation, which belongs into the network's factory, or clip what rounding has added"
             )
         values = np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
         if is_float:

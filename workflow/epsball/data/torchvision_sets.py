@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ TERMS = "those of the dataset's authors; torchvision's page on it names them"
 # Of CIFAR, for a plan before there are any.
 POOL = 10_000
 TRAINING = 50_000
+
+_KEYS = ("root", "download")  # parameters that are the dataset's own keys
+_TARGETS = ("target_type", "target_types")
 
 
 def _class(name: str) -> Callable[..., Any]:
@@ -35,7 +39,13 @@ def _construct(name: str, root: str, arguments: str, split: str, download: bool 
     names = map_style.parameters(function)
     if download and "download" not in names:
         raise EpsballError(f"torchvision does not download {name}; see its page on how to get it")
-    given |= {"download": True} if download else {}
+    for key in given:
+        if key in _KEYS or key not in names:
+            other = f"it is a key of the dataset, not of its args: set {key} there"
+            raise EpsballError(f"{key}: {other if key in _KEYS else f'{name} of torchvision has no such parameter'}")
+    if "root" in names and not Path(root).is_dir() and not download:  # some classes would make it
+        raise EpsballError(f"root is '{root}', no such folder; put {name} there, or set download: true")
+    given |= {"download": download} if "download" in names else {}
     given |= {"root": root} if "root" in names else {}
     unknown: Exception | None = None
     for options in map_style.split_arguments(function, split, given):
@@ -43,6 +53,8 @@ def _construct(name: str, root: str, arguments: str, split: str, download: bool 
             return function(**options)
         except ValueError as error:  # for a split of another name
             unknown = unknown or error
+        except TypeError as error:  # for a parameter without a default, or a value of another kind
+            raise EpsballError(f"torchvision's {name}: {error}; set it in args") from None
     raise EpsballError(f"torchvision's {name}: {unknown}")
 
 
@@ -91,4 +103,7 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str) -> Pool:
         found = _made(spec, split)
     except EpsballError as error:
         raise EpsballError(f"{owner}: {error}") from None
-    return map_style.pool(found, owner, split, options.get("resize"), options.get("crop"))
+    pool = map_style.pool(found, owner, split, options.get("resize"), options.get("crop"))
+    if set(_TARGETS) & set(options["args"]):  # such as a pet's kind instead of its breed, of which the classes are
+        return replace(pool, classes=None, class_names=None)
+    return pool

@@ -20,7 +20,7 @@ def adopt(module: nn.Module) -> nn.Module:
         The module, changed in place, or the one that `torch.compile` wrapped. Half precision stays what it is.
 
     Raises:
-        EpsballError: its layers cannot be looked into, or have no shape yet.
+        EpsballError: its layers cannot be looked into, or have no shape or numbers yet.
     """
     module = _without_compiler(module)
     if isinstance(module, torch.jit.ScriptModule):
@@ -34,6 +34,8 @@ def adopt(module: nn.Module) -> nn.Module:
                 f"'{name}' of the network has no shape before its first pass; pass an image through the network in its "
                 "factory, or give its lazy layers their sizes"
             )
+        if tensor.is_meta:
+            raise EpsballError(f"'{name}' of the network has no numbers (device meta); load its weights first")
     if all(tensor.dtype == torch.float64 for tensor in tensors.values() if tensor.is_floating_point()):
         module.float()
     with contextlib.suppress(NotImplementedError):  # an exported program has one mode

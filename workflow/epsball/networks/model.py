@@ -112,7 +112,8 @@ class Network(nn.Module):
             Their logits (n, classes).
 
         Raises:
-            EpsballError: the layer runs more than once, or the classification layer does not give all logits.
+            EpsballError: logits are not finite, the layer runs more than once, or the classification layer does not
+                give all of them.
         """
         self.find_classifier(images[0])
         calls: list[Any] = []
@@ -124,6 +125,8 @@ class Network(nn.Module):
             logits = self.logits(images)
         finally:
             keep.remove()
+        if not logits.isfinite().all():
+            raise EpsballError(outputs.NOT_FINITE)
         if len(calls) > 1:
             raise EpsballError(
                 f"its layer {name!r} runs {len(calls)} times in a pass, so it has no output of its own; set layer to "
@@ -246,8 +249,6 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
         outputs.require_logits(_rows(network, batch))
         network.require_layer(batch)
         logits, features = network(batch)
-        if not logits.isfinite().all():
-            raise EpsballError(outputs.NOT_FINITE)
         if not features.isfinite().all():
             raise EpsballError(f"its features, the {network.features_from}, are not finite; set layer to another")
         require_function(network, batch)

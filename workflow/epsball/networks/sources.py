@@ -5,7 +5,10 @@ Free of PyTorch, because Snakemake asks at the start of every job.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import mmap
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -103,6 +106,8 @@ def mean_and_std(spec: NetworkSpec, *others: str) -> tuple[list[float], list[flo
             raise EpsballError(
                 f"factory '{spec.factory}' takes the args mean and std, lists of three numbers, not {key}: {value}"
             )
+    if 0 in given["std"]:
+        raise EpsballError(f"factory '{spec.factory}': args.std is {given['std']}, expected numbers other than 0")
     return given["mean"], given["std"]
 
 
@@ -118,7 +123,28 @@ def own_files(spec: NetworkSpec) -> list[Path]:
     if "READS_FILES" not in declared(source(spec)):
         return []
     path = Path(spec.factory.split(":", 1)[1])
-    return sorted(found for found in (path, *path.glob("*")) if found.is_file())
+    return sorted({found for found in (path, *path.glob("*"), *_beside(path)) if found.is_file()})
+
+
+def _beside(path: Path) -> list[Path]:
+    """Return the files that an ONNX file keeps its weights in, if it keeps them in others."""
+    if path.suffix != ".onnx" or not path.is_file():
+        return []
+    return _external(path, path.stat().st_mtime_ns, path.stat().st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _external(path: Path, changed: int, size: int) -> list[Path]:
+    """Find them without the package onnx, which takes a while to import.
+
+    They are values of the key "location" in messages of protobuf: fields 1 and 2, a byte of length, and the text.
+    """
+    if not size:
+        return []
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        ends = [found.end() for found in re.finditer(rb"\x0a\x08location\x12", content)]
+        names = {content[end + 1 : end + 1 + content[end]] for end in ends}
+    return [path.parent / name.decode(errors="replace") for name in sorted(names)]
 
 
 def fetches(spec: NetworkSpec) -> bool:

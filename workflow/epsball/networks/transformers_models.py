@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import sources
+from epsball.networks.file_contents import require_content
 from epsball.networks.layers import normalise
 
 TERMS = "those of its model card; the code is Apache 2.0"
 PACKAGES = ("transformers",)
 READS_FILES = True
+
+_WEIGHTS = {".safetensors", ".bin"}
 
 
 class _Classifier(nn.Module):
@@ -53,11 +56,13 @@ def _model(spec: NetworkSpec, pretrained: bool) -> Any:
     transformers = sources.import_package("transformers")
     transformers.utils.logging.disable_progress_bar()
     name, auto = _place(spec), transformers.AutoModelForImageClassification
+    for file in (path for path in sorted(Path(name).glob("*")) if path.suffix in _WEIGHTS):
+        require_content(file, f"factory's file '{file}'")
     try:
         if not pretrained:
             return auto.from_config(transformers.AutoConfig.from_pretrained(name, **spec.args))
         model, info = auto.from_pretrained(name, output_loading_info=True, **spec.args)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+    except Exception as error:  # the package and the readers below it have many
         raise EpsballError(f"factory '{spec.factory}' fails: {' '.join(str(error).split())[:300]}") from None
     for lacking in ("missing_keys", "mismatched_keys"):  # which transformers would leave random
         if found := sorted(map(str, info[lacking])):
@@ -65,6 +70,11 @@ def _model(spec: NetworkSpec, pretrained: bool) -> Any:
                 f"factory '{spec.factory}' has no weights for '{found[0]}' of {type(model).__name__}; give a model "
                 "that was trained as an image classifier"
             )
+    if model.config.problem_type == "multi_label_classification":
+        raise EpsballError(
+            f"factory '{spec.factory}' has several labels for an image (problem_type: multi_label_classification), "
+            "expected one"
+        )
     return model
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -10,6 +12,7 @@ from epsball.analysis.claims import Verdict, given
 from epsball.runs.monitor import RunningJob
 
 _WIDTH = 100  # columns of a terminal
+_FULL = 1 << 16  # bytes that are free on a disk where a job can fail before it says why
 
 
 def verdicts(claims: pd.DataFrame, asked: Mapping[str, int]) -> str:
@@ -66,4 +69,13 @@ def _reason(job: RunningJob) -> str:
     told = [line.partition("error: ")[2] for line in lines if "  error: " in line]
     if told:
         return told[-1]
+    if job.log is not None and _is_full(job.log.parent):
+        return f"No space left on device, not even for a word in its log ({job.log})"
     return f"it ended without a word; it may have been killed for its memory or its time (log: {job.log})"
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _FULL
+    except OSError:
+        return False

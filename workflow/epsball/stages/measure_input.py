@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from epsball.data import Pool, arrays
+from epsball import user_code
+from epsball.data import Pool, arrays, rgb
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError
 
@@ -25,7 +26,9 @@ def read_pool(data: Any, labels: Any) -> Pool:
     Raises:
         EpsballError: they have another form, are missing, or are given twice.
     """
-    if isinstance(data, DataLoader | Dataset):
+    if isinstance(data, tuple) and len(data) == 2 and np.ndim(data[0]) == 4 and np.ndim(data[1]) == 1:
+        raise EpsballError("data is a pair of images and labels; give the labels as the next argument")
+    if isinstance(data, DataLoader | Dataset) or _is_pairs(data):
         data, own = _loaded(data)
         if own is not None and labels is not None:
             raise EpsballError("labels are given twice, by the data and by labels; leave out the argument labels")
@@ -46,10 +49,20 @@ def plain(value: Any) -> Any:
     return [plain(one) for one in value] if isinstance(value, list | tuple | range) else value
 
 
-def _loaded(data: DataLoader[Any] | Dataset[Any]) -> tuple[list[Any], list[Any] | None]:
+def _is_pairs(data: Any) -> bool:
+    """Return whether this is a list of images, each with its label."""
+    return isinstance(data, list | tuple) and all(
+        isinstance(one, list | tuple) and len(one) == 2 and np.ndim(one[1]) == 0 for one in data
+    )
+
+
+def _loaded(data: DataLoader[Any] | Dataset[Any] | Sequence[Any]) -> tuple[list[Any], list[Any] | None]:
     """Return the images of a dataset or of a loader's batches, and the labels, if they come with them."""
     try:
-        items = list(_items(data))
+        with user_code.contained("data"):
+            items = list(_items(data))
+    except EpsballError:
+        raise
     except Exception as error:  # a user's dataset can raise anything
         raise EpsballError(f"data cannot be read: {type(error).__name__}: {error}") from error
     pairs = [item for item in items if isinstance(item, list | tuple | Mapping)]
@@ -57,12 +70,19 @@ def _loaded(data: DataLoader[Any] | Dataset[Any]) -> tuple[list[Any], list[Any] 
         if isinstance(item, Mapping) or len(item) != 2:
             raise EpsballError(f"data gives a {type(item).__name__} of {len(item)}; {_PAIRS}")
     images, labels = ([pair[part] for pair in pairs] for part in (0, 1)) if pairs else (items, [])
-    if isinstance(data, DataLoader) and data.batch_size is not None:
+    collated = isinstance(data, DataLoader) and data.batch_sampler is not None
+    if collated or _are_batches(images, labels):
         images, labels = ([one for batch in batches for one in batch] for batches in (images, labels))
     return images, labels if pairs else None
 
 
-def _items(data: DataLoader[Any] | Dataset[Any]) -> Iterator[Any]:
+def _are_batches(images: list[Any], labels: list[Any]) -> bool:
+    """Return whether a dataset, or a loader that collates nothing, gives batches by itself."""
+    pictures = all(getattr(one, "ndim", 0) == 4 for one in images)
+    return bool(images) and pictures and all(getattr(one, "ndim", 0) == 1 for one in labels)
+
+
+def _items(data: DataLoader[Any] | Dataset[Any] | Sequence[Any]) -> Iterator[Any]:
     if isinstance(data, DataLoader | IterableDataset):
         yield from data
     else:
@@ -86,8 +106,8 @@ def _pictures(given: Any) -> Pictures:
         raise EpsballError(f"image {bad.argmax()} has values that are not finite; leave it out or mend it")
     if array.min() < 0 or array.max() > 1:
         raise EpsballError(
-            f"images have values from {array.min():g} to {array.max():g}; expected [0, 1], the model's normalisation "
-            "being its first step"
+            f"images have values from {array.min():.9g} to {array.max():.9g}; expected [0, 1], the model's "
+            "normalisation being its first step"
         )
     floats = np.ascontiguousarray(np.moveaxis(array, 1, 3), np.float32)
     levels = np.rint(floats * 255).astype(np.uint8)
@@ -102,7 +122,10 @@ def _array(given: Any, what: str) -> NDArray[Any]:
             raise EpsballError(f"{what} are of different shapes, {shapes[0]} and {shapes[1]}; give them all one shape")
         return np.stack(parts)
     if isinstance(given, Image.Image):
-        return np.asarray(given.convert("RGB") if given.mode == "L" else given)
+        try:
+            return np.asarray(rgb.convert(given))
+        except ValueError as error:
+            raise EpsballError(f"{what}: {error}") from None
     try:
         if isinstance(given, Tensor):
             tensor = given.detach().cpu()

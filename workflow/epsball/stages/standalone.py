@@ -78,9 +78,9 @@ def measure(
         model: model from RGB batches, float32 (n, 3, height, width) in [0, 1], to logits (n, classes), which includes
             its own normalisation. A copy of it is used, in eval mode.
         data: uint8 (n, height, width, 3), or floats (n, 3, height, width) in [0, 1], as an array, a tensor or a list
-            of images; or a PyTorch Dataset or DataLoader that gives such images, or pairs of them and their labels, and
-            is read whole, in its order. Each should be an image that the model classifies well, as none are left out.
-            They are also the pool for g and h of Eq. 9.
+            of images; or a list of pairs of such images and their labels, or a PyTorch Dataset or DataLoader that gives
+            images or pairs, and is read whole, in its order. Each should be an image that the model classifies well, as
+            none are left out. They are also the pool for g and h of Eq. 9.
         labels: integers (n,), the correct outputs of the model; left out where `data` gives them.
         probe: name of a probe in `epsball.probes.PROBES`, or a list of names.
         controls: names of controls in `epsball.controls.CONTROLS`, to be made from the model and measured by those of
@@ -156,8 +156,8 @@ def _in_own_words() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Compute as if the caller were in none of PyTorch's modes: no_grad, inference_mode, autocast."""
-    with contextlib.ExitStack() as modes:
+    """Compute as if the caller were in none of PyTorch's modes, such as autocast, and had not set its defaults."""
+    with process.usual_defaults(), contextlib.ExitStack() as modes:
         for mode in (torch.inference_mode(False), torch.enable_grad()):
             modes.enter_context(mode)
         for kind in ("cpu", "cuda"):
