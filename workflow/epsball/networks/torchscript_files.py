@@ -31,7 +31,7 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
     path = sources.require_file(spec)
     require_content(path, f"factory's file '{path}'")
     mean, std = sources.mean_and_std(spec, "image_size")
-    size = _side(spec)
+    size = sources.image_size(spec)
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     try:
         with warnings.catch_warnings(action="ignore"):  # that there will be no TorchScript one day
@@ -59,13 +59,6 @@ def build(spec: NetworkSpec, pretrained: bool) -> nn.Module:
             "network by its Python code, as a factory"
         )
     return normalise(Converted(module, Original(scripted, f"factory '{spec.factory}'", size)), mean, std)
-
-
-def _side(spec: NetworkSpec) -> int:
-    size = spec.args.get("image_size", 224)
-    if isinstance(size, bool) or not isinstance(size, int | float) or size < 1 or size != int(size):
-        raise EpsballError(f"factory '{spec.factory}': args.image_size is {size!r}, expected pixels, such as 224")
-    return int(size)
 
 
 def _converted(scripted: Any, images: torch.Tensor) -> fx.GraphModule:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from epsball import controls as registered
-from epsball import probes
+from epsball import probes, torch_defaults
 from epsball.config import Config, Noise, Norm, load_config
 from epsball.controls import name_of
 from epsball.data import Pool, images
@@ -157,7 +157,7 @@ def _in_own_words() -> Iterator[None]:
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
     """Compute as if the caller were in none of PyTorch's modes, such as autocast, and had not set its defaults."""
-    with process.usual_defaults(), contextlib.ExitStack() as modes:
+    with torch_defaults.usual(), contextlib.ExitStack() as modes:
         for mode in (torch.inference_mode(False), torch.enable_grad()):
             modes.enter_context(mode)
         for kind in ("cpu", "cuda"):
