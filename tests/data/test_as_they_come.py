@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import unicodedata
@@ -55,6 +56,28 @@ def test_sixteen_bits_are_scaled(tmp_path: Path, name: str) -> None:
     Image.fromarray(values).save(tmp_path / name)
     right = np.round(values / 65535 * 255).astype(np.uint8)
     assert (images.read(tmp_path / name) == right[:, :, None]).all()
+
+
+@pytest.mark.parametrize(("color", "channels", "said"), [(2, 3, "RGB;16"), (6, 4, "RGBA;16"), (4, 2, "RGBA;16")])
+def test_colours_of_sixteen_bits_are_counted(
+    tmp_path: Path, dataset_spec: Make, caplog: pytest.LogCaptureFixture, color: int, channels: int, said: str
+) -> None:
+    """Pillow, and with it torchvision's loader, reads their upper bytes; written here as the format has it."""
+    lines = (b"\0" + bytes([200, 99]) * channels * 4) * 4
+    chunks = {b"IHDR": struct.pack(">IIBBBBB", 4, 4, 16, color, 0, 0, 0), b"IDAT": zlib.compress(lines), b"IEND": b""}
+    packed = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks.items()
+    )
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+    Image.new("RGB", (4, 4)).save(tmp_path / "one" / "plain.png")
+    (tmp_path / "one" / "deep.ppm").write_bytes(b"P6 4 4 65535\n" + bytes([200, 99]) * 48)
+    pool = open_pool(dataset_spec("imagefolder", root=str(tmp_path), resize=None, crop=4), tmp_path)
+    assert pool.verify() == []
+    assert f"mode {said}" in caplog.text and "the upper 8 of 16 bits a channel" in caplog.text
+    assert "plain" not in caplog.text
+    assert (images.read(tmp_path / "one" / "deep.png") == 200).all()
 
 
 @pytest.mark.fault("an image of mode {id}", "named and skipped")

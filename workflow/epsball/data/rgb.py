@@ -10,12 +10,13 @@ from PIL import Image
 # What is said of a mode, where there is more to say than that it is converted.
 _HOW = {"L": "grey, in three equal channels", "1": "black and white, in three equal channels"}
 _HOW |= dict.fromkeys(("RGBA", "LA", "PA", "RGBa", "La"), "without their transparency")
-_DEEP = "scaled to 8 bits, in three equal channels"
+_HOW["I;16"] = "scaled to 8 bits, in three equal channels"
+_CUT = ";16"  # after a mode of several channels: of their 16 bits each, Pillow reads the upper 8
 _WAYS = {"La": "LA"}  # steps of a conversion that Pillow does not make at once
 
 
 def mode(image: Image.Image) -> str:
-    """Return the mode of an image, or of the header of its file.
+    """Return the mode of an image, or of the header of its file; with ``;16`` for several channels of 16 bits.
 
     Raises:
         ValueError: the mode says nothing about the range of the values.
@@ -24,7 +25,18 @@ def mode(image: Image.Image) -> str:
         return "I;16"
     if image.mode in {"I", "F"}:
         raise ValueError(f"its mode is {image.mode}, whose values have no range of their own; save it with 8 bits")
-    return image.mode
+    return image.mode + _CUT * _cut(image)
+
+
+def _cut(image: Image.Image) -> bool:
+    """Return whether Pillow cuts 16 bits a channel, by what the header of a file says to the decoder."""
+    for tile in getattr(image, "tile", ()):
+        for said in tile[3] if isinstance(tile[3], tuple) else (tile[3],):
+            if isinstance(said, str) and _CUT in said and not said.startswith("BGR"):  # BGR;16 is 5, 6 and 5 bits
+                return True
+            if image.format == "PPM" and isinstance(said, int) and said > 255:
+                return True
+    return False
 
 
 def convert(image: Image.Image) -> Image.Image:
@@ -48,6 +60,8 @@ def remarks(images: Mapping[str, tuple[int, str]]) -> Iterator[str]:
     """
     for name, (count, first) in sorted(images.items()):
         if name != "RGB":
-            how = _DEEP if name == "I;16" else _HOW.get(name, "")
+            how = _HOW.get(name) or _HOW.get(name.removesuffix(_CUT), "")
+            if name.endswith(_CUT) and name not in _HOW:
+                how = f"{how and how + ', '}the upper 8 of 16 bits a channel"
             such = f"{count} images have mode {name}, such as {first}" if count > 1 else f"{first} has mode {name}"
             yield f"{such}: converted to RGB{how and ', ' + how}"
