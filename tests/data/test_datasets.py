@@ -110,7 +110,9 @@ def test_folders_of_nothing_but_broken_images(tree: Path, dataset_spec: Make) ->
     for file in pool.files:
         file.write_bytes(b"nothing")
     for look in (pool.verify, lambda: list(pool.batches(2))):
-        with pytest.raises(EpsballError, match=rf"none of {len(pool)} images can be used; the first: .*ant/0.png"):
+        with pytest.raises(
+            EpsballError, match=rf"^datasets.mine: none of {len(pool)} images can be used; the first: .*ant/0.png"
+        ):
             look()
 
 
@@ -133,7 +135,7 @@ def test_a_limit_takes_images_of_all_classes(tree: Path, dataset_spec: Make) -> 
 def test_images_of_several_sizes(tree: Path, dataset_spec: Make) -> None:
     Image.new("RGB", (21, 20)).save(tree / "bee" / "0.png")
     pool = open_pool(dataset_spec("imagefolder", root=str(tree)), tree)
-    with pytest.raises(EpsballError, match=r"bee/0.png: 21 × 20 pixels, expected 20 × 20 as the first"):
+    with pytest.raises(EpsballError, match=r"^datasets.mine: bee/0.png: 21 × 20 pixels, expected 20 × 20 as the first"):
         list(pool.batches(2))
 
 

@@ -231,6 +231,22 @@ def test_transforms_that_are_fixed_are_none_of_them() -> None:
     assert all((pool.read(number) == found[number][0].permute(1, 2, 0).numpy()).all() for number in range(20))
 
 
+class Buffered(Entries):
+    """A dataset that returns the same array each time, and overwrites it."""
+
+    held = np.empty_like(X[0])
+
+    def __getitem__(self, number: int) -> Any:
+        self.held[:] = X[number]
+        return self.held, int(Y[number])
+
+
+def test_an_array_that_is_overwritten_is_read_in_time() -> None:
+    (_, pictures), *rest = made(Buffered(PAIRS)).batches(len(X))
+    assert not rest
+    assert (pictures == X).all()
+
+
 class Noisy(Entries):
     def __getitem__(self, number: int) -> Any:
         return np.random.default_rng().random((5, 5, 3)), int(Y[number])

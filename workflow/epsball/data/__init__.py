@@ -53,6 +53,7 @@ class Pool:
         class_names: names of the classes in the order of the network's outputs, if the dataset tells them.
         files: file of each image, if there are files.
         remarks: sentences about what was passed over or converted.
+        owner: beginning of messages, such as "datasets.mine: ".
     """
 
     names: Sequence[str]
@@ -63,6 +64,7 @@ class Pool:
     class_names: Sequence[str] | None = None
     files: Sequence[Path] = ()
     remarks: Sequence[str] = ()
+    owner: str = ""
 
     @classmethod
     def of_tree(cls, root: Path, outputs: Mapping[str, int], read: Callable[[Path], Pictures]) -> Pool:
@@ -170,8 +172,8 @@ class Pool:
             shape = shape or picture.shape
             if picture.shape != shape:
                 raise EpsballError(
-                    f"{name}: {picture.shape[1]} × {picture.shape[0]} pixels, expected {shape[1]} × {shape[0]} as the "
-                    "first image; set resize and crop for the dataset"
+                    f"{self.owner}{name}: {picture.shape[1]} × {picture.shape[0]} pixels, expected "
+                    f"{shape[1]} × {shape[0]} as the first image; set resize and crop for the dataset"
                 )
             yield number, picture
         if len(complaints) > _NAMED:
@@ -180,7 +182,7 @@ class Pool:
 
     def _require_usable(self, complaints: list[str]) -> None:
         if complaints and len(complaints) == len(self):
-            raise EpsballError(f"none of {len(complaints)} images can be used; the first: {complaints[0]}")
+            raise EpsballError(f"{self.owner}none of {len(complaints)} images can be used; the first: {complaints[0]}")
 
 
 def missing(spec: DatasetSpec) -> str | None:
@@ -264,4 +266,5 @@ def open_pool(spec: DatasetSpec, folder: Path, split: str = "test") -> Pool:
     if not len(pool):
         place = next((key for key in ("root", "name", "factory") if key in spec.options), "kind")
         raise EpsballError(f"datasets.{spec.name}: no image was found; check its {place}")
+    pool = replace(pool, owner=f"datasets.{spec.name}: ")
     return pool.spread(spec.limit) if split == "test" else pool

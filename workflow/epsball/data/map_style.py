@@ -78,11 +78,11 @@ def _pool(found: Any, owner: str, split: str, resize: int | None, crop: int | No
     labels = np.zeros(len(found), np.int64)
     labels[numbers] = arrays.integers(known.values, len(numbers), f"{owner}: labels")
 
-    def read(number: int, entry: Any = None) -> Pictures:
+    def read(number: int) -> Pictures:
         name = f"{owner}: image {number}"
         try:
             with user_code.contained(name):
-                entry = entry or found[number]
+                entry = found[number]
                 known.require(number, entry, owner)
                 return picture(entry[0], resize, crop, name)
         except EpsballError:
@@ -92,8 +92,8 @@ def _pool(found: Any, owner: str, split: str, resize: int | None, crop: int | No
             raise UnusableImageError(f"{name} cannot be read ({said})") from None
 
     if split == "test":
-        for number, entry in some.items():
-            _require_fixed(read, number, entry, owner)
+        for number in some:
+            _require_fixed(read, number, owner)
     classes, class_names = _classes(found), _class_names(found)
     beyond = int(labels.max()) if len(found) else 0  # a list that ends before is of something else
     return Pool(
@@ -146,10 +146,10 @@ def picture(image: Any, resize: int | None, crop: int | None, name: str) -> Pict
     return images.prepare(image, resize, crop, name)
 
 
-def _require_fixed(read: Callable[..., Pictures], number: int, entry: Any, owner: str) -> None:
-    """Check that an image, if it can be used, has the pixels of its entry when it is read again, as each job does."""
+def _require_fixed(read: Callable[[int], Pictures], number: int, owner: str) -> None:
+    """Check that an image, if it can be used, has the same pixels when it is read again, as each job does."""
     try:
-        first, second = images.digest(read(number, entry)), images.digest(read(number))
+        first, second = (images.digest(read(number)) for _ in range(2))
     except UnusableImageError:
         return
     if first != second:
