@@ -259,6 +259,19 @@ def test_the_plan_comes_first(study: Study) -> None:
         assert word in done.stderr
 
 
+@pytest.mark.parametrize(("asked", "limit"), [((), "None"), (("--max-jobs-per-timespan=7/2s",), "7")])
+def test_jobs_are_limited_to_so_many_a_second_where_that_is_asked_for(
+    study: Study, asked: tuple[str, ...], limit: str
+) -> None:
+    """For the sake of its own limit, which is never reached, Snakemake would look at all jobs again and again."""
+    told = 'print("limit", getattr(workflow.scheduler.job_rate_limiter, "max_jobs", None), file=sys.stderr)'
+    study.edit("workflow/Snakefile", "onsuccess:\n", f"onsuccess:\n    {told}\n")
+    done = study.snakemake(BASE, "results/small/claims.tsv", "--forcerun=claims", *asked)
+    study.edit("workflow/Snakefile", f"    {told}\n", "")
+    assert done.returncode == 0, done.stderr
+    assert f"limit {limit}\n" in done.stderr
+
+
 @pytest.mark.fault("kills of jobs, of Snakemake and of everything", "the same command goes on, to the same tables")
 def test_a_killed_run_goes_on_with_the_same_command(tmp_path: Path) -> None:
     table = soak(Study(tmp_path, warm=True), TINY, kills=2, seed=1)
