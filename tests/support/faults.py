@@ -21,21 +21,20 @@ _rows: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)  # outco
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Give each report the row of its test, which other processes cannot ask for."""
+    """Give each report the rows of its test, which other processes cannot ask for."""
     report = yield
-    mark = item.get_closest_marker("fault")
-    if mark is not None:
+    callspec = getattr(item, "callspec", None)
+    for mark in item.iter_markers("fault"):
         attack, right = mark.args
-        callspec = getattr(item, "callspec", None)
         report.user_properties.append((item.path.stem, f"{attack.format(id=callspec.id if callspec else '')}\n{right}"))
     return report
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Take account of what has been tried."""
-    for place, row in dict(report.user_properties).items():
+    for place, row in {(place, str(row)) for place, row in report.user_properties}:  # once, not once for each phase
         if report.when == "call" or report.outcome != "passed":
-            attack, right = str(row).split("\n")
+            attack, right = row.split("\n")
             _rows[place, attack, right].append(report.outcome)
 
 

@@ -35,17 +35,6 @@ def test_slurm_gives_the_tables_of_a_local_run_although_snakemake_is_killed_and_
     assert differences(study, "local", "slurm") == []
 
 
-@pytest.mark.fault("SLURM: two datasets, whose samples are selected at different times", "one command is enough")
-def test_two_datasets(tmp_path: Path) -> None:
-    study = Study(tmp_path)
-    datasets = {**TINY["datasets"], "others": {**TINY["datasets"]["squares"], "samples": 3}}
-    networks = {**TINY["networks"], "two": {**BASE["networks"]["two"], "dataset": "others"}}
-    config = {**TINY, "run": "two", "datasets": datasets, "networks": networks}
-    done = study.snakemake(config, "results/two/claims.tsv", *CLUSTER)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (study.folder / "results" / "two" / "claims.tsv").is_file()
-
-
 # Sleeps over its time once, in the stage extract.
 SLEEPY = """
     import time
@@ -55,14 +44,18 @@ SLEEPY = """
     generator ="""
 
 
+@pytest.mark.fault("SLURM: two datasets, whose samples are selected at different times", "one command is enough")
 @pytest.mark.fault("SLURM: a job over its memory, or its time", "tried again with more")
-def test_a_job_over_its_memory_or_its_time_is_tried_again_with_more(tmp_path: Path) -> None:
+def test_a_job_of_two_datasets_over_its_memory_or_its_time_is_tried_again_with_more(tmp_path: Path) -> None:
     study = Study(tmp_path)
     study.edit("factory.py", "\n    generator =", SLEEPY)
-    config = {**TINY, "run": "limits"}
+    datasets = {**TINY["datasets"], "others": {**TINY["datasets"]["squares"], "samples": 3}}
+    networks = {**TINY["networks"], "two": {**BASE["networks"]["two"], "dataset": "others"}}
+    config = {**TINY, "run": "limits", "datasets": datasets, "networks": networks}
     limits = ("perturb:mem_mb=150 * attempt**5", "extract:runtime=attempt**3")
     done = study.snakemake(config, "results/limits/claims.tsv", "--set-resources", *limits, *CLUSTER)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert (study.folder / "results" / "limits" / "claims.tsv").is_file()
     assert (study.folder / "slept").exists()
     ended = _queue("all", "%T %k")
     assert [line for line in ended if line.startswith("TIMEOUT") and "extract" in line], ended

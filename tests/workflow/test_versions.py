@@ -19,7 +19,7 @@ HERE = provenance.versions()["torch"]
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study that has been run with PyTorch 1.0, by what is written of its package."""
-    made = Study(tmp_path_factory.mktemp("older"))
+    made = Study(tmp_path_factory.mktemp("older"), warm=True)
     package = made.folder / "workflow" / "torch-1.0.dist-info"
     package.mkdir()
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")
