@@ -175,6 +175,13 @@ def test_a_disk_too_full_for_the_log_of_a_job(tmp_path: Path, monkeypatch: pytes
     assert said.startswith(f"extract: No space left on device, not even for a word in its log ({log})")
 
 
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repository may have a run of the same name, of other code."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("elsewhere")
 def test_a_job_says_a_line_once_though_a_library_configures_logging(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,6 +192,7 @@ def test_a_job_says_a_line_once_though_a_library_configures_logging(
     assert "once" not in caplog.text, "the root logger, which pytest gives a handler, passes nothing on"
 
 
+@pytest.mark.usefixtures("elsewhere")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
 def test_a_full_disk_ends_a_job_with_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for log in (tmp_path / "log", Path("/dev/full")):  # the second has no room for the log either
@@ -199,6 +207,7 @@ def test_a_full_disk_ends_a_job_with_a_sentence(tmp_path: Path, capfd: pytest.Ca
         assert "Traceback" not in said
 
 
+@pytest.mark.usefixtures("elsewhere")
 def test_warnings_of_libraries_go_to_the_log_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "job.log"
     with job(SimpleNamespace(log=[log], output=[], input=[], params={}, rule="measure", wildcards={}, config=MINIMAL)):

@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from support import warm
 from support.toys import ROOT
 
 _ASIDE = ("__pycache__", ".?*", "_build", "_gallery", "_generated", "results", "*.egg-info")
@@ -68,11 +69,15 @@ _SEEN = 5  # the class of all images of the reduced paper
 
 
 def clone(folder: Path) -> None:
-    """Write it, with this environment for its own."""
+    """Write it, with this environment for its own, whose Snakemake and its jobs start at once."""
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_ASIDE))
-    (folder / ".venv").mkdir()
-    for part in ("bin", "lib", "pyvenv.cfg"):
-        (folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for path in (*Path(sys.prefix, "bin").iterdir(), Path(sys.prefix, "lib"), Path(sys.prefix, "pyvenv.cfg")):
+        (folder / ".venv" / path.relative_to(sys.prefix)).symlink_to(path)
+    (programs / "snakemake").unlink()
+    (programs / "snakemake").write_text(f'#!/bin/sh\nexec {warm.python()} {sys.prefix}/bin/snakemake "$@"\n')
+    (programs / "snakemake").chmod(0o755)
     (folder / ".venv" / ".installed").touch()
     for name, less in _LESS.items():
         path = folder / "config" / f"{name}.yaml"
