@@ -53,13 +53,15 @@ def test_a_job_of_two_datasets_over_its_memory_or_its_time_is_tried_again_with_m
     networks = {**TINY["networks"], "two": {**BASE["networks"]["two"], "dataset": "others"}}
     config = {**TINY, "run": "limits", "datasets": datasets, "networks": networks}
     limits = ("perturb:mem_mb=150 * attempt**5", "extract:runtime=attempt**3")
-    done = study.snakemake(config, "results/limits/claims.tsv", "--set-resources", *limits, *CLUSTER)
+    done = study.snakemake(config, *CLUSTER, "--set-resources", *limits)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (study.folder / "results" / "limits" / "claims.tsv").is_file()
+    assert (study.folder / "results" / "limits" / "report.html").is_file()
     assert (study.folder / "slept").exists()
     ended = _queue("all", "%T %k")
     assert [line for line in ended if line.startswith("TIMEOUT") and "extract" in line], ended
     assert [line for line in ended if line.startswith("FAILED") and "perturb" in line], ended
+    # What more than two cores asked for would wait for ever on a node of two.
+    assert max(int(cores) for cores in _queue("all", "%C")) == 2
     logs = [path.read_text() for path in (study.folder / ".snakemake" / "slurm_logs").rglob("*.log")]
     assert [text for text in logs if "exceeded memory limit" in text], done.stderr
 

@@ -11,6 +11,8 @@ rule claims:
     priority: 30
     conda:
         "../../envs/environment.yaml"
+    resources:
+        in_group=1,
     params:
         fingerprint=fingerprint("claims"),
         versions=versions_for("claims", f"{RUN}/claims.tsv"),

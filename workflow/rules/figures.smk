@@ -24,6 +24,8 @@ rule figures:
     conda:
         "../../envs/environment.yaml"
     threads: 2
+    resources:
+        in_group=2,
     params:
         fingerprint=fingerprint("figures"),
     script:

@@ -14,6 +14,8 @@ rule measure:
     priority: 40
     conda:
         "../../envs/environment.yaml"
+    resources:
+        in_group=1,
     params:
         fingerprint=fingerprint("measure"),
         versions=versions_for(

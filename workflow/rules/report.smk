@@ -19,6 +19,8 @@ rule report:
         f"{RUN}/logs/report.log",
     conda:
         "../../envs/environment.yaml"
+    resources:
+        in_group=1,
     params:
         fingerprint=fingerprint("report"),
         captions={name: caption(name) for name in FIGURES},
