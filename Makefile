@@ -6,7 +6,7 @@ READY := .venv/.installed
 # Each job of a run is a process, which would compile the library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce sensitivity test check commands lint docs faults soak test-slurm bench clean
+.PHONY: help reproduce sensitivity test check commands shipped lint docs faults soak test-slurm bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ check: $(READY) lint ## what can be checked in under two minutes, for use while 
 
 commands: $(READY) ## every command of the README, with configurations reduced: 20 minutes on two cores
 	$(BIN)/pytest tests/project/test_readme.py -m "long or not long"
+
+shipped: $(READY) ## every configuration as it ships, those that need your data if it is in data/: an hour and more on two cores
+	$(BIN)/pytest tests/project/test_shipped.py -m long
 
 lint: $(READY)
 	$(BIN)/ruff check .

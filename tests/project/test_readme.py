@@ -13,7 +13,7 @@ import pytest
 import yaml
 from epsball.commands.cli import main
 from support.example import write_data, write_example
-from support.reduced import clone
+from support.reduced import clone, reduce
 from support.toys import ROOT, recipe
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -83,6 +83,7 @@ def cloned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the repository, its configurations reduced, with the ten lines and what they are about in it."""
     folder = tmp_path_factory.mktemp("readme") / "epsball"
     clone(folder)
+    reduce(folder)
     for place in (folder, folder.parent):
         ten_lines(place)
     return folder

@@ -1,4 +1,4 @@
-"""A clone of the repository whose configurations take a minute or two, with the kinds of data and probes of each."""
+"""A clone of the repository, and configurations of a minute or two with the kinds of data and probes of each."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _SEEN = 5  # the class of all images of the reduced paper
 
 
 def clone(folder: Path) -> None:
-    """Write it, with this environment for its own, whose Snakemake and its jobs start at once."""
+    """Write a clone as it ships, with this environment for its own, whose Snakemake and its jobs start at once."""
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_ASIDE))
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
@@ -79,6 +79,10 @@ def clone(folder: Path) -> None:
     (programs / "snakemake").write_text(f'#!/bin/sh\nexec {warm.python()} {sys.prefix}/bin/snakemake "$@"\n')
     (programs / "snakemake").chmod(0o755)
     (folder / ".venv" / ".installed").touch()
+
+
+def reduce(folder: Path) -> None:
+    """Reduce the configurations of a clone, and write the data that they ask their user for."""
     for name, less in _LESS.items():
         path = folder / "config" / f"{name}.yaml"
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
