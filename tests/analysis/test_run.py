@@ -146,7 +146,7 @@ def test_stores_are_read_where_they_are_looked_at(run: Run, folder: Path, tmp_pa
     other = shutil.copytree(folder, tmp_path / "small")
     path = other / "activations" / "one" / "uniform" / "1.zarr.zip"
     content = path.read_bytes()
-    place = content.index(b"features/c/0/1/0/0") + 60
+    place = content.index(b"features/c.0.1.0.0") + 60
     path.write_bytes(content[:place] + bytes(100) + content[place + 100 :])
     held = epsball.open_run(other).activations("one")
     np.testing.assert_array_equal(held["logit"], run.activations("one")["logit"])

@@ -145,9 +145,9 @@ def test_what_is_still_written_when_a_write_fails_does_not_come_back(
     put = zarr.storage.LocalStore._set
 
     async def first_fails(self: zarr.storage.LocalStore, key: str, *arguments: Any, **options: Any) -> None:
-        if key == "x/c/0":
+        if key == "x/c.0":
             raise OSError(errno.ENOSPC, "No space left on device")
-        if key.startswith("x/c/"):
+        if key.startswith("x/c."):
             await asyncio.sleep(0.3)
         await put(self, key, *arguments, **options)
 
