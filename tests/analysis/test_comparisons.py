@@ -60,6 +60,7 @@ def test_reliability_of_halves() -> None:
     assert comparisons.whole_of_half(-0.9) == comparisons.whole_of_half(-1) == -1
 
 
+@pytest.mark.slow
 def test_boundaries_of_a_sample(run: Run) -> None:
     found = comparisons.boundary(run, "net")
     assert (found["random"] / found["worst"]).to_numpy() == pytest.approx(40)
@@ -69,6 +70,7 @@ def test_boundaries_of_a_sample(run: Run) -> None:
     assert [row["estimate"], row["ci_low"], row["ci_high"]] == pytest.approx([2, 2, 2])
 
 
+@pytest.mark.slow
 def test_beyond_the_reach_of_a_search_nothing_is_known(run: Run) -> None:
     """No boundary is met in random directions, and a flat one would not be either."""
     path = run.folder / "metrics" / "net" / "boundary.parquet"
@@ -80,6 +82,7 @@ def test_beyond_the_reach_of_a_search_nothing_is_known(run: Run) -> None:
     assert [row["estimate"], row["verdict"]] == [1, "equivalent"]
 
 
+@pytest.mark.slow
 def test_every_comparison_is_judged_where_its_probes_are_measured(run: Run) -> None:
     judged = judge(WITH_EXTRA_PROBES, run.folder)
     alone = {claim.name for claim in comparisons.COMPARISONS if claim.applies(WITH_EXTRA_PROBES, "net")}
@@ -92,6 +95,7 @@ def test_every_comparison_is_judged_where_its_probes_are_measured(run: Run) -> N
     assert not {claim.name for claim in comparisons.COMPARISONS[1:]} & set(papers["claim"])
 
 
+@pytest.mark.slow
 def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(run: Run) -> None:
     plain = TrainingSpec()
     spec = replace(WITH_EXTRA_PROBES.networks["net"], training=plain)
@@ -117,6 +121,7 @@ def test_networks_of_a_dataset_together_and_one_that_is_trained_adversarially(ru
     assert row["estimate"] == pytest.approx(stats.spearmanr(both["margin"], both["distance"]).statistic)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", [claim for claim in comparisons.COMPARISONS if len(claim.probes) > 2])
 def test_a_comparison_of_several_probes_needs_them_all(run: Run, claim: Claim) -> None:
     assert set(claim.probes) <= set(WITH_EXTRA_PROBES.extra_probes)
@@ -127,6 +132,7 @@ def test_a_comparison_of_several_probes_needs_them_all(run: Run, claim: Claim) -
     assert claim.name not in set(judge(fewer, run.folder)["claim"])
 
 
+@pytest.mark.slow
 def test_chapters_say_what_the_tables_hold(run: Run) -> None:
     claims = judge(WITH_EXTRA_PROBES, run.folder)
     said = {figure: says(run, claims) for figure, says in CHAPTERS.items()}
@@ -184,6 +190,7 @@ def test_a_chapter_has_what_adversarial_training_changes(run: Run) -> None:
     assert table[1][1:] == ["–", "–", "≠ 2 (1 to 3)"]
 
 
+@pytest.mark.slow
 def test_a_chapter_counts_controls(run: Run) -> None:
     config = replace(WITH_EXTRA_PROBES, controls=("identity",))
     for path in sorted((run.folder / "metrics" / "net").glob("*.parquet")):

@@ -162,6 +162,7 @@ def test_a_verdict_is_its_words_and_has_a_symbol_of_its_own() -> None:
     assert given(pd.Series(["differs", "holds", "differs"])) == ["holds", "differs"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("true", [0.05, 0.2])
 def test_the_verdict_on_topology_does_not_depend_on_the_draws(true: float) -> None:
     """Distances in 2000 dimensions and in the first of them correlate by about the root of their share."""
@@ -180,6 +181,7 @@ def test_the_verdict_on_topology_does_not_depend_on_the_draws(true: float) -> No
     assert verdicts == {"holds" if true < 0.1 else "does not hold"}
 
 
+@pytest.mark.slow
 def test_most_networks_are_judged_by_the_one_in_the_middle(tmp_path: Path) -> None:
     """Of three networks with ranges of 0.1, 0.2 and 0.4 at 10, more than half reach 0.2."""
     write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
@@ -270,6 +272,7 @@ def test_a_sample_whose_ratio_is_undefined_is_left_out(tmp_path: Path) -> None:
     assert [row["estimate"], row["ci_low"], row["ci_high"]] == pytest.approx([2, 2, 2])
 
 
+@pytest.mark.slow
 def test_few_samples_and_missing_radii_give_no_verdict(tmp_path: Path) -> None:
     write_run(tmp_path, samples=19, growth=10.0, floor=1e-6)
     assert set(judge(MINIMAL_RUN, tmp_path)["verdict"]) == {"too few samples"}

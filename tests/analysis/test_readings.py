@@ -150,6 +150,7 @@ def test_a_run_that_is_missing_is_told(two: dict[str, Path], tmp_path: Path) -> 
         compare({**two, "clip-off": tmp_path / "gone"})
 
 
+@pytest.mark.slow
 def test_the_figure_shows_every_cell(two: dict[str, Path], tmp_path: Path) -> None:
     table = compare(two)
     most = table[table["claim"] == "strongly anisotropic at 10"].assign(network=ALL_NETWORKS)
@@ -175,6 +176,7 @@ def test_the_figure_shows_every_cell(two: dict[str, Path], tmp_path: Path) -> No
     assert np.asarray(Image.open(tmp_path / "sensitivity.png").convert("L")).std() > 10
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(yaml.safe_dump({**RAW, "run": "x"}))

@@ -32,6 +32,8 @@ from epsball.stages.select import select, shard_rows, shards
 from epsball.stages.survey import survey
 from support.toys import ROOT, pictures, sure_net
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = {"one": 1, "two": 2}
 
 

@@ -161,6 +161,7 @@ def odd(raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return {**raw, "radii": [1], "extra_probes": ["alpha", "expansion"], "controls": ["linearised", "identity"]}
 
 
+@pytest.mark.slow
 def test_each_probe_and_control_is_tried(odd: dict[str, Any]) -> None:
     _, _, refusals = inspect(load_config(odd), 4)
     assert [sentence.partition(" (")[0] for sentence in refusals] == [
@@ -172,6 +173,7 @@ def test_each_probe_and_control_is_tried(odd: dict[str, Any]) -> None:
     assert not inspect(load_config(odd), 4)[2]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_measured_stops_or_is_told(
     odd: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

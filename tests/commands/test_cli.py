@@ -23,6 +23,7 @@ from support.toys import ROOT
 from torch import nn
 
 
+@pytest.mark.slow
 def test_check_shows_a_network_that_fits(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "mine.yaml"]) == 0
     header, row, _, duration = capsys.readouterr().out.splitlines()
@@ -37,6 +38,7 @@ def test_check_shows_a_network_that_fits(tutorial: Path, capsys: pytest.CaptureF
     assert found["sure"].startswith(interval)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "accuracy", "sentence"),
     [
@@ -61,6 +63,7 @@ def test_check_recognises_what_a_network_expects(
     assert sentence in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "sentence"),
     [
@@ -83,6 +86,7 @@ def test_check_recognises_labels_off_by_one(
     assert sentence in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_check_takes_the_weights_of_the_configuration_not_those_of_an_earlier_run(
     tutorial: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +99,7 @@ def test_check_takes_the_weights_of_the_configuration_not_those_of_an_earlier_ru
     assert "100%" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "accuracy", "order"),
     [
@@ -114,6 +119,7 @@ def test_check_recognises_classes_in_another_order(
     assert f"what they call {order}; list or number" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tutorial")
 def test_check_says_where_the_threshold_leaves_too_few(capsys: pytest.CaptureFixture[str]) -> None:
     config = yaml.safe_load(Path("mine.yaml").read_text())
@@ -126,6 +132,7 @@ def test_check_says_where_the_threshold_leaves_too_few(capsys: pytest.CaptureFix
     assert re.search(r"samples are asked for\. If \d+% right is less than you know of the network, check norm", shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [[0.0, 0.0, 1e6], None])
 def test_check_is_silent_about_a_network_that_guesses(
     tutorial: Path, capsys: pytest.CaptureFixture[str], bias: list[float] | None
@@ -146,6 +153,7 @@ def test_check_is_silent_about_a_network_that_guesses(
     assert "right, but" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_check_says_where_the_layer_gives_the_logits(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = Path("mine.yaml").read_text()
     Path("mine.yaml").write_text(text.replace("layer: net.3", "layer: net.4"))
@@ -153,6 +161,7 @@ def test_check_says_where_the_layer_gives_the_logits(tutorial: Path, capsys: pyt
     assert "mine: the output of layer 'net.4' is the logits; what enters the" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_check_keeps_its_rates_for_the_plan(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = ["plan", "mine.yaml", "--cores", "2"]
     assert main(plan) == 0
@@ -284,6 +293,7 @@ def test_zsh_has_a_script_too(capsys: pytest.CaptureFixture[str]) -> None:
 COMMAND = [sys.executable, "-m", "epsball.commands.cli"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("Ctrl-C during a command", "exit code 130, and no traceback")
 def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mine.yaml")
@@ -322,6 +332,7 @@ def test_a_reader_that_has_enough_ends_it_without_a_traceback() -> None:
     assert process.wait() == 141
 
 
+@pytest.mark.slow
 def test_a_broken_image_is_named_and_counted(tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tutorial / "photos" / "red" / "0.png").write_bytes(np.random.default_rng(1).bytes(50))
     assert main(["check", "mine.yaml", "--images", "100"]) == 0

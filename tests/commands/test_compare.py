@@ -15,6 +15,8 @@ from epsball.runs.files import write_table, write_text
 from epsball.runs.provenance_records import configuration, keep_configuration, record
 from support.finished_run import RAW, finished
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def runs(tmp_path: Path) -> tuple[Path, Path]:

@@ -54,6 +54,7 @@ class Counting(nn.Module):
         return logits
 
 
+@pytest.mark.slow
 def test_the_stages_make_as_many_passes_as_planned(stages: Stages, tmp_path: Path, paper: Config) -> None:
     Counting.counts.clear()
     compute = replace(COMPUTE, batch=4)  # divides the draws: no pass is filled up

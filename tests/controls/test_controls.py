@@ -52,6 +52,7 @@ def measured(stages: Stages, module: nn.Module, name: str, layer: str | None = N
     return measure_control(made, probes, stages.samples, stages.pool, stores, BALL, COMPUTE, CONTEXT, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probe", ["isotropy", "symmetry", "topology", "lipschitz"])
 def test_a_linear_network_is_its_own_linearisation(stages: Stages, probe: str) -> None:
     matrix = np.random.default_rng(1).normal(size=(UNITS, UNITS))
@@ -131,6 +132,7 @@ def test_rbf_of_a_network_that_is_sure_beyond_double_precision(gap: float) -> No
     assert passes(made.middle.float()[None])[0].isfinite().all()
 
 
+@pytest.mark.slow
 def test_rbf_is_measured_by_its_score_alone(stages: Stages) -> None:
     tables = measured(stages, conv_net(), "rbf")
     assert set(tables) == {"isotropy", "symmetry"}
@@ -139,6 +141,7 @@ def test_rbf_is_measured_by_its_score_alone(stages: Stages) -> None:
     assert (table.loc[table["radius"] > 0, "range"] > 0).all()
 
 
+@pytest.mark.slow
 def test_a_random_projection_keeps_lengths_on_average_and_distances_at_mixed_norms(stages: Stages) -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(UNITS, 100), nn.Linear(100, 3))
     tables = measured(stages, module, "random-projection")
@@ -149,6 +152,7 @@ def test_a_random_projection_keeps_lengths_on_average_and_distances_at_mixed_nor
     assert tables["topology"]["rho"].max() < tables["topology_mixed_radius"]["rho"].min()
 
 
+@pytest.mark.slow
 def test_identity_keeps_everything(stages: Stages) -> None:
     tables = measured(stages, conv_net(), "identity")
     for name in ("topology", "topology_mixed_radius"):
@@ -209,6 +213,7 @@ def test_a_control_is_measured_alike_twice(stages: Stages, name: str) -> None:
         pd.testing.assert_frame_equal(table, two[probe])
 
 
+@pytest.mark.slow
 def test_claims_against_a_control_are_paired(tmp_path: Path) -> None:
     write_run(tmp_path, samples=30, growth=10.0, floor=1e-6)
     config = replace(MINIMAL_RUN, controls=("linearised",))
@@ -242,6 +247,7 @@ def test_claims_against_a_control_are_paired(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(own.drop(columns=together).reset_index(drop=True), alone.drop(columns=together))
 
 
+@pytest.mark.slow
 def test_controls_are_drawn(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
     config = replace(MINIMAL_RUN, controls=tuple(CONTROLS))

@@ -21,6 +21,8 @@ from hypothesis import strategies as some
 from PIL import Image
 from support.study import BASE
 
+pytestmark = pytest.mark.slow
+
 RIGHT = "a sentence, or a result, and no traceback"
 
 settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

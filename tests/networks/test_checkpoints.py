@@ -109,6 +109,7 @@ def forms(module: nn.Module) -> dict[str, tuple[Any, str]]:
     }
 
 
+@pytest.mark.slow
 def test_every_form_of_a_checkpoint_gives_torchvisions_logits_and_is_named(
     resnet: nn.Module, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -129,6 +130,7 @@ def test_safetensors_with_a_prefix(resnet: nn.Module, tmp_path: Path) -> None:
     assert torch.equal(made.get_parameter("fc.weight"), resnet.get_parameter("fc.weight"))
 
 
+@pytest.mark.slow
 def test_the_card_says_how_weights_were_read(resnet: nn.Module, tmp_path: Path) -> None:
     images = np.random.default_rng(1).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
     np.savez(tmp_path / "pool.npz", images=images, labels=np.arange(6))
@@ -139,6 +141,7 @@ def test_the_card_says_how_weights_were_read(resnet: nn.Module, tmp_path: Path) 
     assert json.loads(card.read_text())["weights_read"] == "from 'model', without the prefix 'module.'"
 
 
+@pytest.mark.slow
 def test_two_that_fit_are_asked_about(resnet: nn.Module, tmp_path: Path) -> None:
     average = AveragedModel(shuffled(models.resnet18(num_classes=7), seed=4))
     saved = {"model": resnet.state_dict(), "model_ema": average.state_dict(), "epoch": 3}
@@ -157,6 +160,7 @@ def changed(state_dict: dict[str, Tensor], end: str, value: float) -> dict[str, 
     return {name: one + value if name.endswith(end) else one for name, one in state_dict.items()}
 
 
+@pytest.mark.slow
 def test_buffers_tell_state_dicts_apart(resnet: nn.Module, tmp_path: Path) -> None:
     plain = resnet.state_dict()
     other = changed(plain, "running_mean", 1.0)
@@ -169,6 +173,7 @@ def test_buffers_tell_state_dicts_apart(resnet: nn.Module, tmp_path: Path) -> No
         assert torch.allclose(found, logits(resnet), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["optimizer.m", "optimizer_states.0", "adam.exp_avg", "opt_state.momentum_buffer"])
 @pytest.mark.parametrize("flat", [False, True])
 def test_what_an_optimiser_keeps_is_never_taken(resnet: nn.Module, tmp_path: Path, key: str, flat: bool) -> None:
@@ -194,6 +199,7 @@ def test_numbers_of_another_kind_are_refused(
         opened(saved, tmp_path / "w.pth", factory, num_classes=7)
 
 
+@pytest.mark.slow
 def test_sparse_and_quantised_weights_are_refused_and_counters_in_half_precision_are_not(
     resnet: nn.Module, tmp_path: Path
 ) -> None:
@@ -208,6 +214,7 @@ def test_sparse_and_quantised_weights_are_refused_and_counters_in_half_precision
     assert torch.allclose(opened(halves, tmp_path / "w.pth", num_classes=7), logits(resnet), rtol=0.05)
 
 
+@pytest.mark.slow
 def test_student_and_teacher_in_one_dictionary_are_asked_about(resnet: nn.Module, tmp_path: Path) -> None:
     other = shuffled(models.resnet18(num_classes=7), seed=4)
     saved = {
@@ -222,6 +229,7 @@ def test_student_and_teacher_in_one_dictionary_are_asked_about(resnet: nn.Module
     )
 
 
+@pytest.mark.slow
 def test_densenets_dotted_names(tmp_path: Path) -> None:
     module = shuffled(models.densenet121())
     old = {
@@ -234,6 +242,7 @@ def test_densenets_dotted_names(tmp_path: Path) -> None:
         assert torch.allclose(opened(saved, tmp_path / "w.pth", "torchvision:densenet121"), logits(module), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_an_old_mnasnet_changes_the_network_and_comes_back_from_a_run(tmp_path: Path, wrapped: bool) -> None:
     """The stem of version 1 is wider; torchvision rebuilds it if the state dict says its version."""

@@ -148,6 +148,7 @@ def test_methods_and_modules_of_its_own_are_copied(make: Callable[[], nn.Module]
     assert torch.equal(made(IMAGES), Base()(IMAGES))
 
 
+@pytest.mark.slow
 def test_random_weights_are_refused_where_some_are_out_of_reach() -> None:
     arguments: dict[str, Any] = {"radii": [1.0], "draws": 4, "batch": 4, "controls": ["random-weights"]}
     labels = [0] * len(IMAGES)

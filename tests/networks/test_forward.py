@@ -32,6 +32,7 @@ class Small(nn.Module):
         return logits
 
 
+@pytest.mark.slow
 @pytest.mark.fault("too little memory for a pass", "smaller passes, which are recorded")
 def test_smaller_passes_go_on_and_are_recorded(stages: Stages) -> None:
     whole = stages.extract(conv_net(), "uniform", stages.folder / "a.zarr.zip", BALL, COMPUTE).load()
@@ -43,6 +44,7 @@ def test_smaller_passes_go_on_and_are_recorded(stages: Stages) -> None:
     assert (whole["prediction"] == parts["prediction"]).all()
 
 
+@pytest.mark.slow
 def test_a_network_with_convolutions_in_three_dimensions(stages: Stages) -> None:
     class Volume(nn.Module):
         def __init__(self) -> None:
@@ -223,6 +225,7 @@ print(forward.size, tuple(logits.shape))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault("a process limited to 700 MB more than it has", "smaller passes")
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit of a process's memory")
 def test_memory_that_really_runs_out() -> None:

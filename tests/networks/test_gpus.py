@@ -61,6 +61,7 @@ def test_jobs_share_no_gpu_and_a_killed_one_frees_its_own(tmp_path: Path) -> Non
     third.communicate("end\n")
 
 
+@pytest.mark.slow
 def test_a_process_takes_one_gpu_however_many_networks_it_passes() -> None:
     """In a process of its own: one that has a GPU must not forget it."""
     assert subprocess.check_output([sys.executable, "-c", TWICE], text=True).split() == ["0", "0"]

@@ -34,6 +34,7 @@ def test_published_reductions_of_parameters_are_met() -> None:
     assert round(100 * (1 - 1_123_449 / 1_437_791)) == 22
 
 
+@pytest.mark.slow
 def test_efficientnet_lite_has_its_shapes() -> None:
     network = model.open_network(spec("efficientnet-lite:0"))
     assert model.probe_shape(network, torch.rand(3, 64, 64)) == (1000, 1280)
@@ -254,6 +255,7 @@ def test_weights_are_downloaded_and_verified(resnet: Path, tmp_path: Path) -> No
     assert not resnet.exists()
 
 
+@pytest.mark.slow
 def test_local_weights_of_torchvision(tmp_path: Path) -> None:
     path = tmp_path / "mine.pth"
     module = models.resnet18()

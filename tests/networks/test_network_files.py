@@ -73,6 +73,7 @@ def require_same(made: model.Network, module: nn.Module, kept: Path, own: Networ
     assert torch.equal(model.restore(own, kept)(images)[0], logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [scripted, traced])
 def test_torchscript(tmp_path: Path, small: nn.Module, write: Any) -> None:
     write(small, tmp_path / "net.pt")
@@ -104,6 +105,7 @@ class Sized(nn.Module):
         return self.fc(f.mean((2, 3)))  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", range(4))
 def test_torchscript_whose_code_depends_on_the_size_is_compared_at_the_size_of_the_images(
     tmp_path: Path, way: int

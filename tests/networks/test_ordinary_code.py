@@ -104,6 +104,7 @@ def measured(module: nn.Module) -> pd.DataFrame:
     return table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make", [Views, ViewsOfASize, InPlace, InDictionary, InDataclass, Locked, weight_normed, parametrised]
 )
@@ -126,6 +127,7 @@ def test_derivatives_of_networks_that_write_over_their_input(make: Callable[[], 
     pd.testing.assert_frame_equal(found, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_channels_last_images_of_the_caller_are_not_written_over() -> None:
     images = IMAGES.to(memory_format=torch.channels_last, copy=True)
     before = images.clone()
@@ -230,6 +232,7 @@ class WithGradients(Plain):
         return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [HalfFirst, DoubleHead, DoubleLogits, DoubleMean, WithGradients])
 def test_precision_and_gradients_inside_of_a_network_are_its_own(make: Callable[[], nn.Module]) -> None:
     found, expected = measured(make()), measured(Plain())
@@ -289,6 +292,7 @@ class WarpedInSinglePrecision(Plain):
         return nn.functional.grid_sample(x, grid, align_corners=False) + x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [Warped, WarpedInSinglePrecision])
 def test_a_linearised_control_of_operations_without_forward_derivatives(make: Callable[[], nn.Module]) -> None:
     tables = epsball.measure(
@@ -366,6 +370,7 @@ def test_modules_that_cannot_be_looked_into_are_refused() -> None:
         adopt(nn.Sequential(nn.LazyConv2d(3, 3)))
 
 
+@pytest.mark.slow
 def test_torchscript_inside_a_network_is_refused_or_left_alone_by_layer() -> None:
     inner = torch.jit.script(Plain().conv)
     module = nn.Sequential(inner, nn.Flatten(), nn.Linear(4 * SIZE * SIZE, 3))

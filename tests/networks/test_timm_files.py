@@ -14,6 +14,8 @@ from epsball.errors import EpsballError
 from epsball.networks import model, state
 from torch import Tensor, nn
 
+pytestmark = pytest.mark.slow
+
 timm = pytest.importorskip("timm", reason="the package timm is optional")
 
 IMAGES = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(2))

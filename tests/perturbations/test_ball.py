@@ -89,6 +89,7 @@ def test_clipping_keeps_images_in_range() -> None:
     assert clipped.max() == 1
 
 
+@pytest.mark.slow
 def test_distances_are_scipys() -> None:
     points = torch.randn(230, 5000, dtype=torch.float64)
 

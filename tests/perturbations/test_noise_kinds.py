@@ -90,6 +90,7 @@ def test_norms_of_gaussian_noise_follow_the_chi_distribution() -> None:
     assert found.std() == pytest.approx(stats.chi(elements).std(), rel=4 / np.sqrt(6000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_gaussian_noise_has_one_factor(name: str) -> None:
     """Twice the radius is twice the vector, for the same integers; its mean square is the radius' over all draws."""
@@ -146,6 +147,7 @@ def test_draws_do_not_depend_on_company(name: str, kind: Noise) -> None:
     assert (drawn != vectors(name, "uniform")).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_stores_tell_what_the_norms_are(stages: Stages) -> None:
     norms = {}
     for kind in ("uniform", "sphere", "gaussian"):
@@ -159,6 +161,7 @@ def test_stores_tell_what_the_norms_are(stages: Stages) -> None:
     assert norms["gaussian"].std() == pytest.approx(3 / np.sqrt(216), rel=0.4)
 
 
+@pytest.mark.slow
 def test_a_probe_sees_the_kind_of_noise(stages: Stages) -> None:
     module = conv_net()
     ranges = [stages.run(module, "symmetry", replace(BALL, noise=kind))["range"] for kind in ("uniform", "sphere")]

@@ -267,6 +267,7 @@ def test_linear_networks_are_symmetric_where_what_they_see_is_kept(
         assert still(table) if name in kept else moves(table), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["grey"], indirect=True)
 def test_pixels_keep_their_colours_and_channels_their_values(stages: Stages) -> None:
     for sees, kept, lost in (
@@ -278,6 +279,7 @@ def test_pixels_keep_their_colours_and_channels_their_values(stages: Stages) -> 
         assert moves(stages.run(module, lost, layer="layer"))
 
 
+@pytest.mark.slow
 def test_a_permutation_takes_the_low_frequencies_away(stages: Stages) -> None:
     module, ball = Through(contrasts, 12), Ball(radii=(0.0, 0.1), epsilon=0.1, draws=100)
     coarse, permuted = (

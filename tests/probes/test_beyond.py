@@ -42,6 +42,7 @@ def test_mixed_norms_are_evenly_distributed(norm: Norm) -> None:
     assert torch.equal(vectors("mixed_radius", range(7, 9), (10, 10, 3), norm), drawn[7:9])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["alpha", "alpha_mixed_radius"])
 def test_alpha_of_a_scaled_isometry_is_a_multiple_of_the_identity(stages: Stages, name: str) -> None:
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(UNITS, UNITS)))[0]
@@ -52,10 +53,12 @@ def test_alpha_of_a_scaled_isometry_is_a_multiple_of_the_identity(stages: Stages
     assert (table["shuffled"] > 0.15).all()
 
 
+@pytest.mark.slow
 def test_alpha_of_a_constant_network_is_not_defined(stages: Stages) -> None:
     assert stages.run(Constant(), "alpha", layer="layer")["distance"].isna().all()
 
 
+@pytest.mark.slow
 def test_topology_at_mixed_norms_is_kept_by_an_isometry(stages: Stages) -> None:
     table = stages.run(Linear(np.eye(UNITS)), "topology_mixed_radius", layer="features")
     assert table.loc[table["radius"] > 0, "rho"].to_numpy() == pytest.approx(1, abs=1e-6)

@@ -74,6 +74,7 @@ def test_groups_of_layers_change_nothing() -> None:
     assert whole[numbers].equals(shared[numbers])
 
 
+@pytest.mark.slow
 def test_groups_fit_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     original = layers.recorded
@@ -91,6 +92,7 @@ def test_groups_fit_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(sizes[1:]) % 5 == 0
 
 
+@pytest.mark.slow
 def test_blocks_are_modules_that_are_no_lists() -> None:
     assert layers.blocks(conv_net()) == ["0", "1", "2", "3", "4", "5", "6"]
     names = layers.blocks(resnet18(weights=None))

@@ -28,6 +28,8 @@ from support.analytic import UNITS, Linear
 from support.toys import BALL, COMPUTE, CONTEXT, ROOT, Stages, conv_net
 from torch import nn
 
+pytestmark = pytest.mark.slow
+
 
 def test_expected_range_of_few_draws() -> None:
     assert expected_range(2) == pytest.approx(2 / np.sqrt(np.pi))

@@ -71,6 +71,7 @@ def test_both_environments_have_the_same_pins() -> None:
     assert all("==" in pin for pin in pins)
 
 
+@pytest.mark.slow
 def test_reading_the_rules_does_not_import_slow_packages() -> None:
     text = (ROOT / "workflow" / "rules" / "common.smk").read_text()
     lines = [line.strip() for line in text.splitlines() if line.strip().startswith("from epsball")]
@@ -82,6 +83,7 @@ def test_reading_the_rules_does_not_import_slow_packages() -> None:
     assert said.stdout.strip() == ""
 
 
+@pytest.mark.slow
 def test_figures_and_names_of_classes_do_without_pytorch() -> None:
     """Importing it takes most of a short job's time."""
     drawn = sorted({module_name(name) for name in FIGURES})

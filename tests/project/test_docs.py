@@ -119,6 +119,7 @@ def test_the_package_graph_has_every_package_and_its_imports(built: Path) -> Non
     assert len(list(picture.iter(f"{svg}path"))) > len(there), "lines from a package to those that it imports"
 
 
+@pytest.mark.slow
 def test_the_probe_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: Stages) -> None:
     blocks = re.findall(r"```(?:python|yaml)\n(.*?)```", OWN_PROBE.read_text(encoding="utf-8"), re.DOTALL)
     module, registered, asked = blocks[:3]

@@ -175,6 +175,7 @@ def test_figure_4_has_the_random_projection_where_it_is_measured(tmp_path: Path)
         assert not figure("fig4_topology", Run(without, tmp_path)).legends
 
 
+@pytest.mark.slow
 def test_margin_comes_first_where_scores_saturate(tmp_path: Path) -> None:
     """In one of two networks half of the samples have a mean score within 0.001 of 1 at ε."""
     for close, first in ((3, True), (2, False)):  # of five samples
@@ -231,6 +232,7 @@ def test_bands_hold_the_middle_half() -> None:
     assert set(np.ravel(np.asarray(band.get_paths()[0].vertices)[:, 1])) == {1, 3, 11, 13}
 
 
+@pytest.mark.slow
 def test_an_isotropic_network_can_be_drawn(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=0.0)
     path = tmp_path / "metrics" / "net" / "isotropy.parquet"
@@ -302,6 +304,7 @@ def write_training(folder: Path) -> Config:
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_TRAINING)
 def test_figures_of_training(tmp_path: Path, name: str) -> None:
     config = write_training(tmp_path)
@@ -311,6 +314,7 @@ def test_figures_of_training(tmp_path: Path, name: str) -> None:
     assert name not in names(MINIMAL_RUN)
 
 
+@pytest.mark.slow
 def test_all_figures_of_a_run_are_drawn_by_several_processes(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
     write_illustration(tmp_path)

@@ -91,6 +91,7 @@ def test_a_panel_says_why_it_is_empty(tmp_path: Path) -> None:
         assert "nan" not in chapter(run, claims).text
 
 
+@pytest.mark.slow
 def test_a_network_with_probes_of_its_own(tmp_path: Path) -> None:
     run = written(tmp_path, dict.fromkeys(set(EXTRA) - {"gradient"}, LEFT_OUT), extra_probes=["gradient"])
     config = run.config
@@ -114,6 +115,7 @@ def test_controls_of_one_network(tmp_path: Path) -> None:
     assert controls.compared(config, "other", "topology") == []
 
 
+@pytest.mark.slow
 def test_without_a_noise_floor(tmp_path: Path) -> None:
     run = written(tmp_path, {})
     for probe in ("isotropy", "symmetry"):

@@ -158,6 +158,7 @@ def test_distance_to_a_flat_boundary_is_exact() -> None:
             assert expected * 0.9999 <= found[str(number)] <= expected * 1.0012
 
 
+@pytest.mark.slow
 def test_a_flat_boundary_is_further_in_a_random_direction_by_what_the_normal_distribution_says() -> None:
     module, normal, margin = flat(2, 0.02)
     inputs = white_box_input(module, directions=400)
@@ -260,6 +261,7 @@ def test_where_there_is_no_slope_ddn_goes_anywhere_and_always_the_same_way() -> 
     assert np.isinf(found[["fgsm", "lbfgs", "aghdam"]]).all()
 
 
+@pytest.mark.slow
 def test_in_a_box_all_stays_in_the_box() -> None:
     image = picture().round()  # black and white: each element can move to one side only
     module, _, _ = flat(2, 0.05)
@@ -317,6 +319,7 @@ def test_an_islet_can_be_stepped_over_and_a_nearer_side_is_taken() -> None:
     assert search(logits, image, 0, [], []) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_no_further_than_foolbox(seed: int) -> None:
     module, image = conv_net(seed=seed).eval(), picture(seed)
@@ -359,6 +362,7 @@ def test_what_is_reported_is_misclassified() -> None:
     assert label not in predictions.tolist()
 
 
+@pytest.mark.slow
 def test_twice_gives_the_same() -> None:
     module = conv_net().eval()
     label = int(module(picture().permute(2, 0, 1)[None]).argmax())

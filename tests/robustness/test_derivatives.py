@@ -193,6 +193,7 @@ def test_a_distribution_without_an_end_has_no_location() -> None:
     assert maxima.max() <= clever.location(maxima) < 4 * maxima.max()
 
 
+@pytest.mark.slow
 def test_clever_is_that_of_the_adversarial_robustness_toolbox() -> None:
     metrics = pytest.importorskip("art.metrics", reason="needs adversarial-robustness-toolbox")
     estimators = pytest.importorskip("art.estimators.classification", reason="needs adversarial-robustness-toolbox")

@@ -205,6 +205,7 @@ def one_by_one(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tenso
     return lambda x: torch.cat([function(image[None]).flatten(start_dim=1) for image in x])
 
 
+@pytest.mark.slow
 def test_a_linear_operation_has_the_norm_of_its_matrix() -> None:
     layers: list[nn.Module] = [
         nn.Flatten(),
@@ -246,6 +247,7 @@ def test_a_linear_operation_has_the_norm_of_its_matrix() -> None:
     assert found == pytest.approx(exact, rel=operator_norm.TOLERANCE)
 
 
+@pytest.mark.slow
 def test_an_activation_has_its_largest_slope() -> None:
     layers: list[nn.Module] = [
         *(
@@ -291,6 +293,7 @@ def test_the_bound_of_max_pooling_is_reached() -> None:
     assert lengths == pytest.approx(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "alpha", "beta", "k"), [(5, 1e-4, 0.75, 1.0), (3, 2.0, 0.75, 2.0), (2, 9.0, 2.0, 0.3)])
 def test_local_response_normalisation_is_bounded(n: int, alpha: float, beta: float, k: float) -> None:
     made = network(nn.LocalResponseNorm(n, alpha, beta, k))
@@ -326,6 +329,7 @@ def residual(channels: int, middle: nn.Module) -> nn.Module:
     return Branches(body, nn.Identity(), torch.add)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layers",
     [
@@ -356,6 +360,7 @@ def test_no_pair_of_images_exceeds_the_bound(layers: list[nn.Module]) -> None:
     assert found < 30 * max(slopes), "a bound that is far above says little of the rules"
 
 
+@pytest.mark.slow
 def test_bounds_add_up_where_branches_meet() -> None:
     three, four = Function(lambda x: 3 * x), Function(lambda x: 4 * x)
     assert bounded(network(Branches(three, four, joined)), (2, 2)).value == pytest.approx(5)
@@ -374,6 +379,7 @@ def test_what_follows_in_place_is_of_the_changed_tensor() -> None:
     assert bounded(network(Function(changed)), (2, 2)).value == pytest.approx(26**0.5 + 1)
 
 
+@pytest.mark.slow
 def test_batch_normalisation_is_one_operation_with_the_convolution_before_it() -> None:
     convolution, norm = nn.Conv2d(3, 5, 3, padding=1), nn.BatchNorm2d(5)
     together, between = network(convolution, norm), network(convolution, nn.Identity(), Function(torch.abs), norm)
@@ -397,6 +403,7 @@ def test_batch_normalisation_is_one_operation_with_the_convolution_before_it() -
     )
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_layer_and_normalisation_counts() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Softmax(dim=1), nn.Linear(4, 2)).eval()
     module[1].weight.data = torch.eye(4, 12)
@@ -427,6 +434,7 @@ def depends_on_the_shape(x: Tensor) -> Tensor:
     return 2 * x if x.shape[-1] > 2 else x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "named"),
     [
@@ -455,6 +463,7 @@ def test_what_has_no_bound_is_named(layer: nn.Module, named: str) -> None:
     assert "\n" not in found.unavailable
 
 
+@pytest.mark.slow
 def test_what_depends_on_the_shape_alone_is_settled() -> None:
     assert bounded(network(Function(depends_on_the_shape)), (2, 2)).value == 1
     assert bounded(network(Function(depends_on_the_shape)), (3, 3)).value == 2

@@ -12,6 +12,8 @@ from epsball.runs import files, provenance, provenance_records
 from epsball.runs.integrity import Inputs
 from support.toys import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

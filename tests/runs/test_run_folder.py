@@ -58,6 +58,7 @@ def hold(folder: Path) -> subprocess.Popen[str]:
     return holder
 
 
+@pytest.mark.slow
 @pytest.mark.fault("a second run in the same folder", "refused, with who is at work")
 def test_a_second_run_is_refused_by_name_until_the_first_has_ended(tmp_path: Path) -> None:
     first = hold(tmp_path)
@@ -68,6 +69,7 @@ def test_a_second_run_is_refused_by_name_until_the_first_has_ended(tmp_path: Pat
     hold(tmp_path).communicate("end\n")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("a killed run's lock and unfinished files", "the next run goes on; they are removed")
 def test_a_killed_run_holds_nothing_and_its_unfinished_files_go(tmp_path: Path) -> None:
     first = hold(tmp_path)
@@ -83,6 +85,7 @@ def test_a_killed_run_holds_nothing_and_its_unfinished_files_go(tmp_path: Path) 
     assert list((tmp_path / "metrics").iterdir()) == [whole]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("Snakemake killed while a job is at work", "the job ends within seconds")
 def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PARENT, JOB, str(tmp_path)]

@@ -25,6 +25,7 @@ from support.toys import BALL, COMPUTE, Stages, conv_net
 from support.written_run import MINIMAL
 
 
+@pytest.mark.slow
 def test_xarray_opens_a_store_with_names_and_units(stages: Stages) -> None:
     path = stages.folder / "a.zarr.zip"
     stages.extract(conv_net(), "uniform", path, BALL, COMPUTE)
@@ -44,6 +45,7 @@ def test_xarray_opens_a_store_with_names_and_units(stages: Stages) -> None:
     assert zarr.open_group(zarr.storage.ZipStore(path, mode="r"), mode="r").metadata.zarr_format == 3
 
 
+@pytest.mark.slow
 def test_permuted_stores_have_no_features(stages: Stages) -> None:
     held = stages.extract(conv_net(), "permuted", stages.folder / "a.zarr.zip", BALL, COMPUTE)
     assert "features" not in held
@@ -79,6 +81,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert (tmp_path / "t").read_text() == "old"
 
 
+@pytest.mark.slow
 @pytest.mark.fault("a store that is cut or spoilt", "named, with what to do")
 def test_damage_is_found(stages: Stages) -> None:
     path = stages.folder / "a.zarr.zip"
@@ -95,6 +98,7 @@ def test_damage_is_found(stages: Stages) -> None:
         epsball.open_store(stages.folder / "c.zarr.zip")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("a bit of a store", "named before anything is measured")
 def test_a_flipped_bit_is_found_before_measuring(stages: Stages) -> None:
     path = stages.folder / "a.zarr.zip"
@@ -138,6 +142,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_half_written(stages: Stages, fu
     assert not [left for left in full_disk.rglob("*") if "zarr" in left.name]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("a write that fails beside others", "nothing is left of any")
 def test_what_is_still_written_when_a_write_fails_does_not_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

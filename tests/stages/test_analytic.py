@@ -11,6 +11,8 @@ from support.analytic import UNITS, Constant, Linear
 from support.toys import Stages
 from torch import Tensor, nn
 
+pytestmark = pytest.mark.slow
+
 
 class RadialBasis(nn.Module):
     """One centre; its logit falls with the squared distance, the others stand still."""

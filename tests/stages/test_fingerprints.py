@@ -49,6 +49,7 @@ def changed(edit: Callable[[dict[str, Any]], object]) -> set[str]:
     return {name for name in STAGES if before[name] != after[name]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "expected"),
     [

@@ -20,6 +20,8 @@ from support.naive_philox import naive_word
 from support.toys import BALL, COMPUTE, PERMUTATION, PERMUTED_BASE, UNIFORM, Stages, conv_net
 from torch import nn
 
+pytestmark = pytest.mark.slow
+
 CONTEXT = Context(Scales(g=0.5, h=1.25), mantel_permutations=199)
 
 

@@ -32,6 +32,8 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.utils.data import DataLoader, Dataset
 
+pytestmark = pytest.mark.slow
+
 SETTINGS: dict[str, Any] = {
     "radii": BALL.radii[2:],
     "draws": BALL.draws,
@@ -57,7 +59,6 @@ def seeded(stages: Stages) -> pd.DataFrame:
     return stages.samples.assign(seed=np.array(seeds, np.uint64), sample=names)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("probe", [name for name in PROBES if not is_white_box(name)])
 def test_stored_probes_have_the_numbers_of_the_stages(
     stages: Stages, given: tuple[np.ndarray, np.ndarray], probe: str
@@ -222,7 +223,6 @@ def test_a_scaled_isometry(given: tuple[np.ndarray, np.ndarray]) -> None:
     assert table["ratio"].to_numpy() == pytest.approx(2.5 * g / h, rel=1e-4), "g and h are from the images given"
 
 
-@pytest.mark.slow
 def test_the_same_images_as_levels_floats_and_tensors(given: tuple[np.ndarray, np.ndarray]) -> None:
     pictures, labels = given
     expected = epsball.measure(sure_net(), pictures, labels, **SETTINGS)

@@ -34,6 +34,7 @@ def easy(tmp_path: Path) -> Pool:
     return arrays.load(tmp_path / "easy.npz")
 
 
+@pytest.mark.slow
 def test_training_learns_and_repeats_itself(easy: Pool) -> None:
     configure(COMPUTE)
     first, second = conv_net(seed=1), conv_net(seed=2)
@@ -47,6 +48,7 @@ def test_training_learns_and_repeats_itself(easy: Pool) -> None:
     assert not first.training
 
 
+@pytest.mark.slow
 def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> None:
     (tmp_path / "net.py").write_text(
         f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r})\nfrom support.toys import conv_net as make\n"
@@ -116,6 +118,7 @@ def net(seed: int, dropout: float) -> nn.Module:
     return nn.Sequential(nn.BatchNorm2d(3), module[:3], nn.Dropout(dropout) if dropout < 1 else Drawn(), module[3:])
 
 
+@pytest.mark.slow
 @pytest.mark.fault("training killed and gone on (dropout {id})", "the same weights, bit for bit")
 @pytest.mark.parametrize("dropout", [0.0, 0.3, 1.0])
 def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, easy: Pool, dropout: float) -> None:

@@ -318,6 +318,7 @@ OF_OTHER_TESTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_shown_in_a_sentence(tutorial: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     make, sentence = MISTAKES[name]

@@ -21,6 +21,8 @@ from support.study import Study
 from support.toys import BALL, COMPUTE, ROOT, Stages, conv_net
 from torch import Tensor, nn
 
+pytestmark = pytest.mark.slow
+
 # Neither number of draws is a multiple of the batch, 5.
 FEW = replace(BALL, radii=(0.0, 0.1, 3.0), draws=7)
 MORE = replace(BALL, radii=(0.0, 0.1, 1.0, 3.0), draws=12)
@@ -169,7 +171,6 @@ def test_measures_read_what_is_asked_for(stages: Stages, tmp_path: Path) -> None
         store.open_part(paths["less"], rows, FEW.radii, MORE.draws)
 
 
-@pytest.mark.slow
 def test_the_table_of_the_page_is_what_runs(tmp_path: Path) -> None:
     """All but its last row, which takes as long as all the others."""
     assert markdown(extend(Study(tmp_path, warm=True), 9)) in (ROOT / "docs" / "howto" / "extend.md").read_text()
