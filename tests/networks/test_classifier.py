@@ -197,6 +197,12 @@ def test_where_no_layer_gives_the_logits_it_is_asked_for(module: Base) -> None:
     assert torch.equal(Network(module, "body.3")(IMAGES)[1], module.body(IMAGES))
 
 
+@pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Softmax(dim=1)])
+def test_a_last_step_to_scores_is_named_before_a_layer_is_asked_for(last: nn.Module) -> None:
+    with pytest.raises(EpsballError, match=r"lie between 0 and 1 \(leave out a last sigmoid or softmax\)"):
+        Network(nn.Sequential(Base(), last).eval())(IMAGES)
+
+
 class Matrices(nn.Module):
     """Two layers whose weights are its own."""
 

@@ -66,7 +66,9 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
     if len(layers) == 1 and times[layers[0].name] == 1:
         return layers[0].name
     if not found:
+        bounded = bool(((logits >= 0) & (logits <= 1)).all())
         what = "no layer's output is the logits"
+        what += ", which all lie between 0 and 1 (leave out a last sigmoid or softmax)" if bounded else ""
     elif len(layers) == 1:
         what = f"the logits are the output of {layers[0].name!r}, which is used more than once"
     else:
