@@ -67,13 +67,18 @@ def attended(x: Tensor) -> Tensor:
     return functional.scaled_dot_product_attention(x, x, x)
 
 
-def exported() -> nn.Module:
+def exported(module: nn.Module, decomposed: bool = False) -> nn.Module:
     """A graph, which has no eval mode: it is not made a part."""
     like = torch.rand(2, 3, 6, 6, dtype=torch.float64)
-    made: nn.Module = torch.export.export(
-        nn.Hardsigmoid(), (like,), dynamic_shapes=({0: torch.export.Dim("n")},)
-    ).module()
+    program = torch.export.export(module.double().eval(), (like,), dynamic_shapes=({0: torch.export.Dim("n")},))
+    made: nn.Module = (program.run_decompositions() if decomposed else program).module()
     return made
+
+
+def folded(images: Tensor) -> Tensor:
+    """Normalise each image by its own statistics, as channels of one image."""
+    one = images.reshape(1, -1, *images.shape[2:])
+    return tokens(functional.batch_norm(one, None, None, training=True).view_as(images))
 
 
 def trained_norm(kind: Any = nn.BatchNorm2d) -> nn.Module:
@@ -108,7 +113,16 @@ OPERATIONS: dict[str, Callable[[], nn.Module]] = {
     "spatial transformer": lambda: Lambda(looked_at),
     "distances": lambda: Lambda(lambda x: torch.cdist(tokens(x), torch.arange(90.0).to(x).sin().view(1, 30, 3))),
     "a function of one's own": lambda: Lambda(remembered),
-    "exported": lambda: Lambda(exported()),
+    "exported": lambda: Lambda(exported(nn.Hardsigmoid())),
+    "exported batch norm": lambda: Lambda(exported(trained_norm())),
+    "exported batch norm, decomposed": lambda: Lambda(exported(trained_norm(), decomposed=True)),
+    "batch norm by PyTorch's operation": lambda: Lambda(
+        lambda x: tokens(torch.batch_norm(x, *STATISTICS.to(x), False, 0.1, 1e-5, False))
+    ),
+    "instance norm by PyTorch's operation": lambda: Lambda(
+        lambda x: tokens(torch.instance_norm(x, *STATISTICS.to(x), True, 0.1, 1e-5, False))
+    ),
+    "batch norm of one image, channels folded": lambda: Lambda(folded),
 }
 
 

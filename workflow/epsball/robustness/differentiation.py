@@ -197,7 +197,7 @@ def _batch_norm(
     cudnn_enabled: bool = True,
 ) -> Tensor:
     if training or running_mean is None or running_var is None:
-        return functional.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+        return _by_channel(_standardised(input, (0, *range(2, input.ndim)), eps), weight, bias)
     return _by_channel(input, *_scale_and_shift(running_mean, running_var, weight, bias, eps))
 
 
@@ -215,6 +215,38 @@ def _instance_norm(
     if not use_input_stats and running_mean is not None and running_var is not None:
         return _by_channel(input, *_scale_and_shift(running_mean, running_var, weight, bias, eps))
     return _by_channel(_standardised(input, tuple(range(2, input.ndim)), eps), weight, bias)
+
+
+def _positional(normalise: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Take arguments in the order of PyTorch's own operations, in which weight and bias come first."""
+
+    def reordered(
+        input: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        use_batch: bool,
+        momentum: float,
+        eps: float,
+        cudnn_enabled: bool = True,
+    ) -> Tensor:
+        return normalise(input, running_mean, running_var, weight, bias, use_batch, momentum, eps)
+
+    return reordered
+
+
+def _of_constants(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    none = input.new_empty(0)  # what an exported graph makes of the statistics of the batch
+    return _by_channel(input, *_scale_and_shift(running_mean, running_var, weight, bias, eps)), none, none
 
 
 def _standardised(input: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
@@ -237,16 +269,17 @@ def _by_channel(input: Tensor, scale: Tensor | None, shift: Tensor | None) -> Te
 
 
 # With names of `torch.nn.functional`, of PyTorch's own operations and of exported graphs.
-_COMPOSED: dict[Any, Callable[..., Tensor]] = {
+_COMPOSED: dict[Any, Callable[..., Any]] = {
     functional.hardsigmoid: _hardsigmoid,
     torch.ops.aten.hardsigmoid.default: _hardsigmoid,
     functional.layer_norm: _layer_norm,
     torch.layer_norm: _layer_norm,
     torch.ops.aten.layer_norm.default: _layer_norm,
     functional.batch_norm: _batch_norm,
-    torch.batch_norm: _batch_norm,
-    torch.ops.aten.batch_norm.default: _batch_norm,
+    torch.batch_norm: _positional(_batch_norm),
+    torch.ops.aten.batch_norm.default: _positional(_batch_norm),
+    torch.ops.aten._native_batch_norm_legit_no_training.default: _of_constants,
     functional.instance_norm: _instance_norm,
-    torch.instance_norm: _instance_norm,
-    torch.ops.aten.instance_norm.default: _instance_norm,
+    torch.instance_norm: _positional(_instance_norm),
+    torch.ops.aten.instance_norm.default: _positional(_instance_norm),
 }
