@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +29,7 @@ from support.analytic import UNITS, Linear
 from support.toys import BALL, COMPUTE, CONTEXT, SIZE, Stages, conv_net
 from support.written_run import MINIMAL_RUN, write_run
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune
 
 SHAPE = (3, SIZE, SIZE)
 
@@ -172,6 +175,58 @@ def test_random_weights_are_of_the_seed_and_keep_the_scale() -> None:
     # He et al. (2015): the mean square is kept from layer to layer.
     kept = [(features(seed).square().mean() / image().square().mean()).item() for seed in range(20)]
     assert np.mean(kept) == pytest.approx(1, abs=0.4)
+
+
+MADE: dict[str, Callable[[nn.Module], object]] = {
+    "weight_norm": parametrizations.weight_norm,
+    "spectral_norm": parametrizations.spectral_norm,
+    "orthogonal": parametrizations.orthogonal,
+    "weight_norm, by a hook": torch.nn.utils.weight_norm,
+    "spectral_norm, by a hook": torch.nn.utils.spectral_norm,
+    "pruned": lambda layer: prune.l1_unstructured(layer, "weight", amount=0.5),  # type: ignore[no-untyped-call]
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize("name", MADE)
+def test_random_weights_that_are_made_of_others(name: str) -> None:
+    def drawn(made: Callable[[nn.Module], object]) -> tuple[Tensor, Tensor]:
+        layer = nn.Linear(UNITS, 6)
+        module = nn.Sequential(nn.Flatten(), layer, nn.ReLU(), nn.Linear(6, 3)).eval()
+        made(layer)
+        before = layer.weight.detach().clone()
+        control("random-weights").make(network(module), image(), 0)
+        return before, layer.weight.detach()
+
+    plain, (before, after) = drawn(lambda layer: layer)[1], drawn(MADE[name])
+    assert not torch.isclose(before, after)[before != 0].any()
+    if "weight_norm" in name:
+        torch.testing.assert_close(after, plain)
+    elif "spectral" in name:
+        torch.testing.assert_close(after, plain / torch.linalg.matrix_norm(plain, 2), rtol=0.01, atol=0.001)
+    elif name == "pruned":
+        torch.testing.assert_close(after, plain * (before != 0))
+    else:
+        torch.testing.assert_close(after @ after.T, torch.eye(6))
+
+
+def test_random_weights_that_are_made_of_something_else_are_refused() -> None:
+    class Made(nn.Linear):
+        """Makes its weight of a buffer, in each pass."""
+
+        def __init__(self) -> None:
+            super().__init__(UNITS, 6)
+            self.register_buffer("kept", self.weight.detach().clone())
+            del self.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.weight: Any = 2 * self.get_buffer("kept")
+            return super().forward(x)
+
+    module = nn.Sequential(nn.Flatten(), Made(), nn.ReLU(), nn.Linear(6, 3)).eval()
+    module(image()[None])
+    with pytest.raises(EpsballError, match="weight of its layer 'module.1' is made in each pass of something"):
+        control("random-weights").make(network(module), image(), 0)
 
 
 def test_random_weights_that_change_nothing_are_refused() -> None:

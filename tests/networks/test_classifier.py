@@ -214,6 +214,42 @@ class Matrices(nn.Module):
         return functional.conv2d(x, self.first).relu().mean((2, 3)) @ self.second.T
 
 
+class FrozenFilters(nn.Module):
+    """A layer that is learned behind one that is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("first", torch.randn(8, 8))
+        self.second = nn.Parameter(torch.randn(3, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(functional.linear(x, self.get_buffer("first")).relu(), self.second)
+
+
+class OneVector(nn.Module):
+    """Two layers whose weights are one vector, as of hypernetworks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.randn(8 * 8 + 3 * 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = self.weights.split([8 * 8, 3 * 8])
+        return functional.linear(functional.linear(x, first.view(8, 8)).relu(), second.view(3, 8))
+
+
+class OfImages(nn.Module):
+    """A whole network with one matrix of weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+        return functional.linear(pooled.sin(), self.weight)
+
+
 class ListHead(nn.Module):
     """A classifier of several features."""
 
@@ -267,6 +303,9 @@ class ScaledByConvolution(Base):
     ("module", "named"),
     [
         (nn.Sequential(nn.Identity(), Matrices()), "the logits are the output of '1', which is not one"),
+        (nn.Sequential(Base().body, FrozenFilters()), "the logits are the output of '1', which is not one"),
+        (nn.Sequential(Base().body, OneVector()), "the logits are the output of '1', which is not one"),
+        (nn.Sequential(nn.Identity(), OfImages()), "the logits are the output of '1', which is not one"),
         (InAList(), "the logits are the output of 'head', which is not one"),
         (ScaledByConvolution(), "the logits are the output of 'scale', which is not one"),
     ],

@@ -75,6 +75,11 @@ def exported(module: nn.Module, decomposed: bool = False) -> nn.Module:
     return made
 
 
+def normalised_by(operation: Any, images: Tensor, own: bool) -> Tensor:
+    """Normalise by an operation whose statistics come after weight and bias."""
+    return tokens(operation(images, *STATISTICS.to(images), own, 0.1, 1e-5, False))
+
+
 def folded(images: Tensor) -> Tensor:
     """Normalise each image by its own statistics, as channels of one image."""
     one = images.reshape(1, -1, *images.shape[2:])
@@ -116,12 +121,8 @@ OPERATIONS: dict[str, Callable[[], nn.Module]] = {
     "exported": lambda: Lambda(exported(nn.Hardsigmoid())),
     "exported batch norm": lambda: Lambda(exported(trained_norm())),
     "exported batch norm, decomposed": lambda: Lambda(exported(trained_norm(), decomposed=True)),
-    "batch norm by PyTorch's operation": lambda: Lambda(
-        lambda x: tokens(torch.batch_norm(x, *STATISTICS.to(x), False, 0.1, 1e-5, False))
-    ),
-    "instance norm by PyTorch's operation": lambda: Lambda(
-        lambda x: tokens(torch.instance_norm(x, *STATISTICS.to(x), True, 0.1, 1e-5, False))
-    ),
+    "batch norm by PyTorch's operation": lambda: Lambda(lambda x: normalised_by(torch.batch_norm, x, False)),
+    "instance norm by PyTorch's operation": lambda: Lambda(lambda x: normalised_by(torch.instance_norm, x, True)),
     "batch norm of one image, channels folded": lambda: Lambda(folded),
 }
 

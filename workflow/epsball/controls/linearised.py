@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from epsball.errors import EpsballError
 from epsball.networks.model import Network, probe_shape
+from epsball.robustness.derivatives import require_finite
 from epsball.robustness.differentiation import Along, Function, first_order
 from epsball.robustness.true_derivative import wrong_derivative
 
@@ -35,7 +36,7 @@ class Linearised(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and features, each Φ(x) + J v."""
         values, changes = self.along(_joined(self.network), self.image, images - self.image)
-        expanded = values + changes
+        expanded = values + require_finite(changes)
         return expanded[:, : self.classes], expanded[:, self.classes :]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from epsball.networks.model import Network
-from epsball.robustness.derivatives import log_odds
+from epsball.robustness.derivatives import log_odds, require_finite
 from epsball.robustness.differentiation import differentiable, differentiating
 
 PROBES = ("isotropy", "symmetry")
@@ -43,7 +43,7 @@ class RadialBasisFunction(nn.Module):
             logits, _ = self.network(at)
             # On the CPU from here on, because not every device has float64.
             odds = log_odds(logits[0].cpu().double(), label)
-            gradient = torch.autograd.grad(odds, at)[0][0].cpu().double()
+            gradient = require_finite(torch.autograd.grad(odds, at)[0])[0].cpu().double()
         self.label, self.classes = torch.full_like(self.label, label), logits.shape[1]
         odds = odds.detach()
         # In logarithms: 1 - p of a very sure score is 0 as a number. The slope of ln p is 1 - p times that of the odds.

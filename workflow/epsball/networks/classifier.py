@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ class _Call(NamedTuple):
     name: str
     inputs: int  # tensors with rows among its arguments
     width: int  # units of the first of them
+    shape: tuple[int, ...]  # of the first of them
     output: Tensor | None  # flattened, if it is a vector
 
 
@@ -62,7 +64,9 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
     weighted = [name for name in times if _has_own_weights(parts[name])]
     found = [call for call in calls if call.name in weighted and _is_same(call.output, logits)]
     single = [call for call in found if not any(name.startswith(f"{call.name}.") for name in weighted)]
-    layers = [call for call in single if call.inputs == 1 and _is_one_layer(parts[call.name], call, logits)]
+    layers = [
+        call for call in single if call.inputs == 1 and _is_one_layer(parts[call.name], call, logits, image.shape)
+    ]
     if len(layers) == 1 and times[layers[0].name] == 1:
         return layers[0].name
     if not found:
@@ -91,7 +95,8 @@ def _keep(
     vector = isinstance(output, Tensor) and output.ndim > 1 and output[0].numel() == max(output.shape[1:])
     # Cloned, because what follows may work in place.
     flat = widened(output.flatten(1)).clone() if isinstance(output, Tensor) and vector else None
-    calls.append(_Call(name, len(given), given[0][0].numel() if given else 0, flat))
+    shape = tuple(given[0].shape) if given else ()
+    calls.append(_Call(name, len(given), math.prod(shape[1:]) if given else 0, shape, flat))
 
 
 def tensors_with_rows(given: Any) -> list[Tensor]:
@@ -109,12 +114,16 @@ def _has_own_weights(part: nn.Module) -> bool:
     return isinstance(part, nn.Linear | nn.Conv2d) or any(True for _ in part.parameters(recurse=False))
 
 
-def _is_one_layer(part: nn.Module, call: _Call, logits: Tensor) -> bool:
+def _is_one_layer(part: nn.Module, call: _Call, logits: Tensor, of_image: tuple[int, ...]) -> bool:
     """Return whether a module computes logits from features in one step.
 
-    A scale or a normalisation takes them number by number, and two matrices in one module can be two layers.
+    A scale or a normalisation takes them number by number, and two matrices in one module can be two layers, whether
+    learned, frozen in buffers, or in one long vector. What takes an image is a network.
     """
     if isinstance(part, nn.Linear) or (isinstance(part, nn.Conv2d) and part.groups == 1):
         return True
-    matrices = [held for held in part.parameters(recurse=False) if held.ndim > 1]
-    return call.width != logits.shape[1] and len(matrices) <= 1
+    held = [*part.parameters(recurse=False), *part.buffers(recurse=False)]
+    matrices = [tensor for tensor in held if sum(size > 1 for size in tensor.shape) > 1]
+    vectors = [tensor for tensor in held if tensor.numel() > max(call.width, logits.shape[1])]
+    takes_features = call.width != logits.shape[1] and call.shape != of_image
+    return takes_features and len(matrices) <= 1 and len(vectors) <= len(matrices)

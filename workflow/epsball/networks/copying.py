@@ -40,6 +40,18 @@ def copy_module(module: nn.Module) -> nn.Module:
         ) from None
 
 
+def float64_copy(module: nn.Module, device: torch.device | str) -> nn.Module:
+    """Copy a module with weights in float64, complex ones in complex128, on a device and in the plain layout."""
+
+    def wide(held: Tensor) -> Tensor:
+        if held.is_complex() or held.is_floating_point():
+            held = held.to(device, torch.complex128 if held.is_complex() else torch.float64)
+        return held.to(device).contiguous() if held.ndim == 4 else held.to(device)
+
+    copied: nn.Module = copy_module(module)._apply(wide)  # type: ignore[no-untyped-call]
+    return copied
+
+
 def _copied(value: Tensor) -> Tensor:
     """Copy an attribute, such as a weight that weight_norm makes anew in each pass."""
     try:

@@ -15,7 +15,7 @@ from epsball.config import Compute
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError, is_out_of_memory
 from epsball.networks import process
-from epsball.networks.copying import copy_module
+from epsball.networks.copying import float64_copy
 from epsball.networks.outputs import NOT_FINITE, describe_failure
 
 _log = logging.getLogger(__name__)
@@ -62,11 +62,20 @@ class Refittable(Protocol):
 
 
 def arrange(module: nn.Module, layout: torch.memory_format) -> nn.Module:
-    """Arrange the weights of convolutions in a layout; `Module.to` fails where one is in three dimensions."""
-    arranged: nn.Module = module._apply(  # type: ignore[no-untyped-call]
-        lambda held: held.contiguous(memory_format=layout) if held.ndim == 4 else held
-    )
-    return arranged
+    """Arrange the weights of convolutions in a layout; `Module.to` fails where one is in three dimensions.
+
+    Pairs may be real and imaginary parts, which `torch.view_as_complex` wants side by side.
+    """
+    of_convolutions = {
+        id(held) for part in module.modules() if isinstance(part, nn.modules.conv._ConvNd) for held in part.parameters()
+    }
+
+    def arranged(held: Tensor) -> Tensor:
+        pairs = held.shape[-1:] == (2,) and id(held) not in of_convolutions
+        return held.contiguous(memory_format=layout) if held.ndim == 4 and not pairs else held
+
+    made: nn.Module = module._apply(arranged)  # type: ignore[no-untyped-call]
+    return made
 
 
 class Forward:
@@ -141,7 +150,7 @@ class Forward:
         def passed() -> tuple[Tensor, Tensor]:
             logits, features = arrived()
             if not logits.isfinite().all():
-                raise EpsballError(NOT_FINITE)
+                raise EpsballError(f"{NOT_FINITE}, or set clip if it takes no image beyond [0, 1]")
             if not features.isfinite().all():  # of one image, though not of that which was looked at first
                 raise EpsballError("the network's features are not finite; check its weights, or set its key layer")
             return logits, features
@@ -184,8 +193,7 @@ class Forward:
     def _start_float64(self, images: Tensor) -> Passed:
         if self._float64 is None:
             # In the plain layout, float64 convolutions on the CPU are more than twice as fast.
-            self._float64 = copy_module(self._network).to(self._float64_device, torch.float64)
-            self._float64 = self._float64.to(memory_format=torch.contiguous_format)
+            self._float64 = float64_copy(self._network, self._float64_device)
         what = "forward pass in float64, for the noise floor,"
         logits, features, self._float64_size = _pass_in_batches(self._pass_float64, images, self._float64_size, what)
         if not logits.dtype == features.dtype == torch.float64:

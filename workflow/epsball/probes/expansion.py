@@ -45,7 +45,8 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
         after = scores.summarise(inputs.logits(images).numpy(), np.full(len(images), label))
         moves = torch.split(images - inputs.pixels, _AT_ONCE)
         parts = [along(inputs.to_logits, inputs.pixels, some) for some in moves]
-        first, second = (torch.cat(order).cpu().double() for order in zip(*parts, strict=True))  # (draw, classes)
+        orders = (derivatives.require_finite(torch.cat(order)) for order in zip(*parts, strict=True))
+        first, second = (order.cpu().double() for order in orders)  # (draw, classes)
         score = scores.shortfall(before.log_odds) - scores.shortfall(after.log_odds)
         margin = scores.margin(after.logit, after.runner_up_logit) - scores.margin(before.logit, before.runner_up_logit)
         row: dict[str, float] = {"radius": radius, "draws": len(images)}

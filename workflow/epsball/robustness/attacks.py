@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 from epsball.networks.scores import Array
 from epsball.robustness.boundary import crossings
-from epsball.robustness.derivatives import runner_up
+from epsball.robustness.derivatives import require_finite, runner_up
 from epsball.robustness.differentiation import differentiating
 
 
@@ -67,6 +67,7 @@ class Target:
     def hyperplane_distance(self) -> float:
         """Return ``|margin| / ‖∇ margin‖``, the distance of a flat boundary: a unit for steps. 0 without a slope."""
         gradient, logits = self.gradient(self.image, self.margin)
+        require_finite(gradient)
         slope = float(torch.linalg.vector_norm(gradient))
         return min(abs(float(self.margin(logits))) / slope, self.search_limit) if slope > 0 else 0.0
 

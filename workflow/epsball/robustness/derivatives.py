@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd import grad
 
+from epsball.errors import EpsballError
 from epsball.robustness.differentiation import Function, differentiable, differentiating, first_order
 
 _TOLERANCE = 1e-5  # of a norm, relative
@@ -28,6 +29,20 @@ def score_gradient(logits: Tensor, label: int) -> Tensor:
     gradient = -scores[label] * scores
     gradient[label] = scores[label] * (-log_odds(logits, label)).sigmoid()
     return gradient
+
+
+def require_finite(derivative: Tensor) -> Tensor:
+    """Return a derivative at an image.
+
+    Raises:
+        EpsballError: it is not finite.
+    """
+    if not derivative.isfinite().all():
+        raise EpsballError(
+            "PyTorch's derivative of the network is not finite at an image; likely causes are a square root, a power "
+            "or a norm of numbers that are 0 there: add a small number to them, as in (x + 1e-6).sqrt()"
+        )
+    return derivative
 
 
 def log_odds(logits: Tensor, label: int) -> Tensor:
@@ -61,7 +76,7 @@ def pulled_back(function: Function, image: Tensor, directions: Tensor) -> Tensor
             size = direction.abs().max()
             unit = (direction / size if size > 0 else direction).to(outputs)
             (pulled,) = grad(outputs, at, unit[None], retain_graph=True)
-            rows.append(pulled[0].cpu().double() * size)
+            rows.append(require_finite(pulled)[0].cpu().double() * size)
     return torch.stack(rows)
 
 
@@ -88,8 +103,8 @@ def jacobian_norm(function: Function, image: Tensor, iterations: int, seed: int)
     for done in range(1, iterations + 1):
         _, pushed = push(function, image, vector)
         with differentiating():
-            (image_of,) = grad(outputs, at, pushed, retain_graph=True)
-        before, value = value, float(pushed.cpu().double().norm())
+            image_of = require_finite(grad(outputs, at, pushed, retain_graph=True)[0])
+        before, value = value, float(require_finite(pushed).cpu().double().norm())
         squared = value**2
         if squared == 0:
             return Norm(0.0, done, 0.0, True)
