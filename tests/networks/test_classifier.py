@@ -234,7 +234,7 @@ class OneVector(nn.Module):
         self.weights = nn.Parameter(torch.randn(8 * 8 + 3 * 8))
 
     def forward(self, x: Tensor) -> Tensor:
-        first, second = self.weights.split([8 * 8, 3 * 8])
+        first, second = torch.split(self.weights, [8 * 8, 3 * 8])
         return functional.linear(functional.linear(x, first.view(8, 8)).relu(), second.view(3, 8))
 
 

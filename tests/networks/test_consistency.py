@@ -66,12 +66,27 @@ class Ranked(Around):
         return x + x.mean((1, 2, 3)).argsort().argsort()[:, None, None, None]
 
 
+class ToldByTheLargest(Around):
+    """Takes images for levels of 0 to 255 if one pixel of the batch exceeds 1."""
+
+    def step(self, x: Tensor) -> Tensor:
+        return x / 255 if x.max() > 1 else x
+
+
+class Strided(Around):
+    """Reads a batch as if its channels were outermost."""
+
+    def step(self, x: Tensor) -> Tensor:
+        return x.as_strided(x.shape, torch.empty(x.shape).stride())
+
+
 CASES = [
     (Dropout, "from pass to pass .*: it draws random numbers; a likely cause is dropout that is left on"),
     (NumpyNoise, "from pass to pass .*: it changes with each pass; .* NumPy's random numbers"),
     (Counter, "from pass to pass .*: it changes with each pass; a likely cause is state that it keeps"),
     (BatchStatistics, "depend on the other images of its batch .* by the statistics of the batch"),
     (Ranked, "depend on the other images of its batch"),
+    (ToldByTheLargest, r"depend on whether another image of its batch has values beyond \[0, 1\]"),
 ]
 
 
@@ -81,6 +96,63 @@ def test_networks_that_are_no_fixed_function_are_refused(module: type[Around], s
         probe_shape(Network(module().eval()), IMAGE)
     with pytest.raises(EpsballError, match=sentence):
         survey(Forward(Network(module().eval()), COMPUTE), stages.pool, COMPUTE.batch, "net")
+
+
+class SetByTheFirst(Around):
+    """Normalises by the statistics of the first batch, as ActNorm does."""
+
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.zeros(()))
+
+    def step(self, x: Tensor) -> Tensor:
+        if not self.scale:
+            self.scale = x.std()
+        return x / self.scale
+
+
+class SetByTheLargest(SetByTheFirst):
+    """Divides by a running maximum, as observers for quantisation do."""
+
+    def step(self, x: Tensor) -> Tensor:
+        self.scale = torch.maximum(self.scale, x.abs().max())
+        return x / self.scale
+
+
+class MadeAtFirst(SetByTheFirst):
+    """Makes something at the first pass that no image decides."""
+
+    def step(self, x: Tensor) -> Tensor:
+        if not self.scale:
+            self.scale = torch.tensor(2.0)
+        return x / self.scale
+
+
+class InRangeAlone(Around):
+    """Takes no image beyond [0, 1], as none is in a run that clips."""
+
+    def step(self, x: Tensor) -> Tensor:
+        assert x.min() >= 0
+        assert x.max() <= 1
+        return x
+
+
+def test_a_network_that_counts_on_a_layout_is_refused() -> None:
+    with pytest.raises(EpsballError, match="depend on how a batch lies in memory"):
+        probe_shape(Network(Strided().eval()), IMAGE)
+
+
+@pytest.mark.parametrize("module", [SetByTheFirst, SetByTheLargest])
+def test_networks_that_keep_what_an_image_sets_are_refused(module: type[Around]) -> None:
+    with pytest.raises(EpsballError, match="depend on the images that were passed before it"):
+        probe_shape(Network(module().eval()), IMAGE)
+
+
+@pytest.mark.parametrize("module", [MadeAtFirst, InRangeAlone])
+def test_what_no_image_decides_and_images_in_range_are_no_fault(module: type[Around]) -> None:
+    assert probe_shape(Network(module().eval()), IMAGE)[0] == 3
 
 
 class SideBranch(Around):

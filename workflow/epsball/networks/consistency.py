@@ -47,14 +47,57 @@ def require_function(network: Function, images: Tensor) -> None:
                 f"the same image has different {what} from pass to pass ({how_far}): {_why_changing(network, batch)}"
             )
     copies = [network(image.expand_as(batch)) for image in batch]
-    for place, what in enumerate(OUTPUTS):
-        alone = torch.cat([outputs[place][:1] for outputs in copies])
-        if how_far := differ(first[place], alone, scale_of(what, first[place])):
-            raise EpsballError(
-                f"the {what} of an image depend on the other images of its batch ({how_far}); a likely cause is batch "
-                "normalisation by the statistics of the batch (training=True, or track_running_stats=False): use "
-                "running statistics"
-            )
+    alone = tuple(torch.cat([outputs[place][:1] for outputs in copies]) for place in range(len(OUTPUTS)))
+    _require_same(first, alone, f"the other images of its batch ({{}}); {_STATISTICS}")
+    further = tuple(part[: len(batch)] for part in _passed(network, torch.cat([batch, beyond(images[:1])])))
+    require_unmoved(first, network(batch))
+    _require_same(first, further, f"whether another image of its batch has values beyond [0, 1] ({{}}); {_RANGE}")
+    innermost = network(batch.contiguous(memory_format=torch.channels_last))
+    _require_same(first, innermost, f"how a batch lies in memory ({{}}); {_STRIDES}")
+
+
+_STATISTICS = (
+    "a likely cause is batch normalisation by the statistics of the batch (training=True, or "
+    "track_running_stats=False): use running statistics"
+)
+_RANGE = (
+    "a likely cause is code that tells the scale of pixels by the largest (x.max() > 1), and perturbed images exceed "
+    "1: leave it out, images are in [0, 1]"
+)
+_SET = (
+    "likely causes are a scale or a range that the first or the largest image sets, as of ActNorm or of observers for "
+    "quantisation: set it in training alone"
+)
+_STRIDES = "likely causes are as_strided and kernels of its own that count on one layout: call x.contiguous() first"
+
+
+def beyond(images: Tensor) -> Tensor:
+    """Return images (n, 3, height, width) that reach further than [0, 1] on both sides, as perturbed ones do."""
+    return images + torch.linspace(2, -2, images.shape[-1]).to(images)
+
+
+def require_unmoved(first: tuple[Tensor, ...], later: tuple[Tensor, ...]) -> None:
+    """Check that outputs of the same images are the same before and after a pass of others.
+
+    Raises:
+        EpsballError: they are not.
+    """
+    _require_same(first, later, f"the images that were passed before it ({{}}); {_SET}")
+
+
+def _passed(network: Function, images: Tensor) -> tuple[Tensor, ...]:
+    """Return outputs; none if there are none beyond [0, 1]: runs that clip have no such image."""
+    try:
+        outputs = network(images)
+    except Exception:  # a user's network can raise anything
+        return ()
+    return outputs if all(part.isfinite().all() for part in outputs) else ()
+
+
+def _require_same(one: tuple[Tensor, ...], other: tuple[Tensor, ...], on: str) -> None:
+    for what, first, second in zip(OUTPUTS, one, other, strict=False):
+        if how_far := differ(first, second, scale_of(what, first)):
+            raise EpsballError(f"the {what} of an image depend on {on.format(how_far)}")
 
 
 _ROUNDED: dict[str, Callable[[Tensor], Tensor]] = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,28 @@ def require_none(module: nn.Module, run: Passes) -> None:
             )
     if changed := _changed(kept, _numbers(module)):
         _require_without_effect(changed, first, run)
+
+
+@contextlib.contextmanager
+def drawing_from(states: tuple[Any, Any, Any]) -> Iterator[None]:
+    """Let generators of random numbers go on from these states of `randomness` while the block lasts."""
+    before = randomness()
+    _go_on_from(states)
+    try:
+        yield
+    finally:
+        _go_on_from(before)
+
+
+def randomness() -> tuple[Any, Any, Any]:
+    """Return the states of PyTorch's generator on the CPU, NumPy's, and that of the module random."""
+    return torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002  # networks draw from it
+
+
+def _go_on_from(states: tuple[Any, Any, Any]) -> None:
+    torch.set_rng_state(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
+    random.setstate(states[2])
 
 
 def _generators(module: nn.Module) -> dict[str, bytes]:

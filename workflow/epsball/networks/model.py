@@ -18,7 +18,7 @@ from epsball.errors import EpsballError, about
 from epsball.networks import layers, memory, outputs, sources, state
 from epsball.networks.adopt import adopt
 from epsball.networks.classifier import find_classifier, tensors_with_rows
-from epsball.networks.consistency import require_function
+from epsball.networks.consistency import beyond, require_function, require_unmoved
 from epsball.networks.copying import copy_module, require_own
 from epsball.networks.views import ViewsAsReshapes, is_about_views
 from epsball.networks.weights import read, require_keepable
@@ -244,7 +244,7 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
     Raises:
         EpsballError: the network does not take such an image, is no fixed function of it, or returns no logits.
     """
-    batch = torch.stack([image, image.flip(-1)])
+    batch, fresh, start = torch.stack([image, image.flip(-1)]), copy_module(network), memory.randomness()
     with failing_in_a_sentence(image):
         outputs.require_logits(_rows(network, batch))
         network.require_layer(batch)
@@ -253,8 +253,9 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
             raise EpsballError(f"its features, the {network.features_from}, are not finite; set layer to another")
         require_function(network, batch)
         memory.require_none(network, lambda: network(batch))
-        copied = copy_module(network)
-        require_own(network, copied, lambda: copied(batch))
+        with memory.drawing_from(start):  # weights may be drawn in the first pass
+            require_own(network, fresh, lambda: fresh(beyond(batch)))
+        require_unmoved(network(batch), fresh(batch))
     return logits.shape[1], features.shape[1]
 
 
