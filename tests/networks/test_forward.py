@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import torch
 from epsball.errors import EpsballError
 from epsball.networks.forward import Forward, device, inputs
 from epsball.networks.model import Network
-from support.toys import BALL, COMPUTE, Stages, conv_net
+from support.toys import BALL, COMPUTE, SIZE, Stages, conv_net
 from torch import Tensor, nn
 
 
@@ -253,3 +254,31 @@ def test_the_device_is_what_is_there(monkeypatch: pytest.MonkeyPatch, cuda: bool
                 EpsballError, match=f"device is {name}, which this machine does not have; use auto or cpu"
             ):
                 device(name)
+
+
+class Spectral(nn.Module):
+    """Multiplies spectra by complex weights, or by pairs of real ones."""
+
+    def __init__(self, paired: bool) -> None:
+        super().__init__()
+        weight = torch.randn(3, SIZE, SIZE // 2 + 1, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+        self.weight = nn.Parameter(torch.view_as_real(weight).clone() if paired else weight)
+        torch.manual_seed(0)
+        self.net = conv_net()
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight if self.weight.is_complex() else torch.view_as_complex(self.weight)
+        logits: Tensor = self.net(torch.fft.irfft2(torch.fft.rfft2(x) * weight, s=x.shape[-2:]))
+        return logits
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_complex_weights_are_so_in_float64_too(paired: bool) -> None:
+    images = torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    module = Spectral(paired).eval().requires_grad_(False)
+    weight = torch.view_as_complex(module.weight) if paired else module.weight
+    changed = torch.fft.irfft2(torch.fft.rfft2(images.double()) * weight.to(torch.complex128), s=(SIZE, SIZE))
+    expected = copy.deepcopy(module.net).double()(changed)
+    passes = Forward(Network(module), COMPUTE)
+    torch.testing.assert_close(passes.float64(images)[0], expected)
+    torch.testing.assert_close(passes(images)[0], expected.float())

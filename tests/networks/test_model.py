@@ -11,8 +11,9 @@ import torch
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
 from epsball.networks import efficientnet_lite, model, sources
+from epsball.networks.forward import configure
 from epsball.networks.model import Network
-from support.toys import conv_net
+from support.toys import COMPUTE, conv_net
 from torch import nn
 from torchvision import models
 
@@ -154,6 +155,23 @@ def test_images_that_a_network_does_not_take(factory: Path) -> None:
     network = model.open_network(spec(f"{factory}:make"))
     with pytest.raises(EpsballError, match=r"does not take an image of shape \(3, 9, 9\)"):
         model.probe_shape(network, torch.rand(3, 9, 9))
+
+
+def test_an_operation_without_a_deterministic_form_is_told_as_such() -> None:
+    class Unpooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            pooled, places = nn.functional.max_pool2d(x, 2, return_indices=True)
+            whole = nn.functional.max_unpool2d(pooled, places, [2])
+            logits: torch.Tensor = self.head(whole.mean(1).flatten(1)[:, :4])
+            return logits
+
+    configure(COMPUTE)
+    with pytest.raises(EpsballError, match="has no deterministic form of max_unpooling2d_forward_out, which a run"):
+        model.probe_shape(model.Network(Unpooled().eval()), torch.rand(3, 8, 8))
 
 
 def test_folding_changes_nothing_but_rounding() -> None:

@@ -111,6 +111,26 @@ def test_a_wrapper_is_gone_into() -> None:
     assert layers.blocks(Wrapped())[4] == "inner.layer1.0"
 
 
+@pytest.mark.parametrize("tokens", [2, 3, 4])
+def test_tokens_in_front_of_images_are_no_rows(tokens: int) -> None:
+    class TokensFirst(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.mixed = nn.Linear(3 * SIZE * SIZE // tokens, 4), nn.Tanh()
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            embedded = self.embed(x.reshape(len(x), tokens, -1))
+            logits: Tensor = self.head(self.mixed(embedded.transpose(0, 1)).mean(dim=0))
+            return logits
+
+    module = TokensFirst().eval()
+    assert list(layers.sizes(module, module, ["embed", "mixed", "head"], torch.rand(3, SIZE, SIZE))) == [
+        "embed",
+        "head",
+    ]
+
+
 def test_an_unknown_layer_is_named() -> None:
     with pytest.raises(EpsballError, match=r"white_box.layers.net: layer '5x' does not exist in the network; .*'5'"):
         white_box_probe("depth").measure(white_box_input(conv_net(), image(), layers={"net": ("5x",)}))

@@ -56,6 +56,23 @@ def test_a_network_without_a_convolution_is_told() -> None:
         white_box_probe("frequency").measure(white_box_input(module, image()))
 
 
+class Flipped(nn.Module):
+    """Passes each image and its mirror image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.both = conv_net(), nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.net(self.both(torch.cat([x, x.flip(-1)]))).unflatten(0, (2, -1)).mean(dim=0)
+        return logits
+
+
+def test_a_convolution_that_gets_other_rows_than_images_is_told() -> None:
+    with pytest.raises(EpsballError, match=r"the first convolution gets \d+x3x\d+x\d+ numbers for \d+ images"):
+        white_box_probe("frequency").measure(white_box_input(Flipped(), image(), layer="both"))
+
+
 def test_the_rest_of_the_network_is_not_passed() -> None:
     module = conv_net()
     module.append(nn.Module())  # cannot be called

@@ -9,7 +9,7 @@ import torch
 from epsball.config import WhiteBox
 from epsball.controls.linearised import make
 from epsball.errors import EpsballError
-from epsball.probes import PROBES, derivatives
+from epsball.probes import PROBES, derivatives, white_box_probe
 from epsball.robustness.true_derivative import wrong_derivative
 from epsball.runs.gaps import UnavailableError
 from epsball.stages.measure_white_box import measure_white_box
@@ -69,6 +69,10 @@ WRONG: dict[str, Callable[[Tensor], Tensor]] = {
     "straight-through, by detach": lambda x: x + ((x * 255).round() / 255 - x).detach(),
     "a derivative of its own": Halved.apply,
 }
+WRONG_IN_FLOAT32: dict[str, Callable[[Tensor], Tensor]] = {
+    "detached in part": lambda x: x.float() * x.float().mean(dim=(2, 3), keepdim=True).detach(),
+    "a derivative of its own": lambda x: Halved.apply(x.float()),
+}
 RIGHT: dict[str, Callable[[Tensor], Tensor]] = {
     "as it is": lambda x: x,
     "normalised in part by constants": lambda x: (x - x.new_tensor(0.5).detach()) / 0.25,
@@ -76,6 +80,8 @@ RIGHT: dict[str, Callable[[Tensor], Tensor]] = {
     "median": lambda x: x - x.flatten(2).median(dim=2).values[..., None, None],
     "no gradient at all": lambda x: x * 0 + 0.5,
     "float32 inside": lambda x: x.float(),
+    "float32 inside, normalised": lambda x: functional.instance_norm(x.float()),
+    "half precision inside": lambda x: x.half().float(),
 }
 
 
@@ -95,6 +101,28 @@ def test_found_and_no_false_alarm(name: str, what: str) -> None:
         assert "keep values out of the derivative" in found
         with pytest.raises(EpsballError, match="is not the change of its outputs"):
             make(network, image(what), 0)
+
+
+@pytest.mark.parametrize("what", ["noise", "black and white"])  # pooling of a flat image has its kinks too near
+@pytest.mark.parametrize("name", WRONG_IN_FLOAT32)
+def test_found_where_there_is_no_float64(name: str, what: str) -> None:
+    torch.manual_seed(0)
+    network = white_box_input(Net(WRONG_IN_FLOAT32[name]), image(what)).network
+    assert "keep values out of the derivative" in wrong_derivative(network, image(what))
+
+
+@pytest.mark.parametrize("name", ["gradient", "lipschitz_bounds", "boundary"])
+def test_a_derivative_that_is_not_finite_at_an_image_is_told(name: str) -> None:
+    def contrast(x: Tensor) -> Tensor:
+        mean = functional.avg_pool2d(x, 3, 1, 1)
+        return (x - mean) / (functional.avg_pool2d((x - mean).square(), 3, 1, 1).sqrt() + 1e-3)
+
+    black = image()
+    black[:, :5] = 0
+    inputs = white_box_input(Net(contrast), black)
+    assert not wrong_derivative(inputs.network, black)
+    with pytest.raises(EpsballError, match="derivative of the network is not finite at an image; likely causes"):
+        white_box_probe(name).measure(inputs)
 
 
 def test_it_is_in_the_features_alone() -> None:

@@ -320,6 +320,8 @@ BROKEN[2, 0, 1, 1] = np.nan
         ({"labels": LABELS / 1}, "labels are float64 (4,), expected 4 integers"),
         ({"labels": LABELS + 1}, "the model: has 3 outputs, but there are labels from 1 to 3; labels count from 0"),
         ({"labels": None}, "labels are missing"),
+        ({"labels": np.ma.masked_equal([0, 1, 2, 0], 2)}, "labels are a masked array, of which some are masked"),
+        ({"data": np.ma.masked_equal(IMAGES, IMAGES[0, 0, 0, 0])}, "images are a masked array, of which some are"),
         ({"labels": [0, 1, 2, [0]]}, "labels are of different shapes, () and (1,)"),
         ({"data": [*IMAGES[:3], IMAGES[0][:4]]}, "images are of different shapes, (6, 6, 3) and (4, 6, 3)"),
         ({"data": "photos"}, "images are str; expected uint8"),

@@ -114,6 +114,8 @@ def picture(image: Any, resize: int | None, crop: int | None, name: str) -> Pict
         EpsballError: it cannot be resized or cropped.
     """
     if not isinstance(image, Image.Image):
+        if np.ma.is_masked(image):
+            raise UnusableImageError(f"{name} is a masked array, of which some pixels are masked")
         values = np.asarray(image)
         # Tensors of torchvision.transforms.v2 are of a class of their own.
         if values.ndim == 3 and "Tensor" in {part.__name__ for part in type(image).__mro__}:

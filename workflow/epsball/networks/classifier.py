@@ -25,7 +25,8 @@ class _Call(NamedTuple):
     inputs: int  # tensors with rows among its arguments
     width: int  # units of the first of them
     shape: tuple[int, ...]  # of the first of them
-    output: Tensor | None  # flattened, if it is a vector
+    is_tensor: bool  # what it returns
+    output: Tensor | None  # that, flattened, if it is a vector
 
 
 def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tensor) -> str:
@@ -79,7 +80,7 @@ def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tens
         what = f"the logits are the output of {found[-1].name!r}, which is not one classification layer"
     once = [call for call in calls if times[call.name] == 1]
     vectors = [call.name for call in once if call.output is not None and call.output.shape != logits.shape]
-    others = [call.name for call in once if call.name not in {one.name for one in found}]
+    others = [call.name for call in once if call.is_tensor and call.name not in {one.name for one in found}]
     last = list(dict.fromkeys(vectors or others))[: -_NAMED - 1 : -1]
     such = f", such as {' or '.join(map(repr, last))}, or" if last else ", or"
     raise EpsballError(
@@ -96,7 +97,7 @@ def _keep(
     # Cloned, because what follows may work in place.
     flat = widened(output.flatten(1)).clone() if isinstance(output, Tensor) and vector else None
     shape = tuple(given[0].shape) if given else ()
-    calls.append(_Call(name, len(given), math.prod(shape[1:]) if given else 0, shape, flat))
+    calls.append(_Call(name, len(given), math.prod(shape[1:]) if given else 0, shape, isinstance(output, Tensor), flat))
 
 
 def tensors_with_rows(given: Any) -> list[Tensor]:

@@ -75,9 +75,12 @@ def recorded(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tens
 @torch.no_grad()
 def sizes(network: nn.Module, module: nn.Module, names: Sequence[str], image: Tensor) -> dict[str, int]:
     """Return the number of units of each layer that a pass of an image (3, height, width) reaches, in that order."""
-    with recorded(module, names) as held:
-        network(torch.stack([image, image]))  # two, to tell what has a row for each
-        return {name: output[0].numel() for name, output in held.items()}
+    found: list[dict[str, int]] = []
+    for images in (2, 3):  # to tell what has a row for each, and not as many tokens
+        with recorded(module, names) as held:
+            network(torch.stack([image] * images))
+            found.append({name: output[0].numel() for name, output in held.items()})
+    return {name: units for name, units in found[0].items() if name in found[1]}
 
 
 def normalise(module: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Module:

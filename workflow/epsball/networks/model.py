@@ -267,10 +267,7 @@ def failing_in_a_sentence(image: Tensor) -> Iterator[None]:
     except EpsballError:
         raise
     except Exception as error:  # a user's network can raise anything
-        first = str(error).partition("\n")[0]
-        raise EpsballError(
-            f"does not take an image of shape {tuple(image.shape)}: {type(error).__name__}: {first}"
-        ) from None
+        raise EpsballError(f"does not take an image of shape {tuple(image.shape)}: {outputs.reason(error)}") from None
 
 
 def _rows(network: Network, batch: Tensor) -> Tensor:

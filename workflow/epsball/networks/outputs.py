@@ -12,6 +12,7 @@ from epsball.errors import EpsballError
 
 _TOLERANCE = 1e-2  # on the sum of probabilities, which may be in half precision
 _SURE = 0.5  # which some of a sigmoid's outputs exceed, and logits that are all near 0 do not
+_INDETERMINATE = "does not have a deterministic implementation"
 NOT_FINITE = "the network's logits are not finite; check its weights and normalisation"
 _BINARY = "stack them as two logits, torch.cat([torch.zeros_like(z), z], 1)"
 
@@ -59,7 +60,16 @@ def describe(found: object) -> str:
 
 def describe_failure(what: str, error: Exception) -> str:
     """Describe what a network's own code raises in a pass."""
-    return f"the network's {what} fails: {type(error).__name__}: {textwrap.shorten(str(error), 300)}"
+    return f"the network's {what} fails: {reason(error)}"
+
+
+def reason(error: Exception) -> str:
+    """Return what a network's own code raises, and of what setting of ours that comes."""
+    said = textwrap.shorten(str(error), 300)
+    if _INDETERMINATE in said:
+        operation = said.partition(_INDETERMINATE)[0].strip()
+        return f"PyTorch has no deterministic form of {operation}, which a run needs; build the network without it"
+    return f"{type(error).__name__}: {said}"
 
 
 def require_logits(logits: Tensor) -> None:

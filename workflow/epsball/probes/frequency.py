@@ -98,6 +98,11 @@ def _first_layer(network: Network, images: Tensor, name: str) -> tuple[Tensor, T
             network.run(images)  # not a pass of one image, which may come first to find the classification layer
         except _ReachedError as reached:
             into, out, layer = reached.args
+            if into.ndim != 4 or len(into) != len(images):
+                raise UnavailableError(
+                    f"the first convolution gets {'x'.join(map(str, into.shape))} numbers for {len(images)} images, "
+                    "expected each image once"
+                ) from None
             return into, out, layer
     raise UnavailableError("no convolution is passed to measure frequency by")
 

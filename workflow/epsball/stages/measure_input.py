@@ -126,6 +126,8 @@ def _array(given: Any, what: str) -> NDArray[Any]:
             return np.asarray(rgb.convert(given))
         except ValueError as error:
             raise EpsballError(f"{what}: {error}") from None
+    if np.ma.is_masked(given):
+        raise EpsballError(f"{what} are a masked array, of which some are masked; leave those out")
     try:
         if isinstance(given, Tensor):
             tensor = given.detach().cpu()
