@@ -182,10 +182,21 @@ def test_what_an_optimiser_keeps_is_never_taken(resnet: nn.Module, tmp_path: Pat
     renamed = {name.replace("fc.bias", "fc.offset"): one for name, one in plain.items()}
     first, second = key.split(".")
     kept = {f"{key}.{name}": one for name, one in moments.items()} if flat else {first: {second: moments}}
-    for model_state, sentence in ((renamed, "weights have no 'fc.bias'"), (None, "have no 'conv1|hold no state dict")):
+    nothing = "have no 'conv1|hold no state dict|a name as of an optimiser's state"
+    for model_state, sentence in ((renamed, "weights have no 'fc.bias'"), (None, nothing)):
         with pytest.raises(EpsballError, match=sentence):
             opened(kept | ({"model": model_state} if model_state else {}), tmp_path / "w.pth", num_classes=7)
     found = opened(kept | {"model": plain}, tmp_path / "w.pth", num_classes=7)
+    assert torch.allclose(found, logits(resnet), rtol=1e-4)
+
+
+def test_a_network_under_a_name_as_of_an_optimiser_is_taken_where_it_is_named(
+    resnet: nn.Module, tmp_path: Path
+) -> None:
+    saved = {"model_opt": resnet.state_dict(), "epoch": 3}
+    with pytest.raises(EpsballError, match="hold only 'model_opt', a name as of an optimiser's state"):
+        opened(saved, tmp_path / "w.pth", num_classes=7)
+    found = opened(saved, tmp_path / "w.pth", num_classes=7, state_dict="model_opt")
     assert torch.allclose(found, logits(resnet), rtol=1e-4)
 
 

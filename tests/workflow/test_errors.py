@@ -202,6 +202,18 @@ MISTAKES: dict[str, tuple[Callable[[], None], str]] = {
         forward("return self.net((x - x.mean()) / x.std())"),
         "the scores of an image depend on the other images of its batch (…)",
     ),
+    "told by the largest": (
+        forward("return self.net(((x / 255 if x.max() > 1 else x) - 0.5) / 0.25)"),
+        "the scores of an image depend on whether another image of its batch has values beyond [0, 1] (…); …",
+    ),
+    "set by the largest": (
+        forward("self.most = max(getattr(self, 'most', 0), float(x.max())); return self.net(x / self.most)"),
+        "the scores of an image depend on the images that were passed before it (…); …",
+    ),
+    "strides": (
+        forward("return self.net(x.as_strided(x.shape, torch.empty(x.shape).stride()))"),
+        "the scores of an image depend on how a batch lies in memory (…); …",
+    ),
     "classifier as a function": (
         function,
         "no layer's output is the logits, so the input of the classification layer is unknown; …",

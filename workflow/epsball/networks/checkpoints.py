@@ -174,17 +174,23 @@ def select(
     """
     own = set(module.state_dict())
     wanted = {name for name, _ in module.named_parameters(remove_duplicate=False)} or own
-    held = [
-        (place, _renamed(found, rename)) for place, found in state_dicts(checkpoint) if not _is_of_an_optimiser(place)
-    ]
+    places = dict(state_dicts(checkpoint))
+    passed_over = [place for place in places if key is None and _is_of_an_optimiser(place)]
+    held = [(place, _renamed(found, rename)) for place, found in places.items() if place not in passed_over]
+    if not held and passed_over:
+        raise EpsballError(
+            f"weights hold only {', '.join(map(repr, passed_over[:3]))}, a name as of an optimiser's state; if it is "
+            "the network's, name it by args.state_dict"
+        )
     if not held:
         raise EpsballError(
             "weights hold no state dict of tensors, as a whole module or NumPy's arrays are none; save "
             "module.state_dict()"
         )
     options = [option for place, found in held for option in _options(place, found, wanted)]
-    options = [option for option in options if not _is_of_an_optimiser(option.prefix)]
-    if key is not None:
+    if key is None:
+        options = [option for option in options if not _is_of_an_optimiser(option.prefix)]
+    else:
         options = [option for option in options if key in (option.label, option.place)]
         if not options:
             raise EpsballError(f"weights hold nothing at args.state_dict, '{key}', that fits the network")
