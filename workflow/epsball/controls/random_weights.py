@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrizations, parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
 
 from epsball.errors import EpsballError
@@ -73,12 +73,13 @@ def _draw(name: str, layer: nn.Conv2d | nn.Linear) -> None:
 
 def _iterate(layer: nn.Module) -> None:
     """Let spectral normalisation find the norm of the drawn weight, which takes power iterations of training."""
-    layer.train()
     hooks = [hook for hook in layer._forward_pre_hooks.values() if isinstance(hook, SpectralNorm)]
-    for _ in range(_ITERATIONS):
+    is_parametrised = any(isinstance(part, parametrizations._SpectralNorm) for part in layer.modules())
+    layer.train()
+    for _ in range(_ITERATIONS if hooks or is_parametrised else 0):
         for hook in hooks:
             hook(layer, ())
-        if parametrize.is_parametrized(layer, "weight"):
+        if is_parametrised:
             _ = layer.weight
     layer.eval()
 

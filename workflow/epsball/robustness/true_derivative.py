@@ -69,12 +69,15 @@ def _compared(
     # Channels innermost, as images are when a network is measured: derivatives can depend on it.
     at = image[None].to(precision.kind, memory_format=torch.channels_last)
     leaf, smooth = at.clone().requires_grad_(), smooth.to(precision.kind)
-    with differentiating(), _Kinds() as kinds:
+    if precision is _SINGLE:
+        with torch.no_grad(), _Kinds() as kinds:
+            module(at)
+        if kinds.seen & {torch.float16, torch.bfloat16}:
+            return ""
+    with differentiating():
         outputs = module(leaf)
         if {part.dtype for part in outputs} != {precision.kind}:
             raise EpsballError(f"computes in {outputs[0].dtype}")
-        if kinds.seen & {torch.float16, torch.bfloat16}:
-            return ""
         weights = [torch.randn(part.shape[1], generator=generator).to(part) for part in outputs]
         sums = [(part @ weight).sum() for part, weight in zip(outputs, weights, strict=True)]
         gradients = torch.cat([grad(part, leaf, retain_graph=True)[0] for part in sums])
