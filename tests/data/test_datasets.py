@@ -99,8 +99,9 @@ def test_images_that_cannot_be_used_are_named_and_skipped(
     complaints = pool.verify()
     assert "ant/0.tif: not readable as an image (its mode is F, whose values have no range of " in complaints[0]
     assert "ant/1.png: not readable as an image" in complaints[1]
-    kept = [pool.names[number] for numbers, _ in pool.batches(2) for number in numbers]
-    assert kept == [name for name in pool.names if name not in ("ant/0.tif", "ant/1.png")]
+    for _ in range(2):  # and told once
+        kept = [pool.names[number] for numbers, _ in pool.batches(2) for number in numbers]
+        assert kept == [name for name in pool.names if name not in ("ant/0.tif", "ant/1.png")]
     assert [record.getMessage() for record in caplog.records] == [f"skipped {complaint}" for complaint in complaints]
 
 

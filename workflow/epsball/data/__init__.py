@@ -9,7 +9,7 @@ import os
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ class Pool:
     files: Sequence[Path] = ()
     remarks: Sequence[str] = ()
     owner: str = ""
+    _told: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def of_tree(cls, root: Path, outputs: Mapping[str, int], read: Callable[[Path], Pictures]) -> Pool:
@@ -149,7 +150,7 @@ class Pool:
     def batches(self, size: int) -> Iterator[tuple[list[int], Pictures]]:
         """Yield numbers and images (n, height, width, 3), `size` at a time; skip images that cannot be used.
 
-        Of those that are skipped, log the first ones and the number of the others.
+        Of those that are skipped, log the first ones and the number of the others, once.
 
         Raises:
             EpsballError: an image has another size than the first, or none can be used.
@@ -167,7 +168,7 @@ class Pool:
             except UnusableImageError as error:
                 complaints.append(str(error))
                 if len(complaints) <= _NAMED:
-                    _log.warning("skipped %s", error)
+                    self._tell(f"skipped {error}")
                 continue
             shape = shape or picture.shape
             if picture.shape != shape:
@@ -177,8 +178,14 @@ class Pool:
                 )
             yield number, picture
         if len(complaints) > _NAMED:
-            _log.warning("skipped %d more of %d images", len(complaints) - _NAMED, len(self))
+            self._tell(f"skipped {len(complaints) - _NAMED} more of {len(self)} images")
         self._require_usable(complaints)
+
+    def _tell(self, sentence: str) -> None:
+        """Log a sentence, however often images are read, once."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            _log.warning("%s", sentence)
 
     def _require_usable(self, complaints: list[str]) -> None:
         if complaints and len(complaints) == len(self):
