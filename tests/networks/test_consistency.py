@@ -139,6 +139,18 @@ class InRangeAlone(Around):
         return x
 
 
+def test_another_way_for_large_batches_is_refused(stages: Stages) -> None:
+    class Cheaper(Around):
+        def step(self, x: Tensor) -> Tensor:
+            return x.round() if len(x) > 8 else x
+
+    network = Network(Cheaper().eval())
+    probe_shape(network, IMAGE)
+    survey(Forward(network, replace(COMPUTE, batch=8)), stages.pool, 8, "net")
+    with pytest.raises(EpsballError, match="depend on how many images a batch has .* set batch below that"):
+        survey(Forward(network, replace(COMPUTE, batch=16)), stages.pool, 16, "net")
+
+
 def test_a_network_that_counts_on_a_layout_is_refused() -> None:
     with pytest.raises(EpsballError, match="depend on how a batch lies in memory"):
         probe_shape(Network(Strided().eval()), IMAGE)

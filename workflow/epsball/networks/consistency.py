@@ -17,6 +17,7 @@ Function = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 # Relative. Passes that are compared have one size, so that even half precision rounds alike in them.
 _TOLERANCE = 1e-4
+_BETWEEN_SIZES = 0.02
 _BETWEEN_PROCESSES = 1e-3  # whose devices or processors may differ
 
 OUTPUTS = ("scores", "features")
@@ -68,6 +69,7 @@ _SET = (
     "likely causes are a scale or a range that the first or the largest image sets, as of ActNorm or of observers for "
     "quantisation: set it in training alone"
 )
+_SIZE = "a likely cause is code that takes another way for large batches: leave it out, or set batch below that"
 _STRIDES = "likely causes are as_strided and kernels of its own that count on one layout: call x.contiguous() first"
 
 
@@ -85,6 +87,15 @@ def require_unmoved(first: tuple[Tensor, ...], later: tuple[Tensor, ...]) -> Non
     _require_same(first, later, f"the images that were passed before it ({{}}); {_SET}")
 
 
+def require_any_size(few: tuple[Tensor, ...], among_many: tuple[Tensor, ...]) -> None:
+    """Check that outputs of the same images are those in a full batch, as far as half precision can tell.
+
+    Raises:
+        EpsballError: they are not.
+    """
+    _require_same(few, among_many, f"how many images a batch has ({{}}); {_SIZE}", _BETWEEN_SIZES)
+
+
 def _passed(network: Function, images: Tensor) -> tuple[Tensor, ...]:
     """Return outputs; none if there are none beyond [0, 1]: runs that clip have no such image."""
     try:
@@ -94,9 +105,9 @@ def _passed(network: Function, images: Tensor) -> tuple[Tensor, ...]:
     return outputs if all(part.isfinite().all() for part in outputs) else ()
 
 
-def _require_same(one: tuple[Tensor, ...], other: tuple[Tensor, ...], on: str) -> None:
+def _require_same(one: tuple[Tensor, ...], other: tuple[Tensor, ...], on: str, tolerance: float = _TOLERANCE) -> None:
     for what, first, second in zip(OUTPUTS, one, other, strict=False):
-        if how_far := differ(first, second, scale_of(what, first)):
+        if how_far := differ(first, second, scale_of(what, first), tolerance):
             raise EpsballError(f"the {what} of an image depend on {on.format(how_far)}")
 
 

@@ -164,6 +164,12 @@ class Forward:
         logits, features = self._run(images.to(self.device, memory_format=self.layout))
         return logits[:count].detach(), features[:count].detach()  # a network may turn gradients on
 
+    @torch.no_grad()
+    def unpadded(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and features of a batch of just these images, float32 on the CPU; see `start`."""
+        logits, features = self._network(images.to(self.device, memory_format=self.layout))
+        return logits.detach().cpu(), features.detach().cpu()
+
     def float64(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and features computed in float64; see `start_float64`."""
         return self.start_float64(images)()

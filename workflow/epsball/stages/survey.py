@@ -9,7 +9,7 @@ import torch
 
 from epsball.data import Pool, images
 from epsball.networks import scores
-from epsball.networks.consistency import require_function
+from epsball.networks.consistency import require_any_size, require_function
 from epsball.networks.forward import Forward, inputs
 from epsball.networks.model import Network
 from epsball.networks.outputs import require_unbounded
@@ -53,7 +53,9 @@ def survey(forward: Forward, pool: Pool, batch: int, name: str) -> Survey:
     """
     parts: list[pd.DataFrame] = []
     lowest = highest = torch.empty(0)
-    require_function(forward, inputs(next(pool.batches(2))[1]))
+    first = inputs(next(pool.batches(2))[1])
+    require_function(forward, first)
+    require_any_size(forward.unpadded(first), forward(first))
     with Progress(f"survey {name}", len(pool), "images") as progress:
         for numbers, pictures in pool.batches(batch):
             passed = inputs(pictures)
