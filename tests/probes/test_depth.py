@@ -88,8 +88,9 @@ def test_groups_fit_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         nn.Flatten(), *(nn.Linear(UNITS if n == 0 else 9000, 9000) for n in range(3)), nn.Linear(9000, 3)
     )
     white_box_probe("depth").measure(white_box_input(wide, image(), draws=12, layer_memory=1))
-    assert max(sizes[1:]) < 5, "13 outputs of 9000 units take half a megabyte: two layers a group"
-    assert sum(sizes[1:]) % 5 == 0
+    sizes = sizes[2:]  # after passes of two and of three images
+    assert max(sizes) < 5, "13 outputs of 9000 units take half a megabyte: two layers a group"
+    assert sum(sizes) % 5 == 0
 
 
 @pytest.mark.slow
