@@ -182,6 +182,7 @@ MADE: dict[str, Callable[[nn.Module], object]] = {
     "spectral_norm": parametrizations.spectral_norm,
     "orthogonal": parametrizations.orthogonal,
     "weight_norm, by a hook": torch.nn.utils.weight_norm,
+    "weight_norm of the whole, by a hook": lambda layer: torch.nn.utils.weight_norm(layer, dim=None),  # type: ignore[arg-type]
     "spectral_norm, by a hook": torch.nn.utils.spectral_norm,
     "pruned": lambda layer: prune.l1_unstructured(layer, "weight", amount=0.5),  # type: ignore[no-untyped-call]
 }

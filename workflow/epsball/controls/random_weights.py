@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrizations, parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from epsball.errors import EpsballError
 from epsball.networks.copying import require_registered
@@ -62,10 +63,9 @@ def _draw(name: str, layer: nn.Conv2d | nn.Linear) -> None:
             layer.weight = drawn  # the parametrisation sets what it is made of
         except Exception:  # such as one without an inverse
             raise _unreachable(name) from None
-    elif "weight_g" in own and "weight_v" in own:  # weight_norm: the length and the direction
-        own["weight_v"].copy_(drawn)
-        dims = [axis for axis, size in enumerate(own["weight_g"].shape) if size == 1 and drawn.shape[axis] > 1]
-        own["weight_g"].copy_(torch.linalg.vector_norm(drawn, dim=dims, keepdim=True) if dims else drawn.abs())
+    elif norms := [hook for hook in layer._forward_pre_hooks.values() if isinstance(hook, WeightNorm)]:
+        own["weight_v"].copy_(drawn)  # the direction, and the length
+        own["weight_g"].copy_(torch.norm_except_dim(drawn, 2, norms[0].dim))
     else:
         own.get("weight_orig", layer.weight).copy_(drawn)  # the former: pruning, spectral_norm
     _iterate(layer)
