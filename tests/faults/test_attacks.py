@@ -88,8 +88,7 @@ def readers(file: Path) -> dict[str, Callable[[], object]]:
     def compare() -> None:
         compared = comparison.compare(ROOT, Path("kept"))
         list(comparison.summary(compared))
-        if file.name == "claims.tsv":  # of nothing else
-            comparison.page(compared)
+        comparison.page(compared)
 
     config = load_config(CONFIG)
     return {

@@ -174,9 +174,9 @@ def select(
     """
     own = set(module.state_dict())
     wanted = {name for name, _ in module.named_parameters(remove_duplicate=False)} or own
-    places = dict(state_dicts(checkpoint))
-    passed_over = [place for place in places if key is None and _is_of_an_optimiser(place)]
-    held = [(place, _renamed(found, rename)) for place, found in places.items() if place not in passed_over]
+    dicts = list(state_dicts(checkpoint))
+    passed_over = [place for place, _ in dicts if key is None and _is_of_an_optimiser(place)]
+    held = [(place, _renamed(found, rename)) for place, found in dicts if place not in passed_over]
     if not held and passed_over:
         raise EpsballError(
             f"weights hold only {', '.join(map(repr, passed_over[:3]))}, a name as of an optimiser's state; if it is "

@@ -23,10 +23,14 @@ class _Call(NamedTuple):
 
     name: str
     inputs: int  # tensors with rows among its arguments
-    width: int  # units of the first of them
     shape: tuple[int, ...]  # of the first of them
     is_tensor: bool  # what it returns
     output: Tensor | None  # that, flattened, if it is a vector
+
+    @property
+    def width(self) -> int:
+        """Units of the first of them."""
+        return math.prod(self.shape[1:]) if self.shape else 0
 
 
 def find_classifier(module: nn.Module, run: Callable[[Tensor], Any], image: Tensor) -> str:
@@ -97,7 +101,7 @@ def _keep(
     # Cloned, because what follows may work in place.
     flat = widened(output.flatten(1)).clone() if isinstance(output, Tensor) and vector else None
     shape = tuple(given[0].shape) if given else ()
-    calls.append(_Call(name, len(given), math.prod(shape[1:]) if given else 0, shape, isinstance(output, Tensor), flat))
+    calls.append(_Call(name, len(given), shape, isinstance(output, Tensor), flat))
 
 
 def tensors_with_rows(given: Any) -> list[Tensor]:

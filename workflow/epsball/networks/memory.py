@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def require_none(module: nn.Module, run: Passes) -> None:
 
 
 @contextlib.contextmanager
-def drawing_from(states: tuple[Any, Any, Any]) -> Iterator[None]:
+def drawing_from(states: Mapping[str, Any]) -> Iterator[None]:
     """Let generators of random numbers go on from these states of `randomness` while the block lasts."""
     before = randomness()
     _go_on_from(states)
@@ -58,24 +58,24 @@ def drawing_from(states: tuple[Any, Any, Any]) -> Iterator[None]:
         _go_on_from(before)
 
 
-def randomness() -> tuple[Any, Any, Any]:
-    """Return the states of PyTorch's generator on the CPU, NumPy's, and that of the module random."""
-    return torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002  # networks draw from it
-
-
-def _go_on_from(states: tuple[Any, Any, Any]) -> None:
-    torch.set_rng_state(states[0])
-    np.random.set_state(states[1])  # noqa: NPY002
-    random.setstate(states[2])
-
-
-def _generators(module: nn.Module) -> dict[str, bytes]:
-    """Return the states of generators of random numbers: those of the process, and the module's own."""
-    states: dict[str, Any] = {
+def randomness() -> dict[str, Any]:
+    """Return the states of the generators of the process that are on the CPU, by whose they are."""
+    return {
         "PyTorch's": torch.get_rng_state().tolist(),
         "NumPy's": np.random.get_state(),  # noqa: NPY002  # networks draw from it
         "the module random's": random.getstate(),
     }
+
+
+def _go_on_from(states: Mapping[str, Any]) -> None:
+    torch.set_rng_state(torch.tensor(states["PyTorch's"], dtype=torch.uint8, device="cpu"))
+    np.random.set_state(states["NumPy's"])  # noqa: NPY002
+    random.setstate(states["the module random's"])
+
+
+def _generators(module: nn.Module) -> dict[str, bytes]:
+    """Return the states of generators of random numbers: those of the process, and the module's own."""
+    states = randomness()
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # a process that has no need of GPUs takes none
         states["PyTorch's on the GPU"] = torch.cuda.get_rng_state().tolist()
     for place, part in module.named_modules():
