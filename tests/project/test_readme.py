@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from epsball.commands.cli import main
+from support import reduced
 from support.example import write_data, write_example
-from support.reduced import clone, reduce
 from support.toys import ROOT, recipe
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,8 +80,8 @@ def test_check_is_a_part_of_test() -> None:
 def cloned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the repository, its configurations reduced, with the ten lines and what they are about in it."""
     folder = tmp_path_factory.mktemp("readme") / "epsball"
-    clone(folder)
-    reduce(folder)
+    reduced.clone(folder)
+    reduced.reduce(folder)
     for place in (folder, folder.parent):
         ten_lines(place)
     return folder
@@ -104,12 +102,9 @@ def ten_lines(folder: Path) -> None:
 def run(command: str, folder: Path, root: Path) -> str:
     """Run a command as the README has it; everything that it said."""
     line = re.sub(r"\bN\b", "2", command).replace("/path/to/epsball", str(root))
-    environment = {**os.environ, "PYTHONPATH": str(root / "workflow"), "PATH": f"{root}/.venv/bin:{os.environ['PATH']}"}
-    if "bench" in command:
-        environment["TORCHDYNAMO_DISABLE"] = "1"  # compiling each network is the longest part
-    done = subprocess.run(shlex.split(line), cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    # Compiling each network is the longest part of it.
+    faster = {"TORCHDYNAMO_DISABLE": "1"} if "bench" in command else {}
+    return reduced.run(root, shlex.split(line), folder, **faster)
 
 
 @pytest.mark.slow

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,15 @@ def clone(folder: Path) -> None:
     (programs / "snakemake").write_text(f'#!/bin/sh\nexec {warm.python()} {sys.prefix}/bin/snakemake "$@"\n')
     (programs / "snakemake").chmod(0o755)
     (folder / ".venv" / ".installed").touch()
+
+
+def run(root: Path, command: list[str], folder: Path | None = None, **environment: str) -> str:
+    """Run a command of a clone in it, or in another folder; everything that it said."""
+    place = {"PYTHONPATH": str(root / "workflow"), "PATH": f"{root}/.venv/bin:{os.environ['PATH']}"}
+    environment = {**os.environ, **place, **environment}
+    done = subprocess.run(command, cwd=folder or root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def reduce(folder: Path) -> None:

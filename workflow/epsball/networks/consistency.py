@@ -50,11 +50,11 @@ def require_function(network: Function, images: Tensor) -> None:
     copies = [network(image.expand_as(batch)) for image in batch]
     alone = tuple(torch.cat([outputs[place][:1] for outputs in copies]) for place in range(len(OUTPUTS)))
     _require_same(first, alone, f"the other images of its batch ({{}}); {_STATISTICS}")
-    further = tuple(part[: len(batch)] for part in _passed(network, torch.cat([batch, beyond(images[:1])])))
+    further = _passed(network, torch.cat([batch, beyond(images[:1])]))
     require_unmoved(first, network(batch))
-    _require_same(first, further, f"whether another image of its batch has values beyond [0, 1] ({{}}); {_RANGE}")
-    innermost = network(batch.contiguous(memory_format=torch.channels_last))
-    _require_same(first, innermost, f"how a batch lies in memory ({{}}); {_STRIDES}")
+    if further is not None:
+        among = tuple(part[: len(batch)] for part in further)
+        _require_same(first, among, f"whether another image of its batch has values beyond [0, 1] ({{}}); {_RANGE}")
 
 
 _STATISTICS = (
@@ -96,17 +96,30 @@ def require_any_size(few: tuple[Tensor, ...], among_many: tuple[Tensor, ...]) ->
     _require_same(few, among_many, f"how many images a batch has ({{}}); {_SIZE}", _BETWEEN_SIZES)
 
 
-def _passed(network: Function, images: Tensor) -> tuple[Tensor, ...]:
-    """Return outputs; none if there are none beyond [0, 1]: runs that clip have no such image."""
+@torch.no_grad()
+def require_any_layout(network: Function, images: Tensor) -> None:
+    """Check that a batch has the same outputs however it lies in memory.
+
+    Raises:
+        EpsballError: it has not.
+    """
+    outermost, innermost = (
+        network(images.contiguous(memory_format=layout)) for layout in (torch.contiguous_format, torch.channels_last)
+    )
+    _require_same(outermost, innermost, f"how a batch lies in memory ({{}}); {_STRIDES}")
+
+
+def _passed(network: Function, images: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return outputs; None if there are none beyond [0, 1]: runs that clip have no such image."""
     try:
         outputs = network(images)
     except Exception:  # a user's network can raise anything
-        return ()
-    return outputs if all(part.isfinite().all() for part in outputs) else ()
+        return None
+    return outputs if all(part.isfinite().all() for part in outputs) else None
 
 
 def _require_same(one: tuple[Tensor, ...], other: tuple[Tensor, ...], on: str, tolerance: float = _TOLERANCE) -> None:
-    for what, first, second in zip(OUTPUTS, one, other, strict=False):
+    for what, first, second in zip(OUTPUTS, one, other, strict=True):
         if how_far := differ(first, second, scale_of(what, first), tolerance):
             raise EpsballError(f"the {what} of an image depend on {on.format(how_far)}")
 

@@ -18,7 +18,7 @@ from epsball.errors import EpsballError, about
 from epsball.networks import layers, memory, outputs, sources, state
 from epsball.networks.adopt import adopt
 from epsball.networks.classifier import find_classifier, tensors_with_rows
-from epsball.networks.consistency import beyond, require_function, require_unmoved
+from epsball.networks.consistency import beyond, require_any_layout, require_function, require_unmoved
 from epsball.networks.copying import copy_module, require_own
 from epsball.networks.views import ViewsAsReshapes, is_about_views
 from epsball.networks.weights import read, require_keepable
@@ -252,6 +252,7 @@ def probe_shape(network: Network, image: Tensor) -> tuple[int, int]:
         if not features.isfinite().all():
             raise EpsballError(f"its features, the {network.features_from}, are not finite; set layer to another")
         require_function(network, batch)
+        require_any_layout(network, batch)
         memory.require_none(network, lambda: network(batch))
         with memory.drawing_from(start):  # weights may be drawn in the first pass
             require_own(network, fresh, lambda: fresh(beyond(batch)))
