@@ -18,7 +18,7 @@ from epsball.config import DatasetSpec
 from epsball.data import images, open_pool, pool_size
 from epsball.data.images import UnusableImageError
 from epsball.errors import EpsballError
-from PIL import Image
+from PIL import ExifTags, Image
 from support import rights
 from support.toys import pictures
 from torchvision.datasets import ImageFolder
@@ -80,15 +80,36 @@ def test_colours_of_sixteen_bits_are_counted(
     assert (images.read(tmp_path / "one" / "deep.png") == 200).all()
 
 
+@pytest.mark.fault("further frames, and an orientation in EXIF", "counted")
+def test_what_is_left_out_of_files_is_counted(
+    tmp_path: Path, dataset_spec: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pixels are those of torchvision's loader: of the first frame, and not turned."""
+    frames = [Image.fromarray(picture) for picture in pictures(2, 12)[0]]
+    (tmp_path / "one").mkdir()
+    for suffix in ("gif", "webp", "tif", "png"):
+        frames[0].save(tmp_path / "one" / f"a.{suffix}", save_all=True, append_images=frames[1:])
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    frames[0].save(tmp_path / "one" / "b.jpg", exif=turned)
+    frames[0].save(tmp_path / "one" / "c.jpg")
+    pool = open_pool(dataset_spec("imagefolder", root=str(tmp_path), resize=None, crop=None), tmp_path)
+    assert pool.verify() == []
+    assert "4 images have more than one frame: the first is taken, such as one/a.gif" in caplog.text
+    assert "one/b.jpg has an orientation in EXIF: it is not turned" in caplog.text and "c.jpg" not in caplog.text
+    for number, name in enumerate(pool.names):
+        assert (pool.read(number) == np.asarray(pil_loader(tmp_path / name))).all()
+
+
 @pytest.mark.fault("an image of mode {id}", "named and skipped")
 @pytest.mark.parametrize("kind", ["F", "I"])
 def test_values_without_a_range_are_refused(tmp_path: Path, kind: str) -> None:
     Image.new(kind, (5, 5)).save(tmp_path / "a.tif")
-    for load in (True, False):
+    for read in (images.open_image, images.header):
         with pytest.raises(
             UnusableImageError, match=rf"a.tif: not .* \(its mode is {kind}, whose values have no range"
         ):
-            images.open_image(tmp_path / "a.tif", load)
+            read(tmp_path / "a.tif")
 
 
 @pytest.mark.fault("a damaged image ({id})", "named and skipped")
@@ -242,6 +263,10 @@ ARRAYS = {
     "one-hot": ({"images": X, "labels": np.eye(3)[Y]}, r"labels are float64 \(6, 3\), .*save labels.argmax\(1\)"),
     "column": ({"images": X, "labels": Y[:, None]}, r"save labels.ravel\(\)"),
     "names of classes": ({"images": X, "labels": np.array(["a", "b", "c"])[Y]}, "labels are <U1"),
+    "labels below 0, unsigned": (
+        {"images": X, "labels": Y.astype(np.uint64) - 1},
+        "labels are up to 18446744073709551615",
+    ),
     "float labels": ({"images": X, "labels": Y + 0.0}, "labels are float64"),
     "a label": ({"images": X, "labels": 1}, r"labels are int64 \(\)"),
     "truth values": ({"images": X, "labels": Y > 0}, "labels are bool"),

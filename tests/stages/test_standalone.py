@@ -134,6 +134,19 @@ class Pillow(Pictures):
         return Image.fromarray(self.images[number]), int(self.labels[number])
 
 
+class Methods:
+    """A dataset by its methods alone."""
+
+    def __init__(self, data: Pictures) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, number: int) -> Any:
+        return self.data[number]
+
+
 def test_datasets_and_loaders_are_the_arrays(given: tuple[np.ndarray, np.ndarray]) -> None:
     expected = epsball.measure(sure_net(), *given, **SETTINGS)
     data = Pictures(*given)
@@ -143,7 +156,9 @@ def test_datasets_and_loaders_are_the_arrays(given: tuple[np.ndarray, np.ndarray
     ready: Any = [(stack[:3], given[1][:3]), (stack[3:], given[1][3:])]
     sampled = DataLoader(data, batch_sampler=[[0, 1], list(range(2, len(data)))])
     pairs: Any = [Pillow(*given)[number] for number in range(len(data))]
-    for several in (DataLoader(ready, batch_size=None), sampled, pairs):
+    listed = DataLoader(data, batch_size=2, collate_fn=list)
+    methods: Any = Methods(data)
+    for several in (DataLoader(ready, batch_size=None), sampled, pairs, listed, methods):
         pd.testing.assert_frame_equal(epsball.measure(sure_net(), several, **SETTINGS), expected, check_exact=True)
     alone: Any = DataLoader(stack, batch_size=3)  # type: ignore[arg-type]
     for form in (alone, list(stack), stack.to(memory_format=torch.channels_last), given[0][:, ::-1][:, ::-1]):

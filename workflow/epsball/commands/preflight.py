@@ -100,7 +100,7 @@ def _fit(config: Config, spec: NetworkSpec, network: model.Network, pool: Pool, 
                 "list one class an output"
             )
         model.require_labels(pool.labels, classes, f"dataset '{spec.dataset}' has")
-        folders = int(pool.labels.max()) + 1
+        folders = len(pool.class_names or ())
         if config.datasets[spec.dataset].kind == "imagefolder" and pool.classes is None and folders < classes:
             _log.warning(
                 "networks.%s has %d outputs, and dataset '%s' %d folders and no list of classes: they are taken "

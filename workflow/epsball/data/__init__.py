@@ -127,22 +127,23 @@ class Pool:
     def verify(self) -> list[str]:
         """Read the header of every file, and return a sentence about each that cannot be used.
 
-        Log what else there is to say of the files: remarks, and what has another mode than RGB.
+        Log what else there is to say of the files: remarks, what has another mode than RGB, and what is left out.
 
         Raises:
             EpsballError: no file can be used.
         """
         complaints = []
-        modes: dict[str, tuple[int, str]] = {}
+        kinds: dict[str, tuple[int, str]] = {}
         for name, file in zip(self.names, self.files, strict=False):
             try:
-                mode = rgb.mode(images.open_image(file, load=False))
+                found = images.header(file)
             except UnusableImageError as error:
                 complaints.append(str(error))
                 continue
-            count, first = modes.get(mode, (0, name))
-            modes[mode] = count + 1, first
-        for remark in (*self.remarks, *rgb.remarks(modes)):
+            for kind in found:
+                count, first = kinds.get(kind, (0, name))
+                kinds[kind] = count + 1, first
+        for remark in (*self.remarks, *rgb.remarks(kinds)):
             _log.warning("%s", remark)
         self._require_usable(complaints)
         return complaints

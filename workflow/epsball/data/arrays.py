@@ -86,6 +86,8 @@ def integers(labels: NDArray[Any], count: int, owner: str) -> NDArray[np.int64]:
         raise EpsballError(
             f"{owner} are {labels.dtype} {labels.shape}, expected {count} integers, one for each image{hint}"
         )
+    if labels.dtype.kind == "u" and (labels > np.iinfo(np.int64).max).any():
+        raise EpsballError(f"{owner} are up to {labels.max()}, expected the numbers of classes")
     return labels.astype(np.int64)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import stat
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,22 +63,35 @@ def prepare(image: Image.Image, resize: int | None, crop: int | None, name: str)
     return np.asarray(image)
 
 
-def open_image(path: Path, load: bool = True) -> Image.Image:
-    """Read an image file, RGB or grey, as an image in RGB; or only its header, to find out whether it can be read.
+def open_image(path: Path) -> Image.Image:
+    """Read an image file, of whatever mode, as an image in RGB.
 
     Raises:
         UnusableImageError: the file is no image, or is damaged.
     """
+    with _opened(path) as image:
+        return rgb.convert(image)
+
+
+def header(path: Path) -> list[str]:
+    """Read the header of an image file, and return its kinds, as `rgb.kinds` does.
+
+    Raises:
+        UnusableImageError: the file is no image, or its header is damaged.
+    """
+    with _opened(path) as image:
+        return rgb.kinds(image)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a large size, odd metadata: the pixels are what counts
             if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
                 raise ValueError("it is a pipe, a socket or a device, no regular file")
             with Image.open(path) as image:
-                if load:
-                    return rgb.convert(image)
-                rgb.mode(image)
-                return image
+                yield image
     except Image.DecompressionBombError as error:
         raise UnusableImageError(f"{tree.readable(path)}: too large ({error}); make it smaller or remove it") from None
     except Exception as error:  # of a damaged file, decoders raise anything

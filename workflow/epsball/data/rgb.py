@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 # What is said of a mode, where there is more to say than that it is converted.
 _HOW = {"L": "grey, in three equal channels", "1": "black and white, in three equal channels"}
 _HOW |= dict.fromkeys(("RGBA", "LA", "PA", "RGBa", "La"), "without their transparency")
 _HOW["I;16"] = "scaled to 8 bits, in three equal channels"
 _CUT = ";16"  # after a mode of several channels: of their 16 bits each, Pillow reads the upper 8
+# As torchvision's loader has it.
+_FRAMES, _TURNED = "frames", "turned"
+_LEFT_OUT = {
+    _FRAMES: "more than one frame: the first is taken",
+    _TURNED: "an orientation in EXIF: it is not turned, as torchvision does not",
+}
 _WAYS = {"La": "LA"}  # steps of a conversion that Pillow does not make at once
 
 
@@ -26,6 +32,20 @@ def mode(image: Image.Image) -> str:
     if image.mode in {"I", "F"}:
         raise ValueError(f"its mode is {image.mode}, whose values have no range of their own; save it with 8 bits")
     return image.mode + _CUT * _cut(image)
+
+
+def kinds(image: Image.Image) -> list[str]:
+    """Return the mode of an image, and what else is to be said of it, by the header of its file.
+
+    Raises:
+        ValueError: see `mode`.
+    """
+    found = [mode(image)]
+    if getattr(image, "n_frames", 1) > 1:
+        found.append(_FRAMES)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        found.append(_TURNED)
+    return found
 
 
 def _cut(image: Image.Image) -> bool:
@@ -53,13 +73,17 @@ def convert(image: Image.Image) -> Image.Image:
 
 
 def remarks(images: Mapping[str, tuple[int, str]]) -> Iterator[str]:
-    """Yield a sentence about the images of each mode but RGB.
+    """Yield a sentence about the images of each kind but RGB.
 
     Args:
-        images: by mode, how many there are, and the name of the first.
+        images: by kind, how many there are, and the name of the first.
     """
     for name, (count, first) in sorted(images.items()):
-        if name != "RGB":
+        if name in _LEFT_OUT:
+            yield f"{f'{count} images have' if count > 1 else f'{first} has'} {_LEFT_OUT[name]}" + (
+                f", such as {first}" if count > 1 else ""
+            )
+        elif name != "RGB":
             how = _HOW.get(name) or _HOW.get(name.removesuffix(_CUT), "")
             if name.endswith(_CUT) and name not in _HOW:
                 how = f"{how and how + ', '}the upper 8 of 16 bits a channel"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Sized
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -28,7 +29,7 @@ def read_pool(data: Any, labels: Any) -> Pool:
     """
     if isinstance(data, tuple) and len(data) == 2 and np.ndim(data[0]) == 4 and np.ndim(data[1]) == 1:
         raise EpsballError("data is a pair of images and labels; give the labels as the next argument")
-    if isinstance(data, DataLoader | Dataset) or _is_pairs(data):
+    if isinstance(data, DataLoader | Dataset) or _is_pairs(data) or _is_map_style(data):
         data, own = _loaded(data)
         if own is not None and labels is not None:
             raise EpsballError("labels are given twice, by the data and by labels; leave out the argument labels")
@@ -51,9 +52,15 @@ def plain(value: Any) -> Any:
 
 def _is_pairs(data: Any) -> bool:
     """Return whether this is a list of images, each with its label."""
-    return isinstance(data, list | tuple) and all(
-        isinstance(one, list | tuple) and len(one) == 2 and np.ndim(one[1]) == 0 for one in data
-    )
+    if not isinstance(data, list | tuple) or not data:
+        return False
+    return all(isinstance(one, list | tuple) and len(one) == 2 and np.ndim(one[1]) == 0 for one in data)
+
+
+def _is_map_style(data: Any) -> bool:
+    """Return whether this is a dataset by its methods alone, of no class of PyTorch's."""
+    known = isinstance(data, list | tuple | str | bytes | Mapping) or hasattr(data, "__array__")
+    return not known and hasattr(data, "__len__") and hasattr(data, "__getitem__")
 
 
 def _loaded(data: DataLoader[Any] | Dataset[Any] | Sequence[Any]) -> tuple[list[Any], list[Any] | None]:
@@ -65,13 +72,16 @@ def _loaded(data: DataLoader[Any] | Dataset[Any] | Sequence[Any]) -> tuple[list[
         raise
     except Exception as error:  # a user's dataset can raise anything
         raise EpsballError(f"data cannot be read: {type(error).__name__}: {error}") from error
+    uncollated = bool(items) and all(map(_is_pairs, items))  # by collate_fn=list, say
+    if uncollated:
+        items = list(chain.from_iterable(items))
     pairs = [item for item in items if isinstance(item, list | tuple | Mapping)]
     for item in pairs:
         if isinstance(item, Mapping) or len(item) != 2:
             raise EpsballError(f"data gives a {type(item).__name__} of {len(item)}; {_PAIRS}")
     images, labels = ([pair[part] for pair in pairs] for part in (0, 1)) if pairs else (items, [])
     collated = isinstance(data, DataLoader) and data.batch_sampler is not None
-    if collated or _are_batches(images, labels):
+    if (collated and not uncollated) or _are_batches(images, labels):
         images, labels = ([one for batch in batches for one in batch] for batches in (images, labels))
     return images, labels if pairs else None
 
