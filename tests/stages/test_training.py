@@ -72,6 +72,68 @@ def test_weights_come_back_and_the_card_is_true(tmp_path: Path, easy: Pool) -> N
     assert card["weights_read"] == "as they are"
 
 
+def test_labels_are_smoothed(easy: Pool) -> None:
+    """A step of no length leaves the loss of the first weights, by the formula of Szegedy et al. (2016), in float64."""
+    configure(COMPUTE)
+    module = conv_net()
+    spec = TrainingSpec(batch=9, learning_rate=1e-30, validation=0, label_smoothing=0.3)
+    history = train(module, easy, spec, 3, "a")
+    images = torch.stack([torch.from_numpy(easy.read(number)) for number in range(90)]).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        scores = module(images).double().softmax(dim=1).numpy()
+    wanted = 0.7 * np.eye(3)[easy.labels] + 0.3 / 3
+    assert np.mean([row["loss"] for row in history]) == pytest.approx(-(wanted * np.log(scores)).sum(axis=1).mean())
+
+
+class Recording(nn.Module):
+    """A linear network that keeps what it is shown."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3 * side * side, 3)
+        self.shown: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.shown.append(x.detach().clone())
+        return torch.as_tensor(self.linear(x.flatten(start_dim=1)))
+
+
+def test_noise_is_drawn_anew_at_each_step(easy: Pool) -> None:
+    configure(COMPUTE)
+    shown = {}
+    for deviation in (0.0, 0.2):
+        module = Recording(easy.read(0).shape[0])
+        train(module, easy, TrainingSpec(epochs=2, batch=9, validation=0, gaussian_noise=deviation), 3, "a")
+        shown[deviation] = torch.stack(module.shown)
+    noise = (shown[0.2] - shown[0.0]).double().flatten(start_dim=1).numpy()
+    assert len(noise) == 20
+    assert noise.std() == pytest.approx(0.2, rel=0.02)
+    assert abs(noise.mean()) < 5 * 0.2 / np.sqrt(noise.size)
+    between = np.corrcoef(noise)[np.triu_indices(20, 1)]
+    assert np.abs(between).max() < 5 / np.sqrt(noise.shape[1])
+    assert shown[0.2].min() < 0 and shown[0.2].max() > 1  # not clipped
+
+
+def test_a_training_may_have_its_own_seed(tmp_path: Path, easy: Pool) -> None:
+    """It is that of parameters that no layer resets, too."""
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Shift(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.shift = nn.Parameter(torch.randn(3))\n\n    def forward(self, x):\n"
+        "        return x + self.shift[:, None, None]\n\n\ndef make():\n"
+        "    return nn.Sequential(Shift(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 3))\n"
+    )
+    configure(COMPUTE)
+    made = {}
+    for own, runs in ((None, 3), (3, 4), (None, 4)):
+        spec = replace(TrainingSpec(batch=9, learning_rate=1e-30, weight_decay=0, validation=0), seed=own)
+        network = NetworkSpec(name="mine", dataset="easy", factory=f"{tmp_path}/net.py:make", training=spec)
+        path = tmp_path / f"{own}-{runs}" / "w.safetensors"
+        path.parent.mkdir()
+        build_network.build_network(network, easy, easy, COMPUTE, runs, path, path.with_name("card.json"))
+        made[own, runs] = weights.digest(path)
+    assert made[None, 3] == made[3, 4] != made[None, 4]
+
+
 def test_the_card_takes_some_images_of_a_large_pool(
     tmp_path: Path, easy: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -232,15 +232,22 @@ def _training(quantity: str, words: str) -> Claim:
 
 
 def find_plain_twin(config: Config, network: str) -> str | None:
-    """Find the plainly trained network with the same architecture as an adversarially trained one; None if none."""
+    """Find the plainly trained network with the same architecture as an adversarially trained one; None if none.
+
+    Of several, that is the one with the most settings of its training alike, such as the seed.
+    """
     spec = config.networks[network]
     if spec.training is None or not spec.training.adversarial_radius:
         return None
-    for other in config.networks_of(spec.dataset):
-        plain = other.training is not None and not other.training.adversarial_radius
-        if plain and (other.factory, other.args) == (spec.factory, spec.args):
-            return other.name
-    return None
+    settings = vars(spec.training).items()
+    alike = {
+        other.name: len(settings & vars(other.training).items())
+        for other in config.networks_of(spec.dataset)
+        if other.training is not None
+        and not other.training.adversarial_radius
+        and (other.factory, other.args) == (spec.factory, spec.args)
+    }
+    return max(alike, key=alike.__getitem__, default=None)
 
 
 CORRELATIONS = tuple(_explains(quantity, across) for across in (False, True) for quantity in QUANTITIES)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from epsball.analysis.run import read_claims
-from epsball.config import Config, Noise, Norm, Normaliser, load_config
+from epsball.config import Config, Noise, Norm, Normaliser, load_config, sweeps
 from epsball.errors import EpsballError
 from epsball.networks.sources import loads_state
 
@@ -43,6 +43,7 @@ def readings(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         EpsballError: the base is no valid configuration.
     """
     base = load_config(raw)
+    raw = {key: value for key, value in sweeps.expand(raw).raw.items() if key != "sweeps"}
     found = {BASE: copy.deepcopy(dict(raw)) | {"run": f"{base.run}-{BASE}"}}
     for key, value in ((key, value) for key, values in _OPEN.items() for value in values):
         changed = copy.deepcopy(dict(raw)) | {key: value}

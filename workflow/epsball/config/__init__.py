@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from epsball.config import values
+from epsball.config import sweeps, values
 from epsball.config.keys import NORMS as NORMS
 from epsball.config.keys import Ball as Ball
 from epsball.config.keys import Compute as Compute
@@ -89,6 +89,8 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         EpsballError: there are mistakes; the message has one line for each.
     """
     found: list[str] = []
+    expanded = sweeps.expand(raw)
+    raw = expanded.raw
     try:
         file = _file().validate_python(raw)
     except ValidationError as first:
@@ -97,7 +99,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
             file = _file().validate_python(raw)
         except ValidationError as error:
             found = list(violations(error, schema()))
-    mistakes = [*found, *contradictions(raw)]
+    mistakes = [*expanded.mistakes, *expanded.condensed([*found, *contradictions(raw)])]
     if mistakes:
         raise EpsballError("\n".join(f"configuration: {mistake}" for mistake in mistakes))
     radii = (0.0, file.epsilon, *map(float, file.radii))

@@ -127,15 +127,22 @@ class TrainingSpec(_Keys):
     batch: Annotated[Count, _key("Images in a step.")] = 16
     learning_rate: Annotated[Positive, _key("Peak of the one-cycle schedule.")] = 1e-3
     weight_decay: Annotated[Number, _key("Weight decay of AdamW.", ge=0)] = 1e-2
+    label_smoothing: Annotated[Number, _key("Share of each label that is spread over all classes.", ge=0, lt=1)] = 0.0
     validation: Annotated[
         Number, _key("Share of the tracks, or of images without any, held out for the learning curve.", ge=0, lt=1)
     ] = 0.1
     augment: Annotated[Boolean, _key("Whether images are rotated, scaled, shifted and relit at random.")] = False
+    gaussian_noise: Annotated[
+        Number, _key("Standard deviation, on the [0, 1] scale, of noise that is added to each image.", ge=0)
+    ] = 0.0
     adversarial_radius: Annotated[
         Number, _key("L2 radius, on the [0, 1] scale, in which each image is moved to where the loss is largest.", ge=0)
     ] = 0.0
     adversarial_steps: Annotated[Count, _key("Steps of that search; a training step costs so many more.")] = 3
     threads: Annotated[Count, _key("CPU threads of the training; another number trains another network.")] = 1
+    seed: Annotated[
+        LeftOut[Annotated[Integer, Field(ge=0, lt=2**63)]], _key("Seed of the training, in place of the run's.")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +169,10 @@ class NetworkSpec(_Keys):
         _key("Module whose output is Phi_L, by named_modules(); without it, what enters the classification layer."),
     ] = None
     training: Annotated[LeftOut[TrainingSpec], _key("How the workflow trains the network on its dataset.")] = None
+    # Not in the repr, which digests are made of, either: they are names.
+    factors: Annotated[
+        Mapping[Text, Text], _key("In what it differs from others, by factor, such as training: adversarial.")
+    ] = field(default_factory=dict, repr=False)
     # Not in the repr, which digests are made of: what is measured of a network does not change it.
     extra_probes: Annotated[LeftOut[Names], _key("Extra probes of this network, in place of the study's.")] = field(
         default=None, repr=False
@@ -169,6 +180,29 @@ class NetworkSpec(_Keys):
     controls: Annotated[LeftOut[Names], _key("Controls of this network, in place of the study's.")] = field(
         default=None, repr=False
     )
+
+
+# Keys of a network, which are checked as those of each network that they become part of.
+Part = Mapping[Text, Any]
+
+
+@dataclass(frozen=True)
+class Sweep(_Keys):
+    """Networks by factors: one for each combination of their levels, called by these, joined with a dash."""
+
+    factors: Annotated[
+        Mapping[FileName, Annotated[Mapping[FileName, Part], Field(min_length=1)]],
+        _key(
+            "By factor, such as architecture, and by level, such as vgg: keys of networks that have it.", min_length=1
+        ),
+    ]
+    common: Annotated[Part, _key("Keys that all networks have, unless a level sets them.")] = field(
+        default_factory=dict
+    )
+    exclude: Annotated[
+        tuple[Annotated[Mapping[Text, Text | tuple[Text, ...]], Field(min_length=1)], ...],
+        _key("Combinations to leave out: levels, or lists of them, by factor."),
+    ] = ()
 
 
 class DatasetKeys(BaseModel):
@@ -342,3 +376,6 @@ class ConfigFile(Compute, Ball, RunSettings):
         _key("Sources of images, by name.", min_length=1),
     ]
     networks: Annotated[dict[FileName, NetworkSpec], _key("Networks under study, by name.", min_length=1)]
+    sweeps: Annotated[
+        dict[FileName, Sweep], _key("Networks by all combinations of some factors, beside those by name.")
+    ] = field(default_factory=dict)

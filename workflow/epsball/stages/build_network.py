@@ -44,6 +44,8 @@ def build_network(
     `epsball.runs.files_read.keep`, `made_by` of `epsball.stages.training.train`, and `read_before` are files that
     its images to train on were read from.
     """
+    if spec.training is not None and spec.training.seed is not None:
+        seed = spec.training.seed
     torch.manual_seed(seed)  # of parameters that a network which is trained has no other way to reset
     with files_read.recording() as read:
         module = model.build(spec)

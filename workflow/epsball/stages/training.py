@@ -47,11 +47,12 @@ def train(
 ) -> list[dict[str, float]]:
     """Train a network in place by cross-entropy: AdamW, a one-cycle learning rate, images in a seeded order.
 
-    Adversarial training uses only the worst-case images, which a few steps find in a ball around each image. The
+    Adversarial training uses only the worst-case images, which a few steps find in a ball around each image; Gaussian
+    noise (Cohen, Rosenfeld & Kolter, ICML 2019) is drawn anew at each step, and what it gives is not clipped. The
     network, from RGB batches in [0, 1] to logits, is trained in float32 on the CPU and left in eval mode. The seed is
-    that of initialisation, order, augmentation and the search for worst-case images. A checkpoint keeps the state after
-    each epoch: an interrupted training continues from it, and ends with the same weights as an uninterrupted one. One
-    of a training with another fingerprint, `made_by`, is not continued.
+    that of initialisation, order, augmentation, noise and the search for worst-case images. A checkpoint keeps the
+    state after each epoch: an interrupted training continues from it, and ends with the same weights as an
+    uninterrupted one. One of a training with another fingerprint, `made_by`, is not continued.
 
     Returns:
         The learning curve, one row per point: epoch (with the fraction done) and loss (mean since the previous point),
@@ -84,7 +85,9 @@ def train(
             chance.manual_seed((seed * 1_000_033 + epoch) % 2**63)
             for step, (images, labels) in enumerate(_steps(training, spec, seed, epoch), start=1):
                 seen = worst(module, images, labels, radius, spec.adversarial_steps, chance) if radius else images
-                loss = nn.functional.cross_entropy(module(seen), labels)
+                if spec.gaussian_noise:
+                    seen = seen + spec.gaussian_noise * torch.randn(seen.shape, generator=chance)
+                loss = nn.functional.cross_entropy(module(seen), labels, label_smoothing=spec.label_smoothing)
                 optimiser.zero_grad()
                 torch.autograd.backward(loss)
                 optimiser.step()
