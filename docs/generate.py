@@ -60,6 +60,8 @@ def keys() -> str:
         _keys(defined["NetworkSpec"]),
         "## `training` of a network\n",
         _keys(defined["TrainingSpec"]),
+        "## A sweep\n",
+        _keys(defined["Sweep"]),
         "## A dataset, of any kind\n",
         _keys(defined["Arrays"], common),
     ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 from typing import Any
 
 import pytest
+import yaml
 from epsball.analysis import readings
 from epsball.analysis.comparisons import find_plain_twin
 from epsball.config import Config, load_config
 from epsball.errors import EpsballError
+from support.toys import ROOT
 
 FACTORS: dict[str, Any] = {
     "architecture": {
@@ -117,3 +120,10 @@ def test_readings_write_a_sweep_out() -> None:
     found = readings.readings(raw())
     assert {len(load_config(one).networks) for one in found.values()} == {12}
     assert all("sweeps" not in one for one in found.values())
+
+
+def test_the_example_of_the_documentation_has_the_networks_it_says() -> None:
+    text = (ROOT / "config" / "README.md").read_text(encoding="utf-8").split("### `sweeps`")[1].split("\nA factory")[0]
+    said, example = text.split("```yaml")[0], yaml.safe_load(text.split("```yaml")[1].split("```")[0])
+    found = load_config({"datasets": {"signs": {"kind": "signs"}}, **example})
+    assert re.findall(r"`(\w+-\w+-s\d)`", said) == list(found.networks)
