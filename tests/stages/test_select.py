@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from epsball.config import DatasetSpec
+from epsball.config import DatasetSpec, Selection
 from epsball.errors import EpsballError
-from epsball.stages.select import select, shard_rows
+from epsball.stages.select import of_network, select, shard_rows
 
 SPEC = DatasetSpec(name="mine", kind="arrays", samples=10, threshold=0.99)
 
@@ -117,4 +117,76 @@ def test_none_says_why(score: float, shown: str) -> None:
     tables["b"]["score"] = score
     spec = replace(SPEC, threshold=1 - 1e-9)
     with pytest.raises(EpsballError, match=rf"datasets.mine: none of 120 images .* b: \d+ right, 0 above .* {shown}"):
+        select(tables, spec, 1, 4)
+
+
+def _naive(tables: dict[str, pd.DataFrame], networks: list[str]) -> list[str]:
+    """Images of which all of these networks are sure, in the order of their seeds."""
+    sure = [
+        (int(hashlib.sha256(f"1 d{number}".encode()).hexdigest()[:16], 16), f"i{number}")
+        for number in range(120)
+        if all(
+            (row := tables[name].iloc[number])["prediction"] == row["label"] and row["score"] > 0.99
+            for name in networks
+        )
+    ]
+    return [image for _, image in sorted(sure)]
+
+
+def test_each_network_has_the_first_images_that_it_is_sure_of() -> None:
+    tables = surveys()
+    found = select(tables, replace(SPEC, selection="each"), 1, 4)
+    for name in tables:
+        assert of_network(found, name)["image"].tolist() == _naive(tables, [name])[:10]
+    assert found["seed"].is_monotonic_increasing
+    assert 10 < len(found) < 20
+    assert "chosen_a" not in select(tables, SPEC, 1, 4)
+    assert of_network(found, "").equals(found)
+
+
+def test_another_network_changes_nothing_of_those_that_have_images_of_their_own() -> None:
+    tables = surveys()
+    spec = replace(SPEC, selection="each")
+    before = select({"a": tables["a"]}, spec, 1, 4)
+    after = select(tables, spec, 1, 4, before)
+    own = of_network(after, "a")
+    for shard in before["shard"].unique():
+        pd.testing.assert_frame_equal(shard_rows(own, shard), shard_rows(before, shard))
+    assert set(own["shard"]) == set(before["shard"])
+
+
+def test_a_share_of_the_networks_is_sure_and_each_is_measured_where_it_is() -> None:
+    tables = surveys()
+    spec = replace(SPEC, selection="share", share=0.5)
+    found = select(tables, spec, 1, 4)
+    either = {*_naive(tables, ["a"]), *_naive(tables, ["b"])}
+    assert found["image"].tolist() == [image for image in _naive(tables, []) if image in either][:10]
+    for name in tables:
+        assert set(of_network(found, name)["image"]) == set(found["image"]) & set(_naive(tables, [name]))
+    everyone = select(tables, replace(spec, share=1.0), 1, 4)
+    assert everyone["image"].tolist() == select(tables, SPEC, 1, 4)["image"].tolist()
+
+
+@pytest.mark.parametrize("selection", ["all", "each"])
+def test_samples_are_spread_over_the_classes(selection: Selection) -> None:
+    tables = {
+        name: table.assign(prediction=table["label"], score=np.where((table["label"] < 3) | (table.index < 12), 1, 0.5))
+        for name, table in surveys().items()
+    }
+    spec = replace(SPEC, samples=20, balanced=True, selection=selection)
+    for name in tables:
+        found = of_network(select(tables, spec, 1, 4), name)
+        assert sorted(found["label"].value_counts().tolist()) == [3, 5, 6, 6]  # three of class 3 are all there are
+    unbalanced = select(tables, replace(spec, balanced=False), 1, 4)
+    assert sorted(unbalanced["label"].value_counts().tolist()) != [3, 5, 6, 6]
+
+
+@pytest.mark.parametrize("selection", ["each", "share"])
+def test_a_network_that_is_sure_of_nothing_is_named(selection: Selection) -> None:
+    tables = surveys()
+    tables["c"] = tables["a"].assign(score=0.3)
+    spec = replace(SPEC, selection=selection, share=0.5)
+    with pytest.raises(
+        EpsballError, match=r"none of 120 images .* c: \d+ right, 0 above the threshold, best score 0.3"
+    ):
         select(tables, spec, 1, 4)

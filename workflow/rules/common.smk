@@ -160,18 +160,18 @@ def perturbation_stores(wildcards):
     return [f"{folder}/{family}/{wildcards.shard}.zarr.zip" for family in FAMILIES_DRAWN]
 
 
-def shards_of(dataset):
-    """List the shards of the selected samples; this makes Snakemake select first."""
-    path = checkpoints.select.get(dataset=dataset).output.samples
-    return select.shards(select.read_samples(path))
+def shards_of(network):
+    """List the shards of the samples of a network; this makes Snakemake select first."""
+    path = checkpoints.select.get(dataset=CONFIG.networks[network].dataset).output.samples
+    return select.shards(select.read_samples(path, network))
 
 
 def rows_digest(wildcards):
-    """Return a digest of a shard's samples, which other networks or a larger selection cannot change."""
+    """Return a digest of a shard's samples, of a network its own, which a larger selection cannot change."""
     path = samples_path(wildcards)
     if not Path(path).is_file():
         return ""
-    rows = select.read_shard(path, int(wildcards.shard))
+    rows = select.read_shard(path, int(wildcards.shard), getattr(wildcards, "network", ""))
     return provenance.digest(*rows.itertuples(index=False, name=None))
 
 

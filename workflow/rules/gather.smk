@@ -4,7 +4,7 @@ rule gather:
         parts=lambda wildcards: [
             f"{table}/{shard}.parquet"
             for table in network_tables(wildcards.network, wildcards.network)
-            for shard in shards_of(dataset_name(wildcards))
+            for shard in shards_of(wildcards.network)
         ],
     output:
         tables=[f"{table}.parquet" for table in network_tables("{network}")],

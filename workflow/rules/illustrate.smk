@@ -6,14 +6,14 @@ rule illustrate:
         activations=lambda wildcards: [
             f"{RUN}/activations/{network.name}/permuted/{shard}.zarr.zip"
             for network in CONFIG.networks.values()
-            for shard in shards_of(network.dataset)
+            for shard in shards_of(network.name)
         ],
         # Not what gather makes of them, which a control or another probe makes anew.
         tables=lambda wildcards: [
             f"{RUN}/metrics/{network.name}/{probe}/{shard}.parquet"
             for network in CONFIG.networks.values()
             for probe in panels.SHOWN
-            for shard in shards_of(network.dataset)
+            for shard in shards_of(network.name)
         ],
     output:
         pictures=ILLUSTRATIONS,

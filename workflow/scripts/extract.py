@@ -25,7 +25,7 @@ with job(snakemake) as config:
     kept = Path(snakemake.input.weights)
     passes = forward.Forward(model.restore(network, kept), compute)
     pool = open_pool(dataset, config.folder / "datasets" / dataset.name)
-    selected = read_samples(snakemake.input.samples)
+    selected = read_samples(snakemake.input.samples, network.name)
     scores = selected[["sample", f"score_{network.name}"]]
     rows = shard_rows(selected, int(snakemake.wildcards.shard)).merge(scores, on="sample")
     drawn = (ball.norm, ball.clip, ball.noise)

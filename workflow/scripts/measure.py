@@ -20,7 +20,7 @@ with job(snakemake) as config:
     activations, perturbations = (
         {path.parent.name: path for path in map(Path, stores)} for stores in (paths.activations, paths.perturbations)
     )
-    rows = read_shard(paths.samples, int(snakemake.wildcards.shard))
+    rows = read_shard(paths.samples, int(snakemake.wildcards.shard), snakemake.wildcards.network)
     context = Context(read_scales(Path(paths.survey)), config.mantel_permutations)
     asked = stored_probes(config, snakemake.wildcards.network)
     for path in map(Path, snakemake.output.tables):

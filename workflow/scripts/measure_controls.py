@@ -23,7 +23,7 @@ with job(snakemake) as config:
     paths, network = snakemake.input, config.networks[snakemake.wildcards.network]
     compute = replace(config.compute, compile=False)  # another network around each sample would be compiled each time
     forward.configure(compute)
-    samples = read_shard(paths.samples, int(snakemake.wildcards.shard))
+    samples = read_shard(paths.samples, int(snakemake.wildcards.shard), network.name)
     pool = open_pool(config.datasets[network.dataset].source, config.folder / "datasets" / network.dataset)
     surveys = {Path(path).stem: Path(path) for path in paths.surveys}
     drawn = {path.parent.name: path for path in map(Path, paths.perturbations)}

@@ -26,7 +26,7 @@ with job(snakemake) as config:
     scales = read_scales(Path(paths.survey))
     network = model.restore(spec, Path(paths.weights))
     passes = forward.Forward(network, compute)
-    rows = read_shard(paths.samples, int(wildcards.shard))
+    rows = read_shard(paths.samples, int(wildcards.shard), spec.name)
     pool = open_pool(config.datasets[spec.dataset].source, config.folder / "datasets" / spec.dataset)
     settings, scale, probe = config.white_box, scales.g / scales.h, wildcards.probe
     with gaps.collected([probe], on_failure(config, probe)) as tables:

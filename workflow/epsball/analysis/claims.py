@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
@@ -89,6 +89,7 @@ class Claim:
         radius: radius other than ε that the claim is about.
         quantity: name of the quantity that it is about, where there is a claim for each of several.
         across: whether its values are of all networks of a dataset together, whichever network is given.
+        others: names the other networks that its values are of: they are of the samples that all of them have.
         applies: whether it can be made for a network.
     """
 
@@ -103,6 +104,7 @@ class Claim:
     radius: float | None = None
     quantity: str = ""
     across: bool = False
+    others: Callable[[Run, str], Sequence[str]] = lambda run, network: ()
     applies: Callable[[Config, str], bool] = lambda config, network: True
 
     @property
@@ -125,6 +127,12 @@ class Claim:
             case "±":
                 met, missed = below and estimate.low > -self.bound, above or estimate.high < -self.bound
         return Verdict.HOLDS if met else Verdict.DOES_NOT_HOLD if missed else Verdict.UNDECIDED
+
+    def samples(self, run: Run, network: str) -> int:
+        """Count the samples that it is about."""
+        dataset = run.config.networks[network].dataset
+        of_each = (set(run.samples(dataset, name)["sample"]) for name in (network, *self.others(run, network)))
+        return len(set.intersection(*of_each))
 
     def estimate(self, run: Run, network: str, level: float = intervals.LEVEL) -> intervals.Estimate | None:
         """Estimate it for a network or a control, with an interval over samples at a level.

@@ -172,9 +172,12 @@ def _explains(quantity: str, across: bool) -> Claim:
     elif quantity != "margin":
         said += ", partial on the clean margin"
 
-    def values(run: Run, network: str) -> Values:
+    def networks(run: Run, network: str) -> list[str]:
         among = set(_dataset_networks(run.config, network)) if across else {network}
-        names = [name for name in run.having(*_ADVERSARIAL) if name in among]
+        return [name for name in run.having(*_ADVERSARIAL) if name in among]
+
+    def values(run: Run, network: str) -> Values:
+        names = networks(run, network)
         if len(names) <= across:
             why = run.unavailable(network, *_ADVERSARIAL) or "fewer than two networks of the dataset have it"
             raise UnavailableError(why)
@@ -188,6 +191,7 @@ def _explains(quantity: str, across: bool) -> Claim:
         statistic=Correlation(lambda rows: rank_correlation(by_network(rows, len(columns)))),
         quantity=quantity,
         across=across,
+        others=networks,
         applies=_is_first_of_several if across else Claim.applies,
     )
 
@@ -212,10 +216,14 @@ def _training(quantity: str, words: str) -> Claim:
     """Compare a network trained adversarially with its plain twin: the ratio, of ρ the difference."""
     differs = quantity == "rho"
 
-    def values(run: Run, network: str) -> Values | None:
+    def twins(run: Run, network: str) -> list[str]:
         twin = find_plain_twin(run.config, network)
-        if twin is None:
+        return [] if twin is None else [twin]
+
+    def values(run: Run, network: str) -> Values | None:
+        if not (found := twins(run, network)):
             return None
+        [twin] = found
         robust, plain = (correlates(run, name)[quantity] for name in (network, twin))
         return (robust - plain if differs else ratio(robust, plain)).dropna()
 
@@ -227,6 +235,7 @@ def _training(quantity: str, words: str) -> Claim:
         values=values,
         statistic=Median("difference" if differs else "ratio"),
         quantity=quantity,
+        others=twins,
         applies=lambda config, network: find_plain_twin(config, network) is not None,
     )
 

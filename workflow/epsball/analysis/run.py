@@ -159,10 +159,10 @@ class Run:
                 f"{what} of {own} is not available: {why}." for what, why in whys.items() if why != gaps.LEFT_OUT
             )
 
-    def samples(self, dataset: str) -> pd.DataFrame:
-        """Read the samples of a dataset: sample, image, label, seed, shard, digest, and score_<network> per network."""
+    def samples(self, dataset: str, network: str = "") -> pd.DataFrame:
+        """Read the samples of a dataset: all, or those that a network is measured on; see `epsball.stages.select`."""
         self._require("dataset", dataset, self.datasets)
-        return read_samples(self._existing("samples", f"{dataset}.csv"))
+        return read_samples(self._existing("samples", f"{dataset}.csv"), network)
 
     def survey(self, network: str) -> pd.DataFrame:
         """Read a network's predictions and scores over the whole pool; see `epsball.stages.survey.survey`."""
@@ -209,7 +209,8 @@ class Run:
                 f"run '{self.config.run}' has dropped its activations once they were measured; set keep_activations: "
                 "true in its configuration and run again"
             )
-        return self._stores(self.config.networks[network].dataset, family, "activations", network)
+        samples = self.samples(self.config.networks[network].dataset, network)
+        return self._stores(samples, family, "activations", network)
 
     def perturbations(self, dataset: str, family: str = "uniform") -> xr.Dataset:
         """Open what the perturbations of a dataset's samples are, lazily; see `epsball.stages.perturb.perturb`.
@@ -219,14 +220,14 @@ class Run:
         """
         self._require("dataset", dataset, self.datasets)
         self._require("family", family, self.families)
-        return self._stores(dataset, family, "perturbations", dataset)
+        return self._stores(self.samples(dataset), family, "perturbations", dataset)
 
-    def _stores(self, dataset: str, family: str, *folder: str) -> xr.Dataset:
+    def _stores(self, samples: pd.DataFrame, family: str, *folder: str) -> xr.Dataset:
         """Join the stores of all shards, with the samples, radii and draws that the configuration asks for."""
         from epsball.runs.shards import joined  # these load Zarr, which a figure or a claim does without
         from epsball.runs.store import open_part
 
-        samples, ball = self.samples(dataset), families.ball(self.config.ball, family)
+        ball = families.ball(self.config.ball, family)
         paths = {shard: self._existing(*folder, family, f"{shard}.zarr.zip") for shard in shards(samples)}
         parts = [
             open_part(path, shard_rows(samples, shard), ball.radii, ball.draws, verify=False)

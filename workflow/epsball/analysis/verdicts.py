@@ -67,7 +67,7 @@ def _judge_at(run: Run, level: float) -> pd.DataFrame:
 def _of_network(run: Run, claim: Claim, network: str, level: float) -> Iterator[_Row]:
     """Judge a claim for a network, then the network's difference from each control that all its probes measure."""
     dataset = run.config.datasets[run.config.networks[network].dataset]
-    samples = len(run.samples(dataset.name))
+    samples = claim.samples(run, network)
     row = _row(claim, ALL_NETWORKS if claim.across else network, samples)
     row |= {"dataset": dataset.name, "threshold": dataset.threshold}
     try:
@@ -97,7 +97,7 @@ def _of_most_networks(run: Run, claim: Claim, share: float, level: float) -> Ite
 
     Its interval is from the lows and highs of that rank, of intervals that hold for all networks together (Bonferroni).
     """
-    sizes = {name: len(run.samples(spec.dataset)) for name, spec in run.config.networks.items()}
+    sizes = {name: len(run.samples(spec.dataset, name)) for name, spec in run.config.networks.items()}
     networks = [name for name, size in sizes.items() if size >= MIN_SAMPLES]
     if len(sizes) < 2:
         return

@@ -43,7 +43,7 @@ def inspect(config: Config, images: int) -> tuple[pd.DataFrame, dict[str, str], 
     hints = {name: one.hint for name, one in found.items() if one.hint}
     for dataset in config.datasets.values():
         of_dataset = [found[spec.name] for spec in config.networks_of(dataset.name)]
-        if len(of_dataset) > 1:
+        if len(of_dataset) > 1 and dataset.selection != "each":
             hints[f"datasets.{dataset.name}"] = _jointly(of_dataset, dataset)
     refusals = [sentence for one in found.values() for sentence in one.refused]
     return pd.DataFrame([one.row for one in found.values()]), hints, refusals
@@ -60,16 +60,17 @@ class _Found(NamedTuple):
 
 
 def _jointly(found: Sequence[_Found], dataset: DatasetSpec) -> str:
-    """Say how many images there may be of which every network of a dataset is sure: only those can be samples."""
+    """Say how many images there may be of which enough networks of a dataset are sure: only those can be samples."""
     known = [one.sure for one in found if one.sure is not None]
+    whom = "all" if dataset.selection == "all" else f"{dataset.share:.0%}"
     if len(known) < len(found):
-        return "how many images all of its networks will be sure of is known once they are trained."
-    both = np.logical_and.reduce(known)
+        return f"how many images {whom} of its networks will be sure of is known once they are trained."
+    both = np.mean(known, axis=0) >= dataset.share
     expected, low, high = (round(part * found[0].pool) for part in intervals.share(both))
     said = (
-        f"{both.sum()} of {len(both)} images are right above {dataset.threshold} in all of its {len(found)} networks, "
-        f"so of {found[0].pool} about {expected} may be ({low} to {high} at 95%); {dataset.samples} samples are asked "
-        "for."
+        f"{both.sum()} of {len(both)} images are right above {dataset.threshold} in {whom} of its {len(found)} "
+        f"networks, so of {found[0].pool} about {expected} may be ({low} to {high} at 95%); {dataset.samples} samples "
+        "are asked for."
     )
     few = " Lower `threshold`, give more images, or do with fewer samples or networks."
     return said + (few if expected < dataset.samples else "")

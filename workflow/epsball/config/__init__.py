@@ -19,6 +19,7 @@ from epsball.config.keys import NetworkSpec as NetworkSpec
 from epsball.config.keys import Noise as Noise
 from epsball.config.keys import Norm as Norm
 from epsball.config.keys import Normaliser as Normaliser
+from epsball.config.keys import Selection as Selection
 from epsball.config.keys import TrainingSpec as TrainingSpec
 from epsball.config.keys import WhiteBox as WhiteBox
 from epsball.config.mistakes import contradictions, violations
@@ -34,12 +35,15 @@ class DatasetSpec:
     samples: int
     threshold: float
     limit: int | None = None
+    selection: Selection = "all"
+    share: float = 1.0
+    balanced: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def source(self) -> DatasetSpec:
-        """The dataset as a source of images: how many samples are wanted, and how sure, is not part of it."""
-        return replace(self, samples=0, threshold=0.0, limit=None)
+        """The dataset as a source of images: which samples are wanted, and how many, is not part of it."""
+        return DatasetSpec(name=self.name, kind=self.kind, samples=0, threshold=0.0, options=self.options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +128,9 @@ def _dataset(name: str, entry: DatasetKeys, file: ConfigFile) -> DatasetSpec:
         samples=entry.samples or file.samples,
         threshold=entry.threshold or file.threshold,
         limit=entry.limit,
+        selection=entry.selection,
+        share=entry.share if entry.selection == "share" else 1.0,
+        balanced=entry.balanced,
         options=dict(sorted(options.items())),
     )
 

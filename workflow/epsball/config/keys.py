@@ -21,6 +21,7 @@ T = TypeVar("T")
 Norm = Literal["l2", "linf"]
 Noise = Literal["uniform", "sphere", "gaussian"]
 Normaliser = Literal["global", "per-feature"]
+Selection = Literal["all", "share", "each"]
 # How each norm is written: on an axis, and in full.
 NORMS: dict[Norm, tuple[str, str]] = {
     "l2": ("L2", "L2 norm, [0, 1] scale"),
@@ -215,6 +216,17 @@ class DatasetKeys(BaseModel):
     samples: LeftOut[Count] = Field(None, description="Samples wanted of this dataset.")
     threshold: LeftOut[Score] = Field(None, description="Threshold of this dataset.")
     limit: LeftOut[Count] = Field(None, description="Images of the pool to survey at most, evenly spaced.")
+    selection: Selection = Field(
+        "all",
+        description="Images to take: all, of which every network is sure; share, of which a share of them is; each, "
+        "for each network the first of which it is sure.",
+    )
+    share: Annotated[Number, Field(gt=0, le=1)] = Field(
+        0.5, description="That share of the networks. A network is measured on the images of which it is sure itself."
+    )
+    balanced: Boolean = Field(
+        False, description="Whether samples are spread over the classes, as far as there are any."
+    )
 
 
 Resize = Annotated[Count, _key("Length of the short side after resizing, in pixels.")]

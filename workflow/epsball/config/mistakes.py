@@ -111,6 +111,10 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
     datasets, networks = _entries(raw, "datasets"), _entries(raw, "networks")
     if datasets and networks:
         yield from _unmatched(datasets, networks)
+    for name in datasets:
+        entry = _entries(datasets, name)
+        if "share" in entry and (policy := entry.get("selection", "all")) != "share":
+            yield f"datasets.{_cut(name)}.share is set, but selection is {_shown(policy)}; set that to share"
     for name in _entries(_entries(raw, "white_box"), "layers"):
         if networks and name not in networks:
             hint = did_you_mean(str(name), networks)

@@ -14,7 +14,7 @@ import yaml
 
 from epsball.analysis.claims import ALL_NETWORKS, JUDGED, MIN_SAMPLES, given, unanswered
 from epsball.analysis.run import Run
-from epsball.config import NORMS, Config
+from epsball.config import NORMS, Config, DatasetSpec
 from epsball.controls import chosen_controls
 from epsball.data import open_pool, terms
 from epsball.probes import chosen_probes
@@ -28,7 +28,7 @@ from epsball.reporting.paper_chapters import PROBE_CHAPTERS
 from epsball.runs import provenance_records, versions
 from epsball.stages import panels
 from epsball.stages.panels import data_uri
-from epsball.stages.select import eligible
+from epsball.stages.select import eligible, of_network
 
 
 def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
@@ -140,6 +140,8 @@ def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
         "terms": terms(spec),
         "pool": len(pool),
         "networks": networks,
+        "sure": _sure(spec, len(networks)),
+        "fewest": min(len(of_network(samples, network)) for network in networks),
         "skipped": [image for image in pool.names if image not in surveyed],
         "panels": drawn,
         "samples": [
@@ -153,6 +155,19 @@ def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
             for row in samples.to_dict("records")
         ],
     }
+
+
+def _sure(spec: DatasetSpec, networks: int) -> str:
+    """Say who is sure of the samples of a dataset, up to the verb."""
+    if networks == 1:
+        return "it is"
+    match spec.selection:
+        case "all":
+            return "all its networks are"
+        case "share":
+            return f"at least {spec.share:.0%} of its networks, and each that is measured on them, are"
+        case "each":
+            return "each of its networks that is measured on them is"
 
 
 def _classes(panel: Mapping[str, Any], label: int, class_names: Sequence[str]) -> dict[int, str]:

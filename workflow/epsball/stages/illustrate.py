@@ -19,7 +19,7 @@ from epsball.perturbations.ball import perturbed_images
 from epsball.runs import files, store
 from epsball.runs.progress import Progress
 from epsball.stages.perturb import sample_images
-from epsball.stages.select import shard_rows, shards
+from epsball.stages.select import of_network, shard_rows, shards
 
 _EXTENT = 1.3  # extent of the plane, in radii
 
@@ -53,10 +53,14 @@ def illustrate(
     network and sample; made_by, the fingerprint of what made it, for `restore`.
 
     The dataset's networks have, by name, the file of their weights and their stores of permuted activations, one for
-    each shard.
+    each shard of their samples.
     """
     spec, compute, grid = config.ball, config.compute, config.illustration_grid
-    pairs = [pair for name, (_, stores) in networks.items() for pair in _candidates(name, stores, samples, spec)]
+    pairs = [
+        pair
+        for name, (_, stores) in networks.items()
+        for pair in _candidates(name, stores, of_network(samples, name), spec)
+    ]
     pair = max(pairs, key=lambda pair: (pair.flips, -pair.radius if pair.flips else 0, pair.difference))
     row, image = next(sample_images(samples[samples["sample"] == pair.sample], pool))
     numbers = (range(draw, draw + 1) for draw in (pair.first, pair.second))

@@ -15,6 +15,7 @@ from epsball.errors import EpsballError
 from epsball.runs import files
 
 _IMAGE = ["image", "label", "digest"]  # what an image is known by in each survey; its row may be another
+_CHOSEN = "chosen_"  # before the name of a network, which is measured on some of the samples
 _SAMPLE = ["sample", "image", "label", "seed", "digest"]  # what a sample is known by, whatever its shard
 
 
@@ -36,21 +37,24 @@ def select(
     shard_size: int,
     before: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Select the first samples, by seed, that all networks classify correctly above the threshold in their surveys.
+    """Select the first samples, by seed, that networks classify correctly above the threshold in their surveys.
 
-    Where tracks are known, at most one frame of a track is taken; of equal images, one. A sample that was selected
-    before keeps its shard, so that what is stored of it is found again; new samples get new shards.
+    All of them do, or a share; or each network has the first that it does itself. Where tracks are known, at most one
+    frame of a track is taken; of equal images, one; where classes are to be balanced, the first of each class come
+    before the second ones. A sample that was selected before keeps its shard, so that what is stored of it is found
+    again; new samples get new shards.
 
     Returns:
         One row for each sample: sample (name), image, label, seed, shard, digest (of the pixels), and score_<network>
-        for each network. Fewer rows than requested if the pool has no more.
+        for each network; unless all networks are sure of all samples, also chosen_<network>, whether it is measured on
+        the sample. Fewer rows than requested if the pool has no more.
 
     Raises:
         EpsballError: the surveys are not of the same images, or no image qualifies; the message says how far each
             network gets.
     """
     table = next(iter(surveys.values()))[[*_IMAGE, "track"]].set_index(_IMAGE)
-    sure = pd.Series(True, index=table.index)
+    sure = pd.DataFrame(index=table.index)
     for network, survey in surveys.items():
         own = survey.set_index(_IMAGE)
         if len(others := table.index.symmetric_difference(own.index)):
@@ -60,19 +64,37 @@ def select(
                 f"results/<run>/survey/{spec.name} and run again"
             )
         table[f"score_{network}"] = own["score"]
-        sure &= eligible(own.reset_index("label"), spec.threshold).set_axis(own.index)
-    if not sure.any():
+        sure[network] = eligible(own.reset_index("label"), spec.threshold).set_axis(own.index)
+    table, chosen = identify(table.reset_index(), seed), sure.reset_index(drop=True)
+    if spec.selection == "each":
+        chosen = pd.DataFrame({name: table.index.isin(_first(table[chosen[name]], spec).index) for name in chosen})
+    else:
+        qualified = sure.to_numpy().mean(axis=1) >= spec.share
+        chosen &= table.index.isin(_first(table[qualified], spec).index)[:, None]
+    without = [network for network in surveys if not chosen[network].any()]
+    if without:
         reached = "; ".join(_reach(network, survey, spec.threshold) for network, survey in surveys.items())
+        of_whom = {"all": "all of its networks", "each": "each of its networks"}.get(
+            spec.selection, f"{spec.share:g} of its networks"
+        )
         raise EpsballError(
             f"datasets.{spec.name}: none of {len(table)} images is classified correctly above {spec.threshold} by "
-            f"all of its networks ({reached}); lower its threshold or check labels and normalisation"
+            f"{of_whom} ({reached}); lower its threshold or check labels and normalisation"
         )
-    table = identify(table[sure].reset_index(), seed).drop_duplicates("digest").sort_values("seed")
-    table = table[(table["track"] == "") | ~table["track"].duplicated()]
-    table = table.head(spec.samples).reset_index(drop=True)
+    rows = chosen.any(axis=1)
+    table = table[rows].join(chosen[rows].add_prefix(_CHOSEN)).sort_values("seed").reset_index(drop=True)
     table["shard"] = _shards(table["sample"], before, shard_size)
-    columns = ["sample", "image", "label", "seed", "shard", "digest"]
-    return table[columns + [f"score_{network}" for network in surveys]]
+    columns = ["sample", "image", "label", "seed", "shard", "digest", *(f"score_{network}" for network in surveys)]
+    return table[columns + [f"{_CHOSEN}{network}" for network in surveys if spec.selection != "all"]]
+
+
+def _first(candidates: pd.DataFrame, spec: DatasetSpec) -> pd.DataFrame:
+    """Return the first samples of a table of those that qualify: by seed, or the first of each class before others."""
+    table = candidates.sort_values("seed").drop_duplicates("digest")
+    table = table[(table["track"] == "") | ~table["track"].duplicated()]
+    if spec.balanced:
+        table = table.iloc[np.argsort(table.groupby("label").cumcount(), kind="stable")]
+    return table.head(spec.samples)
 
 
 def _shards(samples: pd.Series, before: pd.DataFrame | None, size: int) -> list[int]:
@@ -109,14 +131,20 @@ def shard_rows(samples: pd.DataFrame, shard: int) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
-def read_samples(path: str | Path) -> pd.DataFrame:
-    """Read a sample table that `select` made."""
+def read_samples(path: str | Path, network: str = "") -> pd.DataFrame:
+    """Read a sample table that `select` made: of a network, the samples that it is measured on."""
     table = files.read_table(path, dtype={"sample": "str", "image": "str", "seed": "uint64"})
     if lacking := [name for name in [*_SAMPLE, "shard"] if name not in table]:
         raise EpsballError(f"'{path}' has no column {lacking[0]}; remove it and run again to make it anew")
-    return table
+    return of_network(table, network)
 
 
-def read_shard(path: str | Path, shard: int) -> pd.DataFrame:
-    """Read the rows of one shard of a sample table; see `shard_rows`."""
-    return shard_rows(read_samples(path), shard)
+def of_network(samples: pd.DataFrame, network: str) -> pd.DataFrame:
+    """Return the samples that a network is measured on, or without its name all."""
+    chosen = samples.get(f"{_CHOSEN}{network}")
+    return samples if chosen is None else samples[chosen].reset_index(drop=True)
+
+
+def read_shard(path: str | Path, shard: int, network: str = "") -> pd.DataFrame:
+    """Read the rows of one shard of a sample table, of a network those that it is measured on; see `shard_rows`."""
+    return shard_rows(read_samples(path, network), shard)
