@@ -1,4 +1,4 @@
-"""Samples that are not those of all networks: each network has what it would have alone, and another changes nothing."""
+"""Samples that are not those of all networks: each has what it has alone, and another network changes nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return made
 
 
-def tables(study: Study, run: str, network: str) -> dict[str, pd.DataFrame]:
+def tables(study: Study, run: str, network: str) -> dict[tuple[str, str], pd.DataFrame]:
     return {
         (name, probe): study.table(run, name, probe)
         for name, probes in ((network, (*PAPERS, *EXTRA)), (f"{network}~identity", ("topology", "lipschitz")))
