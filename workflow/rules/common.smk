@@ -58,6 +58,12 @@ def unlimit_jobs():
         workflow.scheduler.job_rate_limiter = None
 
 
+if len(DATASETS) > 1:
+    # When a later selection enters the graph, Snakemake (9.27) would put further jobs into groups that run already, and
+    # not know these at their end.
+    workflow.group_settings.group_components = {}
+
+
 def alternatives(names):
     """Return a pattern that only the names match; without names, nothing matches it."""
     return "|".join(map(re.escape, names)) or "(?!)"
