@@ -30,6 +30,7 @@ from support.toys import BALL, COMPUTE, CONTEXT, SIZE, Stages, conv_net
 from support.written_run import MINIMAL_RUN, write_run
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
+from torchvision.ops import DeformConv2d
 
 SHAPE = (3, SIZE, SIZE)
 
@@ -211,6 +212,123 @@ def test_random_weights_that_are_made_of_others(name: str) -> None:
         torch.testing.assert_close(after @ after.T, torch.eye(6))
 
 
+class Equalised(nn.Module):
+    """A convolution of its own kind, with a scale for each channel, which stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3, 3, 3))
+        self.bias = nn.Parameter(torch.randn(4))
+        self.scale = nn.Parameter(torch.full((4, 1, 1), 0.3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.conv2d(x, self.weight, self.bias) * self.scale
+
+
+class Volume(nn.Module):
+    """A convolution over channels, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv3d(1, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.layer(x[:, None]).flatten(1, 2))
+
+
+class Deformed(nn.Module):
+    """A deformable convolution without offsets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = DeformConv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.layer(x, x.new_zeros(len(x), 18, SIZE - 2, SIZE - 2)))
+
+
+class Attending(nn.Module):
+    """Attention over rows of pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.MultiheadAttention(3 * SIZE, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.permute(0, 2, 1, 3).flatten(2)
+        return torch.as_tensor(self.layer(rows, rows, rows)[0])
+
+
+KINDS: dict[str, Callable[[], nn.Module]] = {
+    "transposed": lambda: nn.ConvTranspose2d(3, 4, 3),
+    "own": Equalised,
+    "over channels": Volume,
+    "deformable": Deformed,
+    "attention": Attending,
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_random_weights_are_drawn_for_layers_of_every_kind(name: str) -> None:
+    body = KINDS[name]()
+    module = nn.Sequential(body, nn.ReLU(), nn.Flatten(), nn.Dropout(), nn.LazyLinear(3)).eval()
+    module(image()[None])
+    before = {key: value.detach().clone() for key, value in body.state_dict().items()}
+    control("random-weights").make(network(module), image(), 0)
+    for key, after in body.state_dict().items():
+        if key.endswith("bias"):
+            assert not after.any()
+        elif key == "scale":
+            assert torch.equal(after, before[key])
+        else:
+            assert not torch.isclose(after, before[key]).any()
+            fan = after[0].numel()
+            assert after.square().mean().item() == pytest.approx(2 / fan, rel=0.5)
+
+
+class Fused(nn.Module):
+    """A convolution and its normalisation, one when they go to eval mode, or when they are built."""
+
+    def __init__(self, channels: int, once: bool) -> None:
+        super().__init__()
+        self.conv, self.norm, self.once = nn.Conv2d(channels, 4, 3, bias=False), nn.BatchNorm2d(4), once
+        self.fuse()
+
+    def fuse(self) -> None:
+        gain = self.norm.get_parameter("weight") / (self.norm.get_buffer("running_var") + self.norm.eps).sqrt()
+        self.register_buffer("kernel", (self.conv.weight * gain[:, None, None, None]).detach(), persistent=False)
+
+    def train(self, mode: bool = True) -> Fused:
+        super().train(mode)
+        if not mode and not self.once:
+            self.fuse()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.conv2d(x, self.get_buffer("kernel"))
+
+
+def test_random_weights_are_those_that_a_network_fuses() -> None:
+    module = nn.Sequential(Fused(3, False), nn.ReLU(), Fused(4, False), nn.Flatten(), nn.LazyLinear(3)).eval()
+    module(image()[None])
+    made = control("random-weights").make(network(module), image(), 0)
+    x = image()[None]
+    for place, layer in enumerate(part for part in module if isinstance(part, Fused)):
+        x = nn.functional.conv2d(x, layer.conv.weight) / np.sqrt(1 + layer.norm.eps)
+        x = x if place else x.relu()
+    torch.testing.assert_close(made(image()[None])[1], x.flatten(1))
+
+
+def test_random_weights_that_are_not_what_a_network_computes_with_are_refused() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 3, 1), Fused(3, True), nn.Flatten(), nn.LazyLinear(3)).eval()
+    module(image()[None])
+    with pytest.raises(EpsballError, match="its layer '1.conv' has a weight that is not used: the network computes"):
+        control("random-weights").make(network(module), image(), 0)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(UNITS, 3)).eval()
+    with pytest.raises(EpsballError, match="the network's features do not change with the weights of its layers"):
+        control("random-weights").make(network(module), image(), 0)
+
+
 def test_random_weights_that_are_made_of_something_else_are_refused() -> None:
     class Made(nn.Linear):
         """Makes its weight of a buffer, in each pass."""
@@ -226,7 +344,7 @@ def test_random_weights_that_are_made_of_something_else_are_refused() -> None:
 
     module = nn.Sequential(nn.Flatten(), Made(), nn.ReLU(), nn.Linear(6, 3)).eval()
     module(image()[None])
-    with pytest.raises(EpsballError, match="weight of its layer 'module.1' is made in each pass of something"):
+    with pytest.raises(EpsballError, match="weight of its layer '1' is made in each pass of something"):
         control("random-weights").make(network(module), image(), 0)
 
 

@@ -66,6 +66,35 @@ def test_a_job_of_two_datasets_over_its_memory_or_its_time_is_tried_again_with_m
     assert [text for text in logs if "exceeded memory limit" in text], done.stderr
 
 
+# Waits until the other dataset is being measured, which takes its time.
+WAITING = """
+    import time
+    while spec.name == "others" and not Path("results/waiting/logs/measure/one.0.log").exists():
+        time.sleep(0.2)
+    table ="""
+LONG = """
+    import time
+    time.sleep(10 * ("/one/" in str(activations)))
+    held ="""
+
+
+@pytest.mark.fault("SLURM: a selection while jobs of another dataset run in a group", "one command is enough")
+def test_a_selection_comes_while_jobs_of_another_dataset_run_in_a_group(tmp_path: Path) -> None:
+    """Snakemake (9.27) would put what the selection adds into that group, and fail once it ends: KeyError."""
+    study = Study(tmp_path)
+    study.edit("workflow/epsball/stages/select.py", "\n    table =", WAITING)
+    study.edit("workflow/epsball/stages/measure.py", "\n    held =", LONG)
+    datasets = {**TINY["datasets"], "others": TINY["datasets"]["squares"]}
+    networks = {**TINY["networks"], "two": {**BASE["networks"]["two"], "dataset": "others"}}
+    config = {**TINY, "run": "waiting", "datasets": datasets, "networks": networks}
+    study.run(config, "results/waiting/claims.tsv", *CLUSTER)
+    selected, measured = (
+        (study.folder / "results" / "waiting" / name).stat().st_mtime
+        for name in ("samples/others.csv", "metrics/one/lipschitz/0.parquet")
+    )
+    assert selected < measured
+
+
 def _queue(states: str, form: str) -> list[str]:
     """Jobs in these states, a line each."""
     command = ["squeue", "--noheader", f"--states={states}", f"--format={form}"]

@@ -58,10 +58,14 @@ def unlimit_jobs():
         workflow.scheduler.job_rate_limiter = None
 
 
-if len(DATASETS) > 1:
-    # When a later selection enters the graph, Snakemake (9.27) would put further jobs into groups that run already, and
-    # not know these at their end.
-    workflow.group_settings.group_components = {}
+def leave_groups_as_they_are():
+    """Have Snakemake join no further groups where there are several datasets.
+
+    When a later selection enters the graph, Snakemake (9.27) joins the groups that wait to some that run already, and
+    does not know these at their end.
+    """
+    if len(DATASETS) > 1:
+        workflow.group_settings.group_components = {}
 
 
 def alternatives(names):

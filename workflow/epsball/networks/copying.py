@@ -71,9 +71,9 @@ def require_own(original: nn.Module, copied: nn.Module, run: Callable[[], object
     Raises:
         EpsballError: a pass of the copy uses the original's weights, or sets its attributes.
     """
-    before, touched = list(_attributes(original)), _Touched(Tensor)
+    before, noted = list(_attributes(original)), _Touched(Tensor)
     failure: Exception | None = None
-    with touched:
+    with noted:
         try:
             run()
         except Exception as error:  # a user's network can raise anything
@@ -81,7 +81,7 @@ def require_own(original: nn.Module, copied: nn.Module, run: Callable[[], object
     after = list(_attributes(original))
     own = _storages(copied)
     changed = len(before) != len(after) or any(one is not other for one, other in zip(before, after, strict=True))
-    if changed or touched.storages & (_storages(original) - own):
+    if changed or noted.storages & (_storages(original) - own):
         raise EpsballError(
             "a function that the network holds, such as a hook, a lambda or a patched forward, uses the network that "
             "it was made in, so that a copy, which the noise floor, derivatives and controls take, is not one of its "
@@ -95,10 +95,16 @@ def _attributes(module: nn.Module) -> Iterator[object]:
 
 
 def _storages(module: nn.Module) -> set[int]:
-    return {_storage(held) for held in (*module.parameters(), *module.buffers())} - {0}
+    return {storage(held) for held in (*module.parameters(), *module.buffers())} - {0}
 
 
-def _storage(tensor: Tensor) -> int:
+def held_tensors(module: nn.Module) -> Iterator[Tensor]:
+    """Yield the tensors that a module or its submodules hold and that are no parameters: buffers and attributes."""
+    yield from module.buffers()
+    yield from (value for value in _attributes(module) if isinstance(value, Tensor))
+
+
+def storage(tensor: Tensor) -> int:
     """Return where a tensor's numbers are; 0 for one without, such as a sparse one."""
     try:
         return tensor.untyped_storage().data_ptr()
@@ -112,14 +118,19 @@ def require_registered(module: nn.Module, run: Callable[[], object]) -> None:
     Raises:
         EpsballError: some are not, so that nothing that is done to its parameters is done to these.
     """
-    touched = _Touched(nn.Parameter)
-    with touched:
-        run()
-    if touched.storages - _storages(module) - {0}:
+    if touched(nn.Parameter, run) - _storages(module) - {0}:
         raise EpsballError(
             "the network has weights that are not among its parameters, such as in a list of modules that are not "
             "registered; make them its submodules"
         )
+
+
+def touched(kind: type[Tensor], run: Callable[[], object]) -> set[int]:
+    """Return where the tensors of a kind are, see `storage`, that operations get in a run."""
+    noted = _Touched(kind)
+    with noted:
+        run()
+    return noted.storages
 
 
 class _Touched(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -134,5 +145,5 @@ class _Touched(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """See `torch.utils._python_dispatch`."""
-        self.storages.update(_storage(value) for value in tree_leaves((args, kwargs)) if isinstance(value, self._kind))
+        self.storages.update(storage(value) for value in tree_leaves((args, kwargs)) if isinstance(value, self._kind))
         return func(*args, **(kwargs or {}))
