@@ -18,6 +18,7 @@ from epsball.robustness import derivatives, differentiation
 from support.toys import COMPUTE, white_box_input
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from torchvision.models import densenet, mobilenetv3, resnet, swin_transformer, vision_transformer
 
 STEP = 1e-5
@@ -94,6 +95,12 @@ def trained_norm(kind: Any = nn.BatchNorm2d) -> nn.Module:
     return module
 
 
+def checkpointed(*parts: nn.Module) -> nn.Module:
+    """Compute the activations again in the backward pass."""
+    inner = nn.Sequential(nn.Conv2d(3, 3, 1), *parts)
+    return Lambda(lambda x, part: tokens(checkpoint(part, x, use_reentrant=False)), inner)
+
+
 def encoder() -> nn.Module:
     return nn.TransformerEncoder(nn.TransformerEncoderLayer(3, 1, 8, batch_first=True), 1)
 
@@ -124,6 +131,8 @@ OPERATIONS: dict[str, Callable[[], nn.Module]] = {
     "batch norm by PyTorch's operation": lambda: Lambda(lambda x: normalised_by(torch.batch_norm, x, False)),
     "instance norm by PyTorch's operation": lambda: Lambda(lambda x: normalised_by(torch.instance_norm, x, True)),
     "batch norm of one image, channels folded": lambda: Lambda(folded),
+    "checkpointed batch norm": lambda: checkpointed(trained_norm(), nn.GELU()),
+    "checkpointed layer norm": lambda: checkpointed(nn.LayerNorm([3, 6, 6]), nn.Hardswish()),
 }
 
 

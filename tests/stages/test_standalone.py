@@ -160,8 +160,9 @@ def test_datasets_and_loaders_are_the_arrays(given: tuple[np.ndarray, np.ndarray
     methods: Any = Methods(data)
     for several in (DataLoader(ready, batch_size=None), sampled, pairs, listed, methods):
         pd.testing.assert_frame_equal(epsball.measure(sure_net(), several, **SETTINGS), expected, check_exact=True)
+    levels = torch.from_numpy(given[0]).permute(0, 3, 1, 2)
     alone: Any = DataLoader(stack, batch_size=3)  # type: ignore[arg-type]
-    for form in (alone, list(stack), stack.to(memory_format=torch.channels_last), given[0][:, ::-1][:, ::-1]):
+    for form in (alone, list(stack), stack.to(memory_format=torch.channels_last), given[0][:, ::-1][:, ::-1], levels):
         found = epsball.measure(sure_net(), form, given[1], **SETTINGS)
         pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
@@ -307,6 +308,7 @@ class Ending(Pictures):
 FLOATS = IMAGES.transpose(0, 3, 1, 2) / np.float32(255)
 MAPPINGS: Any = [{"image": 1}]
 LOADER_OF_MAPPINGS: DataLoader[Any] = DataLoader(MAPPINGS)
+PAIRS = list(zip(IMAGES, LABELS, strict=True))
 BROKEN = FLOATS.copy()
 BROKEN[2, 0, 1, 1] = np.nan
 
@@ -319,8 +321,8 @@ BROKEN[2, 0, 1, 1] = np.nan
         ({"model": lambda x: x}, "model is of type function; expected a torch.nn.Module"),
         ({"model": nn.Sequential(nn.Linear(3, 3))}, "the model: does not take an image of shape (3, 6, 6)"),
         (
-            {"data": IMAGES.transpose(0, 3, 1, 2)},
-            "images are uint8 (4, 3, 6, 6); expected uint8 (n, height, width, 3)",
+            {"data": IMAGES[:, :4, :, :2]},
+            "images are uint8 (4, 4, 6, 2); expected uint8 (n, height, width, 3)",
         ),
         ({"data": IMAGES[0]}, "images are uint8 (6, 6, 3); expected"),
         ({"data": IMAGES[:0]}, "images are empty"),
@@ -341,7 +343,16 @@ BROKEN[2, 0, 1, 1] = np.nan
         ({"data": [*IMAGES[:3], IMAGES[0][:4]]}, "images are of different shapes, (6, 6, 3) and (4, 6, 3)"),
         ({"data": "photos"}, "images are str; expected uint8"),
         ({"data": DataLoader(Pictures(IMAGES, LABELS))}, "labels are given twice"),
-        ({"data": LOADER_OF_MAPPINGS, "labels": None}, "data gives a dict of 1; expected images, or pairs"),
+        ({"data": LOADER_OF_MAPPINGS, "labels": None}, "data gives a dict of 'image'; expected images, or"),
+        (
+            {"data": [(*pair, 1) for pair in PAIRS], "labels": None},
+            "data gives a tuple of 3; expected images, or pairs",
+        ),
+        (
+            {"data": [{"image": 1, "label": 2}], "labels": None},
+            "data gives a dict of 'image', 'label'; expected images",
+        ),
+        ({"data": iter(PAIRS), "labels": None}, "data is a list_iterator, which can be read only once; give a list"),
         ({"data": Pictures(IMAGES, LABELS[:2]), "labels": None}, "data cannot be read: IndexError"),
         ({"data": torch.zeros(0, 3, 6, 6)}, "images are empty"),
         ({"probe": []}, "probe is empty"),

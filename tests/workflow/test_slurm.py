@@ -74,7 +74,7 @@ WAITING = """
     table ="""
 LONG = """
     import time
-    time.sleep(10 * ("/one/" in str(activations)))
+    time.sleep(6 * ("/one/" in str(activations)))
     held ="""
 
 

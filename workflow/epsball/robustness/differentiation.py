@@ -159,12 +159,49 @@ def _close(one: Tensor, two: Tensor, rounding: float = 0.0) -> bool:
 
 
 class _Composed(TorchFunctionMode):
-    """Replaces operations that lack a derivative by equal ones that have it."""
+    """Replaces operations that lack a derivative by equal ones that have it.
+
+    So it does in a backward pass, in which checkpoints of activations compute what they did not keep: that has to be
+    the same again.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        if func in _BACKWARD:
+            with self, _undispatched():
+                return _BACKWARD[func](*args, **(kwargs or {}))
         return _COMPOSED.get(func, func)(*args, **(kwargs or {}))
+
+
+def _backward(
+    tensor: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    torch.autograd.backward(tensor, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+# Each is dispatched to a mode, which PyTorch takes off while it lasts.
+_BACKWARD: dict[Any, Callable[..., Any]] = {
+    torch.autograd.grad: torch.autograd.grad,
+    torch.autograd.backward: torch.autograd.backward,
+    Tensor.backward: _backward,
+}
+
+
+@contextlib.contextmanager
+def _undispatched() -> Iterator[None]:
+    """Let the functions of `torch.autograd` run as they are, whatever mode is on."""
+    names = vars(torch.autograd)
+    before = names["has_torch_function"]
+    names["has_torch_function"] = lambda given: False
+    try:
+        yield
+    finally:
+        names["has_torch_function"] = before
 
 
 def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:

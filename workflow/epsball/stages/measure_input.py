@@ -18,7 +18,7 @@ from epsball.data import Pool, arrays, rgb
 from epsball.data.images import Pictures
 from epsball.errors import EpsballError
 
-_PAIRS = "expected images, or pairs of images and labels"
+_PAIRS = "expected images, or pairs (image, label)"
 
 
 def read_pool(data: Any, labels: Any) -> Pool:
@@ -27,6 +27,8 @@ def read_pool(data: Any, labels: Any) -> Pool:
     Raises:
         EpsballError: they have another form, are missing, or are given twice.
     """
+    if isinstance(data, Iterator):
+        raise EpsballError(f"data is a {type(data).__name__}, which can be read only once; give a list of it")
     if isinstance(data, tuple) and len(data) == 2 and np.ndim(data[0]) == 4 and np.ndim(data[1]) == 1:
         raise EpsballError("data is a pair of images and labels; give the labels as the next argument")
     if isinstance(data, DataLoader | Dataset) or _is_pairs(data) or _is_map_style(data):
@@ -51,10 +53,13 @@ def plain(value: Any) -> Any:
 
 
 def _is_pairs(data: Any) -> bool:
-    """Return whether this is a list of images, each with its label."""
+    """Return whether this is a list of images, each with its label, and perhaps with more that is refused later."""
     if not isinstance(data, list | tuple) or not data:
         return False
-    return all(isinstance(one, list | tuple) and len(one) == 2 and np.ndim(one[1]) == 0 for one in data)
+    return all(
+        isinstance(one, Mapping) or (isinstance(one, list | tuple) and len(one) > 1 and np.ndim(one[1]) == 0)
+        for one in data
+    )
 
 
 def _is_map_style(data: Any) -> bool:
@@ -78,7 +83,8 @@ def _loaded(data: DataLoader[Any] | Dataset[Any] | Sequence[Any]) -> tuple[list[
     pairs = [item for item in items if isinstance(item, list | tuple | Mapping)]
     for item in pairs:
         if isinstance(item, Mapping) or len(item) != 2:
-            raise EpsballError(f"data gives a {type(item).__name__} of {len(item)}; {_PAIRS}")
+            what = f"{type(item).__name__} of {', '.join(map(repr, item)) if isinstance(item, Mapping) else len(item)}"
+            raise EpsballError(f"data gives a {what}; {_PAIRS}")
     images, labels = ([pair[part] for pair in pairs] for part in (0, 1)) if pairs else (items, [])
     collated = isinstance(data, DataLoader) and data.batch_sampler is not None
     if (collated and not uncollated) or _are_batches(images, labels):
@@ -104,6 +110,8 @@ def _pictures(given: Any) -> Pictures:
     array = _array(given, "images")
     if array.size == 0 and array.ndim in (1, 4):
         raise EpsballError("images are empty; give at least one")
+    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[1] == 3 != array.shape[3]:
+        array = np.moveaxis(array, 1, 3)  # as PyTorch has them; of images three pixels wide, nobody knows
     if array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == 3:
         return np.ascontiguousarray(array)
     if array.dtype.kind != "f" or array.ndim != 4 or array.shape[1] != 3:
@@ -117,7 +125,7 @@ def _pictures(given: Any) -> Pictures:
     if array.min() < 0 or array.max() > 1:
         raise EpsballError(
             f"images have values from {array.min():.9g} to {array.max():.9g}; expected [0, 1], the model's "
-            "normalisation being its first step"
+            "normalisation being its first step; or clip what rounding has added"
         )
     floats = np.ascontiguousarray(np.moveaxis(array, 1, 3), np.float32)
     levels = np.rint(floats * 255).astype(np.uint8)
