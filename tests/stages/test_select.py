@@ -187,6 +187,7 @@ def test_a_network_that_is_sure_of_nothing_is_named(selection: Selection) -> Non
     tables["c"] = tables["a"].assign(score=0.3)
     spec = replace(SPEC, selection=selection, share=0.5)
     with pytest.raises(
-        EpsballError, match=r"none of 120 images .* c: \d+ right, 0 above the threshold, best score 0.3"
+        EpsballError,
+        match=r"none of 120 images .* by 'c', or not .* c: \d+ right, 0 above the threshold, best score 0.3",
     ):
         select(tables, spec, 1, 4)

@@ -71,15 +71,12 @@ def select(
     else:
         qualified = sure.to_numpy().mean(axis=1) >= spec.share
         chosen &= table.index.isin(_first(table[qualified], spec).index)[:, None]
-    without = [network for network in surveys if not chosen[network].any()]
-    if without:
+    if without := [network for network in surveys if not chosen[network].any()]:
         reached = "; ".join(_reach(network, survey, spec.threshold) for network, survey in surveys.items())
-        of_whom = {"all": "all of its networks", "each": "each of its networks"}.get(
-            spec.selection, f"{spec.share:g} of its networks"
-        )
+        whom = "all of its networks" if spec.selection == "all" else f"'{without[0]}', or not as a sample"
         raise EpsballError(
             f"datasets.{spec.name}: none of {len(table)} images is classified correctly above {spec.threshold} by "
-            f"{of_whom} ({reached}); lower its threshold or check labels and normalisation"
+            f"{whom} ({reached}); lower its threshold or check labels and normalisation"
         )
     rows = chosen.any(axis=1)
     table = table[rows].join(chosen[rows].add_prefix(_CHOSEN)).sort_values("seed").reset_index(drop=True)
