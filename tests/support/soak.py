@@ -5,8 +5,8 @@
 
 prints a row a kill and ends with exit code 1 where anything differs. What is killed, by SIGKILL, is in turn
 Snakemake, everything at once, or a job; in SLURM, a job is cancelled, and the others outlive their Snakemake. In every
-fourth run a disk fills up instead, which is larger when the run goes on. Every second run goes on from a finished one
-of half the samples, and every third without Snakemake's own memory, as results do that are moved to another folder. One
+fourth run a disk fills up instead, which is larger when the run goes on. Every second run goes on from a finished
+local one of half the samples, and every third without Snakemake's own memory, as results do that are moved to another folder. One
 network is trained, with dropout, augmentation and adversarial images.
 """
 
@@ -102,7 +102,7 @@ def soak(study: Study, config: dict[str, Any], kills: int, seed: int, slurm: boo
             _mount(run, generator.randrange(20, 500))
         arguments, extends = (_claims(killed["run"]), *where), len(rows) % 2 == 1
         if extends and what != DISK:
-            study.run({**killed, "samples": config["samples"] // 2}, *arguments)
+            study.run({**killed, "samples": config["samples"] // 2}, arguments[0])
             after *= 0.6  # it has less to do
         hit = _fill(study, killed, arguments) if what == DISK else _kill(study, killed, arguments, what, after)
         if not hit:
