@@ -6,8 +6,8 @@
 prints a row a kill and ends with exit code 1 where anything differs. What is killed, by SIGKILL, is in turn
 Snakemake, everything at once, or a job; in SLURM, a job is cancelled, and the others outlive their Snakemake. In every
 fourth run a disk fills up instead, which is larger when the run goes on. Every second run goes on from a finished
-local one of half the samples, and every third without Snakemake's own memory, as results do that are moved to another folder. One
-network is trained, with dropout, augmentation and adversarial images.
+local one of half the samples, and every third without Snakemake's own memory, as results do that are moved to another
+folder. One network is trained, with dropout, augmentation and adversarial images.
 """
 
 from __future__ import annotations

@@ -44,32 +44,10 @@ SLEEPY = """
     generator ="""
 
 
-@pytest.mark.fault("SLURM: two datasets, whose samples are selected at different times", "one command is enough")
-@pytest.mark.fault("SLURM: a job over its memory, or its time", "tried again with more")
-def test_a_job_of_two_datasets_over_its_memory_or_its_time_is_tried_again_with_more(tmp_path: Path) -> None:
-    study = Study(tmp_path)
-    study.edit("factory.py", "\n    generator =", SLEEPY)
-    datasets = {**TINY["datasets"], "others": {**TINY["datasets"]["squares"], "samples": 3}}
-    networks = {**TINY["networks"], "two": {**BASE["networks"]["two"], "dataset": "others"}}
-    config = {**TINY, "run": "limits", "datasets": datasets, "networks": networks}
-    limits = ("perturb:mem_mb=150 * attempt**5", "extract:runtime=attempt**3")
-    done = study.snakemake(config, *CLUSTER, "--set-resources", *limits)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (study.folder / "results" / "limits" / "report.html").is_file()
-    assert (study.folder / "slept").exists()
-    ended = _queue("all", "%T %k")
-    assert [line for line in ended if line.startswith("TIMEOUT") and "extract" in line], ended
-    assert [line for line in ended if line.startswith("FAILED") and "perturb" in line], ended
-    # What more than two cores asked for would wait for ever on a node of two.
-    assert max(int(cores) for cores in _queue("all", "%C")) == 2
-    logs = [path.read_text() for path in (study.folder / ".snakemake" / "slurm_logs").rglob("*.log")]
-    assert [text for text in logs if "exceeded memory limit" in text], done.stderr
-
-
 # Waits until the other dataset is being measured, which takes its time.
 WAITING = """
     import time
-    while spec.name == "others" and not Path("results/waiting/logs/measure/one.0.log").exists():
+    while spec.name == "others" and not Path("results/limits/logs/measure/one.0.log").exists():
         time.sleep(0.2)
     table ="""
 LONG = """
@@ -78,21 +56,33 @@ LONG = """
     held ="""
 
 
+@pytest.mark.fault("SLURM: two datasets, whose samples are selected at different times", "one command is enough")
 @pytest.mark.fault("SLURM: a selection while jobs of another dataset run in a group", "one command is enough")
-def test_a_selection_comes_while_jobs_of_another_dataset_run_in_a_group(tmp_path: Path) -> None:
-    """Snakemake (9.27) would put what the selection adds into that group, and fail once it ends: KeyError."""
+@pytest.mark.fault("SLURM: a job over its memory, or its time", "tried again with more")
+def test_a_job_of_two_datasets_over_its_memory_or_its_time_is_tried_again_with_more(tmp_path: Path) -> None:
     study = Study(tmp_path)
+    study.edit("factory.py", "\n    generator =", SLEEPY)
     study.edit("workflow/epsball/stages/select.py", "\n    table =", WAITING)
     study.edit("workflow/epsball/stages/measure.py", "\n    held =", LONG)
-    datasets = {**TINY["datasets"], "others": TINY["datasets"]["squares"]}
+    datasets = {**TINY["datasets"], "others": {**TINY["datasets"]["squares"], "samples": 3}}
     networks = {**TINY["networks"], "two": {**BASE["networks"]["two"], "dataset": "others"}}
-    config = {**TINY, "run": "waiting", "datasets": datasets, "networks": networks}
-    study.run(config, "results/waiting/claims.tsv", *CLUSTER)
-    selected, measured = (
-        (study.folder / "results" / "waiting" / name).stat().st_mtime
-        for name in ("samples/others.csv", "metrics/one/lipschitz/0.parquet")
-    )
-    assert selected < measured
+    config = {**TINY, "run": "limits", "datasets": datasets, "networks": networks}
+    limits = ("perturb:mem_mb=150 * attempt**5", "extract:runtime=attempt**3")
+    done = study.snakemake(config, *CLUSTER, "--set-resources", *limits)
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = study.folder / "results" / "limits"
+    assert (made / "report.html").is_file()
+    # Snakemake (9.27) would put what a selection adds into a group that runs, and fail once that ends: KeyError.
+    selected, measured = made / "samples" / "others.csv", made / "metrics" / "one" / "lipschitz" / "0.parquet"
+    assert selected.stat().st_mtime < measured.stat().st_mtime
+    assert (study.folder / "slept").exists()
+    ended = _queue("all", "%T %k")
+    assert [line for line in ended if line.startswith("TIMEOUT") and "extract" in line], ended
+    assert [line for line in ended if line.startswith("FAILED") and "perturb" in line], ended
+    # What more than two cores asked for would wait for ever on a node of two.
+    assert max(int(cores) for cores in _queue("all", "%C")) == 2
+    logs = [path.read_text() for path in (study.folder / ".snakemake" / "slurm_logs").rglob("*.log")]
+    assert [text for text in logs if "exceeded memory limit" in text], done.stderr
 
 
 def _queue(states: str, form: str) -> list[str]:
