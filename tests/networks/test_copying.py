@@ -154,7 +154,7 @@ def test_random_weights_are_refused_where_some_are_out_of_reach() -> None:
     labels = [0] * len(IMAGES)
     with pytest.raises(EpsballError, match="has weights that are not among its parameters"):
         epsball.measure(Listed(), IMAGES, labels, "lipschitz", **arguments)
-    with pytest.raises(EpsballError, match="outputs do not change with the weights of its layers"):
+    with pytest.raises(EpsballError, match="features do not change with the weights of its layers"):
         epsball.measure(InTensors(), IMAGES, labels, "lipschitz", **arguments)
     found, expected = (epsball.measure(one(), IMAGES, labels, ["lipschitz"], **arguments) for one in (ListedToo, Base))
     assert found["lipschitz~random-weights"].equals(expected["lipschitz~random-weights"])
