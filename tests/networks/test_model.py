@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from epsball.config import NetworkSpec
 from epsball.errors import EpsballError
-from epsball.networks import efficientnet_lite, model, sources
+from epsball.networks import efficientnet_lite, model, sources, state
 from epsball.networks.forward import configure
 from epsball.networks.model import Network
 from support.toys import COMPUTE, conv_net
 from torch import nn
+from torch.nn.utils import parametrizations
 from torchvision import models
 
 
@@ -149,6 +151,22 @@ def test_missing_weights(factory: Path) -> None:
 def test_weights_that_do_not_fit(factory: Path, weights: dict[str, torch.Tensor], sentence: str) -> None:
     with pytest.raises(EpsballError, match=sentence):
         model.open_network(spec(f"{factory}:make"), weights)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (parametrizations.weight_norm, "parametrizations.weight.original0"),
+        (torch.nn.utils.weight_norm, "weight_g"),
+        (torch.nn.utils.spectral_norm, "weight_orig"),
+    ],
+)
+def test_weights_that_are_what_others_are_made_of(make: Callable[[nn.Module], nn.Module], part: str) -> None:
+    plain, made = (nn.Sequential(nn.Flatten(), nn.Linear(12, 4)) for _ in range(2))
+    make(made[1])
+    with pytest.raises(EpsballError, match=rf"weights have no '1.weight', but what it is made of, such as '1.{part}'"):
+        state.load(plain, made.state_dict())
 
 
 def test_images_that_a_network_does_not_take(factory: Path) -> None:

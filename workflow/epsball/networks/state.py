@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import torch
@@ -85,11 +85,24 @@ def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
             raise EpsballError(f"weights '{name}' have shape ({found}), expected ({expected})") from None
         raise EpsballError(f"weights do not load: {' '.join(str(error).split())[:300]}") from None
     for name in result.missing_keys:
+        if part := _part_of(name, weights):
+            raise EpsballError(
+                f"weights have no '{name}', but what it is made of, such as '{part}'; save them after "
+                "torch.nn.utils.parametrize.remove_parametrizations (remove_weight_norm, remove_spectral_norm), or "
+                "parametrise the layer in a factory of yours"
+            )
         raise EpsballError(f"weights have no '{name}'; {did_you_mean(name, weights)}")
     for name in result.unexpected_keys:
         raise EpsballError(
             f"weights hold '{name}', which the network does not have; {did_you_mean(name, module.state_dict())}"
         )
+
+
+def _part_of(name: str, weights: Collection[str]) -> str | None:
+    """Return the first array of which weight or spectral normalisation, pruning or a parametrisation makes another."""
+    layer, _, key = name.rpartition(".")
+    starts = (f"{layer}.parametrizations.{key}.".removeprefix("."), f"{name}_g", f"{name}_v", f"{name}_orig")
+    return next((part for part in weights if part.startswith(starts)), None)
 
 
 def _require_kind(name: str, found: Tensor, own: Tensor) -> None:
