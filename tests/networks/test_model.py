@@ -143,6 +143,10 @@ def test_missing_weights(factory: Path) -> None:
         ),
         ({"1.weight": torch.ones(4, 12)}, "weights have no '1.bias'"),
         (
+            {"1.weight_gain": torch.ones(4, 12), "1.bias": torch.zeros(4)},
+            "weights have no '1.weight'; did you mean '1.weight_gain'",
+        ),
+        (
             {"1.weight": torch.ones(4, 12), "1.bias": torch.zeros(4), "2.bias": torch.zeros(4)},
             "weights hold '2.bias', which the network does not have; did you mean '1.bias'",
         ),

@@ -3,8 +3,8 @@ rule gather:
         samples=samples_path,
         parts=lambda wildcards: [
             f"{table}/{shard}.parquet"
-            for table in network_tables(wildcards.network, wildcards.network)
             for shard in shards_of(wildcards.network)
+            for table in network_tables(wildcards.network, wildcards.network)
         ],
     output:
         tables=[f"{table}.parquet" for table in network_tables("{network}")],

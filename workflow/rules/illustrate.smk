@@ -12,8 +12,8 @@ rule illustrate:
         tables=lambda wildcards: [
             f"{RUN}/metrics/{network.name}/{probe}/{shard}.parquet"
             for network in CONFIG.networks.values()
-            for probe in panels.SHOWN
             for shard in shards_of(network.name)
+            for probe in panels.SHOWN
         ],
     output:
         pictures=ILLUSTRATIONS,

@@ -191,7 +191,7 @@ def _explains(quantity: str, across: bool) -> Claim:
         statistic=Correlation(lambda rows: rank_correlation(by_network(rows, len(columns)))),
         quantity=quantity,
         across=across,
-        others=networks,
+        others=networks if across else Claim.others,
         applies=_is_first_of_several if across else Claim.applies,
     )
 
@@ -216,14 +216,10 @@ def _training(quantity: str, words: str) -> Claim:
     """Compare a network trained adversarially with its plain twin: the ratio, of ρ the difference."""
     differs = quantity == "rho"
 
-    def twins(run: Run, network: str) -> list[str]:
-        twin = find_plain_twin(run.config, network)
-        return [] if twin is None else [twin]
-
     def values(run: Run, network: str) -> Values | None:
-        if not (found := twins(run, network)):
+        twin = find_plain_twin(run.config, network)
+        if twin is None:
             return None
-        [twin] = found
         robust, plain = (correlates(run, name)[quantity] for name in (network, twin))
         return (robust - plain if differs else ratio(robust, plain)).dropna()
 
@@ -235,7 +231,7 @@ def _training(quantity: str, words: str) -> Claim:
         values=values,
         statistic=Median("difference" if differs else "ratio"),
         quantity=quantity,
-        others=twins,
+        others=lambda run, network: [twin] if (twin := find_plain_twin(run.config, network)) else [],
         applies=lambda config, network: find_plain_twin(config, network) is not None,
     )
 

@@ -81,21 +81,21 @@ def _networks(place: str, sweep: Mapping[str, Any], mistakes: list[str]) -> Iter
     factors: Mapping[str, Mapping[str, Any]] = sweep["factors"]
     exclude = [{factor: _listed(levels) for factor, levels in one.items()} for one in sweep.get("exclude", [])]
     mistakes += _unknown(place, factors, exclude)
+    combinations = [
+        chosen
+        for chosen in (dict(zip(factors, levels, strict=True)) for levels in itertools.product(*factors.values()))
+        if not any(one and all(chosen.get(factor) in some for factor, some in one.items()) for one in exclude)
+    ]
+    if not combinations and factors and all(factors.values()):
+        mistakes.append(f"{place} has no network: exclude leaves nothing; leave out less")
     contradictions: dict[str, None] = {}
-    count = 0
-    for levels in itertools.product(*factors.values()):
-        chosen = dict(zip(factors, levels, strict=True))
-        if any(one and all(chosen.get(factor) in some for factor, some in one.items()) for one in exclude):
-            continue
-        count += 1
+    for chosen in combinations:
         entry: dict[str, Any] = copy.deepcopy(dict(sweep.get("common", {})))
         owners: dict[str, str] = {}
         for factor, level in chosen.items():
             _join(entry, factors[factor][level], factor, owners, contradictions)
-        yield "-".join(levels), {**entry, "factors": chosen}
+        yield "-".join(chosen.values()), {**entry, "factors": chosen}
     mistakes += [f"{place}: {contradiction}" for contradiction in contradictions]
-    if not count and factors and all(factors.values()):
-        mistakes.append(f"{place} has no network: exclude leaves nothing; leave out less")
 
 
 def _join(

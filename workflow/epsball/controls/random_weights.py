@@ -8,7 +8,8 @@ weight normalisation, pruning or another parametrisation, is the drawn one as fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from epsball.errors import EpsballError
 from epsball.networks.copying import held_tensors, require_registered, storage, touched
 from epsball.networks.model import Network
+from epsball.networks.state import MADE_OF
 
 PROBES = ("topology", "lipschitz", "topology_mixed_radius")
 OWN_FEATURES = True
@@ -30,7 +32,6 @@ PASSES = 1
 
 _ITERATIONS = 100
 _NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-_MADE_OF = ("_orig", "_g", "_v")  # by hooks of PyTorch's, in a pass that reaches the layer
 
 
 class _Weight(NamedTuple):
@@ -47,16 +48,12 @@ class _Weight(NamedTuple):
     @property
     def made_of(self) -> Sequence[str]:
         """What hooks make it of."""
-        return [key for suffix in _MADE_OF if (key := self.key + suffix) in self.layer._parameters]
+        return [key for suffix in MADE_OF if (key := self.key + suffix) in self.layer._parameters]
 
 
 def make(network: Network, image: Tensor, seed: int) -> nn.Module:
     """See `epsball.controls.Control`."""
-
-    def outputs() -> tuple[Tensor, Tensor]:
-        logits, features = network(image[None])
-        return logits, features
-
+    outputs: Callable[[], tuple[Tensor, Tensor]] = functools.partial(network, image[None])
     require_registered(network, outputs)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         before = outputs()
@@ -95,7 +92,7 @@ def _weights(network: Network) -> Iterator[_Weight]:
         keys = ["weight"] if isinstance(layer, nn.Linear | _ConvNd) else []
         keys += _parametrised(layer)
         for key, parameter in layer._parameters.items():
-            made = [key.removesuffix(suffix) for suffix in _MADE_OF if key.endswith(suffix)]
+            made = [key.removesuffix(suffix) for suffix in MADE_OF if key.endswith(suffix)]
             made = [whole for whole in made if isinstance(getattr(layer, whole, None), Tensor)]
             if parameter is not None and (made or not _is_vector(parameter)):
                 keys.append(made[0] if made else key)

@@ -79,13 +79,12 @@ def remarks(images: Mapping[str, tuple[int, str]]) -> Iterator[str]:
         images: by kind, how many there are, and the name of the first.
     """
     for name, (count, first) in sorted(images.items()):
+        what = _LEFT_OUT.get(name, f"mode {name}")
+        such = f"{count} images have {what}, such as {first}" if count > 1 else f"{first} has {what}"
         if name in _LEFT_OUT:
-            yield f"{f'{count} images have' if count > 1 else f'{first} has'} {_LEFT_OUT[name]}" + (
-                f", such as {first}" if count > 1 else ""
-            )
+            yield such
         elif name != "RGB":
             how = _HOW.get(name) or _HOW.get(name.removesuffix(_CUT), "")
             if name.endswith(_CUT) and name not in _HOW:
                 how = f"{how and how + ', '}the upper 8 of 16 bits a channel"
-            such = f"{count} images have mode {name}, such as {first}" if count > 1 else f"{first} has mode {name}"
             yield f"{such}: converted to RGB{how and ', ' + how}"

@@ -17,6 +17,8 @@ from epsball.networks import checkpoints
 
 _log = logging.getLogger(__name__)
 
+MADE_OF = ("_orig", "_g", "_v")  # after the name of a weight: what PyTorch's hooks make it of in each pass
+
 _OTHER_SHAPE = re.compile(
     r"size mismatch for (\S+): copying a param with shape torch\.Size\(\[(.*?)\]\) from checkpoint, "
     r"the shape in current model is torch\.Size\(\[(.*?)\]\)"
@@ -101,8 +103,8 @@ def load(module: nn.Module, weights: dict[str, Tensor]) -> None:
 def _part_of(name: str, weights: Collection[str]) -> str | None:
     """Return the first array of which weight or spectral normalisation, pruning or a parametrisation makes another."""
     layer, _, key = name.rpartition(".")
-    starts = (f"{layer}.parametrizations.{key}.".removeprefix("."), f"{name}_g", f"{name}_v", f"{name}_orig")
-    return next((part for part in weights if part.startswith(starts)), None)
+    start, by_hooks = f"{layer}.parametrizations.{key}.".removeprefix("."), {name + suffix for suffix in MADE_OF}
+    return next((part for part in weights if part in by_hooks or part.startswith(start)), None)
 
 
 def _require_kind(name: str, found: Tensor, own: Tensor) -> None:
