@@ -67,6 +67,9 @@ def test_a_network_that_is_added_is_computed_alone(study: Study) -> None:
         for place, table in own.items():
             pd.testing.assert_frame_equal(tables(study, "each", name)[place], table, check_exact=True)
     assert "report.html" in kinds(made)
+    page = (study.folder / "results" / "each" / "report.html").read_text()
+    assert "images of squares that each of its networks that is measured on them is sure of." in page
+    assert ", of which each network has at least 4<" in page
 
 
 def test_of_a_share_networks_are_measured_where_they_are_sure(study: Study) -> None:

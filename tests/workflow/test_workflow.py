@@ -57,6 +57,7 @@ def test_everything_of_the_contract_is_there(study: Study) -> None:
     assert page.count("data:image/png;base64,") == len(figures)
     assert page.count("data:image/webp;base64,") == 4
     assert "://" not in page
+    assert "around 4 images of squares that all its networks are sure of." in page
 
 
 @pytest.mark.parametrize("probe", PAPERS)
@@ -115,7 +116,7 @@ def test_activations_are_dropped_once_measured(study: Study) -> None:
     logs = [path for path in (root / "logs").rglob("*.log") if path.name != "progress.log"]
     assert len(logs) == cost.jobs(load_config(dropped)), "the plan counts the jobs"
     assert not list((root / "activations").rglob("*.zip"))
-    assert (root / "report.html").is_file()
+    assert "around 4 images of squares that its network is sure of." in (root / "report.html").read_text()
     for probe in PAPERS:
         pd.testing.assert_frame_equal(study.table("small", "one", probe), study.table("dropped", "one", probe))
     assert study.run(dropped) == set()

@@ -160,7 +160,7 @@ def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
 def _sure(spec: DatasetSpec, networks: int) -> str:
     """Say who is sure of the samples of a dataset, up to the verb."""
     if networks == 1:
-        return "it is"
+        return "its network is"
     match spec.selection:
         case "all":
             return "all its networks are"
