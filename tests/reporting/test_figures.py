@@ -318,10 +318,9 @@ def test_figures_of_training(tmp_path: Path, name: str) -> None:
 def test_all_figures_of_a_run_are_drawn_by_several_processes(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
     write_illustration(tmp_path)
-    made = draw_all(MINIMAL_RUN, tmp_path, tmp_path / "drawn", processes=2)
-    assert [path.name for path in made] == [f"{name}.pdf" for name in names(MINIMAL_RUN)]
+    draw_all(MINIMAL_RUN, tmp_path, tmp_path / "drawn", processes=2)
     assert {path.stem for path in (tmp_path / "drawn").iterdir()} == set(names(MINIMAL_RUN))
-    assert len(list((tmp_path / "drawn").iterdir())) == 3 * len(made)
+    assert len(list((tmp_path / "drawn").iterdir())) == 3 * len(names(MINIMAL_RUN))
 
 
 def test_what_figures_of_training_say(tmp_path: Path) -> None:

@@ -86,11 +86,11 @@ def make_run(folder: Path, size: int = 10, drawn: bool = True, **changes: Any) -
     scores = pd.concat(results.metrics(probe).assign(probe=probe) for probe in SHOWN)
     panels = make_panels(samples, pool, scores, config.ball, estimated_budget(config, {"squares": len(samples)}))
     panels.write(run / "illustrations" / "squares.json")
-    for name in figures.names(config) if drawn else ():
+    for name in figures.drawn(config) if drawn else ():
         figures.draw(name, config, run, run / "figures" / f"{name}.png")
     return config, run
 
 
 def captions(config: Config) -> dict[str, str]:
     """Captions of a run's figures."""
-    return {name: (ROOT / "workflow" / "report" / f"{name}.rst").read_text() for name in figures.names(config)}
+    return {name: (ROOT / "workflow" / "report" / f"{name}.rst").read_text() for name in figures.drawn(config)}

@@ -43,7 +43,7 @@ with exit_with_message():
     CONTENTS = contents.Contents(FOLDER / ".contents.json", fixed=not workflow.is_main_process)
 GIVEN = given.Given(CONFIG, CONTENTS)
 FINGERPRINTS = fingerprints.Fingerprints(
-    CONFIG, WORKFLOW / "scripts", {"figures": [figures.module_name(name) for name in FIGURES]}, GIVEN
+    CONFIG, WORKFLOW / "scripts", {"figures": figures.modules(CONFIG)}, GIVEN
 )
 
 
@@ -225,9 +225,9 @@ def template_digest():
 
 
 def figure_category(name):
-    """Return the category under which `snakemake --report` lists a figure."""
+    """Return the category under which `snakemake --report` lists a page of a figure."""
     titles = {"paper": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}
-    return titles[figures.FIGURES[name][0]]
+    return titles[figures.FIGURES[figures.figure_of(name)][0]]
 
 
 def jobs_of_stages():

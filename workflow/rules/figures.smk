@@ -10,7 +10,7 @@ rule figures:
         [
             report(
                 f"{RUN}/figures/{name}.png",
-                caption=f"../report/{name}.rst",
+                caption=f"../report/{figures.figure_of(name)}.rst",
                 category=figure_category(name),
                 labels={"figure": name},
             )

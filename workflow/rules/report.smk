@@ -23,7 +23,7 @@ rule report:
         in_group=1,
     params:
         fingerprint=fingerprint("report"),
-        captions={name: caption(name) for name in FIGURES},
+        captions={name: caption(name) for name in map(figures.figure_of, FIGURES)},
         templates=template_digest(),
     script:
         "../scripts/report.py"

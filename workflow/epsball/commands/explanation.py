@@ -160,6 +160,5 @@ def _changed_parts(run: Path, facts: Mapping[str, Any]) -> str:
 
 def _fingerprints(config: Config) -> Fingerprints:
     """Return the fingerprints that the workflow would have now, as `workflow/rules/common.smk` makes them."""
-    drawn = [figures.module_name(name) for name in figures.names(config)]
     given = Given(config, Contents(config.folder / ".contents.json"))
-    return Fingerprints(config, _SCRIPTS, {"figures": drawn}, given)
+    return Fingerprints(config, _SCRIPTS, {"figures": figures.modules(config)}, given)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,22 +18,22 @@ from epsball.controls import chosen_controls
 from epsball.data import open_pool, terms
 from epsball.probes import chosen_probes
 from epsball.probes.normalisers import ENOUGH_IMAGES
+from epsball.reporting import pictures
 from epsball.reporting.chapters import CHAPTERS
 from epsball.reporting.class_names import described
-from epsball.reporting.figures import names, reads
+from epsball.reporting.figures import reads
 from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
 from epsball.reporting.html.template import packed, render
 from epsball.reporting.paper_chapters import PROBE_CHAPTERS
 from epsball.runs import provenance_records, versions
 from epsball.stages import panels
-from epsball.stages.panels import data_uri
 from epsball.stages.select import eligible, of_network
 
 
 def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     """Return the report of a run as HTML, with all pictures inside; `captions` has the caption of each figure."""
     run = Run(config, folder)
-    figures = {name: _figure(folder, name, captions[name]) for name in names(config)}
+    figures = pictures.figures(config, folder, captions)
     claims = run.claims
     claims["row"] = range(len(claims))
     charts = packed({name: chart(name, run) for name in CHARTS})
@@ -42,7 +41,9 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     beyond = {name: chapter(run, claims) for name, chapter in CHAPTERS.items() if name in figures}
     in_chapters = {*beyond, *(name for chapter in of_probes.values() for name in chapter.figures)}
     rest = panels.text_size(config, {name: len(run.samples(name)) for name in run.datasets})
-    budget = panels.budget(len(charts) + sum(len(figure["picture"]) for figure in figures.values()) + rest)
+    budget = panels.budget(
+        len(charts) + sum(len(page["picture"]) for figure in figures.values() for page in figure["pages"]) + rest
+    )
     made_with = provenance_records.made_with(folder / "claims.tsv")
     plain = json.loads(json.dumps(dataclasses.asdict(config)))  # lists, where the configuration has tuples
     datasets: list[dict[str, Any]] = []
@@ -107,13 +108,6 @@ def _few_images(run: Run) -> Iterator[str]:
                 f"g of Eq. 9 is of {images} images of {dataset}. With fewer than {ENOUGH_IMAGES} the span of the "
                 "features may be too small, and ratios too large: with 20, often 1.3-fold in one network."
             )
-
-
-def _figure(folder: Path, name: str, caption: str) -> dict[str, str]:
-    picture = data_uri("png", (folder / "figures" / f"{name}.png").read_bytes())
-    # The first sentence, and the one after a bare number: "Figure 1. Isotropy (Eq. 4). Range of …"
-    title, rest = re.split(r"(?<!^Figure \d)(?<!Eq)\. ", caption.strip(), maxsplit=1)
-    return {"name": name, "picture": picture, "title": title, "caption": rest}
 
 
 def _parts(config: Config, claims: pd.DataFrame) -> list[dict[str, Any]]:

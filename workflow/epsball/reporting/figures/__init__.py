@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,9 +48,37 @@ FIGURES = {
     "training_confusion": ("training", "training"),
 }  # fmt: skip
 
+PER_PAGE = 6  # networks, as many as the paper has
+_ONE_PAGE = {"fig2_illustration", "fig5_functions", "beyond_adversarial"}  # whatever the number of networks
+
 
 def names(config: Config) -> list[str]:
-    """Return the names of the figures that a run draws."""
+    """Return the names of the figures that a run draws, those of further pages with their number: `fig4_topology-2`."""
+    return [page_name(name, page) for name in drawn(config) for page in range(len(pages(name, config)))]
+
+
+def pages(name: str, config: Config) -> list[list[str]]:
+    """Return the networks on each page of a figure: at most six, and about as many on each."""
+    networks = [
+        network for network, spec in config.networks.items() if spec.training or "training" not in FIGURES[name]
+    ]
+    count = 1 if name in _ONE_PAGE else -(-len(networks) // PER_PAGE)
+    ends = [len(networks) * page // count for page in range(count + 1)]
+    return [networks[start:end] for start, end in itertools.pairwise(ends)]
+
+
+def page_name(name: str, page: int) -> str:
+    """Return the name of a figure's page, from 0: the first has the figure's own."""
+    return f"{name}-{page + 1}" if page else name
+
+
+def figure_of(name: str) -> str:
+    """Return the figure that a page is of, by the page's name."""
+    return name.partition("-")[0]
+
+
+def drawn(config: Config) -> list[str]:
+    """Return the figures that a run draws."""
     trained = {"training"} if any(network.training for network in config.networks.values()) else set()
     # What at least one network is asked for.
     held = [
@@ -73,37 +103,48 @@ def module_name(name: str) -> str:
     return f"{__name__}.{FIGURES[name][0]}"
 
 
+def modules(config: Config) -> list[str]:
+    """Return the dotted names of the modules that draw the figures of a run."""
+    return [module_name(name) for name in drawn(config)]
+
+
 def figure(name: str, run: Run) -> Figure:
-    """Draw a figure of a run."""
-    drawn: Figure = getattr(importlib.import_module(module_name(name)), name)(run)
-    return drawn
+    """Draw a figure of a run, all its networks on one page."""
+    if run.having(*reads(name)):
+        made: Figure = getattr(importlib.import_module(module_name(name)), name)(run)
+        return made
+    from epsball.reporting.figures import style  # seaborn takes seconds to import, and most jobs need only names
+
+    return style.empty(run, reads(name))
 
 
 def draw(name: str, config: Config, folder: Path, path: Path) -> None:
-    """Draw a figure of the run in a folder as PDF, SVG and PNG; `path` is that of one of them."""
-    from epsball.reporting.figures import style  # seaborn takes seconds to import, and most jobs need only names
+    """Draw a figure of the run in a folder as PDF, SVG and PNG, page by page; `path` is one of the first page's."""
+    from epsball.reporting.figures import style
 
-    run = Run(config, folder)
+    on_pages = (
+        replace(config, networks={network: config.networks[network] for network in page})
+        for page in pages(name, config)
+    )
     with style.paper():
-        save(figure(name, run) if run.having(*reads(name)) else style.empty(run, reads(name)), path)
+        for number, page in style.on_one_scale(figure(name, Run(page, folder)) for page in on_pages):
+            save(page, path.with_name(page_name(name, number) + path.suffix))
 
 
-def draw_all(config: Config, run: Path, folder: Path, processes: int = 1) -> list[Path]:
-    """Draw every figure of a run, several at a time; return the paths of the PDF files."""
-    paths = [folder / f"{name}.pdf" for name in names(config)]
+def draw_all(config: Config, run: Path, folder: Path, processes: int = 1) -> None:
+    """Draw every figure of a run, several at a time."""
     forking = get_context("fork" if sys.platform == "linux" else "spawn")
     importlib.import_module("epsball.reporting.figures.style")  # which takes seconds, before processes are forked
     with ProcessPoolExecutor(processes, forking) as pool:
-        for drawn in [pool.submit(draw, path.stem, config, run, path) for path in paths]:
-            drawn.result()
-    return paths
+        for done in [pool.submit(draw, name, config, run, folder / f"{name}.pdf") for name in drawn(config)]:
+            done.result()
 
 
-def save(drawn: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     """Write a figure as PDF, SVG and PNG, each file whole or not at all; call within `style.paper()`."""
     from epsball.reporting.figures import style
 
     for suffix in (".pdf", ".svg", ".png"):
         with files.atomic_write(path.with_suffix(suffix)) as beside:
-            drawn.savefig(beside, format=suffix[1:], dpi=style.DPI, metadata=style.METADATA[suffix])
-        drawn.set_layout_engine("none")  # the layout is computed once, so that all three have the same
+            figure.savefig(beside, format=suffix[1:], dpi=style.DPI, metadata=style.METADATA[suffix])
+        figure.set_layout_engine("none")  # the layout is computed once, so that all three have the same

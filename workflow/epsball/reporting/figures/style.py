@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -114,11 +114,43 @@ def available(run: Run, axes: Mapping[str, list[Axes]], probes: Sequence[str]) -
             write(ax, 0.5, 0.5, words, ha="center", va="center", color="0.35")
 
 
+def on_one_scale(pages: Iterable[Figure]) -> Iterator[tuple[int, Figure]]:
+    """Number the pages of a figure from 0, and give them one y axis where the panels of a page, or a column, have one.
+
+    Pages whose panels share nothing come at once: the points of all draws are many. The others wait for the last one.
+    """
+    waiting = {}
+    for number, page in enumerate(pages):
+        if _shared(page):
+            waiting[number] = page
+        else:
+            yield number, page
+    for alike in zip(*map(_shared, waiting.values()), strict=True) if len(waiting) > 1 else ():
+        lows, highs = zip(*(ax.get_ylim() for ax in alike), strict=True)
+        for ax in alike:
+            ax.set_ylim(min(lows), max(highs))
+            if ax.get_yscale() == "log":
+                log_scale(ax)
+    yield from waiting.items()
+
+
+def _shared(figure: Figure) -> list[Axes]:
+    """Return one of the axes of each set that has one y axis, from left to right."""
+    found: list[Axes] = []
+    for ax in figure.axes:
+        siblings = ax.get_shared_y_axes().get_siblings(ax)
+        if len(siblings) > 1 and not any(other in siblings for other in found):
+            found.append(ax)
+    return found
+
+
 def empty(run: Run, probes: Sequence[str]) -> Figure:
     """Draw what stands in for a figure of which no network has the tables: why not, in the panel of each."""
-    figure, axes = panels(run, probes[0])
+    figure, axes = panels(run, probes[0], sharey=False)
     for _ in available(run, axes, probes):
         pass
+    for ax in figure.axes:
+        ax.set_yticks([])
     return figure
 
 

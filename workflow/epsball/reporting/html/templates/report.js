@@ -82,7 +82,7 @@ function enlarge(title, ...content) {
 
 function enlargeFigure({ currentTarget: button }) {
   const { src, alt } = button.firstChild;
-  const links = [...button.parentNode.querySelectorAll("a")].flatMap((link) => [" ", link.cloneNode(true)]);
+  const links = [...button.parentNode.querySelectorAll(":scope > figcaption a, :scope > p a")].flatMap((link) => [" ", link.cloneNode(true)]);
   enlarge([alt, ".", ...links], element("img", { src, alt, class: "wide" }));
 }
 

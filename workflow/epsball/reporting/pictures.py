@@ -1,0 +1,57 @@
+"""Figures as they stand in the report: their pictures, page by page, within a budget of bytes, and their captions."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from epsball.config import Config
+from epsball.reporting.figures import drawn, page_name, pages
+from epsball.stages.panels import data_uri
+
+BUDGET = 6_000_000  # bytes of all pictures; further pages beyond it are linked
+
+
+def figures(config: Config, folder: Path, captions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the figures of a run with their pages: the first ones, and of further ones what fits, have their picture.
+
+    Args:
+        config: configuration of the run.
+        folder: folder of the run.
+        captions: caption of each figure.
+    """
+    found = {name: _captioned(name, captions[name]) for name in drawn(config)}
+    left = BUDGET
+    for number in range(max(len(pages(name, config)) for name in found)):  # first pages first
+        for name, figure in found.items():
+            for networks in pages(name, config)[number : number + 1]:
+                page = page_name(name, number)
+                picture = _webp(folder / "figures" / f"{page}.png")
+                left -= len(picture)
+                kept = picture if left >= 0 or number == 0 else ""
+                figure["pages"].append({"name": page, "networks": networks, "picture": kept})
+    return found
+
+
+def size(figures: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return the bytes of all pictures of figures."""
+    return sum(len(page["picture"]) for figure in figures.values() for page in figure["pages"])
+
+
+def _captioned(name: str, caption: str) -> dict[str, Any]:
+    # The first sentence, and the one after a bare number: "Figure 1. Isotropy (Eq. 4). Range of …"
+    title, rest = re.split(r"(?<!^Figure \d)(?<!Eq)\. ", caption.strip(), maxsplit=1)
+    return {"name": name, "title": title, "caption": rest, "pages": []}
+
+
+def _webp(path: Path) -> str:
+    """Return a picture as it stands in the page, the same pixels in less than half of the bytes."""
+    packed = io.BytesIO()
+    with Image.open(path) as picture:
+        picture.convert("RGB").save(packed, "webp", lossless=True)
+    return data_uri("webp", packed.getvalue())
