@@ -18,6 +18,7 @@ from epsball.reporting.figures import draw, drawn, names, page_name, pages
 from epsball.reporting.html.template import ENVIRONMENT
 from epsball.runs.files import write_table
 from epsball.runs.gaps import gap
+from epsball.stages import report_size
 from matplotlib.figure import Figure
 from PIL import Image
 from support.written_run import MINIMAL, write_run
@@ -133,7 +134,7 @@ def test_a_page_without_any_table_says_why(tmp_path: Path, monkeypatch: pytest.M
 
 def figures_of_report(monkeypatch: pytest.MonkeyPatch, config: Config, folder: Path, budget: int) -> dict[str, Any]:
     monkeypatch.setattr(pictures, "drawn", lambda _: ["fig4_topology"])
-    monkeypatch.setattr(pictures, "BUDGET", budget)
+    monkeypatch.setattr(report_size, "FIGURES", budget)
     return pictures.figures(config, folder, {"fig4_topology": "Figure 4. Topology (Eq. 7). All. The rest."})
 
 

@@ -25,14 +25,15 @@ from epsball.data.images import digest
 from epsball.perturbations.ball import perturbed_images
 from epsball.reporting import report
 from epsball.reporting.html import template
-from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
+from epsball.reporting.html.charts import CHARTS, chart
 from epsball.runs import files, provenance, provenance_records
 from epsball.runs.integrity import Inputs
 from epsball.stages import draws
 from epsball.stages.illustrate import restore
-from epsball.stages.panels import BUDGET, SHOWN, read, size
+from epsball.stages.panels import SHOWN, read, size
+from epsball.stages.report_size import DRAWS, charted
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
 from support import browser
 from support.finished_run import RAW, finished
 from support.toys import BALL, pictures
@@ -141,12 +142,18 @@ def test_charts_of_a_chapter(page: Page, chapter: str) -> None:
     for place in places.all():
         expect(place).to_have_attribute("data-drawn", "two")
         assert place.evaluate(shown_networks) == ["two"]
-    dots = places.first.evaluate(
+    sample = click_first_point(page, places.first)
+    expect(page.locator("#sample")).to_be_visible()
+    assert page.url.endswith(f"#sample-squares-{sample}")
+
+
+def click_first_point(page: Page, place: Locator) -> str:
+    """Hover over the first point of a chart, and click on it; return its sample."""
+    dots = place.evaluate(
         "place => { const trace = place.data.find(t => t.text && t.text.length);"
         "return [trace.text[0], place.calcdata[place.data.indexOf(trace)][0].x, "
         "place.calcdata[place.data.indexOf(trace)][0].y, place.data.indexOf(trace)]; }"
     )
-    place = places.first
     place.scroll_into_view_if_needed()
     at = place.evaluate(
         "(place, [x, y]) => { const {xaxis, yaxis} = place._fullLayout; const box = place.getBoundingClientRect();"
@@ -158,8 +165,29 @@ def test_charts_of_a_chapter(page: Page, chapter: str) -> None:
     label = place.locator(".hoverlayer .hovertext")
     expect(label.first).to_contain_text("r = ")
     page.mouse.click(*at)
-    expect(page.locator("#sample")).to_be_visible()
-    assert page.url.endswith(f"#sample-squares-{dots[0]}")
+    return str(dots[0])
+
+
+def test_a_run_of_which_some_samples_are_shown(chromium: Browser, run: tuple[Config, Path], tmp_path: Path) -> None:
+    config, folder = run
+    shutil.copytree(folder, tmp_path / "run")
+    path = tmp_path / "run" / "illustrations" / "squares.json"
+    panels = read(path)
+    gone = str(Run(config, folder).metrics("isotropy", "one")["sample"].iloc[0])
+    for part in (panels.samples, panels.thumbnails):
+        del part[gone]
+    panels.write(path)
+    (tmp_path / "report.html").write_text(report.report(config, tmp_path / "run", captions(config)))
+    with opened_page(chromium, tmp_path / "report.html") as opened:
+        assert "around 4 images of squares" in opened.locator("#overview").inner_text()
+        opened.locator('nav a[href="#samples"]').click()
+        assert opened.locator(".thumb").count() == 3
+        assert "3 samples are shown" in opened.locator("#samples .warn").first.inner_text()
+        opened.locator('nav a[href="#isotropy"]').click()
+        chart = opened.locator("#isotropy .chart").first
+        expect(chart).to_have_attribute("data-drawn", "one", timeout=20_000)
+        assert click_first_point(opened, chart) == gone
+        assert opened.url.endswith("#isotropy"), "what is not shown is not opened"
 
 
 def test_a_figure_is_enlarged_by_mouse_and_keyboard_and_escape_closes(page: Page) -> None:
@@ -355,7 +383,7 @@ def test_draws_are_those_that_the_network_saw(run: tuple[Config, Path]) -> None:
     pool = data.open_pool(config.datasets["squares"], folder)
     tables = {probe: results.metrics(probe, "two") for probe in SHOWN}
     scores = pd.concat(table.assign(probe=probe) for probe, table in tables.items())
-    panels = draws.make_panels(samples, pool, scores, config.ball, 10**6)
+    panels = draws.make_panels(samples, pool, scores, config.ball, 10**6, len(samples))
     assert panels.without == []
     row = samples.iloc[1]
     pixels = pool.read(list(pool.names).index(row["image"]))
@@ -407,7 +435,7 @@ def test_charts_of_many_samples_stay_small() -> None:
 
     packed = template.packed(chart("isotropy", Synthetic(config, Path())))
     assert len(packed) < 150_000
-    assert len(table) == 600 > SAMPLES
+    assert len(table) == 600 > charted(config) == 200
 
 
 def synthetic(samples: int, networks: int, radii: int, side: int) -> tuple[pd.DataFrame, Pool, pd.DataFrame]:
@@ -442,8 +470,8 @@ def synthetic(samples: int, networks: int, radii: int, side: int) -> tuple[pd.Da
 def test_pictures_keep_their_budget(samples: int, networks: int, radii: int, side: int) -> None:
     table, pool, scores = synthetic(samples, networks, radii, side)
     spec = replace(BALL, radii=(0.0, *map(float, range(1, radii + 1))))
-    panels = draws.make_panels(table, pool, scores, spec, BUDGET)
-    assert panels.bytes <= BUDGET
+    panels = draws.make_panels(table, pool, scores, spec, DRAWS, len(table))
+    assert panels.bytes <= DRAWS
     assert set(panels.samples) == set(table["sample"])
     with_draws = [name for name, found in panels.samples.items() if "draws" in found]
     assert len(with_draws) + len(panels.without) == samples
@@ -452,14 +480,14 @@ def test_pictures_keep_their_budget(samples: int, networks: int, radii: int, sid
         return
     assert panels.radii[-1] == radii
     assert len(panels.radii) == 3
-    assert panels.bytes > BUDGET * 0.8
+    assert panels.bytes > DRAWS * 0.8
     assert [name.endswith("0") for name in with_draws[: samples // 10]] == [True] * min(len(with_draws), samples // 10)
 
 
 def test_draws_that_do_not_fit_after_all_are_left_out_from_the_last_sample_on(tmp_path: Path) -> None:
     table, pool, scores = synthetic(20, 2, 2, 8)
     spec = replace(BALL, radii=(0.0, 1.0, 2.0))
-    drawn = draws.make_panels(table, pool, scores, spec, BUDGET)
+    drawn = draws.make_panels(table, pool, scores, spec, DRAWS, len(table))
     drawn.write(tmp_path / "drawn.json")
     panels = read(tmp_path / "drawn.json")
     assert panels == drawn

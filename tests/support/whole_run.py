@@ -18,13 +18,13 @@ from epsball.probes import Context, chosen_probes, families, family_of
 from epsball.probes.normalisers import scales
 from epsball.reporting import figures
 from epsball.runs.files import write_table
-from epsball.stages import select
+from epsball.stages import report_size, select
 from epsball.stages.build_network import build_network
 from epsball.stages.draws import make_panels
 from epsball.stages.extract import extract
 from epsball.stages.illustrate import illustrate
 from epsball.stages.measure import measure
-from epsball.stages.panels import SHOWN, estimated_budget
+from epsball.stages.panels import SHOWN
 from epsball.stages.perturb import perturb
 from epsball.stages.survey import survey
 
@@ -84,7 +84,8 @@ def make_run(folder: Path, size: int = 10, drawn: bool = True, **changes: Any) -
     illustrate(config, kept, samples, pool, run / "illustrations" / "squares.npz")
     results = Run(config, run)
     scores = pd.concat(results.metrics(probe).assign(probe=probe) for probe in SHOWN)
-    panels = make_panels(samples, pool, scores, config.ball, estimated_budget(config, {"squares": len(samples)}))
+    budget = report_size.estimated_budget(config, {"squares": report_size.selected(config, "squares", samples)})
+    panels = make_panels(samples, pool, scores, config.ball, budget, len(samples))
     panels.write(run / "illustrations" / "squares.json")
     for name in figures.drawn(config) if drawn else ():
         figures.draw(name, config, run, run / "figures" / f"{name}.png")

@@ -13,10 +13,11 @@ with job(snakemake) as config:
     from epsball.data import open_pool
     from epsball.networks import forward
     from epsball.runs import files, provenance
+    from epsball.stages import report_size
     from epsball.stages.draws import make_panels
     from epsball.stages.gather import gather
     from epsball.stages.illustrate import illustrate, restore
-    from epsball.stages.panels import SHOWN, estimated_budget
+    from epsball.stages.panels import SHOWN
     from epsball.stages.select import read_samples
 
     forward.configure(config.compute)
@@ -24,7 +25,8 @@ with job(snakemake) as config:
     weights = {path.parent.name: path for path in map(Path, paths.weights)}
     stores = {name: [path for path in map(Path, paths.activations) if path.parts[-3] == name] for name in weights}
     selected = {Path(path).stem: read_samples(path) for path in paths.samples}
-    budget = estimated_budget(config, {name: len(samples) for name, samples in selected.items()})
+    sizes = {name: report_size.selected(config, name, samples) for name, samples in selected.items()}
+    budget, shown = report_size.estimated_budget(config, sizes), report_size.shown(config, sizes)
     for place, (name, samples) in enumerate(selected.items()):
         dataset, networks = config.datasets[name].source, [network.name for network in config.networks_of(name)]
         pool, picture = open_pool(dataset, config.folder / "datasets" / name), Path(snakemake.output.pictures[place])
@@ -41,6 +43,7 @@ with job(snakemake) as config:
         }
         found = [gather(some, samples).assign(network=network, probe=probe) for (network, probe), some in parts.items()]
         # What one leaves of its share of the budget goes to the next ones.
-        panels = make_panels(samples, pool, pd.concat(found), config.ball, budget // (len(selected) - place))
+        share = budget // (len(selected) - place)
+        panels = make_panels(samples, pool, pd.concat(found), config.ball, share, shown[name])
         budget -= panels.bytes
         panels.write(Path(snakemake.output.panels[place]))

@@ -12,9 +12,8 @@ from PIL import Image
 
 from epsball.config import Config
 from epsball.reporting.figures import drawn, page_name, pages
+from epsball.stages import report_size
 from epsball.stages.panels import data_uri
-
-BUDGET = 6_000_000  # bytes of all pictures; further pages beyond it are linked
 
 
 def figures(config: Config, folder: Path, captions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -26,7 +25,7 @@ def figures(config: Config, folder: Path, captions: Mapping[str, str]) -> dict[s
         captions: caption of each figure.
     """
     found = {name: _captioned(name, captions[name]) for name in drawn(config)}
-    left = BUDGET
+    left = report_size.FIGURES
     for number in range(max(len(pages(name, config)) for name in found)):  # first pages first
         for name, figure in found.items():
             for networks in pages(name, config)[number : number + 1]:

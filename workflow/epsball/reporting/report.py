@@ -22,11 +22,11 @@ from epsball.reporting import pictures
 from epsball.reporting.chapters import CHAPTERS
 from epsball.reporting.class_names import described
 from epsball.reporting.figures import reads
-from epsball.reporting.html.charts import CHARTS, SAMPLES, chart
+from epsball.reporting.html.charts import CHARTS, chart
 from epsball.reporting.html.template import packed, render
 from epsball.reporting.paper_chapters import PROBE_CHAPTERS
 from epsball.runs import provenance_records, versions
-from epsball.stages import panels
+from epsball.stages import panels, report_size
 from epsball.stages.select import eligible, of_network
 
 
@@ -40,8 +40,9 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     of_probes = {probe: chapter(run) for probe, chapter in PROBE_CHAPTERS.items()}
     beyond = {name: chapter(run, claims) for name, chapter in CHAPTERS.items() if name in figures}
     in_chapters = {*beyond, *(name for chapter in of_probes.values() for name in chapter.figures)}
-    rest = panels.text_size(config, {name: len(run.samples(name)) for name in run.datasets})
-    budget = panels.budget(
+    sizes = {name: report_size.selected(config, name, run.samples(name)) for name in run.datasets}
+    rest = report_size.text_size(config, sizes)
+    budget = report_size.budget(
         len(charts) + sum(len(page["picture"]) for figure in figures.values() for page in figure["pages"]) + rest
     )
     made_with = provenance_records.made_with(folder / "claims.tsv")
@@ -63,7 +64,7 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         figures=figures,
         other_figures=[name for name in figures if name not in in_chapters],
         charts=charts,
-        chart_samples=SAMPLES,
+        chart_samples=report_size.charted(config),
         datasets=datasets,
         panels={sample["key"]: sample for dataset in datasets for sample in dataset["samples"]},
         networks=[_network(run, name) for name in config.networks],
@@ -135,6 +136,7 @@ def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
         "pool": len(pool),
         "networks": networks,
         "sure": _sure(spec, len(networks)),
+        "found": len(samples),
         "fewest": min(len(of_network(samples, network)) for network in networks),
         "skipped": [image for image in pool.names if image not in surveyed],
         "panels": drawn,
@@ -146,7 +148,7 @@ def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
                 "clean_scores": {network: row[f"score_{network}"] for network in networks},
                 **drawn.samples[row["sample"]],
             }
-            for row in samples.to_dict("records")
+            for row in samples[samples["sample"].isin(drawn.samples)].to_dict("records")
         ],
     }
 

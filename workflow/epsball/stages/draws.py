@@ -30,8 +30,8 @@ _LOSSLESS = 64  # pixels, the longer side, up to which an image is kept as it is
 _QUALITY = 80  # of WebP, for anything larger
 
 
-def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: Ball, budget: int) -> Panels:
-    """Collect the scores and draw the pictures of a dataset's samples, which may take `budget` bytes.
+def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: Ball, budget: int, shown: int) -> Panels:
+    """Collect the scores and draw the pictures of `shown` samples of a dataset, which may take `budget` bytes.
 
     `scores` has the tables of the SHOWN probes of all networks of the dataset, with the columns network and probe.
 
@@ -46,11 +46,12 @@ def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: B
     """
     by_sample = {str(name): rows for name, rows in scores.groupby("sample", sort=False)}
     wrong = scores.groupby("sample")["misclassified"].max() > 0
-    wrong_first = samples.sort_values("sample", key=lambda names: ~names.map(wrong), kind="stable")
+    wrong_first = samples.sort_values("sample", key=lambda names: ~names.map(wrong), kind="stable")[:shown]
+    pairs = int(scores[scores["sample"].isin(wrong_first["sample"])].groupby("sample")["network"].nunique().sum())
     panels = Panels([radius for radius in spec.radii if radius > 0], list(SHOWN))
     for place, (row, image) in enumerate(sample_images(wrong_first, pool)):
         if place == 0:
-            _fit(panels, image, row, len(samples), len(samples) * scores["network"].nunique(), spec, budget)
+            _fit(panels, image, row, len(wrong_first), pairs, spec, budget)
         rows = by_sample[row.sample]
         panel = {"wrong": bool(wrong[row.sample]), "scores": _scores(rows)}
         panels.thumbnails[row.sample] = _thumbnail(image)

@@ -1,4 +1,4 @@
-"""What the report's panels of samples hold, and how many bytes it may take: drawn by illustrate, read by the report.
+"""What the report's panels of samples hold: drawn by illustrate, read by the report.
 
 Nothing here needs PyTorch, which would take most of the report's time.
 """
@@ -13,19 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from epsball.config import Config
 from epsball.runs import files
 
 SHOWN = {"isotropy": "uniform", "symmetry": "permuted"}  # probes whose draws are shown, with their families
-
-LIMIT = 15_000_000  # bytes of the report
-BUDGET = 6_000_000  # bytes in it of the pictures of all draws
-
-# What else the report has is known when it is written. Where draws are drawn it is estimated, rather low: what does not
-# fit after all is left out.
-_FIGURES = 500_000  # bytes of all figures, a network
-_POINT = 220  # bytes in all charts of a network's sample at a radius
-_CHARTED = 200  # samples of a network in a chart
 
 _PICTURES = ("clean", "lossless", "pictures", "draws")
 
@@ -65,29 +55,6 @@ def read(path: Path) -> Panels:
 def size(panel: Mapping[str, Any]) -> int:
     """Return the bytes of a panel's pictures."""
     return sum(map(len, [*panel["pictures"], panel["clean"]]))
-
-
-def text_size(config: Config, samples: Mapping[str, int]) -> int:
-    """Estimate the bytes of the report without pictures of draws, figures and charts.
-
-    That are library, text, thumbnails and scores, of so many samples of each dataset.
-    """
-    return 2_500_000 + sum(
-        count * (5_000 + 30 * len(config.networks_of(name)) * len(config.ball.radii)) for name, count in samples.items()
-    )
-
-
-def estimated_budget(config: Config, samples: Mapping[str, int]) -> int:
-    """Estimate the bytes that the report has for pictures of draws, of so many samples of each dataset."""
-    points = sum(
-        len(config.networks_of(name)) * min(count, _CHARTED) * len(config.ball.radii) for name, count in samples.items()
-    )
-    return budget(text_size(config, samples) + _FIGURES * len(config.networks) + _POINT * points)
-
-
-def budget(spent: int) -> int:
-    """Return the bytes that the report has for pictures of draws, if all else takes so many."""
-    return min(BUDGET, max(LIMIT - spent, 0))
 
 
 def data_uri(kind: str, data: bytes) -> str:

@@ -13,10 +13,9 @@ from epsball.analysis.run import Run
 from epsball.config import NORMS
 from epsball.reporting.places import beyond_zero, radius_name, ranges_for_log_axis, side_by_side
 from epsball.stages.panels import significant
+from epsball.stages.report_size import charted
 
 BLUE, ORANGE, GREY = "#3b8fd4", "#e0701a", "#8a929b"  # legible on light and on dark pages
-
-SAMPLES = 200  # most samples of a network in a chart: the first ones, whose order is that of their random seeds
 
 Trace = dict[str, Any]  # attributes of a scatter trace, see https://plotly.com/javascript/reference/scatter
 
@@ -107,7 +106,8 @@ def _lipschitz(run: Run, network: str) -> Iterator[Trace]:
 def _first_samples(run: Run, probe: str, network: str) -> pd.DataFrame:
     """Return a probe's rows of the first samples beyond radius 0, at their `place`."""
     table = run.metrics(probe, network)
-    return beyond_zero(table[table["sample"].isin(table["sample"].unique()[:SAMPLES])], run.config.ball)
+    first = table["sample"].unique()[: charted(run.config)]
+    return beyond_zero(table[table["sample"].isin(first)], run.config.ball)
 
 
 def _points(table: pd.DataFrame, y: str, name: str, shown: tuple[str, ...], hover: str, **marker: str) -> Trace:

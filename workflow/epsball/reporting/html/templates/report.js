@@ -59,7 +59,8 @@ async function plotChart(place, network) {
   await plot(place, data.filter((trace) => trace.meta === network), layout);
   place.removeAllListeners?.("plotly_click");
   place.on?.("plotly_click", ({ points: [{ text: sample }] }) => {
-    if (sample) location.hash = `sample-${layout.meta[network]}-${sample}`;
+    const address = `sample-${layout.meta[network]}-${sample}`;
+    if (get(address)) location.hash = address; // not all samples of a large run are shown
   });
   place.dataset.drawn = network;
 }
