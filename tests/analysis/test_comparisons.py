@@ -135,7 +135,7 @@ def test_a_comparison_of_several_probes_needs_them_all(run: Run, claim: Claim) -
 @pytest.mark.slow
 def test_chapters_say_what_the_tables_hold(run: Run) -> None:
     claims = judge(WITH_EXTRA_PROBES, run.folder)
-    said = {figure: says(run, claims) for figure, says in CHAPTERS.items()}
+    said = {figure: says(run, claims) for figure, says in CHAPTERS.items() if figure.startswith("beyond")}
     assert set(said) == {name for name in figures.FIGURES if name.startswith("beyond")}
     shown = {figure: dict(found.table()[1]) for figure, found in said.items() if len(found.table()[0]) == 2}
     assert "ends at 0.4. Its largest fall in one step is 0.2." in said["beyond_depth"].text

@@ -46,7 +46,7 @@ def test_registries_are_whole() -> None:
     assert all(callable(white_box_probe(name).passes) for name in PROBES if is_white_box(name))
     assert all(set(control(name).PROBES) <= set(PROBES) for name in CONTROLS)
     assert all(callable(getattr(importlib.import_module(module_name(name)), name)) for name in FIGURES)
-    others = {"illustration", "controls", "training"}
+    others = {"illustration", "controls", "training", "networks of a dataset together"}
     assert {need for _, *needs in FIGURES.values() for need in needs} <= {*PROBES, *others}
     assert set(KINDS) == set(keys.KINDS)
     assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in FIGURES)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from epsball.analysis.run import Run
+from epsball.analysis.verdicts import judge
 from epsball.config import Config, load_config
 from epsball.reporting.figures import FIGURES, draw, draw_all, figure, names, style
 from epsball.reporting.figures.paper import derivatives
@@ -22,6 +23,7 @@ from PIL import Image
 from support.written_run import MINIMAL, MINIMAL_RUN, WITH_EXTRA_PROBES, write_run
 
 OF_TRAINING = [name for name in FIGURES if name.startswith("training")]
+OF_MANY = [name for name in FIGURES if name.startswith("across")]  # see test_across.py
 
 
 def write_illustration(folder: Path, flips: bool = True, names: Sequence[str] = ()) -> None:
@@ -58,10 +60,11 @@ def places(collection: Collection) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in FIGURES if name not in OF_TRAINING])
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in {*OF_TRAINING, *OF_MANY}])
 def test_every_figure_in_three_formats(tmp_path: Path, name: str) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
     write_illustration(tmp_path)
+    write_table(tmp_path / "claims.tsv", judge(WITH_EXTRA_PROBES, tmp_path))
     draw(name, WITH_EXTRA_PROBES, tmp_path, tmp_path / "figures" / f"{name}.pdf")
     assert (tmp_path / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     assert "<svg" in (tmp_path / "figures" / f"{name}.svg").read_text()
@@ -318,6 +321,7 @@ def test_figures_of_training(tmp_path: Path, name: str) -> None:
 def test_all_figures_of_a_run_are_drawn_by_several_processes(tmp_path: Path) -> None:
     write_run(tmp_path, samples=5, growth=3.0, floor=1e-6)
     write_illustration(tmp_path)
+    write_table(tmp_path / "claims.tsv", judge(MINIMAL_RUN, tmp_path))
     draw_all(MINIMAL_RUN, tmp_path, tmp_path / "drawn", processes=2)
     assert {path.stem for path in (tmp_path / "drawn").iterdir()} == set(names(MINIMAL_RUN))
     assert len(list((tmp_path / "drawn").iterdir())) == 3 * len(names(MINIMAL_RUN))

@@ -376,6 +376,45 @@ def test_the_comparison_of_two_runs(chromium: Browser, tmp_path: Path) -> None:
             assert page.evaluate("() => document.documentElement.scrollWidth") == 360
 
 
+def test_a_matrix_of_many_networks_is_sorted_and_filtered(
+    chromium: Browser, run: tuple[Config, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same run as if two networks were many."""
+    config, folder = run
+    kinds = {"one": "vgg", "two": "vit"}
+    specs = {name: replace(spec, factors={"architecture": kinds[name]}) for name, spec in config.networks.items()}
+    config = replace(config, networks=specs)
+    monkeypatch.setattr(report, "LEGIBLE", 1)
+    (tmp_path / "report.html").write_text(report.report(config, folder, captions(config)))
+    claims = pd.read_csv(folder / "claims.tsv", sep="\t")
+    with opened_page(chromium, tmp_path / "report.html") as opened:
+        matrix = opened.locator("#overview .long").first
+        rows = matrix.locator("tbody tr")
+
+        def networks() -> list[str]:
+            return [row.locator("th").inner_text() for row in rows.all() if row.is_visible()]
+
+        assert networks() == ["one", "two"]
+        matrix.get_by_role("button", name="network").click()
+        matrix.get_by_role("button", name="network").click()
+        assert networks() == ["two", "one"]
+        claim = "little change at epsilon"
+        matrix.get_by_role("button", name=claim).press("Enter")
+        estimates = claims[(claims["claim"] == claim) & claims["control"].isna()].set_index("network")["estimate"]
+        assert networks() == list(estimates.sort_values().index)
+        assert matrix.locator("th[aria-sort]").count() == 1
+        matrix.get_by_label("architecture").select_option("vit")
+        assert networks() == ["two"]
+        expect(matrix.locator("output")).to_have_text("1 of 2")
+        matrix.get_by_label("architecture").select_option("all")
+        assert len(networks()) == 2
+        matrix.locator("tbody a").first.click()
+        assert "#row-" in opened.url
+        opened.set_viewport_size({"width": 360, "height": 740})
+        opened.locator('nav a[href="#overview"]').click()
+        assert opened.evaluate("() => document.documentElement.scrollWidth") == 360
+
+
 def test_draws_are_those_that_the_network_saw(run: tuple[Config, Path]) -> None:
     config, folder = run
     results = Run(config, folder)

@@ -23,7 +23,8 @@ from support.toys import ROOT
 RAW: dict[str, Any] = yaml.safe_load((ROOT / "config" / "beyond.yaml").read_text())
 
 PASSES = {"extract", "illustrate", "measure_controls", "measure_white_box", "survey", "survey_control"}
-TABLES = {"measure", "gather", "select", "figures", "claims", "report"}
+SUMMARIES = {"across_networks", "claims", "figures", "report"}
+TABLES = {"measure", "gather", "select", *SUMMARIES}
 
 
 def fingerprints(raw: dict[str, Any]) -> dict[str, str]:
@@ -36,7 +37,7 @@ def fingerprints(raw: dict[str, Any]) -> dict[str, str]:
         "perturb": {"dataset": "signs"},
         "measure_white_box": {"network": "ciresan2012", "probe": "gradient"},
         "survey_control": {"network": "ciresan2012", "control": "identity"},
-        **{name: {} for name in ("illustrate", "figures", "claims", "report")},
+        **{name: {} for name in ("illustrate", *SUMMARIES)},
     }
     return {name: found.of(name, **wildcards.get(name, {"network": "ciresan2012"})) for name in STAGES}
 
@@ -53,12 +54,12 @@ def changed(edit: Callable[[dict[str, Any]], object]) -> set[str]:
 @pytest.mark.parametrize(
     ("edit", "expected"),
     [
-        (lambda raw: raw.update(normaliser="per-feature"), {"figures", "claims", "report"}),
+        (lambda raw: raw.update(normaliser="per-feature"), SUMMARIES),
         (lambda raw: raw.update(shard_size=7), {"select", "gather", "illustrate", *TABLES} - {"measure", "gather"}),
         (lambda raw: raw.update(mantel_permutations=199), (TABLES | {"measure_controls", "illustrate"}) - {"select"}),
         (
             lambda raw: raw["datasets"]["signs"].update(samples=3),
-            {"select", "illustrate", "figures", "claims", "report"},
+            {"select", "illustrate", *SUMMARIES},
         ),
         (
             lambda raw: raw.update(radii=[1, 3]),
@@ -75,7 +76,7 @@ def changed(edit: Callable[[dict[str, Any]], object]) -> set[str]:
         ),
         (
             lambda raw: raw.update(controls=["rbf"]),
-            {"measure_controls", "gather", "figures", "claims", "report"},
+            {"measure_controls", "gather", *SUMMARIES},
         ),
     ],
     ids=["normaliser", "shards", "mantel", "samples", "radii", "batch", "float64", "training", "controls"],

@@ -12,7 +12,7 @@ from epsball.networks import sources
 from epsball.probes import normalisers
 from epsball.reporting import figures
 from epsball.runs import code_in_use, contents, integrity, provenance, provenance_records, run_folder, versions
-from epsball.stages import fingerprints, given, panels, select
+from epsball.stages import fingerprints, given, panels, select, studied
 
 
 @contextlib.contextmanager
@@ -208,6 +208,7 @@ SURVEYS = [f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network 
 KEPT = str if CONFIG.keep_activations else temp  # temporary files are dropped once their readers are done
 CARDS = [f"{RUN}/networks/{network}/card.json" for network in NETWORKS]
 TABLES = [f"{table}.parquet" for network in NETWORKS for table in network_tables(network)]
+ACROSS = [f"{RUN}/{name}" for name in ("across_networks.tsv", "properties.csv") if studied.studied(CONFIG)]
 ILLUSTRATIONS, PANELS = ([f"{RUN}/illustrations/{dataset}.{kind}" for dataset in DATASETS] for kind in ("npz", "json"))
 PICTURES = [f"{RUN}/figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg", "png")]
 
@@ -226,7 +227,7 @@ def template_digest():
 
 def figure_category(name):
     """Return the category under which `snakemake --report` lists a page of a figure."""
-    titles = {"paper": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training"}
+    titles = {"paper": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training", "overview": "Claims", "across": "Across networks"}
     return titles[figures.FIGURES[figures.figure_of(name)][0]]
 
 
@@ -278,7 +279,7 @@ if workflow.is_main_process:
 
     with exit_with_message():
         run_folder.require_writable(
-            FOLDER, [*SAMPLES, *SURVEYS, *CARDS, *TABLES, *ILLUSTRATIONS, *PICTURES, f"{RUN}/logs/a"]
+            FOLDER, [*SAMPLES, *SURVEYS, *CARDS, *TABLES, *ACROSS, *ILLUSTRATIONS, *PICTURES, f"{RUN}/logs/a"]
         )
         run_folder.restore_metadata(FOLDER)
         integrity.settle_times(FOLDER)

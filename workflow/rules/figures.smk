@@ -4,6 +4,8 @@ rule figures:
         SAMPLES,
         CARDS,
         SURVEYS,
+        ACROSS,
+        claims=f"{RUN}/claims.tsv",
         illustrations=ILLUSTRATIONS,
     output:
         [path for path in PICTURES if not path.endswith(".png")],

@@ -3,6 +3,7 @@ rule report:
         TABLES,
         CARDS,
         SURVEYS,
+        ACROSS,
         SAMPLES,
         claims=f"{RUN}/claims.tsv",
         images=[path for dataset in DATASETS for path in made_files(dataset, "test")],

@@ -104,6 +104,16 @@ class Run:
         """The table of claims, see `epsball.analysis.verdicts.judge`; control is "" in a network's own row."""
         return read_claims(self._existing("claims.tsv"))
 
+    @property
+    def properties(self) -> pd.DataFrame:
+        """Local properties and adversarial distance by sample; see `epsball.analysis.properties.properties`."""
+        return files.read_table(self._existing("properties.csv"))
+
+    @property
+    def across_networks(self) -> pd.DataFrame:
+        """What goes with adversarial distance; see `epsball.analysis.across_networks.across_networks`."""
+        return files.read_table(self._existing("across_networks.tsv"))
+
     def metrics(self, probe: str, network: str | None = None) -> pd.DataFrame:
         """Read the table of a probe.
 

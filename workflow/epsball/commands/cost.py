@@ -19,6 +19,7 @@ from epsball.networks import sources
 from epsball.perturbations import families
 from epsball.runs import files
 from epsball.stages.passes import float64_passes_per_sample, passes_per_sample
+from epsball.stages.studied import studied
 
 _SEEN = "seen.json"  # in a run's folder
 
@@ -160,7 +161,7 @@ def jobs(config: Config) -> int:
         1 + shards[name] + 2 * (spec.kind == "signs") + bool(spec.options.get("download"))
         for name, spec in config.datasets.items()
     )
-    return of_networks + of_datasets + len(("illustrate", "figures", "claims", "report"))
+    return of_networks + of_datasets + len(("illustrate", "figures", "claims", "report")) + bool(studied(config))
 
 
 def _is_controlled(config: Config, network: str) -> bool:

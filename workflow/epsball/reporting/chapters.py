@@ -9,6 +9,8 @@ import pandas as pd
 
 from epsball.analysis.claims import ALL_NETWORKS, JUDGED, Verdict, at_radius
 from epsball.analysis.comparisons import CORRELATIONS, QUANTITIES, TRAINING
+from epsball.analysis.intervals import LEVEL
+from epsball.analysis.properties import FACTOR, PROPERTIES, factors
 from epsball.analysis.run import Run
 from epsball.analysis.statistics import SMALLEST
 from epsball.reporting.summary_text import Chapter, Row, format_cell
@@ -214,7 +216,41 @@ def _adversarial(run: Run, claims: pd.DataFrame) -> Chapter:
     )
 
 
+def _across(run: Run, claims: pd.DataFrame) -> Chapter:
+    related = run.across_networks
+    related["sure"] = related["p_adjusted"] < 1 - LEVEL
+    of_partial, of_gain = (related[related["statistic"] == name] for name in ("partial correlation", "gain"))
+    text = (
+        f"From network to network, {_counted(of_partial)} go with the smallest adversarial distance beyond what clean "
+        "margin and accuracy say (partial rank correlation, all properties together)."
+    )
+    if len(of_gain):
+        first = run.properties.pipe(factors)[0].removeprefix(FACTOR)
+        text += f" {_counted(of_gain)} predict it better than these two do, of networks of another {first}."
+    rows: dict[str, dict[str, str]] = {}
+    several = len(set(related["dataset"])) > 1
+    for row in related[related["estimate"].notna()].to_dict("records"):
+        dataset = f" ({row['dataset']})" if several else ""
+        cell = format_cell((row["estimate"], row["low"], row["high"]))
+        mark = f"{Verdict.DIFFERS.symbol} " if row["sure"] else ""
+        rows.setdefault(PROPERTIES[row["property"]].words + dataset, {})[row["statistic"]] = mark + cell
+    return Chapter(
+        "Does any of it explain adversarial examples, from network to network?",
+        text,
+        rows,
+        f"Networks of one architecture or way of training are alike: {related['networks'].max()} networks are fewer "
+        "independent ones. Both the distance and some properties are of the margin, so that they share its scale. The "
+        "distance is that of the best attack, an upper bound.",
+        figures=("across_correlations", "across_networks"),
+    )
+
+
+def _counted(related: pd.DataFrame) -> str:
+    return f"{related['sure'].sum()} of {len(related)} properties"
+
+
 CHAPTERS = {  # by figure; a run without the figure has no such chapter
+    "across_correlations": _across,
     "beyond_controls": _controls,
     "beyond_geometry": _geometry,
     "beyond_symmetry": _symmetry,

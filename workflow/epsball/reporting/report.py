@@ -25,6 +25,7 @@ from epsball.reporting.figures import reads
 from epsball.reporting.html.charts import CHARTS, chart
 from epsball.reporting.html.template import packed, render
 from epsball.reporting.paper_chapters import PROBE_CHAPTERS
+from epsball.reporting.summary_text import LEGIBLE
 from epsball.runs import provenance_records, versions
 from epsball.stages import panels, report_size
 from epsball.stages.select import eligible, of_network
@@ -39,7 +40,8 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     charts = packed({name: chart(name, run) for name in CHARTS})
     of_probes = {probe: chapter(run) for probe, chapter in PROBE_CHAPTERS.items()}
     beyond = {name: chapter(run, claims) for name, chapter in CHAPTERS.items() if name in figures}
-    in_chapters = {*beyond, *(name for chapter in of_probes.values() for name in chapter.figures)}
+    of_chapters = [*of_probes.values(), *beyond.values()]
+    in_chapters = {"overview_claims", *beyond, *(name for chapter in of_chapters for name in chapter.figures)}
     sizes = {name: report_size.selected(config, name, run.samples(name)) for name in run.datasets}
     rest = report_size.text_size(config, sizes)
     budget = report_size.budget(
@@ -57,6 +59,8 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
         config=config,
         norm=NORMS[config.ball.norm][1],
         parts=_parts(config, claims),
+        long=len(config.networks) > LEGIBLE,
+        factors=_factors(config),
         verdicts=given(claims["adjusted_verdict"]),
         together=int(claims["verdict"].isin(JUDGED).sum()),
         probe_chapters=of_probes,
@@ -120,6 +124,15 @@ def _parts(config: Config, claims: pd.DataFrame) -> list[dict[str, Any]]:
         by_claim = [(name, same.to_dict("records")) for name, same in rows.groupby("claim", sort=False)]
         found.append({"title": title, "networks": networks, "claims": by_claim})
     return [part for part in found if part["networks"]]
+
+
+def _factors(config: Config) -> dict[str, dict[str, str]]:
+    """Return the level of each network, by factor."""
+    names = dict.fromkeys(factor for spec in config.networks.values() for factor in spec.factors)
+    return {
+        factor: {name: spec.factors[factor] for name, spec in config.networks.items() if factor in spec.factors}
+        for factor in names
+    }
 
 
 def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:

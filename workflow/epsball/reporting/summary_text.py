@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 NOTHING = "–"
 
+LEGIBLE = 8  # networks whose columns are legible side by side
+
 Cell = str | float | tuple[float, ...]  # words, a number, or an estimate with the ends of its interval
 Row = Mapping[str, Cell]  # a quantity, by network
 
@@ -32,12 +34,18 @@ class Chapter:
         return " ".join([self.sentences.format(*ranges), *self.remarks])
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Return head and rows of a table: a row per quantity, a column per network; a dash where a number lacks."""
+        """Return head and rows of a table: a row per quantity, a column per network; a dash where a number lacks.
+
+        Of many networks, each has a row.
+        """
         networks = list(dict.fromkeys(name for row in self.rows.values() for name in row))
         cells = [
             [words, *(format_cell(row.get(name, NOTHING)) for name in networks)] for words, row in self.rows.items()
         ]
-        return ["", *networks], cells
+        table = [["", *networks], *cells]
+        if len(networks) > LEGIBLE:
+            table = [list(column) for column in zip(*table, strict=True)]
+        return table[0], table[1:]
 
 
 def format_cell(cell: Cell) -> str:

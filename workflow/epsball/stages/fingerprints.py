@@ -23,6 +23,7 @@ from epsball.perturbations.families import FAMILIES
 from epsball.probes import PROBES
 from epsball.runs import provenance
 from epsball.stages.given import Given
+from epsball.stages.studied import studied
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class Job:
         match stage:
             case "figures" | "claims" | "illustrate":
                 return [Job(config)]
+            case "across_networks":
+                return [Job(config)] if studied(config) else []
             case "render":
                 signs = [data.name for data in datasets if data.kind == "signs"]
                 return [Job(config, dataset=name, split=split) for name in signs for split in ("train", "test")]
@@ -202,10 +205,20 @@ STAGES = {
         above=("select", "extract", "measure"),
         packages=lambda job: [name for each in job.jobs("extract") for name in each.network_packages()],
     ),
-    "figures": Stage(lambda job: job.config, above=("gather", "build_network", "survey", "select", "illustrate")),
     "claims": Stage(lambda job: job.config, above=("gather", "select"), packages=lambda job: ["numpy", "scipy"]),
+    "across_networks": Stage(
+        lambda job: job.config,
+        above=("gather", "select", "survey"),
+        packages=lambda job: ["numpy", "scipy", "statsmodels"],
+    ),
+    "figures": Stage(
+        lambda job: job.config,
+        above=("gather", "build_network", "survey", "select", "illustrate", "claims", "across_networks"),
+    ),
     "report": Stage(
-        lambda job: job.config, modules=lambda job: KINDS.values(), above=("claims", "figures", "illustrate")
+        lambda job: job.config,
+        modules=lambda job: KINDS.values(),
+        above=("claims", "across_networks", "figures", "illustrate"),
     ),
 }
 

@@ -16,9 +16,12 @@ from epsball.config import Config
 from epsball.controls import chosen_controls
 from epsball.probes import PROBES, chosen_probes
 from epsball.runs import files
+from epsball.stages.studied import studied
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_ACROSS = "networks of a dataset together"  # what a figure needs that has a page for each dataset
 
 # The module that draws each figure, then what a run needs for it: the probes whose tables it reads, an illustration,
 # controls, or networks that the run trains.
@@ -44,12 +47,16 @@ FIGURES = {
     "beyond_lipschitz": ("beyond", "lipschitz_bounds"),
     "beyond_boundary": ("beyond", "boundary"),
     "beyond_adversarial": ("beyond", "boundary", "gradient", "topology_mixed_radius", "isotropy", "lipschitz"),
+    "overview_claims": ("overview",),
+    "across_networks": ("across", _ACROSS),
+    "across_correlations": ("across", _ACROSS),
     "training_curves": ("training", "training"),
     "training_confusion": ("training", "training"),
 }  # fmt: skip
 
 PER_PAGE = 6  # networks, as many as the paper has
-_ONE_PAGE = {"fig2_illustration", "fig5_functions", "beyond_adversarial"}  # whatever the number of networks
+# Whatever the number of networks.
+_ONE_PAGE = {"fig2_illustration", "fig5_functions", "beyond_adversarial", "overview_claims"}
 
 
 def names(config: Config) -> list[str]:
@@ -58,7 +65,9 @@ def names(config: Config) -> list[str]:
 
 
 def pages(name: str, config: Config) -> list[list[str]]:
-    """Return the networks on each page of a figure: at most six, and about as many on each."""
+    """Return the networks on each page of a figure: at most six, and about as many on each; or those of a dataset."""
+    if _ACROSS in FIGURES[name]:
+        return [[network.name for network in config.networks_of(dataset)] for dataset in studied(config)]
     networks = [
         network for network, spec in config.networks.items() if spec.training or "training" not in FIGURES[name]
     ]
@@ -79,13 +88,14 @@ def figure_of(name: str) -> str:
 
 def drawn(config: Config) -> list[str]:
     """Return the figures that a run draws."""
-    trained = {"training"} if any(network.training for network in config.networks.values()) else set()
+    once = {"training"} if any(network.training for network in config.networks.values()) else set()
+    once |= {_ACROSS} if studied(config) else set()
     # What at least one network is asked for.
     held = [
         {
             *chosen_probes(config, name),
             "illustration",
-            *trained,
+            *once,
             *({"controls"} if chosen_controls(config, name) else ()),
         }
         for name in config.networks

@@ -9,18 +9,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from epsball.analysis.claims import ALL_NETWORKS, CLAIMS, Verdict
+from epsball.analysis.claims import ALL_NETWORKS, CLAIMS
 from epsball.reporting.figures import style
 
-# As different in lightness as in hue: it is read in grey as well.
-_COLOURS = {
-    Verdict.HOLDS: style.BLUE,
-    Verdict.DOES_NOT_HOLD: "#e69f00",
-    Verdict.UNDECIDED: "0.85",
-    Verdict.TOO_FEW_SAMPLES: "0.95",
-    Verdict.NOT_AVAILABLE: "0.95",
-    Verdict.NOT_MEASURED: "white",
-}
 _HATCH = "////"  # of what was not measured
 _STATEMENTS = {claim.name: claim.statement for claim in CLAIMS}
 _ROW = 0.185  # inches
@@ -31,7 +22,7 @@ def draw(table: pd.DataFrame, base: str) -> Figure:
 
     The table is that of `epsball.analysis.readings.compare`; `base` says in words how the base reads the paper.
     """
-    table = table.assign(colour=table["verdict"].map(list(_COLOURS).index), number=table["estimate"].map(_number))
+    table = table.assign(colour=table["verdict"].map(list(style.VERDICTS).index), number=table["estimate"].map(_number))
     readings = list(table["reading"].unique())
     blank = pd.DataFrame({"colour": np.nan, "number": ""}, index=readings)
     headings: dict[int, str] = {}
@@ -50,9 +41,9 @@ def draw(table: pd.DataFrame, base: str) -> Figure:
     ax = figure.subplots()
     sns.heatmap(
         colours.astype(float), annot=numbers, fmt="", annot_kws={"size": "small"}, linewidths=1.5, cbar=False, ax=ax,
-        cmap=ListedColormap(list(_COLOURS.values())), vmin=0, vmax=len(_COLOURS) - 1, yticklabels=labels,
+        cmap=ListedColormap(list(style.VERDICTS.values())), vmin=0, vmax=len(style.VERDICTS) - 1, yticklabels=labels,
     )  # fmt: skip
-    unmeasured = np.ma.masked_not_equal(colours.astype(float), len(_COLOURS) - 1)
+    unmeasured = np.ma.masked_not_equal(colours.astype(float), len(style.VERDICTS) - 1)
     ax.pcolor(unmeasured, facecolor="none", edgecolor=style.GREY, lw=0, hatch=_HATCH)
     for row, heading in headings.items():
         ax.text(0, row + 0.78, heading, fontsize="small", va="baseline")
@@ -65,7 +56,7 @@ def draw(table: pd.DataFrame, base: str) -> Figure:
     ax.grid(False)
     handles = [
         Patch(facecolor=colour, edgecolor=style.GREY, lw=0.5, hatch=_HATCH if colour == "white" else None, label=name)
-        for name, colour in _COLOURS.items()
+        for name, colour in style.VERDICTS.items()
         if (table["verdict"] == name).any()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

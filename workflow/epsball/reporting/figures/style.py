@@ -19,6 +19,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 
 from epsball import controls
+from epsball.analysis.claims import Verdict
 from epsball.analysis.run import Run
 from epsball.config import NORMS, Config
 from epsball.reporting.places import beyond_zero, radius_name, side_by_side
@@ -29,6 +30,14 @@ SEQUENTIAL = "viridis"
 PALETTE = sns.color_palette("colorblind").as_hex()
 BLUE, AMBER, GREEN, VERMILION, PINK, SKY = (PALETTE[number] for number in (0, 1, 2, 3, 4, 9))
 CONTROLS = dict(zip(controls.CONTROLS, (VERMILION, PINK, BLUE, GREEN, AMBER), strict=False))  # their colours
+VERDICTS = {  # as different in lightness as in hue: they are read in grey as well
+    Verdict.HOLDS: BLUE,
+    Verdict.DOES_NOT_HOLD: "#e69f00",
+    Verdict.UNDECIDED: "0.85",
+    Verdict.TOO_FEW_SAMPLES: "0.95",
+    Verdict.NOT_AVAILABLE: "0.95",
+    Verdict.NOT_MEASURED: "white",
+}
 GREY = "0.55"
 FLOOR = "0.88"
 
@@ -141,6 +150,12 @@ def _shared(figure: Figure) -> list[Axes]:
         siblings = ax.get_shared_y_axes().get_siblings(ax)
         if len(siblings) > 1 and not any(other in siblings for other in found):
             found.append(ax)
+    return found
+
+
+def many(count: int) -> list[str]:
+    """Return that many colours, those of the palette as far as they go."""
+    found: list[str] = sns.color_palette("colorblind" if count <= len(PALETTE) else "husl", count).as_hex()
     return found
 
 

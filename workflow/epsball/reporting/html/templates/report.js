@@ -70,6 +70,36 @@ function plotChartsOf(page) {
   for (const place of page.querySelectorAll("[data-chart]")) plotChart(place, network);
 }
 
+/* Matrices of many networks, sorted by a column and filtered by factors */
+
+function sortRows({ currentTarget: button }) {
+  const head = button.parentNode;
+  const body = head.closest("table").tBodies[0];
+  const descending = head.ariaSort === "ascending";
+  for (const other of head.parentNode.cells) other.ariaSort = null;
+  head.ariaSort = descending ? "descending" : "ascending";
+  const value = (row) => row.cells[head.cellIndex].dataset.value?.replace("inf", "Infinity") ?? row.cells[head.cellIndex].textContent;
+  const keys = new Map([...body.rows].map((row) => [row, value(row)]));
+  const unknown = (key) => key === "" || key === "nan"; // last, in either direction
+  const order = (a, b) => (Number(a) - Number(b) || a.localeCompare(b, undefined, { numeric: true })) * (descending ? -1 : 1);
+  const rows = [...keys.keys()].sort((one, other) => {
+    const [a, b] = [keys.get(one), keys.get(other)];
+    return unknown(a) - unknown(b) || order(a, b);
+  });
+  body.append(...rows);
+}
+
+function filterRows({ currentTarget: select }) {
+  const matrix = select.closest(".long");
+  const asked = [...matrix.querySelectorAll(".factor")].filter((one) => one.value);
+  const rows = [...matrix.querySelector("tbody").rows];
+  for (const row of rows) row.hidden = asked.some((one) => row.cells[one.dataset.column].textContent !== one.value);
+  matrix.querySelector("output").value = asked.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length}` : "";
+}
+
+for (const button of all(".sort")) button.addEventListener("click", sortRows);
+for (const select of all(".factor")) select.addEventListener("change", filterRows);
+
 /* Enlarged figures */
 
 const dialog = get("enlarged");

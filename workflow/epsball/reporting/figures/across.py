@@ -1,0 +1,92 @@
+"""Figures of many networks of a dataset: what goes with their smallest adversarial distance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from epsball.analysis.intervals import LEVEL
+from epsball.analysis.properties import ACCURACY, DISTANCE, FACTOR, PROPERTIES, factors
+from epsball.analysis.run import Run
+from epsball.reporting.figures import style
+
+#: Statistics of `epsball.analysis.across_networks`, and what an axis calls them.
+STATISTICS = {
+    "correlation": "rank correlation",
+    "partial correlation": "the same beyond\nmargin and accuracy",
+    "mixed model": "coefficient of\na mixed model",
+    "gain": "squared error\ntaken from a baseline",
+}
+
+
+def across_networks(run: Run) -> Figure:
+    """Draw each property against the smallest adversarial distance, a point for each network, its factors as colours.
+
+    Points are medians over a network's samples; the title has Spearman's correlation with its interval.
+    """
+    table, related = (each[each["dataset"] == _dataset(run)] for each in (run.properties, run.across_networks))
+    correlations = related[related["statistic"] == "correlation"].set_index("property")
+    shown = [name for name in PROPERTIES if name in correlations.index]
+    levels = {column: table.groupby("network", sort=False)[column].first().fillna("none") for column in factors(table)}
+    medians = table.groupby("network", sort=False)[[DISTANCE, *shown, ACCURACY]].median()
+    medians = medians.assign(**{column.removeprefix(FACTOR): level for column, level in levels.items()})
+    how: dict[str, Any] = dict(zip(("hue", "style"), (column.removeprefix(FACTOR) for column in levels), strict=False))
+    if how:
+        how["palette"] = style.many(medians[how["hue"]].nunique())
+    panels = [*shown, ACCURACY]
+    down = -(-len(panels) // 3)
+    figure = Figure(figsize=(style.WIDTH, 1.9 * down + 0.9))
+    grid = figure.subplots(down, 3, sharey=True, squeeze=False).ravel()
+    for number, (ax, name) in enumerate(zip(grid, panels, strict=False)):
+        sns.scatterplot(medians, x=name, y=DISTANCE, s=22, lw=0.3, legend=bool(how) and number == 0, ax=ax, **how)
+        ax.set(xlabel=PROPERTIES[name].words if name in PROPERTIES else "accuracy", ylabel="adversarial distance (L2)")
+        if name in PROPERTIES and PROPERTIES[name].log:
+            style.log_scale(ax, "x")
+        if name in correlations.index:
+            row = correlations.loc[name]
+            ax.set_title(f"{row['estimate']:.2f} ({row['low']:.2f} to {row['high']:.2f})", fontsize="small")
+    style.log_scale(ax)
+    for ax in grid[len(panels) :]:
+        ax.remove()
+    if how:
+        handles, labels = grid[0].get_legend_handles_labels()
+        grid[0].get_legend().remove()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small")
+    return figure
+
+
+def across_correlations(run: Run) -> Figure:
+    """Draw a column for each statistic, a row for each property: the estimate with its interval."""
+    related = run.across_networks
+    related = related[related["dataset"] == _dataset(run)]
+    shown = [name for name in STATISTICS if (related["statistic"] == name).any()]
+    names = list(related["property"].unique())[::-1]
+    figure = Figure(figsize=(style.WIDTH, 0.24 * len(names) + 1.0))
+    for ax, statistic in zip(figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True):
+        rows = related[(related["statistic"] == statistic) & related["estimate"].notna()]
+        places, sure = rows["property"].map(names.index), rows["p_adjusted"] < 1 - LEVEL
+        colours = np.where(sure, style.BLUE, style.GREY)
+        ax.hlines(places, rows["low"], rows["high"], color=colours, lw=1.2)
+        points: dict[str, Any] = {"s": 22, "lw": 1, "ec": colours, "zorder": 3}
+        sns.scatterplot(x=rows["estimate"], y=places, fc=np.where(sure, colours, "white"), ax=ax, **points)
+        ax.axvline(0, color="black", lw=0.8, zorder=1)
+        ax.set(xlabel=STATISTICS[statistic], ylabel="", ylim=(-0.6, len(names) - 0.4))
+        low, high = rows["low"].min(), rows["high"].max()
+        ax.set_xlim((-1.05, 1.05) if "correlation" in statistic else (max(low, -2.0) - 0.1, min(high, 2.0) + 0.1))
+        ax.set_yticks(range(len(names)), [PROPERTIES[name].words for name in names])
+        ax.grid(False, axis="y")
+    key: dict[str, dict[str, Any]] = {
+        "not 0, of all properties together (Holm)": {"color": style.BLUE},
+        "may be 0": {"color": style.GREY, "mfc": "white"},
+    }
+    handles = [Line2D([], [], label=label, marker="o", ms=4.5, lw=1.2, **how) for label, how in key.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _dataset(run: Run) -> str:
+    return run.config.networks[run.networks[0]].dataset
