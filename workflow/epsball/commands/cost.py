@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -68,6 +68,7 @@ _CHUNK_BYTES = 200  # of what a store's archive says of each of its arrays and s
 _ARRAYS = {"perturbations": 5, "activations": 13}  # of a sample in a store, but for those with a chunk for each radius
 _LIPSCHITZ_BYTES = 45  # of a draw's row in the tables
 _SURVEY_BYTES = 100  # of an image's row
+_NAMED = 8  # networks, at most, that a sentence names
 
 
 class Cost(NamedTuple):
@@ -194,8 +195,16 @@ def _widths(config: Config, seen: Mapping[str, Seen]) -> Iterator[str]:
         ("as seen", [spec for spec in config.networks.values() if spec.name in seen]),
         ("assumed", [spec for spec in config.networks.values() if spec.name not in seen]),
     ):
+        units = dict.fromkeys(_units(spec, seen) for spec in specs)
+        alike = {count: [spec.name for spec in specs if _units(spec, seen) == count] for count in units}
         if specs:
-            yield ", ".join(f"{_units(spec, seen):,} of {spec.name}" for spec in specs) + f" ({what})"
+            yield ", ".join(f"{count:,} of {_listed(names)}" for count, names in alike.items()) + f" ({what})"
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Name networks, of many the first ones."""
+    known = list(names)
+    return ", ".join(known) if len(known) <= _NAMED else f"{', '.join(known[:2])} and {len(known) - 2} more"
 
 
 def describe(config: Config, cores: int, seen: Mapping[str, Seen]) -> str:
@@ -220,7 +229,7 @@ def describe(config: Config, cores: int, seen: Mapping[str, Seen]) -> str:
     on_gpu = _in_words(sum(one.gpu_seconds for one in costs.values()))
     lines = [
         f"Plan of run '{config.run}' (if all samples that are asked for are found; rates are nominal"
-        f"{', but measured for ' + ', '.join(rates) if rates else ''}):",
+        f"{f', but measured for {_listed(rates)}' if rates else ''}):",
         pd.DataFrame(rows, index=list(costs)).to_string(),
         "Passes are forward passes, of the survey, draws of each family, probes that ask the network, and controls.",
         "In float64 they are those behind the noise floor; images/s is on one core.",
@@ -229,7 +238,7 @@ def describe(config: Config, cores: int, seen: Mapping[str, Seen]) -> str:
         f"About {jobs(config)} jobs, {duration(config, cores, rates)}, or {on_gpu} on one GPU, from nothing.",
     ]
     if guessed := [name for name, one in costs.items() if one.guessed]:
-        lines.append(f"Of {', '.join(guessed)} no rate is known, so that may be far off; `epsball check` measures it.")
+        lines.append(f"Of {_listed(guessed)} no rate is known, so that may be far off; `epsball check` measures it.")
     lines += unanswered(config)
     lines += [f"Not there yet: {lack}" for spec in config.datasets.values() if (lack := missing(spec)) is not None]
     return "\n".join(lines) + "\n"

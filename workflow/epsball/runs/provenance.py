@@ -40,7 +40,7 @@ _REGISTRIES = frozenset({"FAMILIES", "PROBES", "CONTROLS", "KINDS", "SOURCES", "
 # images are known by their pixels: one that comes out otherwise is refused, or is another image.
 DECIDING = frozenset(
     {
-        *("torch", "numpy", "scipy", "scikit-bio"),
+        *("torch", "numpy", "scipy", "scikit-bio", "statsmodels"),
         *("torchvision", "timm", "transformers", "onnx2torch", "efficientnet-lite-pytorch"),  # networks
     }
 )
