@@ -165,3 +165,15 @@ def test_few_networks_say_nothing_and_gaps_are_left_out() -> None:
     assert list(of(found, "ratio").index) == STATISTICS
     without = across_networks(table.drop(columns=["factor_architecture", "factor_training"]), resampled=20)
     assert list(of(without, "ratio").index) == STATISTICS[:2], "without factors there are no groups"
+
+
+def test_perfect_order_has_an_interval_and_what_is_infinite_is_a_gap() -> None:
+    table = networks_of(4, effect=0.5, networks=14, samples=5)
+    table["jacobian"] = table["distance"] ** 2
+    table.loc[table["network"] == "n3", "clever"] = np.inf
+    table["clever"] = table["clever"].fillna(table["ratio"])
+    found = across_networks(table, resampled=20)
+    row = of(found, "jacobian").loc["correlation"]
+    assert row["estimate"] == pytest.approx(1)
+    assert row["low"] < 0.99
+    assert of(found, "clever")["networks"]["correlation"] == 13

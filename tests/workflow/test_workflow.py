@@ -208,6 +208,24 @@ def test_ctrl_c_ends_within_seconds_and_leaves_nothing_half_written(study: Study
     assert not list(root.rglob("*.unfinished"))
 
 
+@pytest.mark.fault(
+    "a job that is killed while it writes, and tried again", "the run ends well; nothing is half written"
+)
+def test_a_job_that_is_tried_again_leaves_nothing_half_written(study: Study) -> None:
+    config = {**BASE, "run": "retried", "draws": 1000, "networks": {"one": BASE["networks"]["one"]}}
+    root = study.folder / "results" / "retried"
+    process = study.start(config, "results/retried/activations/one/uniform/0.zarr.zip", "--retries", "1")
+    while not (unfinished := list((root / "activations").rglob(".*.unfinished"))):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(int(unfinished[0].suffixes[-2][1:]), signal.SIGKILL)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    assert "Trying to restart" in out + err
+    assert (root / "activations" / "one" / "uniform" / "0.zarr.zip").is_file()
+    assert not list(root.rglob("*.unfinished"))
+
+
 @pytest.mark.fault("{id}", "a sentence before any computing")
 @pytest.mark.parametrize(
     ("change", "sentence"),

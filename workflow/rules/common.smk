@@ -11,7 +11,7 @@ from epsball.errors import EpsballError, print_on_any_terminal, require_docstrin
 from epsball.networks import sources
 from epsball.probes import normalisers
 from epsball.reporting import figures
-from epsball.runs import code_in_use, contents, integrity, provenance, provenance_records, run_folder, versions
+from epsball.runs import code_in_use, contents, files, integrity, provenance, provenance_records, run_folder, versions
 from epsball.stages import fingerprints, given, panels, select, studied
 
 
@@ -42,9 +42,7 @@ RUN = str(FOLDER)
 with exit_with_message():
     CONTENTS = contents.Contents(FOLDER / ".contents.json", fixed=not workflow.is_main_process)
 GIVEN = given.Given(CONFIG, CONTENTS)
-FINGERPRINTS = fingerprints.Fingerprints(
-    CONFIG, WORKFLOW / "scripts", {"figures": figures.modules(CONFIG)}, GIVEN
-)
+FINGERPRINTS = fingerprints.Fingerprints(CONFIG, WORKFLOW / "scripts", {"figures": figures.modules(CONFIG)}, GIVEN)
 
 
 def unlimit_jobs():
@@ -227,7 +225,13 @@ def template_digest():
 
 def figure_category(name):
     """Return the category under which `snakemake --report` lists a page of a figure."""
-    titles = {"paper": "Figures of the paper", "beyond": "Beyond the paper", "training": "Training", "overview": "Claims", "across": "Across networks"}
+    titles = {
+        "paper": "Figures of the paper",
+        "beyond": "Beyond the paper",
+        "training": "Training",
+        "overview": "Claims",
+        "across": "Across networks",
+    }
     return titles[figures.FIGURES[figures.figure_of(name)][0]]
 
 

@@ -101,21 +101,19 @@ def _of_property(
         return
     generator = np.random.default_rng(seed)
     drawn, chosen = _resampled(rows, columns, resampled, generator)
-    yield count, "correlation", _tested(correlation(point), correlation(drawn), count - 2, level)
-    yield (
-        count,
-        "partial correlation",
-        _tested(correlation(point, partial=True), correlation(drawn, partial=True), count - 2 - len(others), level),
-    )
+    for statistic, partial in (("correlation", False), ("partial correlation", True)):
+        found, each = correlation(point, partial), correlation(drawn, partial)
+        yield count, statistic, _tested(found, each, count, len(others) * partial, level)
     if not groups:
         return
     yield count, "mixed model", mixed_model(rows, name, others, groups, level)
     levels = pd.factorize(networks[groups].first())[0]
     if name not in BASELINE and len(set(levels)) > 2:
-        found = gain(drawn, levels[chosen])
-        low, high = np.nanquantile(found, ((1 - level) / 2, (1 + level) / 2))
+        gains = gain(drawn, levels[chosen])
+        gains = gains[np.isfinite(gains)]
+        low, high = np.quantile(gains, ((1 - level) / 2, (1 + level) / 2))
         estimate = Estimate(float(gain(point, levels)), float(low), float(high))
-        yield count, "gain", Tested(estimate, (1 + np.sum(found <= 0)) / (1 + np.isfinite(found).sum()))
+        yield count, "gain", Tested(estimate, (1 + int((gains <= 0).sum())) / (1 + len(gains)))
 
 
 def logarithms(table: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +121,7 @@ def logarithms(table: pd.DataFrame) -> pd.DataFrame:
     positive = [DISTANCE, *(name for name, each in PROPERTIES.items() if each.log and name in table)]
     with np.errstate(divide="ignore", invalid="ignore"):
         found = table.assign(**{name: np.log(table[name]) for name in positive})
-    return found.replace(-np.inf, np.nan)
+    return found.replace([-np.inf, np.inf], np.nan)
 
 
 def medians(rows: pd.DataFrame, columns: Sequence[str], weights: Array | None = None) -> Array:
@@ -193,18 +191,22 @@ def correlation(values: Array, partial: bool = False) -> Array:
     return np.where(varies, found, np.nan)
 
 
-def _tested(point: Array, drawn: Array, freedom: int, level: float) -> Tested:
-    """Make an interval, and p, of a correlation by the spread of Fisher's z over the draws."""
+def _tested(point: Array, drawn: Array, networks: int, others: int, level: float) -> Tested:
+    """Make an interval, and p, of a correlation by the spread of Fisher's z over the draws.
+
+    As in `epsball.analysis.intervals.correlation`, networks in perfect order do not make the error 0.
+    """
     from scipy.stats import t
 
     if np.isnan(point):
         return _UNKNOWN
-    largest = 1 - 1e-9
+    largest = 1 - networks**-2  # z of 1 is infinite
     z, each = (np.arctanh(np.clip(values, -largest, largest)) for values in (point, drawn[~np.isnan(drawn)]))
-    error = float(each.std(ddof=1))
+    error = max(float(each.std(ddof=1)), 1 / networks)
+    freedom = networks - 2 - others
     reach = float(t.ppf((1 + level) / 2, freedom)) * error
-    estimate = Estimate(float(point), float(np.tanh(z - reach)), float(np.tanh(z + reach)))
-    return Tested(estimate, float(2 * t.sf(abs(z) / error, freedom)))
+    low, high = min(float(np.tanh(z - reach)), float(point)), max(float(np.tanh(z + reach)), float(point))
+    return Tested(Estimate(float(point), low, high), float(2 * t.sf(abs(z) / error, freedom)))
 
 
 def mixed_model(rows: pd.DataFrame, name: str, others: Sequence[str], groups: str, level: float = LEVEL) -> Tested:
@@ -229,10 +231,11 @@ def mixed_model(rows: pd.DataFrame, name: str, others: Sequence[str], groups: st
     data = {"distance": _standard(rows[DISTANCE]), "group": rows[groups], "network": rows["network"]}
     for place, column in enumerate((name, *others)):
         mean = rows.groupby("network")[column].transform("mean")
-        within = rows[column] - mean
-        data[f"mean_{place}"] = _standard(mean)
-        if within.std() > _SAME * max(rows[column].std(), 1):
-            data[f"within_{place}"] = _standard(within)
+        for part, values in (("mean", mean), ("within", rows[column] - mean)):
+            if values.std() > _SAME * max(rows[column].std(), 1):
+                data[f"{part}_{place}"] = _standard(values)
+    if "mean_0" not in data:
+        return _UNKNOWN
     fixed = [column for column in data if column.startswith(("mean_", "within_"))]
     intercepts = {"network": "0 + C(network)"}
     model = MixedLM.from_formula(
@@ -254,8 +257,7 @@ def mixed_model(rows: pd.DataFrame, name: str, others: Sequence[str], groups: st
 
 
 def _standard(column: pd.Series) -> pd.Series:
-    spread = column.std()
-    return (column - column.mean()) / (spread if spread > 0 else 1)
+    return (column - column.mean()) / column.std()
 
 
 def gain(values: Array, groups: NDArray[np.intp]) -> Array:
