@@ -175,5 +175,15 @@ def test_perfect_order_has_an_interval_and_what_is_infinite_is_a_gap() -> None:
     found = across_networks(table, resampled=20)
     row = of(found, "jacobian").loc["correlation"]
     assert row["estimate"] == pytest.approx(1)
-    assert row["low"] < 0.99
+    assert row["low"] < 0.999
     assert of(found, "clever")["networks"]["correlation"] == 13
+
+
+@pytest.mark.parametrize(("samples", "said"), [(6, True), (1, False)])
+def test_networks_with_samples_of_their_own(samples: int, said: bool) -> None:
+    table = networks_of(5, effect=0.5, networks=12, samples=samples)
+    table["sample"] = table["network"] + table["sample"]
+    found = across_networks(table, resampled=100)
+    assert ("ratio" in set(found["property"])) == said
+    if said:
+        assert np.isfinite(of(found, "ratio")[["estimate", "low", "high", "p"]].drop("mixed model")).all(axis=None)

@@ -52,8 +52,8 @@ def across_networks(
         level: of the intervals.
 
     Returns:
-        A row for each property that at least ten networks have, and that differs between them, and each statistic:
-        property; statistic; networks, how many have it; estimate, low, high; p;
+        A row for each property that at least ten networks have, of more than a sample or two, and that differs between
+        them, and each statistic: property; statistic; networks, how many have it; estimate, low, high; p;
         p_adjusted, by Holm's method over the properties of a statistic. Statistics: "correlation", Spearman's over the
         networks' medians; "partial correlation", the same with the ranks of clean margin and accuracy taken out;
         "mixed model", how many standard deviations the logarithm of the distance rises with one standard deviation of
@@ -101,6 +101,8 @@ def _of_property(
         return
     generator = np.random.default_rng(seed)
     drawn, chosen = _resampled(rows, columns, resampled, generator)
+    if len(drawn) < resampled / 2:  # the samples of a network are too few
+        return
     for statistic, partial in (("correlation", False), ("partial correlation", True)):
         found, each = correlation(point, partial), correlation(drawn, partial)
         yield count, statistic, _tested(found, each, count, len(others) * partial, level)
@@ -155,7 +157,7 @@ def medians(rows: pd.DataFrame, columns: Sequence[str], weights: Array | None = 
 def _resampled(
     rows: pd.DataFrame, columns: Sequence[str], resampled: int, generator: np.random.Generator
 ) -> tuple[Array, NDArray[np.intp]]:
-    """Draw samples and networks with replacement.
+    """Draw samples and networks with replacement; draws in which a network has no sample are left out.
 
     Returns:
         The medians of the networks drawn (draw, network, column), and which they are (draw, network).
@@ -164,7 +166,8 @@ def _resampled(
     weights = generator.multinomial(samples, np.full(samples, 1 / samples), size=resampled).astype(float)
     found = medians(rows, columns, weights)
     chosen = generator.integers(found.shape[1], size=found.shape[:2])
-    return np.take_along_axis(found, chosen[:, :, None], axis=1), chosen
+    known = ~np.isnan(found).any(axis=(1, 2))
+    return np.take_along_axis(found, chosen[:, :, None], axis=1)[known], chosen[known]
 
 
 def correlation(values: Array, partial: bool = False) -> Array:
