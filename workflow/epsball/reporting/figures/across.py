@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,11 @@ STATISTICS = {
     "correlation": "rank correlation",
     "partial correlation": "the same beyond\nmargin and accuracy",
     "mixed model": "coefficient of\na mixed model",
-    "gain": "squared error\ntaken from a baseline",
+    "gain": "squared error taken\nfrom a baseline",
 }
+
+_LINE = 26  # characters of a property's words
+_NARROW = 3  # a logarithmic axis of less than that has no ticks to speak of, and needs none
 
 
 def across_networks(run: Run) -> Figure:
@@ -43,8 +47,9 @@ def across_networks(run: Run) -> Figure:
     grid = figure.subplots(down, 3, sharey=True, squeeze=False).ravel()
     for number, (ax, name) in enumerate(zip(grid, panels, strict=False)):
         sns.scatterplot(medians, x=name, y=DISTANCE, s=22, lw=0.3, legend=bool(how) and number == 0, ax=ax, **how)
-        ax.set(xlabel=PROPERTIES[name].words if name in PROPERTIES else "accuracy", ylabel="adversarial distance (L2)")
-        if name in PROPERTIES and PROPERTIES[name].log:
+        words = PROPERTIES[name].words if name in PROPERTIES else "accuracy"
+        ax.set(xlabel=textwrap.fill(words, _LINE), ylabel="adversarial distance (L2)")
+        if name in PROPERTIES and PROPERTIES[name].log and medians[name].max() > _NARROW * medians[name].min():
             style.log_scale(ax, "x")
         if name in correlations.index:
             row = correlations.loc[name]
@@ -65,7 +70,7 @@ def across_correlations(run: Run) -> Figure:
     related = related[related["dataset"] == _dataset(run)]
     shown = [name for name in STATISTICS if (related["statistic"] == name).any()]
     names = list(related["property"].unique())[::-1]
-    figure = Figure(figsize=(style.WIDTH, 0.24 * len(names) + 1.0))
+    figure = Figure(figsize=(style.WIDTH, 0.28 * len(names) + 1.0))
     for ax, statistic in zip(figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True):
         rows = related[(related["statistic"] == statistic) & related["estimate"].notna()]
         places, sure = rows["property"].map(names.index), rows["p_adjusted"] < 1 - LEVEL
@@ -74,10 +79,11 @@ def across_correlations(run: Run) -> Figure:
         points: dict[str, Any] = {"s": 22, "lw": 1, "ec": colours, "zorder": 3}
         sns.scatterplot(x=rows["estimate"], y=places, fc=np.where(sure, colours, "white"), ax=ax, **points)
         ax.axvline(0, color="black", lw=0.8, zorder=1)
-        ax.set(xlabel=STATISTICS[statistic], ylabel="", ylim=(-0.6, len(names) - 0.4))
+        ax.set_xlabel(STATISTICS[statistic], fontsize="small")
+        ax.set(ylabel="", ylim=(-0.6, len(names) - 0.4))
         low, high = rows["low"].min(), rows["high"].max()
-        ax.set_xlim((-1.05, 1.05) if "correlation" in statistic else (max(low, -2.0) - 0.1, min(high, 2.0) + 0.1))
-        ax.set_yticks(range(len(names)), [PROPERTIES[name].words for name in names])
+        ax.set_xlim((-1.12, 1.12) if "correlation" in statistic else (max(low, -2.0) - 0.1, min(high, 2.0) + 0.1))
+        ax.set_yticks(range(len(names)), [textwrap.fill(PROPERTIES[name].words, _LINE) for name in names])
         ax.grid(False, axis="y")
     key: dict[str, dict[str, Any]] = {
         "not 0, of all properties together (Holm)": {"color": style.BLUE},

@@ -34,9 +34,8 @@ def overview_claims(run: Run) -> Figure:
         places, verdicts = rows["network"].map(networks.index), rows["adjusted_verdict"]
         colours = verdicts.map(_COLOURS)
         if claim.statistic.scale == "ratio" and (rows["estimate"] > 0).any():
-            ax.set_xscale("log", nonpositive="mask")
             ends = rows.loc[rows["estimate"] > 0, "estimate"]
-            limits = ends.min() / 5, ends.max() * 5
+            limits = min(ends.min() / 5, claim.bound / 1.5), max(ends.max() * 5, claim.bound * 1.5)
         else:
             limits = (-0.05, 1.05) if claim.direction != "±" else (-0.55, 0.55)
         low, high = (rows[end].clip(*limits) for end in ("ci_low", "ci_high"))
@@ -46,6 +45,8 @@ def overview_claims(run: Run) -> Figure:
         for bound in {claim.bound, -claim.bound} if claim.direction == "±" else {claim.bound}:
             ax.axvline(bound, color="black", lw=0.8, ls="--", zorder=1)
         ax.set(xlim=limits, ylim=(-0.7, len(networks) - 0.3), xlabel="", ylabel="")
+        if limits[0] > 0:
+            style.log_scale(ax, "x")
         ax.set_title(textwrap.fill(claim.name, 60 // across), fontsize="small")
         ax.set_yticks(range(len(networks)), networks, fontsize="small" if down == 2 else 5)
         ax.tick_params("x", labelsize=6)
