@@ -13,7 +13,7 @@ from epsball.analysis.intervals import LEVEL
 from epsball.analysis.properties import FACTOR, PROPERTIES, factors
 from epsball.analysis.run import Run
 from epsball.analysis.statistics import SMALLEST
-from epsball.reporting.summary_text import Chapter, Row, format_cell
+from epsball.reporting.summary_text import NOTHING, Chapter, Row, format_cell
 
 
 def _estimates(claims: pd.DataFrame, name: str) -> Row:
@@ -221,19 +221,21 @@ def _across(run: Run, claims: pd.DataFrame) -> Chapter:
     related["sure"] = related["p_adjusted"] < 1 - LEVEL
     of_partial, of_gain = (related[related["statistic"] == name] for name in ("partial correlation", "gain"))
     text = (
-        f"From network to network, {_counted(of_partial)} go with the smallest adversarial distance beyond what clean "
-        "margin and accuracy say (partial rank correlation, all properties together)."
+        f"From network to network, {_counted(of_partial, 'goes', 'go')} with the smallest adversarial distance beyond "
+        "what clean margin and accuracy say (partial rank correlation, all properties together)."
     )
     if len(of_gain):
         first = run.properties.pipe(factors)[0].removeprefix(FACTOR)
-        text += f" {_counted(of_gain)} predict it better than these two do, of networks of another {first}."
+        predict = _counted(of_gain, "predicts", "predict")
+        text += f" {predict} it better than these two do, of networks of another {first}."
     rows: dict[str, dict[str, str]] = {}
     several = len(set(related["dataset"])) > 1
     for row in related[related["estimate"].notna()].to_dict("records"):
         dataset = f" ({row['dataset']})" if several else ""
         cell = format_cell((row["estimate"], row["low"], row["high"]))
         mark = f"{Verdict.DIFFERS.symbol} " if row["sure"] else ""
-        rows.setdefault(PROPERTIES[row["property"]].words + dataset, {})[row["statistic"]] = mark + cell
+        columns = dict.fromkeys(related["statistic"].unique(), NOTHING)
+        rows.setdefault(PROPERTIES[row["property"]].words + dataset, columns)[row["statistic"]] = mark + cell
     return Chapter(
         "Does any of it explain adversarial examples, from network to network?",
         text,
@@ -245,8 +247,9 @@ def _across(run: Run, claims: pd.DataFrame) -> Chapter:
     )
 
 
-def _counted(related: pd.DataFrame) -> str:
-    return f"{related['sure'].sum()} of {len(related)} properties"
+def _counted(related: pd.DataFrame, one: str, several: str) -> str:
+    sure = int(related["sure"].sum())
+    return f"{sure} of {len(related)} properties {one if sure == 1 else several}"
 
 
 CHAPTERS = {  # by figure; a run without the figure has no such chapter
