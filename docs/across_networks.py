@@ -1,6 +1,6 @@
 """Write how often relations between networks are found, where they are and where not: python docs/across_networks.py.
 
-Networks are made up, of seven architectures. Takes ten minutes on two cores.
+Networks are made up, of seven architectures. Takes five minutes on two cores.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PAGE = Path(__file__).parent / "explanation" / "across_networks.md"
 STATISTICS = ("correlation", "partial correlation", "mixed model", "gain")
 SIZES = (20, 60)
 EFFECTS = (0.0, 0.25, 0.5)
-REPEATS = 120
+REPEATS = 60
 SAMPLES, ARCHITECTURES, RESAMPLED = 25, 7, 300
 
 #: What stands for a property that has an effect, one that copies the margin, and three that are nothing.
