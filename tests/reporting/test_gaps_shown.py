@@ -87,8 +87,8 @@ def test_a_panel_says_why_it_is_empty(tmp_path: Path) -> None:
             assert texts(drawn(run, tmp_path, name)).count(f"not available: {WHY}") == 2
     claims = judge(run.config, run.folder)
     assert set(claims.loc[claims["kind"] == "comparison", "verdict"]) <= {"not available", "differs"}
-    for chapter in CHAPTERS.values():
-        assert "nan" not in chapter(run, claims).text
+    for name in set(CHAPTERS).intersection(figures.names(run.config)):
+        assert "nan" not in CHAPTERS[name](run, claims).text
 
 
 @pytest.mark.slow
