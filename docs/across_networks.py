@@ -15,7 +15,6 @@ from epsball.analysis.across_networks import across_networks
 from marked import put, table
 
 PAGE = Path(__file__).parent / "explanation" / "across_networks.md"
-STATISTICS = ("correlation", "partial correlation", "mixed model", "gain")
 SIZES = (20, 60)
 EFFECTS = (0.0, 0.25, 0.5)
 REPEATS = 60
@@ -67,12 +66,10 @@ def main() -> None:
     cases = list(itertools.product(EFFECTS, SIZES, range(REPEATS)))
     with ProcessPoolExecutor(2) as workers:
         found = list(workers.map(_study, *zip(*cases, strict=True)))
-    results = pd.concat(
-        [each.assign(effect=case[0], size=case[1], repeat=case[2]) for each, case in zip(found, cases, strict=True)]
-    )
+    results = pd.concat(dict(zip(cases, found, strict=True)), names=["effect", "size", "repeat"]).reset_index()
     results["alone"], results["together"] = results["p"] < 0.05, results["p_adjusted"] < 0.05
     rows = []
-    for statistic, size in itertools.product(STATISTICS, SIZES):
+    for statistic, size in itertools.product(results["statistic"].unique(), SIZES):
         some = results[(results["statistic"] == statistic) & (results["size"] == size)]
         nothing = some[some["property"].isin(NOTHING)]
         of_real = some[some["property"] == REAL].groupby("effect")["alone"].mean()

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from epsball.analysis import comparisons
 from epsball.analysis.claims import Claim
+from epsball.analysis.properties import boundary
 from epsball.analysis.run import Run
 from epsball.analysis.verdicts import judge
 from epsball.config import TrainingSpec
@@ -62,7 +63,7 @@ def test_reliability_of_halves() -> None:
 
 @pytest.mark.slow
 def test_boundaries_of_a_sample(run: Run) -> None:
-    found = comparisons.boundary(run, "net")
+    found = boundary(run, "net")
     assert (found["random"] / found["worst"]).to_numpy() == pytest.approx(40)
     assert (found["hyperplane_ratio"] == 20).all()
     rows = judge(WITH_EXTRA_PROBES, run.folder).set_index("claim")

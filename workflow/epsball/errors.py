@@ -51,8 +51,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"known: {', '.join(names[:_LISTED])}{more}." if names else "none is known."
+    return f"known: {listed(names)}." if names else "none is known."
+
+
+def listed(names: Iterable[str], most: int = _LISTED) -> str:
+    """Name things in a sentence: all, or as many as that and how many more there are."""
+    known = list(names)
+    return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
 
 
 def sentence(error: Exception, log: Path | None = None) -> str:

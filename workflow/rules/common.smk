@@ -206,7 +206,7 @@ SURVEYS = [f"{RUN}/survey/{network.dataset}/{network.name}.parquet" for network 
 KEPT = str if CONFIG.keep_activations else temp  # temporary files are dropped once their readers are done
 CARDS = [f"{RUN}/networks/{network}/card.json" for network in NETWORKS]
 TABLES = [f"{table}.parquet" for network in NETWORKS for table in network_tables(network)]
-ACROSS = [f"{RUN}/{name}" for name in ("across_networks.tsv", "properties.csv") if studied.studied(CONFIG)]
+ACROSS = [f"{RUN}/across_networks.tsv", f"{RUN}/properties.csv"] if studied.studied(CONFIG) else []
 ILLUSTRATIONS, PANELS = ([f"{RUN}/illustrations/{dataset}.{kind}" for dataset in DATASETS] for kind in ("npz", "json"))
 PICTURES = [f"{RUN}/figures/{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg", "png")]
 

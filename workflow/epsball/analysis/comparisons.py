@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from epsball.analysis.claims import Claim, Values, at_radius, ranges, ratio, wide
+from epsball.analysis.properties import PROPERTIES, boundary, ranges_at_1
 from epsball.analysis.run import Run
 from epsball.analysis.statistics import Array, Correlation, Median
 from epsball.config import Config
@@ -25,41 +26,11 @@ QUANTITIES = {
 }
 
 
-def boundary(run: Run, network: str) -> pd.DataFrame:
-    """Return distances to the decision boundary, infinite if none was met.
-
-    Returns:
-        A row per sample: random, the median over random directions; worst, the smallest of the attacks;
-        hyperplane_ratio, what their ratio would be if the boundary were flat; search_limit, how far was searched.
-    """
-    table = run.metrics("boundary", network).drop_duplicates(["sample", "kind", "direction"])
-    by_kind = table.groupby(["sample", "kind"], sort=False)["distance"]
-    by_sample = table.groupby("sample", sort=False)
-    return pd.DataFrame(
-        {
-            "random": by_kind.median().xs("random", level="kind"),
-            "worst": by_kind.min().xs("attack", level="kind"),
-            "hyperplane_ratio": by_sample["hyperplane_ratio"].first(),
-            "search_limit": by_sample["search_limit"].first(),
-        }
-    )
-
-
 def correlates(run: Run, network: str) -> pd.DataFrame:
     """Return a row per sample: the quantities of `QUANTITIES`, and distance, the smallest adversarial one."""
-    radii = run.config.ball.radii
-    gradient = run.metrics("gradient", network).set_index("sample")
-    first = min((radius for radius in radii if radius >= 1), default=max(radii))
-    return pd.DataFrame(
-        {
-            "range": at_radius(run, "isotropy", network, first)["range"],
-            "rho": at_radius(run, "topology_mixed_radius", network)["rho"],
-            "ratio": at_radius(run, "lipschitz", network).groupby("sample", sort=False)["ratio_raw"].median(),
-            "gradient": gradient["gradient_margin"],
-            "margin": gradient["margin"],
-            "distance": boundary(run, network)["worst"],
-        }
-    )
+    shared = {name: PROPERTIES[name].of(run, network) for name in QUANTITIES if name != "range"}
+    own = {"range": ranges_at_1(run, network)["range"], **shared}
+    return pd.DataFrame({**own, "distance": boundary(run, network)["worst"]})
 
 
 def rank_correlation(rows: Array) -> Array:

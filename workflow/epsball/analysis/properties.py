@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from epsball.analysis.claims import at_radius, wide
-from epsball.analysis.comparisons import boundary
 from epsball.analysis.run import Run
 from epsball.stages.studied import NEEDED
 
@@ -26,10 +25,30 @@ class Property(NamedTuple):
     log: bool = True  # whether it is positive, and its logarithm what varies
 
 
-def _at_1(run: Run, network: str) -> pd.Series:
-    first = min((radius for radius in run.config.ball.radii if radius >= 1), default=max(run.config.ball.radii))
-    found: pd.Series = at_radius(run, "isotropy", network, first)["margin_range"]
-    return found
+def boundary(run: Run, network: str) -> pd.DataFrame:
+    """Return distances to the decision boundary, infinite if none was met.
+
+    Returns:
+        A row per sample: random, the median over random directions; worst, the smallest of the attacks;
+        hyperplane_ratio, what their ratio would be if the boundary were flat; search_limit, how far was searched.
+    """
+    table = run.metrics("boundary", network).drop_duplicates(["sample", "kind", "direction"])
+    by_kind = table.groupby(["sample", "kind"], sort=False)["distance"]
+    by_sample = table.groupby("sample", sort=False)
+    return pd.DataFrame(
+        {
+            "random": by_kind.median().xs("random", level="kind"),
+            "worst": by_kind.min().xs("attack", level="kind"),
+            "hyperplane_ratio": by_sample["hyperplane_ratio"].first(),
+            "search_limit": by_sample["search_limit"].first(),
+        }
+    )
+
+
+def ranges_at_1(run: Run, network: str) -> pd.DataFrame:
+    """Return the table of ranges at the first radius from 1 on, or at the largest, by sample."""
+    radii = run.config.ball.radii
+    return at_radius(run, "isotropy", network, min((radius for radius in radii if radius >= 1), default=max(radii)))
 
 
 def _symmetry(run: Run, network: str) -> pd.Series:
@@ -60,7 +79,9 @@ def _random(run: Run, network: str) -> pd.Series:
 
 #: What is compared with the smallest adversarial distance.
 PROPERTIES = {
-    "margin_range": Property("range of the margin at 1", ("isotropy",), _at_1),
+    "margin_range": Property(
+        "range of the margin at 1", ("isotropy",), lambda run, network: ranges_at_1(run, network)["margin_range"]
+    ),
     "symmetry": Property("range over permutations ÷ over fresh draws", ("isotropy", "symmetry"), _symmetry),
     "rho": Property(
         "Mantel's ρ at mixed norms",
@@ -89,7 +110,7 @@ def properties(run: Run, dataset: str) -> pd.DataFrame:
         none was found up to there; a column for each of `PROPERTIES`, not a number where it is not measured or not
         defined; accuracy of the network on its pool.
     """
-    networks = [spec.name for spec in run.config.networks_of(dataset) if spec.name in set(run.having(*NEEDED))]
+    networks = [spec.name for spec in run.config.networks_of(dataset) if measured(run, spec.name, *NEEDED)]
     return pd.concat([_of_network(run, network) for network in networks], ignore_index=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from epsball import controls, probes
 from epsball.analysis.claims import unanswered
 from epsball.config import Config, DatasetSpec, NetworkSpec
 from epsball.data import missing, pool_size, training_size
+from epsball.errors import listed
 from epsball.networks import sources
 from epsball.perturbations import families
 from epsball.runs import files
@@ -198,13 +199,7 @@ def _widths(config: Config, seen: Mapping[str, Seen]) -> Iterator[str]:
         units = dict.fromkeys(_units(spec, seen) for spec in specs)
         alike = {count: [spec.name for spec in specs if _units(spec, seen) == count] for count in units}
         if specs:
-            yield ", ".join(f"{count:,} of {_listed(names)}" for count, names in alike.items()) + f" ({what})"
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Name networks, of many the first ones."""
-    known = list(names)
-    return ", ".join(known) if len(known) <= _NAMED else f"{', '.join(known[:2])} and {len(known) - 2} more"
+            yield ", ".join(f"{count:,} of {listed(names, _NAMED)}" for count, names in alike.items()) + f" ({what})"
 
 
 def describe(config: Config, cores: int, seen: Mapping[str, Seen]) -> str:
@@ -229,7 +224,7 @@ def describe(config: Config, cores: int, seen: Mapping[str, Seen]) -> str:
     on_gpu = _in_words(sum(one.gpu_seconds for one in costs.values()))
     lines = [
         f"Plan of run '{config.run}' (if all samples that are asked for are found; rates are nominal"
-        f"{f', but measured for {_listed(rates)}' if rates else ''}):",
+        f"{f', but measured for {listed(rates, _NAMED)}' if rates else ''}):",
         pd.DataFrame(rows, index=list(costs)).to_string(),
         "Passes are forward passes, of the survey, draws of each family, probes that ask the network, and controls.",
         "In float64 they are those behind the noise floor; images/s is on one core.",
@@ -238,7 +233,8 @@ def describe(config: Config, cores: int, seen: Mapping[str, Seen]) -> str:
         f"About {jobs(config)} jobs, {duration(config, cores, rates)}, or {on_gpu} on one GPU, from nothing.",
     ]
     if guessed := [name for name, one in costs.items() if one.guessed]:
-        lines.append(f"Of {_listed(guessed)} no rate is known, so that may be far off; `epsball check` measures it.")
+        names = listed(guessed, _NAMED)
+        lines.append(f"Of {names} no rate is known, so that may be far off; `epsball check` measures it.")
     lines += unanswered(config)
     lines += [f"Not there yet: {lack}" for spec in config.datasets.values() if (lack := missing(spec)) is not None]
     return "\n".join(lines) + "\n"

@@ -26,14 +26,15 @@ def figures(config: Config, folder: Path, captions: Mapping[str, str]) -> dict[s
     """
     found = {name: _captioned(name, captions[name]) for name in drawn(config)}
     left = report_size.FIGURES
-    for number in range(max(len(pages(name, config)) for name in found)):  # first pages first
-        for name, figure in found.items():
-            for networks in pages(name, config)[number : number + 1]:
-                page = page_name(name, number)
-                picture = _webp(folder / "figures" / f"{page}.png")
-                left -= len(picture)
-                kept = picture if left >= 0 or number == 0 else ""
-                figure["pages"].append({"name": page, "networks": networks, "picture": kept})
+    every = [(number, name, networks) for name in found for number, networks in enumerate(pages(name, config))]
+    for number, name, networks in sorted(every, key=lambda page: page[0]):  # first pages first
+        page = page_name(name, number)
+        # Once something did not fit, nothing more is packed but first pages.
+        picture = _webp(folder / "figures" / f"{page}.png") if number == 0 or left >= 0 else ""
+        left -= len(picture)
+        found[name]["pages"].append(
+            {"name": page, "networks": networks, "picture": picture if number == 0 or left >= 0 else ""}
+        )
     return found
 
 

@@ -42,17 +42,16 @@ def report(config: Config, folder: Path, captions: Mapping[str, str]) -> str:
     beyond = {name: chapter(run, claims) for name, chapter in CHAPTERS.items() if name in figures}
     of_chapters = [*of_probes.values(), *beyond.values()]
     in_chapters = {"overview_claims", *beyond, *(name for chapter in of_chapters for name in chapter.figures)}
-    sizes = {name: report_size.selected(config, name, run.samples(name)) for name in run.datasets}
+    samples = {name: run.samples(name) for name in run.datasets}
+    sizes = {name: report_size.selected(config, name, table) for name, table in samples.items()}
     rest = report_size.text_size(config, sizes)
-    budget = report_size.budget(
-        len(charts) + sum(len(page["picture"]) for figure in figures.values() for page in figure["pages"]) + rest
-    )
+    budget = report_size.budget(len(charts) + pictures.size(figures) + rest)
     made_with = provenance_records.made_with(folder / "claims.tsv")
     plain = json.loads(json.dumps(dataclasses.asdict(config)))  # lists, where the configuration has tuples
     datasets: list[dict[str, Any]] = []
     for place, name in enumerate(run.datasets):
         # What one leaves of its share of the budget goes to the next ones.
-        datasets.append(_dataset(run, name, budget // (len(run.datasets) - place)))
+        datasets.append(_dataset(run, name, samples[name], budget // (len(run.datasets) - place)))
         budget -= datasets[-1]["panels"].bytes
     return render(
         "report.html.j2",
@@ -135,8 +134,8 @@ def _factors(config: Config) -> dict[str, dict[str, str]]:
     }
 
 
-def _dataset(run: Run, name: str, budget: int) -> dict[str, Any]:
-    spec, samples = run.config.datasets[name], run.samples(name)
+def _dataset(run: Run, name: str, samples: pd.DataFrame, budget: int) -> dict[str, Any]:
+    spec = run.config.datasets[name]
     pool = open_pool(spec, run.folder / "datasets" / name)
     networks = [network.name for network in run.config.networks_of(name)]
     drawn = panels.read(run.folder / "illustrations" / f"{name}.json")

@@ -47,7 +47,7 @@ def make_panels(samples: pd.DataFrame, pool: Pool, scores: pd.DataFrame, spec: B
     by_sample = {str(name): rows for name, rows in scores.groupby("sample", sort=False)}
     wrong = scores.groupby("sample")["misclassified"].max() > 0
     wrong_first = samples.sort_values("sample", key=lambda names: ~names.map(wrong), kind="stable")[:shown]
-    pairs = int(scores[scores["sample"].isin(wrong_first["sample"])].groupby("sample")["network"].nunique().sum())
+    pairs = sum(by_sample[name]["network"].nunique() for name in wrong_first["sample"])
     panels = Panels([radius for radius in spec.radii if radius > 0], list(SHOWN))
     for place, (row, image) in enumerate(sample_images(wrong_first, pool)):
         if place == 0:

@@ -10,7 +10,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from epsball.analysis.claims import ratio, wide
-from epsball.analysis.comparisons import boundary, correlates
+from epsball.analysis.comparisons import correlates
+from epsball.analysis.properties import boundary
 from epsball.analysis.run import Run
 from epsball.controls import chosen_controls, compared, name_of
 from epsball.reporting.figures import reads, style
