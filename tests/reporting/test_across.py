@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
-from epsball.analysis.across_networks import across_networks
+from epsball.analysis.across_networks import NOTHING, across_networks
 from epsball.analysis.properties import PROPERTIES, factors, properties
 from epsball.analysis.run import Run
 from epsball.analysis.verdicts import judge
@@ -149,3 +152,30 @@ def test_claims_of_many_networks_are_in_one_figure(run: Run, monkeypatch: pytest
     own = claims[(claims["kind"] == "paper") & claims["network"].isin(run.networks) & claims["estimate"].notna()]
     assert sum(len(points(ax)) for ax in found.axes) == len(own)
     assert [label.get_text() for label in found.axes[0].get_yticklabels()] == run.networks[::-1]
+
+
+@pytest.mark.parametrize("lacking", ["the probe", "samples"])
+def test_where_nothing_can_be_said_that_is_said(run: Run, tmp_path: Path, lacking: str) -> None:
+    """The probe is available of no network, or each has one sample of its own."""
+    shutil.copytree(run.folder, tmp_path / "run")
+    found = Run(run.config, tmp_path / "run")
+    for place, network in enumerate(found.networks):
+        folder = found.folder / "metrics" / network
+        if lacking == "the probe":
+            write_table(folder / "boundary.parquet", gap("no derivative"))
+        for path in folder.iterdir() if lacking == "samples" else ():
+            table = pd.read_parquet(path)
+            own = table[table["sample"] == table["sample"].iloc[0]]
+            write_table(path, own.assign(sample=f"s{place}"))
+    table = properties(found, "mine")
+    assert table.empty == (lacking == "the probe")
+    for each, name in ((table, "properties.csv"), (across_networks(table, resampled=20), "across_networks.tsv")):
+        write_table(found.folder / name, each.assign(dataset="mine"))
+    assert found.across_networks.empty
+    for name in ("across_networks", "across_correlations"):
+        with style.paper():
+            said = figure(name, found)
+        assert [text.get_text() for text in said.texts] == [NOTHING]
+    chapter = CHAPTERS["across_correlations"](found, pd.DataFrame())
+    assert chapter.text == NOTHING
+    assert chapter.table() == ([""], [])

@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 
 RESAMPLED = 2000
 
+#: What is said where there is no row.
+NOTHING = "Too few networks have enough samples, or the probes, to say what goes with adversarial distance."
+
 BASELINE = (MARGIN, ACCURACY)
 
 

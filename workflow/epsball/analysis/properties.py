@@ -111,7 +111,9 @@ def properties(run: Run, dataset: str) -> pd.DataFrame:
         defined; accuracy of the network on its pool.
     """
     networks = [spec.name for spec in run.config.networks_of(dataset) if measured(run, spec.name, *NEEDED)]
-    return pd.concat([_of_network(run, network) for network in networks], ignore_index=True)
+    columns = ["network", "sample", DISTANCE, "censored", *PROPERTIES, ACCURACY]
+    none = pd.DataFrame(columns=columns, dtype=float)
+    return pd.concat([_of_network(run, network) for network in networks], ignore_index=True) if networks else none
 
 
 def _of_network(run: Run, network: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import pandas as pd
 
+from epsball.analysis import across_networks
 from epsball.analysis.claims import ALL_NETWORKS, JUDGED, Verdict, at_radius
 from epsball.analysis.comparisons import CORRELATIONS, QUANTITIES, TRAINING
 from epsball.analysis.intervals import LEVEL
@@ -228,6 +229,8 @@ def _across(run: Run, claims: pd.DataFrame) -> Chapter:
         first = run.properties.pipe(factors)[0].removeprefix(FACTOR)
         predict = _counted(of_gain, "predicts", "predict")
         text += f" {predict} it better than these two do, of networks of another {first}."
+    if related.empty:
+        text = across_networks.NOTHING
     rows: dict[str, dict[str, str]] = {}
     several = len(set(related["dataset"])) > 1
     for row in related[related["estimate"].notna()].to_dict("records"):
@@ -240,9 +243,9 @@ def _across(run: Run, claims: pd.DataFrame) -> Chapter:
         "Does any of it explain adversarial examples, from network to network?",
         text,
         rows,
-        f"Networks of one architecture or way of training are alike: {related['networks'].max()} networks are fewer "
-        "independent ones. Both the distance and some properties are of the margin, so that they share its scale. The "
-        "distance is that of the best attack, an upper bound.",
+        "Networks of one architecture or way of training are alike: fewer of them are independent. Both the distance "
+        "and some properties are of the margin, so that they share its scale. The distance is that of the best attack, "
+        "an upper bound.",
         figures=("across_correlations", "across_networks"),
     )
 

@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from epsball.analysis.across_networks import NOTHING
 from epsball.analysis.intervals import LEVEL
 from epsball.analysis.properties import ACCURACY, DISTANCE, FACTOR, PROPERTIES, factors
 from epsball.analysis.run import Run
@@ -33,6 +34,8 @@ def across_networks(run: Run) -> Figure:
     Points are medians over a network's samples; the title has Spearman's correlation with its interval.
     """
     table, related = (each[each["dataset"] == _dataset(run)] for each in (run.properties, run.across_networks))
+    if related.empty:
+        return style.words(NOTHING)
     correlations = related[related["statistic"] == "correlation"].set_index("property")
     shown = [name for name in PROPERTIES if name in correlations.index]
     levels = {column: table.groupby("network", sort=False)[column].first().fillna("none") for column in factors(table)}
@@ -68,6 +71,8 @@ def across_correlations(run: Run) -> Figure:
     """Draw a column for each statistic, a row for each property: the estimate with its interval."""
     related = run.across_networks
     related = related[related["dataset"] == _dataset(run)]
+    if related.empty:
+        return style.words(NOTHING)
     shown = [name for name in STATISTICS if (related["statistic"] == name).any()]
     names = list(related["property"].unique())[::-1]
     figure = Figure(figsize=(style.WIDTH, 0.28 * len(names) + 1.0))

@@ -169,6 +169,13 @@ def empty(run: Run, probes: Sequence[str]) -> Figure:
     return figure
 
 
+def words(text: str) -> Figure:
+    """Draw a sentence that stands in for a figure."""
+    figure = Figure(figsize=(WIDTH, 0.8))
+    figure.text(0.5, 0.5, text, ha="center", va="center", color="0.35")
+    return figure
+
+
 def write(ax: Axes, x: float, y: float, text: str, **how: Any) -> Text:
     """Write small text at a place of the panel, 0 to 1, without making room for it: that would shrink the panels."""
     written: Text = ax.text(x, y, text, transform=ax.transAxes, fontsize="small", **how)
