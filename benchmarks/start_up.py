@@ -44,7 +44,7 @@ def main() -> None:
         wall, cores = _run(folder, "--cores", options.cores, *config)
         [logs] = folder.glob("results/*/logs")
         jobs = _jobs(logs)
-        starts = {stage: _start(folder, stage) for stage in jobs}
+        starts = {stage: start_up(folder, stage) for stage in jobs}
         if options.slurm is not None:
             folder = _copy(Path(place) / "slurm")
             slurm_wall, slurm_cores = _run(folder, *SLURM, *shlex.split(options.slurm), *config)
@@ -98,7 +98,7 @@ def _jobs(logs: Path) -> Counter[str]:
     return Counter(path.with_suffix("").parts[0] for path in paths if path.name != "progress.log")
 
 
-def _start(folder: Path, stage: str) -> float:
+def start_up(folder: Path, stage: str) -> float:
     """Return the core seconds of a process that does the imports of a stage's script, and Snakemake's before it."""
     tree = ast.parse((folder / "workflow" / "scripts" / f"{stage}.py").read_text())
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]

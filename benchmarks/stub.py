@@ -72,18 +72,23 @@ def network(of: str, width: int, **rates: float) -> dict[str, Any]:
     return {"dataset": of, "factory": "stub.py:make", "args": {"width": width, **rates}, "layer": "features"}
 
 
+def command(folder: Path, configuration: dict[str, Any], *arguments: str) -> list[str]:
+    """Write a configuration and the stub into a folder; the command that runs it there on two cores."""
+    (folder / "stub.py").write_text(FACTORY)
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(configuration))
+    start = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
+    return [*start, "--cores", "2", "--directory", str(folder), "--configfile", str(file)]
+
+
 def snakemake(folder: Path, configuration: dict[str, Any], *arguments: str) -> str:
     """Run Snakemake in a folder on two cores; what it printed.
 
     Raises:
         SystemExit: it failed; with what it printed.
     """
-    (folder / "stub.py").write_text(FACTORY)
-    file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump(configuration))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
-    command += ["--cores", "2", "--directory", str(folder), "--configfile", str(file)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    given = command(folder, configuration, *arguments)
+    done = subprocess.run(given, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     return done.stdout + done.stderr
@@ -97,11 +102,11 @@ def by_rule(run: Path) -> pd.DataFrame:
     named = {"jobs": ("s", "size"), "core seconds": ("cpu_time", "sum"), "MB": ("max_rss", "max")}
     table = jobs.groupby("rule").agg(**named)
     folders = {"extract": "activations", "perturb": "perturbations", "measure": "metrics", "build_network": "networks"}
-    table["GB"] = [_size(run / folders.get(str(rule), str(rule))) / 1e9 for rule in table.index]
+    table["GB"] = [size(run / folders.get(str(rule), str(rule))) / 1e9 for rule in table.index]
     return table
 
 
-def _size(folder: Path) -> int:
+def size(folder: Path) -> int:
     """Bytes of the files below; one with two names counts once."""
     there = [path.stat() for path in folder.rglob("*") if path.is_file()]
     return sum({stat.st_ino: stat.st_size for stat in there}.values())

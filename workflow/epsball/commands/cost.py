@@ -92,7 +92,7 @@ def network(config: Config, spec: NetworkSpec, rate: float | None = None) -> Cos
     passes = pool + samples * sum(passes_per_sample(ball, compute) for ball in balls)
     exact = samples * sum(float64_passes_per_sample(ball, compute) for ball in balls)
     for name in probes.white_box_probes(config, spec.name):
-        passes += samples * probes.white_box_probe(name).passes(config.white_box, config.ball)
+        passes += samples * probes.passes(name, config.white_box, config.ball)
     for control in controls.chosen_controls(config, spec.name):
         times, own = controls.passes(control), controls.has_own_features(control)
         drawn = [families.ball(config.ball, name) for name in controls.families(config, control, spec.name)]

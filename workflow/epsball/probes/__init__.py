@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 import numpy as np
 import pandas as pd
 
-from epsball.config import Ball, Config, WhiteBox
+from epsball.config import ATTACK_NAMES, Ball, Config, WhiteBox
 from epsball.errors import EpsballError, did_you_mean
+from epsball.runs.provenance import declared
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,12 +74,10 @@ class Probe(Protocol):
 class WhiteBoxProbe(Protocol):
     """Module of a white-box probe."""
 
+    PASSES: dict[str, int]  # what a sample costs, see `passes`
+
     def measure(self, inputs: WhiteBoxInput) -> pd.DataFrame:
         """Return the table of one sample, without a column for its name."""
-        ...
-
-    def passes(self, settings: WhiteBox, ball: Ball) -> int:
-        """Estimate what a sample costs, in forward passes."""
         ...
 
 
@@ -115,7 +114,31 @@ def require(name: str, network: Network, network_name: str, settings: WhiteBox) 
 
 def derivatives(name: str) -> str:
     """Return what a probe does with derivatives of the network: "measured", "followed" by its attacks, or nothing."""
-    return str(getattr(importlib.import_module(PROBES[name].module), "DERIVATIVES", ""))
+    return str(declared(PROBES[name].module).get("DERIVATIVES", ""))
+
+
+def passes(name: str, settings: WhiteBox, ball: Ball) -> int:
+    """Estimate what a sample costs, in forward passes, by the `PASSES` of a white-box probe's module.
+
+    They are for each "sample", "radius" beyond 0, "draw", "direction", "draw_at_radius", "direction_at_radius",
+    "attack_at_radius", "power_iteration" and "clever_gradient", of which there are as many as the settings say, and for
+    each attack, by its name.
+    """
+    radii, draws = sum(radius > 0 for radius in ball.radii), min(settings.draws, ball.draws)
+    counts: dict[str, int] = {
+        "sample": 1,
+        "radius": radii,
+        "draw": draws,
+        "direction": settings.directions,
+        "draw_at_radius": draws * radii,
+        "direction_at_radius": settings.directions * radii,
+        "attack_at_radius": len(settings.attacks) * radii,
+        "power_iteration": settings.power_iterations,
+        "clever_gradient": settings.clever_batches * settings.clever_size,
+        **{name: int(name in settings.attacks) for name in ATTACK_NAMES},
+    }
+    costs: dict[str, int] = declared(PROBES[name].module)["PASSES"]
+    return sum(cost * counts[of] for of, cost in costs.items())
 
 
 def on_failure(config: Config, name: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from typing import NamedTuple, assert_never
 
 import numpy as np
@@ -17,24 +18,33 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball.config import Ball, Norm, WhiteBox
+from epsball.config import Norm
 from epsball.networks import scores
 from epsball.perturbations.ball import Draws
 from epsball.perturbations.families import family
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import boundary
-from epsball.robustness.attacks import ATTACKS, Target
+from epsball.robustness.attacks import Target
 from epsball.robustness.boundary import Crossing
+from epsball.robustness.ensemble import ATTACKS, REFINEMENTS
 
 DERIVATIVES = "followed"  # see `epsball.probes.derivatives`
+# See `epsball.probes.passes`; by the time of EfficientNet-Lite0 on one core, where a gradient takes as long as five.
+PASSES = {
+    "fgsm": 90,
+    "lbfgs": 640,
+    "deepfool": 140,
+    "aghdam": 330,
+    "ddn": 530,
+    "brendel_bethge": 300,
+    "attack_at_radius": 1,
+    "direction": 42,
+    "direction_at_radius": 1,
+}
 
 _SCAN = 12  # number of distances in a random direction, and on the ray to an attack's point
 _RANDOM_SCAN = 1000  # the last distance over the first
 _ATTACK_SCAN = 16
-
-# In forward passes, by the time that EfficientNet-Lite0 takes on one core; a gradient of one image takes that of five.
-_RANDOM_PASSES = 42  # of each direction, both sides
-_ATTACK_PASSES = 1200  # of all attacks, the search along their rays included: half of it is L-BFGS
 
 
 class _Direction(NamedTuple):
@@ -83,12 +93,6 @@ def measure(inputs: WhiteBoxInput) -> pd.DataFrame:
     )
 
 
-def passes(settings: WhiteBox, ball: Ball) -> int:
-    """See `epsball.probes.WhiteBoxProbe`."""
-    rows = (settings.directions + len(ATTACKS)) * sum(radius > 0 for radius in ball.radii)
-    return settings.directions * _RANDOM_PASSES + _ATTACK_PASSES + rows
-
-
 def random_rays(inputs: WhiteBoxInput) -> list[Tensor]:
     """Return random directions of norm 1, float32 (3, height, width) each."""
     height, width, channels = shape = inputs.image.shape
@@ -105,17 +109,30 @@ def _random(inputs: WhiteBoxInput) -> list[_Direction]:
 
 
 def _attacked(inputs: WhiteBoxInput, prediction: int) -> list[_Direction]:
-    pixels, label, box = inputs.pixels, inputs.label, inputs.ball.clip
-    limit = boundary.search_limit(pixels.numel())
-    target = Target(inputs.to_logits, pixels, label, box, limit)
-    points = {name: attack(target) for name, attack in ATTACKS.items()}
+    pixels, asked = inputs.pixels, set[str](inputs.settings.attacks)
+    target = Target(inputs.to_logits, pixels, inputs.label, inputs.ball.clip, boundary.search_limit(pixels.numel()))
+    # An attack may stay where it is: if the image is misclassified already, the boundary is there.
+    still = Crossing(math.inf, -1, None) if prediction == inputs.label else Crossing(0.0, prediction, pixels)
+    points = {name: attack(target) for name, attack in ATTACKS.items() if name in asked}
+    found = _towards(inputs, points, target.search_limit, still)
+    nearest = min((direction.crossing for direction in found), key=lambda one: one.distance, default=still)
+    start = nearest.image if nearest.distance > 0 else None
+    refined = {
+        name: pixels if start is None else refine(target, start)
+        for name, refine in REFINEMENTS.items()
+        if name in asked
+    }
+    return [*found, *_towards(inputs, refined, target.search_limit, still)]
+
+
+def _towards(inputs: WhiteBoxInput, points: Mapping[str, Tensor], limit: float, still: Crossing) -> list[_Direction]:
+    """Search along the rays to attacks' points; one at the image itself has the crossing `still`."""
+    pixels = inputs.pixels
     lengths = {name: boundary.separation(pixels, point) for name, point in points.items()}
     rays = {name: _unit(points[name] - pixels) for name, length in lengths.items() if length > 0}
     scans = [_scan(lengths[name], limit) for name in rays]
-    found = boundary.crossings(inputs.logits, pixels, label, list(rays.values()), scans, box=box)
+    found = boundary.crossings(inputs.logits, pixels, inputs.label, list(rays.values()), scans, box=inputs.ball.clip)
     crossings = dict(zip(rays, found, strict=True))
-    # An attack may stay where it is: if the image is misclassified already, the boundary is there.
-    still = Crossing(math.inf, -1, None) if prediction == label else Crossing(0.0, prediction, pixels)
     return [_Direction("attack", name, rays.get(name), crossings.get(name, still)) for name in points]
 
 

@@ -19,12 +19,13 @@ from epsball.probes.white_box_input import WhiteBoxInput
 
 _UNITS = 2**18  # units in float64 at a time
 
+PASSES = {
+    "sample": 1,
+    "radius": 1,
+    "draw": 1,
+    "draw_at_radius": 1,
+}  # see `epsball.probes.passes`; for layers of one group
 INPUT = "image"
-
-
-def passes(settings: WhiteBox, ball: Ball) -> int:
-    """See `epsball.probes.WhiteBoxProbe`; for layers of one group."""
-    return len(ball.radii) * (1 + min(settings.draws, ball.draws))
 
 
 def measure(inputs: WhiteBoxInput) -> pd.DataFrame:

@@ -7,21 +7,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from epsball.config import Ball, WhiteBox
 from epsball.networks import scores
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import derivatives
 from epsball.robustness.differentiation import second_order
 
-_COST = 8  # forward passes that a pass with its nested derivatives costs
 _AT_ONCE = 5  # draws: each holds four of every activation
 
 DERIVATIVES = "measured"  # see `epsball.probes.derivatives`
-
-
-def passes(settings: WhiteBox, ball: Ball) -> int:
-    """See `epsball.probes.WhiteBoxProbe`."""
-    return (len(ball.radii) - 1) * min(settings.draws, ball.draws) * (1 + _COST)
+PASSES = {"draw_at_radius": 9}  # see `epsball.probes.passes`; nested derivatives cost 8
 
 
 def measure(inputs: WhiteBoxInput) -> pd.DataFrame:

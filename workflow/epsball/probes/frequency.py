@@ -14,18 +14,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from epsball.config import Ball, WhiteBox
+from epsball.config import WhiteBox
 from epsball.networks.model import Network
 from epsball.networks.scores import Array
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.runs.gaps import UnavailableError
 
+PASSES = {"sample": 1}  # see `epsball.probes.passes`; of the first layer alone
 _FAMILIES = ("permuted", "low_frequency", "permuted_low_frequency")
-
-
-def passes(settings: WhiteBox, ball: Ball) -> int:
-    """See `epsball.probes.WhiteBoxProbe`; the first layer alone is passed."""
-    return 1
 
 
 def measure(inputs: WhiteBoxInput) -> pd.DataFrame:

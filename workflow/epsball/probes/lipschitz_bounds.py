@@ -13,20 +13,12 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from epsball.config import Ball, WhiteBox
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import clever, derivatives
 from epsball.robustness.global_bound import global_bound
 
-_ITERATION, _GRADIENT = 4, 3  # passes that one of them costs, about
-
 DERIVATIVES = "measured"  # see `epsball.probes.derivatives`
-
-
-def passes(settings: WhiteBox, ball: Ball) -> int:
-    """See `epsball.probes.WhiteBoxProbe`."""
-    sampled = settings.clever_batches * settings.clever_size * _GRADIENT
-    return min(settings.draws, ball.draws) + settings.power_iterations * _ITERATION + sampled
+PASSES = {"draw": 1, "power_iteration": 4, "clever_gradient": 3}  # see `epsball.probes.passes`
 
 
 def measure(inputs: WhiteBoxInput) -> pd.DataFrame:

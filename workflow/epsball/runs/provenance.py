@@ -7,7 +7,7 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,7 +136,7 @@ def _read(path: Path) -> _Source:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imports = frozenset(found for name in _imported_names(tree) if (found := _file(name)) is not None)
     tree.body = [node for node in tree.body if not _registers(node)]
-    for node in ast.walk(tree):
+    for node in (tree, *_statements(tree)):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if ast.get_docstring(node, clean=False) is not None:
@@ -145,14 +145,26 @@ def _read(path: Path) -> _Source:
 
 
 def _imported_names(tree: ast.AST) -> Iterator[str]:
-    for node in ast.iter_child_nodes(tree):
+    for node in _statements(tree, _runs):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
-            yield from _imported_names(node)  # imports for type checking alone do not run
+
+
+def _runs(node: ast.AST) -> bool:
+    """Return whether a statement can run: what is there for type checking alone does not."""
+    return not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
+
+
+def _statements(node: ast.AST, into: Callable[[ast.AST], bool] = lambda node: True) -> Iterator[ast.AST]:
+    """Yield all statements below a node, with what is between them, and no expression: those are many."""
+    for name in ("body", "handlers", "cases", "orelse", "finalbody"):
+        for child in getattr(node, name, ()):
+            if into(child):
+                yield child
+                yield from _statements(child, into)
 
 
 def _registers(node: ast.stmt) -> bool:
