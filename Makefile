@@ -6,7 +6,7 @@ READY := .venv/.installed
 # Each job of a run is a process, which would compile the library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce sensitivity test check commands shipped lint docs faults soak test-slurm bench clean
+.PHONY: help reproduce sensitivity zoo test check commands shipped lint docs faults soak test-slurm bench clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ READINGS := results/sensitivity/readings
 sensitivity: $(READY) ## the paper's claims under every reading of it: configurations, runs, table, figure
 	commands=$$($(BIN)/epsball readings config/sensitivity.yaml $(READINGS) --cores $(CORES)) && PATH="$(CURDIR)/$(BIN):$$PATH" sh -exc "$$commands"
 	$(BIN)/epsball sensitivity $(READINGS)
+
+zoo: $(READY) ## sixty-three networks on rendered signs, and what goes with adversarial distance: hours on two cores
+	$(BIN)/snakemake --cores $(CORES) --configfile config/zoo.yaml
 
 # One more than cores: for a quarter of the time one waits for SLURM.
 WORKERS = $(shell expr $(CORES) + 1)

@@ -12,6 +12,7 @@ import yaml
 from epsball.commands.cli import main
 from support import reduced
 from support.example import write_data, write_example
+from support.named_data import supply_cifar10
 from support.toys import ROOT, recipe
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -133,6 +134,8 @@ def test_it_does_what_is_said(cloned: Path, command: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_configuration_that_it_does_not_name_is_run(cloned: Path, name: str) -> None:
+    if name == "zoo-cifar10":
+        supply_cifar10(cloned, 500, 250)
     run(f"snakemake --cores N --configfile config/{name}.yaml", cloned, cloned)
     assert (cloned / "results" / name / "report.html").stat().st_size > 100_000
 
@@ -141,7 +144,10 @@ def test_a_configuration_that_it_does_not_name_is_run(cloned: Path, name: str) -
 def test_reduced_configurations_keep_networks_and_controls(cloned: Path) -> None:
     for path in (ROOT / "config").glob("*.yaml"):
         whole, reduced = (yaml.safe_load((root / "config" / path.name).read_text()) for root in (ROOT, cloned))
-        assert set(whole["networks"]) == set(reduced["networks"])
+        assert set(whole.get("networks", ())) == set(reduced.get("networks", ()))
+        for name, sweep in whole.get("sweeps", {}).items():
+            of_first = next(iter(sweep["factors"]))
+            assert set(sweep["factors"][of_first]) == set(reduced["sweeps"][name]["factors"][of_first])
         assert whole.get("controls") == reduced.get("controls")
         assert set(whole.get("extra_probes", ())) <= set(reduced.get("extra_probes", ()))
         assert reduced["draws"] < whole.get("draws", 100)

@@ -26,7 +26,7 @@ def write_cifar10(root: Path, train: int, test: int, patch: pytest.MonkeyPatch |
     """Write CIFAR-10's pickles, of rows of red, green and blue planes, and its list of names.
 
     torchvision checks the MD5 of each file against those of the original: a test in this process patches its list;
-    another process is told by `DIGESTS`, see `digests_patch`.
+    another process is told by `digests_of_cifar.py`, see `supply_cifar10`.
     """
     base = root / CIFAR10.base_folder
     base.mkdir(parents=True)
@@ -53,6 +53,13 @@ def write_cifar10(root: Path, train: int, test: int, patch: pytest.MonkeyPatch |
         for kind, entries in lists.items():
             patch.setattr(CIFAR10, kind, entries)
         patch.setattr(CIFAR10, "meta", meta)
+
+
+def supply_cifar10(folder: Path, train: int, test: int) -> None:
+    """Write CIFAR-10 where a clone's configurations look for it, and tell the digests to every process of the clone."""
+    write_cifar10(folder / "data", train, test)
+    digests = (folder / "data" / "digests_of_cifar.py").read_text()
+    (folder / "workflow" / "sitecustomize.py").write_text(digests)
 
 
 def write_mnist(root: Path, name: str, train: int, test: int) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,8 @@ _LEAST: dict[str, Any] = {
     "mantel_permutations": 99,
     "illustration_grid": 3,
 }
-# What each has otherwise, beside these numbers: all networks, probes and controls stay.
+# What each has otherwise, beside these numbers: all networks, probes and controls stay; of a sweep, all levels of its
+# first factor, an architecture, in the first and the last way of training.
 _WHITE_BOX = {"draws": 3, "power_iterations": 5, "clever_batches": 3, "clever_size": 2, "directions": 2}
 _LESS: dict[str, dict[str, Any]] = {
     "config": {"extra_probes": ["alpha"]},
@@ -41,6 +42,9 @@ _LESS: dict[str, dict[str, Any]] = {
     "paper": {},
     "real": {},
     "real-beyond": {"white_box": _WHITE_BOX},
+    "zoo": {"white_box": _WHITE_BOX},
+    "zoo-gtsrb": {"white_box": _WHITE_BOX},
+    "zoo-cifar10": {"white_box": _WHITE_BOX},
 }
 # Networks that were hardly trained are hardly sure.
 _FEW: dict[str, dict[str, Any]] = {
@@ -97,12 +101,16 @@ def reduce(folder: Path) -> None:
     for name, less in _LESS.items():
         path = folder / "config" / f"{name}.yaml"
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        kept = raw["networks"]
+        kept = raw.get("networks", {})
         raw |= {**_LEAST, **less}
         for spec in raw["datasets"].values():
             spec |= {"samples": 2, **_FEW.get(spec["kind"], {})}
+            if "sweeps" in raw:
+                spec["threshold"] = 0.02
             if name == "config" and spec["kind"] == "signs":
                 spec["samples"] = 20  # as many as a verdict needs, for the README's table
+        for sweep in raw.get("sweeps", {}).values():
+            _shorten(sweep)
         for spec in kept.values():
             if "training" in spec:
                 spec["training"] |= {"epochs": 2}
@@ -121,6 +129,17 @@ def reduce(folder: Path) -> None:
             text, count = re.subn(old, new, text, flags=re.DOTALL | re.MULTILINE)
             assert count == 1
         path.write_text(text, encoding="utf-8")
+
+
+def _shorten(sweep: dict[str, Any]) -> None:
+    factors = sweep["factors"]
+    of_first, training, seed = factors
+    for level in factors[of_first].values():
+        level.get("training", {}).pop("epochs", None)
+    sweep["common"]["training"] |= {"epochs": 1}
+    factors[training] = dict([*factors[training].items()][:: len(factors[training]) - 1])
+    factors[seed] = dict([*factors[seed].items()][:1])
+    del sweep["exclude"]
 
 
 def _supply(data: Path, specs: dict[str, Any]) -> None:
