@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from epsball.analysis import comparisons
-from epsball.analysis.claims import Claim
+from epsball.analysis.claims import Claim, ratio
 from epsball.analysis.properties import boundary
 from epsball.analysis.run import Run
 from epsball.analysis.verdicts import judge
@@ -204,3 +204,9 @@ def test_a_chapter_counts_controls(run: Run) -> None:
         "comparisons: different": "0 of 5",
         "comparisons: undecided": "2 of 5",  # shares of 30 samples
     }
+
+
+def test_ratios_are_of_the_samples_that_both_networks_have() -> None:
+    robust, plain = pd.Series({"a": 3.0, "b": 0.0, "c": 1.0}), pd.Series({"b": 0.0, "d": 2.0, "a": 1.5})
+    assert ratio(robust, plain).to_dict() == {"a": 2.0, "b": 1.0}
+    assert ratio(robust[["c"]], plain).empty

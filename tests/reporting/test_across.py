@@ -139,6 +139,7 @@ def test_the_chapter_counts_what_stays(run: Run) -> None:
     chapter = CHAPTERS["across_correlations"](run, pd.DataFrame())
     assert f"{sure} of {len(partial)} properties {'goes' if sure == 1 else 'go'} with" in chapter.text
     assert "of networks of another architecture" in chapter.text
+    assert "The most robust for their accuracy (median distance, accuracy): n11 (" in chapter.text
     head, rows = chapter.table()
     assert head[1:] == ["correlation", "partial correlation", "mixed model", "gain"]
     assert len(rows) == related["property"].nunique()

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from epsball.config import ATTACK_NAMES as NAMES
 from epsball.config import WhiteBox
 from epsball.probes import boundary as probe
-from epsball.probes import is_white_box, white_box_probe
+from epsball.probes import is_white_box, passes
 from epsball.probes.white_box_input import WhiteBoxInput
 from epsball.robustness import boundary
-from epsball.robustness.attacks import ATTACKS, Target
+from epsball.robustness.attacks import Target
+from epsball.robustness.ensemble import ATTACKS, REFINEMENTS
 from support import toys
 from support.toys import BALL, SIZE, conv_net
 from torch import Tensor, nn
@@ -112,12 +114,23 @@ def flat(classes: int, distance: float) -> tuple[Flat, np.ndarray, float]:
 
 
 def white_box_input(
-    module: nn.Module, image: Tensor | None = None, label: int = 0, clip: bool = False, directions: int = RANDOM
+    module: nn.Module,
+    image: Tensor | None = None,
+    label: int = 0,
+    clip: bool = False,
+    directions: int = RANDOM,
+    attacks: tuple[str, ...] = NAMES,
 ) -> WhiteBoxInput:
     pixels = (picture() if image is None else image).permute(2, 0, 1)
     layer = "layer" if hasattr(module, "layer") else None
     return toys.white_box_input(
-        module, pixels, label=label, layer=layer, ball=replace(BALL, clip=clip), directions=directions
+        module,
+        pixels,
+        label=label,
+        layer=layer,
+        ball=replace(BALL, clip=clip),
+        directions=directions,
+        attacks=attacks,
     )
 
 
@@ -135,9 +148,9 @@ def distances(table: pd.DataFrame) -> pd.Series:
 
 def test_it_is_a_white_box_probe() -> None:
     assert is_white_box("boundary")
-    assert white_box_probe("boundary").passes(WhiteBox(directions=20), BALL) > white_box_probe("boundary").passes(
-        WhiteBox(directions=10), BALL
-    )
+    more = passes("boundary", WhiteBox(directions=20), BALL) - passes("boundary", WhiteBox(directions=10), BALL)
+    assert more == 10 * (42 + sum(radius > 0 for radius in BALL.radii))
+    assert set(NAMES) == {*ATTACKS, *REFINEMENTS}
 
 
 def test_distance_to_a_flat_boundary_is_exact() -> None:
@@ -145,7 +158,7 @@ def test_distance_to_a_flat_boundary_is_exact() -> None:
     inputs = white_box_input(module)
     found = distances(probe.measure(inputs))
     straight = margin / np.linalg.norm(normal)
-    for name in ("lbfgs", "deepfool", "aghdam"):
+    for name in ("lbfgs", "deepfool", "aghdam", "ddn", "brendel_bethge"):
         # Never nearer than the boundary is, but for float32.
         assert straight * 0.9999 <= found[name] <= straight * 1.01, name
     signed = margin * np.sqrt(ELEMENTS) / np.abs(normal).sum()
@@ -218,6 +231,7 @@ def test_no_attack_beats_the_nearest_of_several_flat_boundaries() -> None:
     assert (found >= nearest * 0.9999).all()
     assert found["deepfool"] <= nearest * 1.01
     assert found["aghdam"] <= nearest * 1.1
+    assert found["brendel_bethge"] <= nearest * 1.002
 
 
 def test_distance_to_a_sphere_is_known() -> None:
@@ -227,7 +241,7 @@ def test_distance_to_a_sphere_is_known() -> None:
     away = away / away.norm()
     inputs = white_box_input(Round(image.permute(2, 0, 1) - offset * away, radius))
     found = distances(probe.measure(inputs))
-    for name in ("lbfgs", "deepfool", "aghdam"):
+    for name in ("lbfgs", "deepfool", "aghdam", "ddn", "brendel_bethge"):
         assert 0.9999 * (radius - offset) <= found[name] <= 1.02 * (radius - offset), name
     for number, ray in enumerate(probe.random_rays(inputs)):
         cosine = abs(float((ray.double() * away.double()).sum()))
@@ -241,10 +255,50 @@ def test_the_norm_is_made_small_along_a_curved_boundary() -> None:
     nearest = np.hypot(axes[0] * np.cos(angles) - place[0], axes[1] * np.sin(angles) - place[1]).min()
     inputs = white_box_input(Oval(picture().permute(2, 0, 1), torch.tensor(place), torch.tensor(axes)))
     candidates = {name: attack(target(inputs)) for name, attack in ATTACKS.items()}
-    for name in ("lbfgs", "aghdam"):
+    for name in ("lbfgs", "aghdam", "ddn"):
         size = boundary.separation(inputs.pixels, candidates[name])
         assert 0.9999 * nearest <= size <= 1.03 * nearest, name
         assert inputs.logits(candidates[name][None]).argmax() == 1
+
+
+def test_the_boundary_is_followed_to_its_nearest_point() -> None:
+    """From the far end of an ellipse, and in the probe from what the others found."""
+    place, axes, angles = (0.1, 0.6), (1.0, 2.0), np.linspace(0, 2 * np.pi, 100_001)
+    nearest = np.hypot(axes[0] * np.cos(angles) - place[0], axes[1] * np.sin(angles) - place[1]).min()
+    pixels = picture().permute(2, 0, 1)
+    inputs = white_box_input(Oval(pixels, torch.tensor(place), torch.tensor(axes)), attacks=("fgsm", "brendel_bethge"))
+    start = pixels.clone().flatten()
+    start[1] += 1.4
+    follow = REFINEMENTS["brendel_bethge"]
+    found = follow(target(inputs), start.view_as(pixels))
+    assert boundary.separation(pixels, found) == pytest.approx(nearest, rel=1e-3)
+    again = follow(target(inputs), start.view_as(pixels))
+    assert torch.equal(found, again)
+    table = distances(probe.measure(inputs))
+    assert table["fgsm"] > 1.05 * nearest
+    assert 0.9999 * nearest <= table["brendel_bethge"] <= 1.002 * nearest
+    boxed = white_box_input(flat(2, 0.05)[0], picture().round(), clip=True, attacks=("lbfgs", "brendel_bethge"))
+    point = follow(target(boxed), boxed.pixels + 1.0)
+    assert 0 <= point.min() <= point.max() <= 1
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_following_the_boundary_ends_where_foolbox_s_does() -> None:
+    """Foolbox's compiles for half a minute; both start from DDN's point."""
+    for seed in range(4):
+        module, image = conv_net(seed=seed).eval(), picture(seed)
+        with torch.no_grad():
+            label = int(module(image.permute(2, 0, 1)[None]).argmax())
+        inputs = white_box_input(module, image, label)
+        start = ATTACKS["ddn"](target(inputs))
+        ours = REFINEMENTS["brendel_bethge"](target(inputs), start)
+        model = foolbox.PyTorchModel(module, bounds=(-3, 4), device="cpu")
+        pixels, labels = inputs.pixels[None].contiguous(), torch.tensor([label])
+        attack = foolbox.attacks.L2BrendelBethgeAttack(steps=200)
+        _, (point,), _ = attack(model, pixels, labels, epsilons=None, starting_points=start[None])
+        theirs = boundary.separation(inputs.pixels, point)
+        assert boundary.separation(inputs.pixels, ours) == pytest.approx(theirs, rel=2e-3)
 
 
 def test_where_there_is_no_slope_ddn_goes_anywhere_and_always_the_same_way() -> None:
@@ -253,12 +307,12 @@ def test_where_there_is_no_slope_ddn_goes_anywhere_and_always_the_same_way() -> 
     for seed in (1, 2):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        points.append(ATTACKS["deepfool"](target(inputs)))
+        points.append(ATTACKS["ddn"](target(inputs)))
         assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(*points)
     found = distances(probe.measure(inputs))
-    assert found["deepfool"] == pytest.approx(np.sqrt(0.26), rel=1.1e-3)
-    assert np.isinf(found[["fgsm", "lbfgs", "aghdam"]]).all()
+    assert found["ddn"] == pytest.approx(np.sqrt(0.26), rel=1.1e-3)
+    assert np.isinf(found[["fgsm", "lbfgs", "deepfool", "aghdam"]]).all()
 
 
 @pytest.mark.slow
@@ -269,7 +323,7 @@ def test_in_a_box_all_stays_in_the_box() -> None:
     module.layer.bias.data -= values - torch.tensor([2.0, 0.0])
     boxed, free = white_box_input(module, image, clip=True), white_box_input(module, image)
     one, other = distances(probe.measure(boxed)), distances(probe.measure(free))
-    attacks = list(ATTACKS)
+    attacks = list(NAMES)
     assert np.isfinite(one[attacks]).all()
     assert (one[attacks] > other["deepfool"]).all()
     for point in (attack(target(boxed)) for attack in ATTACKS.values()):
@@ -288,7 +342,7 @@ def test_a_network_that_never_changes_is_censored() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         table = probe.measure(white_box_input(Never()))
-    assert len(table) == (RANDOM + len(ATTACKS)) * 3
+    assert len(table) == (RANDOM + len(NAMES)) * 3
     assert table["censored"].all()
     assert (table["distance"] == np.inf).all()
     assert (table["prediction"] == -1).all()
@@ -341,7 +395,7 @@ def test_no_further_than_foolbox(seed: int) -> None:
         first = points[int(success[:, 0].int().argmax())]
         assert found["fgsm"] == pytest.approx(float((first - images).double().norm()), rel=0.01)
     # Nothing found by anyone is nearer than the best attack.
-    attacked, random = found[list(ATTACKS)], found[[str(number) for number in range(RANDOM)]]
+    attacked, random = found[list(NAMES)], found[[str(number) for number in range(RANDOM)]]
     assert attacked.min() < random.min()
 
 

@@ -17,13 +17,12 @@ import pytest
 import torch
 import xarray as xr
 from epsball import controls, probes
-from epsball.config import WhiteBox
+from epsball.config import Attack, WhiteBox
 from epsball.networks import forward
 from epsball.networks.forward import Forward, configure
 from epsball.networks.model import Network
 from epsball.perturbations import families
 from epsball.perturbations.families import FAMILIES
-from epsball.robustness import attacks
 from epsball.stages.measure_controls import measure_control
 from epsball.stages.measure_white_box import measure_white_box
 from epsball.stages.perturb import perturb
@@ -108,14 +107,13 @@ def test_activations(there: There, stages: Stages, family: str) -> None:
 
 
 @pytest.mark.parametrize("probe", WHITE_BOX)
-def test_white_box_probes(there: There, stages: Stages, monkeypatch: pytest.MonkeyPatch, probe: str) -> None:
-    # Foolbox makes tensors on the device where the one that pretends does not see it.
-    monkeypatch.delitem(attacks.ATTACKS, "deepfool")
-
+def test_white_box_probes(there: There, stages: Stages, probe: str) -> None:
     def measured() -> pd.DataFrame:
         network = Network(pooled_net().eval().requires_grad_(False), None)
         network.find_classifier(torch.rand(3, SIZE, SIZE))
-        passes, settings = Forward(network, COMPUTE), WhiteBox(draws=4, directions=2, clever_batches=2)
+        # Foolbox makes tensors on the device where the one that pretends does not see it.
+        own: tuple[Attack, ...] = ("fgsm", "lbfgs", "aghdam")
+        passes, settings = Forward(network, COMPUTE), WhiteBox(draws=4, directions=2, clever_batches=2, attacks=own)
         table = measure_white_box(probe, network, "net", passes, stages.samples[:2], stages.pool, BALL, settings, 0.5)
         return table.drop(columns=["iterations", "residual"], errors="ignore")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from support.named_data import write_cifar10
+from support.named_data import supply_cifar10
 from support.study import BASE, Study
 from support.toys import ROOT
 
@@ -16,9 +16,7 @@ from support.toys import ROOT
 @pytest.mark.slow
 def test_a_network_trained_on_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Study(tmp_path, warm=True)
-    write_cifar10(tmp_path / "data", 500, 60)
-    # Jobs are processes of their own, and torchvision knows the digests of the original alone.
-    (tmp_path / "workflow" / "sitecustomize.py").write_text((tmp_path / "data" / "digests_of_cifar.py").read_text())
+    supply_cifar10(tmp_path, 500, 60)
     config = yaml.safe_load((ROOT / "config" / "cifar10.yaml").read_text(encoding="utf-8"))
     small = {key: BASE[key] for key in ("mantel_permutations", "illustration_grid")}
     config |= {**small, "radii": ["1", "1e1"], "draws": 6, "samples": 6, "shard_size": 3, "float64_draws": 2}

@@ -191,7 +191,8 @@ def ranges(run: Run, probe: str, network: str) -> pd.DataFrame:
 
 
 def ratio(upper: pd.Series, lower: pd.Series) -> pd.Series:
-    """Return upper / lower of ranges: 1 where both are 0, infinite where the lower one is."""
+    """Return upper / lower of the samples that both have: 1 where both are 0, infinite where the lower one is."""
+    upper, lower = upper.align(lower, join="inner")
     found: pd.Series = upper / lower
     return found.mask(upper == lower, 1.0)
 

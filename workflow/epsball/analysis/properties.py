@@ -135,6 +135,21 @@ def _of_network(run: Run, network: str) -> pd.DataFrame:
     return table
 
 
+def frontier(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the networks than which no other is both more accurate and farther from adversarial examples.
+
+    Args:
+        table: see `properties`.
+
+    Returns:
+        A row for each, by network, the farthest first: distance, the median over its samples; accuracy.
+    """
+    medians = table.groupby("network", sort=False)[[DISTANCE, ACCURACY]].median()
+    farthest_first = medians.sort_values([DISTANCE, ACCURACY], ascending=False)
+    of_farther = farthest_first[ACCURACY].cummax().shift(fill_value=-np.inf)
+    return farthest_first[farthest_first[ACCURACY] > of_farther]
+
+
 def factors(table: pd.DataFrame) -> list[str]:
     """Return the columns of a table of properties that have factors."""
     return [str(column) for column in table if str(column).startswith(FACTOR)]

@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from epsball.config import sweeps, values
+from epsball.config.keys import ATTACK_NAMES as ATTACK_NAMES
 from epsball.config.keys import NORMS as NORMS
+from epsball.config.keys import Attack as Attack
 from epsball.config.keys import Ball as Ball
 from epsball.config.keys import Compute as Compute
 from epsball.config.keys import ConfigFile, DatasetKeys, RunSettings

@@ -27,6 +27,8 @@ NORMS: dict[Norm, tuple[str, str]] = {
     "l2": ("L2", "L2 norm, [0, 1] scale"),
     "linf": ("L∞, 8-bit levels", "L∞ norm, 8-bit levels"),
 }
+Attack = Literal["fgsm", "lbfgs", "deepfool", "aghdam", "ddn", "brendel_bethge"]
+ATTACK_NAMES: tuple[Attack, ...] = get_args(Attack)
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 # Strict: 1 is no boolean. An integer can stand for a float; see `values.as_meant` for text that is a number.
@@ -62,6 +64,20 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Names = Annotated[tuple[Text, ...], AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})]
+
+
+def _not_alone(names: tuple[str, ...]) -> tuple[str, ...]:
+    if names == ("brendel_bethge",):
+        raise PydanticCustomError("alone", "brendel_bethge goes on from what another attack has found; add one")
+    return names
+
+
+Attacks = Annotated[
+    tuple[Attack, ...],
+    AfterValidator(_distinct),
+    AfterValidator(_not_alone),
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+]
 
 
 def _key(description: str, **bounds: Any) -> Any:
@@ -118,6 +134,7 @@ class WhiteBox(_Keys):
     clever_size: Annotated[Count, _key("Gradients in such a batch.")] = 10
     clever_radius: Annotated[Positive, _key("L2 radius of the ball that they are sampled in.")] = 1.0
     directions: Annotated[Count, _key("Random directions in which the decision boundary is searched.")] = 10
+    attacks: Annotated[Attacks, _key("Attacks whose smallest distance is the adversarial one.")] = ATTACK_NAMES
 
 
 @dataclass(frozen=True)

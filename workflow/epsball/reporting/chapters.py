@@ -11,10 +11,13 @@ from epsball.analysis import across_networks
 from epsball.analysis.claims import ALL_NETWORKS, JUDGED, Verdict, at_radius
 from epsball.analysis.comparisons import CORRELATIONS, QUANTITIES, TRAINING
 from epsball.analysis.intervals import LEVEL
-from epsball.analysis.properties import FACTOR, PROPERTIES, factors
+from epsball.analysis.properties import ACCURACY, DISTANCE, FACTOR, PROPERTIES, factors, frontier
 from epsball.analysis.run import Run
 from epsball.analysis.statistics import SMALLEST
+from epsball.errors import listed
 from epsball.reporting.summary_text import NOTHING, Chapter, Row, format_cell
+
+_NAMED = 5  # networks in a sentence
 
 
 def _estimates(claims: pd.DataFrame, name: str) -> Row:
@@ -229,10 +232,14 @@ def _across(run: Run, claims: pd.DataFrame) -> Chapter:
         first = run.properties.pipe(factors)[0].removeprefix(FACTOR)
         predict = _counted(of_gain, "predicts", "predict")
         text += f" {predict} it better than these two do, of networks of another {first}."
+    several = len(set(related["dataset"])) > 1
+    for dataset, table in run.properties.groupby("dataset", sort=False):
+        best = (f"{name} ({row[DISTANCE]:.3g}, {row[ACCURACY]:.1%})" for name, row in frontier(table).iterrows())
+        of_dataset = f" on {dataset}" if several else ""
+        text += f" The most robust for their accuracy{of_dataset} (median distance, accuracy): {listed(best, _NAMED)}."
     if related.empty:
         text = across_networks.NOTHING
     rows: dict[str, dict[str, str]] = {}
-    several = len(set(related["dataset"])) > 1
     for row in related[related["estimate"].notna()].to_dict("records"):
         dataset = f" ({row['dataset']})" if several else ""
         cell = format_cell((row["estimate"], row["low"], row["high"]))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize import Bounds, minimize
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from epsball.networks.scores import Array
@@ -142,33 +142,6 @@ def lbfgs(target: Target) -> Tensor:
     return best
 
 
-_DEEPFOOL_STEPS = 20  # where it works it takes a few
-_DEEPFOOL_CANDIDATES = 10  # classes that each step of DeepFool looks at
-_DDN_STEPS = 50
-
-
-def deepfool(target: Target) -> Tensor:
-    """Run DeepFool (Moosavi-Dezfooli et al. 2016), or where it fails DDN (Rony et al. 2019), both Foolbox's, L2."""
-    import foolbox  # takes a second, and no other attack needs it
-
-    # Foolbox clips to its bounds and does nothing else with them; within the search limit, these are never met.
-    bounds = (0.0, 1.0) if target.box else (-target.search_limit, 1 + target.search_limit)
-    module = nn.Module().eval()  # which Foolbox asks for
-    module.forward = target.logits
-    model = foolbox.PyTorchModel(module, bounds=bounds, device=target.image.device)
-    label = torch.full((1,), target.label, device=target.image.device)
-    ddn = foolbox.attacks.DDNAttack(init_epsilon=target.hyperplane_distance() or 1.0, steps=_DDN_STEPS)
-    point = target.image
-    for method in (foolbox.attacks.L2DeepFoolAttack(steps=_DEEPFOOL_STEPS, candidates=_DEEPFOOL_CANDIDATES), ddn):
-        with differentiating(), torch.random.fork_rng(devices=[]):  # where a gradient vanishes DDN takes a random one
-            torch.manual_seed(0)
-            _, points, success = method(model, target.image[None], label, epsilons=None)
-        point = points[0].detach()
-        if bool(success[0]):
-            break
-    return point
-
-
 _AGHDAM_STEPS = 60
 _AGHDAM_WEIGHT = 0.3  # λ
 _AGHDAM_LENGTH = 0.2  # length of a step, in units of the distance of a flat boundary
@@ -209,5 +182,35 @@ def aghdam(target: Target) -> Tensor:
     return best
 
 
-# Not imported by name, unlike other registries: every table has a row of each attack, so all of them made it.
-ATTACKS: dict[str, Callable[[Target], Tensor]] = {"fgsm": fgsm, "lbfgs": lbfgs, "deepfool": deepfool, "aghdam": aghdam}
+_FOLLOWING_STEPS = 50
+_REACH = (3.0, 1e-3)  # how far the first and the last step go along the boundary at most, in distances from the image
+_MOMENTUM = 0.8  # weight of the normals before, in that of a step
+_OVERSHOOT = 1.1  # of the margin, so that most points are misclassified
+_BEYOND = 1.01  # in distances of the start: there its class is another one for certain
+
+
+def brendel_bethge(target: Target, start: Tensor) -> Tensor:
+    """Follow the boundary from a misclassified image to where it is nearest (Brendel & Bethge 2019).
+
+    Each step goes to the nearest point of a plane that is tangent to the boundary, within a trust region that shrinks.
+    Without a box that point has a closed form, which this is; in one, the result is clipped. Foolbox's solver gives the
+    same, and compiles for half a minute in each process.
+    """
+    image = target.image
+    point = target.boxed(image + _BEYOND * (start - image))
+    best, least, normal = image, math.inf, None
+    for reach in np.geomspace(*_REACH, _FOLLOWING_STEPS):
+        gradient, logits = target.gradient(point, target.margin)
+        margin, change = float(target.margin(logits)), point - image
+        size = float(torch.linalg.vector_norm(change))
+        if margin < 0 and size < least:
+            best, least = point, size
+        normal = gradient if normal is None else _MOMENTUM * normal + (1 - _MOMENTUM) * gradient
+        square = float(normal.square().sum())
+        if not 0 < square < math.inf:
+            break
+        across = normal * (-margin * (_OVERSHOOT if margin > 0 else 2 - _OVERSHOOT) / square)
+        along = normal * (float((normal * change).sum()) / square) - change
+        length = float(torch.linalg.vector_norm(along))
+        point = target.boxed(point + across + along * min(1.0, reach * size / length if length > 0 else 1.0))
+    return best

@@ -6,6 +6,7 @@ import textwrap
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -29,15 +30,28 @@ _NARROW = 3  # a logarithmic axis of less than that has no ticks to speak of, an
 
 
 def across_networks(run: Run) -> Figure:
+    """Draw `against_distance` of the dataset that the page is of."""
+    return against_distance(_of_dataset(run, run.properties), _of_dataset(run, run.across_networks))
+
+
+def across_correlations(run: Run) -> Figure:
+    """Draw `correlations` of the dataset that the page is of."""
+    return correlations(_of_dataset(run, run.across_networks))
+
+
+def against_distance(table: pd.DataFrame, related: pd.DataFrame) -> Figure:
     """Draw each property against the smallest adversarial distance, a point for each network, its factors as colours.
 
     Points are medians over a network's samples; the title has Spearman's correlation with its interval.
+
+    Args:
+        table: see `epsball.analysis.properties.properties`.
+        related: see `epsball.analysis.across_networks.across_networks`.
     """
-    table, related = (each[each["dataset"] == _dataset(run)] for each in (run.properties, run.across_networks))
     if related.empty:
         return style.words(NOTHING)
-    correlations = related[related["statistic"] == "correlation"].set_index("property")
-    shown = [name for name in PROPERTIES if name in correlations.index]
+    ranked = related[related["statistic"] == "correlation"].set_index("property")
+    shown = [name for name in PROPERTIES if name in ranked.index]
     levels = {column: table.groupby("network", sort=False)[column].first().fillna("none") for column in factors(table)}
     medians = table.groupby("network", sort=False)[[DISTANCE, *shown, ACCURACY]].median()
     medians = medians.assign(**{column.removeprefix(FACTOR): level for column, level in levels.items()})
@@ -54,8 +68,8 @@ def across_networks(run: Run) -> Figure:
         ax.set(xlabel=textwrap.fill(words, _LINE), ylabel="adversarial distance (L2)")
         if name in PROPERTIES and PROPERTIES[name].log and medians[name].max() > _NARROW * medians[name].min():
             style.log_scale(ax, "x")
-        if name in correlations.index:
-            row = correlations.loc[name]
+        if name in ranked.index:
+            row = ranked.loc[name]
             ax.set_title(f"{row['estimate']:.2f} ({row['low']:.2f} to {row['high']:.2f})", fontsize="small")
     style.log_scale(ax)
     for ax in grid[len(panels) :]:
@@ -67,10 +81,12 @@ def across_networks(run: Run) -> Figure:
     return figure
 
 
-def across_correlations(run: Run) -> Figure:
-    """Draw a column for each statistic, a row for each property: the estimate with its interval."""
-    related = run.across_networks
-    related = related[related["dataset"] == _dataset(run)]
+def correlations(related: pd.DataFrame) -> Figure:
+    """Draw a column for each statistic, a row for each property: the estimate with its interval.
+
+    Args:
+        related: see `epsball.analysis.across_networks.across_networks`.
+    """
     if related.empty:
         return style.words(NOTHING)
     shown = [name for name in STATISTICS if (related["statistic"] == name).any()]
@@ -99,5 +115,5 @@ def across_correlations(run: Run) -> Figure:
     return figure
 
 
-def _dataset(run: Run) -> str:
-    return run.config.networks[run.networks[0]].dataset
+def _of_dataset(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["dataset"] == run.config.networks[run.networks[0]].dataset]

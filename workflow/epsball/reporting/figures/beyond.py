@@ -206,7 +206,7 @@ def beyond_lipschitz(run: Run) -> Figure:
 def beyond_boundary(run: Run) -> Figure:
     """Draw a row for each network: the score over the radius, and distances to the boundary, one point per sample."""
     config = run.config
-    attack_colours = (style.VERMILION, style.AMBER, style.PINK, style.GREEN)
+    attack_colours = (style.VERMILION, style.AMBER, style.PINK, style.GREEN, style.SKY, style.BROWN)
     figure, rows = style.panels(run, "boundary", 2, height=2.1)
     for network, (scores, distances) in style.available(run, rows, reads("beyond_boundary")):
         table = run.metrics("boundary", network)
@@ -220,8 +220,9 @@ def beyond_boundary(run: Run) -> Figure:
 
         found = boundary(run, network)
         met = {"random": found["random"], "flat\nboundary": found["worst"] * found["hyperplane_ratio"]}
-        for name in attacks:
-            met[name] = table[table["along"] == name].drop_duplicates("sample")["distance"]
+        for place, name in enumerate(attacks):
+            label = name.replace("_", "\n") if "_" in name else "\n" * (place % 2) + name  # names alone would collide
+            met[label] = table[table["along"] == name].drop_duplicates("sample")["distance"]
         style.columns(distances, met, [style.BLUE, "black", *attacks.values()])
         for place, values in enumerate(met.values()):
             if missed := int(np.isinf(values).sum()):

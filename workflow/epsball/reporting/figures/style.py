@@ -28,7 +28,7 @@ WIDTH = 7.0  # inches, both columns
 DPI = 200
 SEQUENTIAL = "viridis"
 PALETTE = sns.color_palette("colorblind").as_hex()
-BLUE, AMBER, GREEN, VERMILION, PINK, SKY = (PALETTE[number] for number in (0, 1, 2, 3, 4, 9))
+BLUE, AMBER, GREEN, VERMILION, PINK, BROWN, SKY = (PALETTE[number] for number in (0, 1, 2, 3, 4, 5, 9))
 CONTROLS = dict(zip(controls.CONTROLS, (VERMILION, PINK, BLUE, GREEN, AMBER), strict=False))  # their colours
 VERDICTS = {  # as different in lightness as in hue: they are read in grey as well
     Verdict.HOLDS: BLUE,
